@@ -1,0 +1,4 @@
+//! Switchboard: one gRPC contract for every contact center.
+
+pub mod config;
+pub mod sandbox;

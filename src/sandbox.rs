@@ -1,0 +1,3 @@
+//! The simulators.
+pub mod huawei;
+pub mod udesk;
