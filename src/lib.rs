@@ -1,4 +1,20 @@
 //! Switchboard: one gRPC contract for every contact center.
 
+pub mod adapter;
+pub mod capability;
+pub mod center;
+pub mod check;
+pub mod clock;
 pub mod config;
+pub mod context;
+pub mod error;
+pub mod http;
+pub mod name;
+pub mod page;
+pub mod proto;
 pub mod sandbox;
+pub mod service;
+pub mod telemetry;
+pub mod token;
+pub mod vendor;
+pub mod vendor_data;

@@ -1,1 +1,313 @@
-//! x
+//! A simulator of Udesk `ccapi/v2`: all 26 operations, with state, over plain HTTP.
+//!
+//! It is written from the vendor's document alone and is stricter than a real center may be, so that a client that
+//! satisfies it says exactly what the document asks for. It answers with the document's own shapes, contradictions
+//! included; the statements that its examples do not follow are played by [`Quirk`]s.
+//!
+//! # Layout
+//!
+//! `operation` holds the 26 operations as data. A request passes `log` (recorded, and the place for faults), `auth` and
+//! `strict` (driven by the operation's row), then the operation's handler in `numbers`, `agents`, `roster`, `extensions`, `queues`,
+//! `subscriptions`, `sessions` or `callback`, which works on `state`; `shape` and `envelope` make the answer. `seed`
+//! and `document` fill the state. `admin` is not the vendor's: what the simulator tells about itself.
+//!
+//! # Rules
+//!
+//! Numbers with a C name the contradiction in the document that a rule settles.
+//!
+//! - `Timestamp` has 13 digits of milliseconds unless set otherwise (C1) and lies within 10 minutes of the clock. `Sign`
+//!   covers the text sent; its hex may be in either case (C2). Both are demanded of every operation (C3).
+//! - The application id is `AppId`, in 23 and 24 `app_id`, and only that (C4). 22 needs `MsgId`, 23 may have it (C49).
+//! - Plain HTTP (C5). Business errors are HTTP 200 and an envelope (C6). `DELETE` takes a JSON body, and an empty one is an
+//!   empty parameter (C7). A `DELETE` without a body takes any `Content-Type` (C8); JSON may or may not name UTF-8 (C9).
+//! - Three envelopes (C10), `""` as 06's text (C12), the older code where there are two (C13), `null`, `""` and `[]` as
+//!   the examples have them (C14).
+//! - An absent field stays unchanged (C15). Unknown names and wrong types are 200002, absent ones 100001.
+//! - Ids are bare in 06 and suffixed in 25 and 26 (C18, C19). A queue id asked for matches `9\d{3}` (C20) and is honoured
+//!   unless set otherwise (C21). An extension is `1\d{3}` (C22) with a password of the system's own (C23).
+//! - Path ids are digits (C27). A default relay number is one of the list, though 01 may show another (C28).
+//! - `IsCreateExtension` is 0, 1, a boolean or its text (C31); it makes one extension of each type.
+//! - 06 is one page (C35). 07 takes a whole agent and reads two fields (C36). 12 needs no name (C39).
+//! - 18 takes an array or one object (C41) and the events of its own example (C44); a subscription begins enabled (C47).
+//!   19 answers a map by name (C45); 21 one object for one subscription, without id, with `enable` as text (C46).
+//! - `variables` of 24 is JSON text or the array (C53).
+//! - An agent may be in no queue (C57). Lists are applied whole or not at all (C60); 16 may replace by nothing (C61).
+//! - Refusals without a documented code: 100021 for an agent's state (signing in without an extension or disabled,
+//!   disabling while not offline), 000001 for the others, each with its own `ErrDesc` (C62).
+//! - One extension of a type per agent (C63). Signing in and out can be repeated (C64). Text keeps its spaces (C66).
+
+mod admin;
+mod agents;
+mod auth;
+mod call;
+mod callback;
+mod document;
+mod envelope;
+mod extensions;
+mod log;
+mod numbers;
+mod operation;
+mod queues;
+mod quirks;
+mod roster;
+mod seed;
+mod sessions;
+mod shape;
+mod state;
+mod strict;
+mod subscriptions;
+
+#[cfg(test)]
+mod examples;
+#[cfg(test)]
+mod testing;
+
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
+
+use axum::body::{Body, Bytes};
+use axum::http::{HeaderMap, Response};
+use secrecy::SecretString;
+use serde_json::Value;
+
+use self::call::{Call, Query};
+use self::envelope::Failure;
+use self::log::REQUESTS_KEPT;
+use self::operation::Operation;
+use self::state::State;
+
+pub use self::log::Request;
+pub use self::quirks::{Quirk, Quirks, UnknownQuirk};
+pub use self::state::{Callback, Variable};
+
+/// Everything a simulator needs to be built.
+pub struct Options {
+    /// The one application id it knows.
+    pub app_id: String,
+    /// The account, `Sid`.
+    pub sid: String,
+    /// What `Sign` is made with; never sent.
+    pub auth_token: SecretString,
+    /// How `Timestamp` is written (C1).
+    pub timestamp_unit: TimestampUnit,
+    /// Whether a new queue gets the id asked for (C21).
+    pub queue_ids: QueueIds,
+    /// The document's contradictions to play.
+    pub quirks: Quirks,
+    /// What the application holds at the start.
+    pub tenant: Tenant,
+    /// The vendor's clock: signatures are judged by it, and every answer's `Date` tells it.
+    pub clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
+}
+
+/// The unit of `Timestamp`: the document says milliseconds and shows seconds (C1).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum TimestampUnit {
+    /// 13 digits.
+    #[default]
+    Milliseconds,
+    /// 10 digits.
+    Seconds,
+    /// 13 or 10 digits.
+    Either,
+}
+
+/// What 12 does with the `QueueId` asked for (C21).
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum QueueIds {
+    /// It becomes the queue's id.
+    #[default]
+    Echo,
+    /// It is ignored: the center numbers queues itself, as in the document's example.
+    Assign,
+}
+
+/// What the simulated application holds at the start.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Tenant {
+    /// A small invented center, shared by all operations.
+    #[default]
+    Seeded,
+    /// The document's examples: every printed request has the printed answer.
+    ///
+    /// The examples contradict each other (9415 is created by 04 and bound by 07; the list of 06 lacks both), so each
+    /// operation sees an application of its own and none sees what another did.
+    Document,
+}
+
+/// A simulated center.
+pub struct Simulator {
+    options: Options,
+    quirks: Quirks,
+    /// The only lock; never held across an await.
+    center: Mutex<Center>,
+}
+
+/// What changes while a simulator runs.
+struct Center {
+    /// One state for all operations, or one for each ([`Tenant::Document`]).
+    states: Vec<State>,
+    requests: VecDeque<Request>,
+}
+
+// === impl Options ===
+
+impl Options {
+    /// The defaults: milliseconds, ids as asked for, no quirks, the seeded tenant, this machine's clock.
+    #[must_use]
+    pub fn new(app_id: impl Into<String>, sid: impl Into<String>, auth_token: SecretString) -> Self {
+        Self {
+            app_id: app_id.into(),
+            sid: sid.into(),
+            auth_token,
+            timestamp_unit: TimestampUnit::default(),
+            queue_ids: QueueIds::default(),
+            quirks: Quirks::default(),
+            tenant: Tenant::default(),
+            clock: Arc::new(SystemTime::now),
+        }
+    }
+
+    fn states(&self) -> Vec<State> {
+        match self.tenant {
+            Tenant::Seeded => vec![seed::state(&self.app_id)],
+            Tenant::Document => document::states(&self.app_id),
+        }
+    }
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { app_id, sid, auth_token: _, timestamp_unit, queue_ids, quirks, tenant, clock: _ } = self;
+        f.debug_struct("Options")
+            .field("app_id", app_id)
+            .field("sid", sid)
+            .field("timestamp_unit", timestamp_unit)
+            .field("queue_ids", queue_ids)
+            .field("quirks", quirks)
+            .field("tenant", tenant)
+            .finish_non_exhaustive()
+    }
+}
+
+// === impl Simulator ===
+
+impl Simulator {
+    /// Builds a simulator with its tenant's data; it serves once its [`router`](Self::router) does.
+    #[must_use]
+    pub fn new(options: Options) -> Arc<Self> {
+        let mut quirks = options.quirks;
+        if options.queue_ids == QueueIds::Assign {
+            quirks.insert(Quirk::AssignedQueueIds);
+        }
+        let center = Mutex::new(Center { states: options.states(), requests: VecDeque::new() });
+        Arc::new(Self { options, quirks, center })
+    }
+
+    /// The vendor's operations under `/ccapi/v2` and the simulator's own routes under `/simulator`.
+    pub fn router(self: &Arc<Self>) -> axum::Router {
+        admin::routes(self)
+            .merge(log::routes(self))
+            .layer(axum::middleware::map_response_with_state(Arc::clone(self), log::date))
+    }
+
+    /// The requests to `/ccapi` received so far, oldest first, at most the last 1,000.
+    pub fn requests(&self) -> Vec<Request> {
+        self.center().requests.iter().cloned().collect()
+    }
+
+    /// Empties what [`requests`](Self::requests) answers.
+    pub fn forget_requests(&self) {
+        self.center().requests.clear();
+    }
+
+    /// The customers rung by 24 so far, oldest first, at most the last 10,000 of an application.
+    pub fn callbacks(&self) -> Vec<Callback> {
+        self.center().states.iter().flat_map(|state| state.callbacks.iter().cloned()).collect()
+    }
+
+    fn center(&self) -> MutexGuard<'_, Center> {
+        // After a panic the center is still worth answering from: a reset puts it right.
+        self.center.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn record(&self, request: Request) {
+        let requests = &mut self.center().requests;
+        if requests.len() == REQUESTS_KEPT {
+            requests.pop_front();
+        }
+        requests.push_back(request);
+    }
+
+    /// Forgets everything and fills the application anew.
+    fn reset(&self) {
+        let states = self.options.states();
+        *self.center() = Center { states, requests: VecDeque::new() };
+    }
+
+    /// Answers a call of `operation`.
+    fn answer(
+        &self,
+        operation: &'static Operation,
+        id: &str,
+        mut query: Query,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Response<Body> {
+        if self.options.tenant == Tenant::Document {
+            document::complete(operation, &mut query);
+        }
+        let result = self.check_and_run(operation, id, &query, headers, body);
+        let msg_id = query.get("MsgId").unwrap_or_default();
+        match result {
+            Ok(result) => envelope::success(operation, msg_id, result, self.quirks),
+            Err(failure) => envelope::failure(operation, msg_id, failure, self.quirks),
+        }
+    }
+
+    fn check_and_run(
+        &self,
+        operation: &'static Operation,
+        id: &str,
+        query: &Query,
+        headers: &HeaderMap,
+        body: &Bytes,
+    ) -> Result<Value, Failure> {
+        strict::check_headers(operation, headers)?;
+        strict::check_repeats(query)?;
+        auth::authenticate(&self.options, query, operation.app_id, (self.options.clock)())?;
+        strict::check_parameters(operation, query)?;
+        let body = strict::check_body(operation, body)?;
+        let call = Call { id, query, body: &body, quirks: self.quirks };
+        let mut center = self.center();
+        let place = match self.options.tenant {
+            Tenant::Seeded => 0,
+            Tenant::Document => usize::from(operation.number) - 1,
+        };
+        let state = &mut center.states[place];
+        let result = (operation.run)(state, &call)?;
+        Ok(self.quirks.shape_result(operation, &state.short_app_id, result))
+    }
+}
+
+impl fmt::Debug for Simulator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Simulator").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_printed_of_a_simulator_tells_no_token() {
+        let mut options = Options::new("app", "sid", SecretString::from("hidden-token"));
+        options.quirks.insert(Quirk::Pages);
+        let printed = format!("{:?}", Simulator::new(options));
+        assert!(printed.contains("app") && printed.contains("pages"), "{printed}");
+        assert!(!printed.contains("hidden"), "{printed}");
+    }
+}

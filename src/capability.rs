@@ -1,0 +1,96 @@
+//! What a center can do, as tables: one row per method of the contract.
+
+use crate::proto::{METHODS, v1};
+
+/// How one method is supported.
+#[derive(Debug, Clone, Copy)]
+pub struct Row {
+    /// Unqualified name of the method.
+    pub method: &'static str,
+    /// Level of support.
+    pub support: v1::Support,
+    /// Request fields that are refused with `FIELD_UNSUPPORTED` when set.
+    pub unsupported: &'static [&'static str],
+    /// Response fields that are never filled.
+    pub unfilled: &'static [&'static str],
+    /// Request fields required beyond those the contract requires.
+    pub required: &'static [&'static str],
+    /// What a derived method cannot see or guarantee.
+    pub limitation: &'static str,
+}
+
+/// What every vendor has, because the gateway itself answers it.
+const GATEWAY: [Row; 3] = [Row::native("ListCenters"), Row::native("GetCenter"), Row::native("GetCapabilities")];
+
+// === impl Row ===
+
+impl Row {
+    /// One vendor operation does it.
+    pub const fn native(method: &'static str) -> Self {
+        Self { method, support: v1::Support::Native, unsupported: &[], unfilled: &[], required: &[], limitation: "" }
+    }
+
+    /// The gateway composes it of other operations.
+    pub const fn derived(method: &'static str, limitation: &'static str) -> Self {
+        Self { support: v1::Support::Derived, limitation, ..Self::native(method) }
+    }
+
+    /// These request fields are refused.
+    #[must_use]
+    pub const fn refuses(mut self, fields: &'static [&'static str]) -> Self {
+        self.unsupported = fields;
+        self
+    }
+
+    /// These response fields stay empty.
+    #[must_use]
+    pub const fn never_fills(mut self, fields: &'static [&'static str]) -> Self {
+        self.unfilled = fields;
+        self
+    }
+
+    /// These request fields are required here.
+    #[must_use]
+    pub const fn requires(mut self, fields: &'static [&'static str]) -> Self {
+        self.required = fields;
+        self
+    }
+
+    /// What people should know of it.
+    #[must_use]
+    pub const fn limited(mut self, limitation: &'static str) -> Self {
+        self.limitation = limitation;
+        self
+    }
+}
+
+/// Every method of the contract in its order; one without a row is unsupported.
+pub fn methods(rows: &[Row]) -> Vec<v1::MethodCapability> {
+    let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+    METHODS
+        .iter()
+        .map(|&method| match GATEWAY.iter().chain(rows).find(|row| row.method == method) {
+            Some(row) => v1::MethodCapability {
+                method: method.to_owned(),
+                support: row.support.into(),
+                unsupported_fields: texts(row.unsupported),
+                unfilled_fields: texts(row.unfilled),
+                limitation: row.limitation.to_owned(),
+                required_fields: texts(row.required),
+            },
+            None => v1::MethodCapability {
+                method: method.to_owned(),
+                support: v1::Support::Unsupported.into(),
+                ..v1::MethodCapability::default()
+            },
+        })
+        .collect()
+}
+
+/// Formats narrower than the contract's.
+pub fn formats(formats: &[(&str, &str)]) -> Vec<v1::FieldFormat> {
+    formats
+        .iter()
+        .map(|&(field, pattern)| v1::FieldFormat { field: field.to_owned(), pattern: pattern.to_owned() })
+        .collect()
+}

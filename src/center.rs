@@ -1,0 +1,91 @@
+//! The centers of the configuration, each with its adapter, built at start.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use crate::{
+    adapter::Adapter,
+    config,
+    context::Context,
+    error::{Error, ErrorReason, Result},
+    name::{CenterName, ResourceName},
+    proto::v1,
+    vendor,
+};
+
+/// Every center, by ID.
+#[derive(Debug)]
+pub struct Centers(BTreeMap<String, Center>);
+
+/// One center.
+pub struct Center {
+    /// Its ID.
+    pub id: String,
+    /// Name for people.
+    pub display_name: String,
+    /// Whether `AccessSoftphoneCredentials` may return passwords.
+    pub expose_credentials: bool,
+    /// What acts for it.
+    pub adapter: Arc<dyn Adapter>,
+}
+
+// === impl Centers ===
+
+impl Centers {
+    /// Builds every configured center.
+    ///
+    /// # Errors
+    /// When an adapter cannot be built.
+    pub fn build(centers: &BTreeMap<String, config::Center>, parts: &vendor::Parts) -> Result<Self> {
+        let center = |(id, config): (&String, &config::Center)| {
+            let center = Center {
+                id: id.clone(),
+                display_name: config.display_name.clone(),
+                expose_credentials: config.vendor.expose_credentials(),
+                adapter: vendor::build(id, config, parts)?,
+            };
+            Ok((id.clone(), center))
+        };
+        centers.iter().map(center).collect::<Result<_>>().map(Self)
+    }
+
+    /// The center a name belongs to, which becomes the center of the call.
+    ///
+    /// # Errors
+    /// `CENTER_NOT_FOUND`.
+    pub fn get(&self, cx: &Context, name: &impl ResourceName) -> Result<&Center> {
+        let center = self.0.get(name.center()).ok_or_else(|| {
+            let name = CenterName::new(name.center()).to_string();
+            Error::new(
+                ErrorReason::CenterNotFound,
+                format!("there is no center {name}; ListCenters tells which there are"),
+            )
+            .about(CenterName::KIND, name)
+        })?;
+        cx.enter(&center.id, center.adapter.vendor());
+        Ok(center)
+    }
+
+    /// Every center, by ID.
+    pub fn iter(&self) -> impl Iterator<Item = &Center> {
+        self.0.values()
+    }
+}
+
+// === impl Center ===
+
+impl Center {
+    /// The center as the contract shows it.
+    pub fn resource(&self) -> v1::Center {
+        v1::Center {
+            name: CenterName::new(self.id.as_str()).to_string(),
+            display_name: self.display_name.clone(),
+            vendor: self.adapter.vendor().to_owned(),
+        }
+    }
+}
+
+impl fmt::Debug for Center {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Center").field("id", &self.id).field("vendor", &self.adapter.vendor()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,111 @@
+//! Addresses of vendors and of the gateway, and paths below them.
+
+use toml::de::DeValue;
+use url::Url;
+
+use super::table::Parsed;
+use super::value::{checked, string};
+
+/// Completes "expected ..." for a vendor's address.
+pub(super) const ORIGIN: &str = r#"an https:// URL of scheme and host such as "https://acme.example.com""#;
+
+const URL: &str = r#"a URL such as "https://gateway.example.com""#;
+const URL_PATH: &str = r#"an absolute path such as "/apiaccess/v1/query", without a query, a fragment or "//""#;
+
+/// A vendor's address: scheme and host, with `http` only where `allow_plaintext` is set.
+pub(super) fn origin(allow_plaintext: bool) -> impl FnOnce(&DeValue<'_>) -> Parsed<Url> {
+    move |value| {
+        let url = absolute(string(value, ORIGIN)?, ORIGIN)?;
+        if url.path() != "/" {
+            return Err("expected scheme and host alone, without a path".to_owned());
+        }
+        if url.scheme() == "http" && !allow_plaintext {
+            return Err("expected an https:// URL; http:// needs allow_plaintext = true".to_owned());
+        }
+        Ok(url)
+    }
+}
+
+/// The base of other addresses: it may have a path, which then ends with `/`.
+pub(super) fn base_url(value: &DeValue<'_>) -> Parsed<Url> {
+    let mut url = absolute(string(value, URL)?, URL)?;
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
+    }
+    Ok(url)
+}
+
+/// A path below a vendor's host. "//" is refused because what follows it at the start would be another host.
+pub(super) fn url_path(value: &DeValue<'_>) -> Parsed<String> {
+    checked(value, URL_PATH, |text| {
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#\\".contains(&byte);
+        text.starts_with('/') && !text.contains("//") && text.bytes().all(is_plain)
+    })
+}
+
+/// `Url::parse` mends much that is no URL (spaces, backslashes, missing or extra slashes): here those are errors.
+fn absolute(text: &str, expected: &str) -> Parsed<Url> {
+    let is_odd = |character: char| character.is_whitespace() || character.is_control() || character == '\\';
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let authority = rest.and_then(|rest| rest.split(['/', '?', '#']).next()).filter(|authority| !authority.is_empty());
+    let (Some(authority), false, Ok(url)) = (authority, text.contains(is_odd), Url::parse(text)) else {
+        return Err(format!("expected {expected}"));
+    };
+    if authority.contains('@') {
+        return Err("expected a URL without user information".to_owned());
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("expected a URL without a query or a fragment".to_owned());
+    }
+    Ok(url)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn text(text: &str) -> DeValue<'_> {
+        DeValue::String(text.into())
+    }
+
+    #[test]
+    fn an_origin_is_scheme_and_host_alone() {
+        let parse = |value| origin(true)(&text(value));
+        assert_eq!(parse("https://acme.example.com").unwrap().as_str(), "https://acme.example.com/");
+        assert_eq!(parse("http://[::1]:8080/").unwrap().as_str(), "http://[::1]:8080/");
+        for (wrong, message) in [
+            ("https://acme.example.com/ccapi", "expected scheme and host alone, without a path"),
+            ("https://acme.example.com?a=b", "expected a URL without a query or a fragment"),
+            ("https://acme.example.com#", "expected a URL without a query or a fragment"),
+            ("https://me:secret@acme.example.com", "expected a URL without user information"),
+            ("https://@acme.example.com", "expected a URL without user information"),
+        ] {
+            assert_eq!(parse(wrong).unwrap_err(), message, "{wrong}");
+        }
+        let mended =
+            ["https:acme", "https:///acme", "https:\\\\acme", "https://ac me", " https://acme", "https://a\tb"];
+        let no_url = ["", "acme.example.com", "/path", "ftp://acme.example.com", "https://", "https://a:99999"];
+        for wrong in mended.into_iter().chain(no_url) {
+            assert_eq!(parse(wrong).unwrap_err(), format!("expected {ORIGIN}"), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_base_url_may_have_a_path_and_can_be_joined() {
+        let parse = |value| base_url(&text(value)).unwrap();
+        assert_eq!(parse("http://127.0.0.1:8080").as_str(), "http://127.0.0.1:8080/");
+        assert_eq!(
+            parse("https://a.example/gw").join("callbacks/x").unwrap().as_str(),
+            "https://a.example/gw/callbacks/x"
+        );
+    }
+
+    #[test]
+    fn a_path_is_absolute_and_cannot_name_a_host() {
+        assert_eq!(url_path(&text("/a/b%20c")), Ok("/a/b%20c".to_owned()));
+        for wrong in ["", "a", "//host/a", "/a//b", "/a?b", "/a#b", "/a b", "/\\host"] {
+            assert!(url_path(&text(wrong)).is_err(), "{wrong:?}");
+        }
+    }
+}

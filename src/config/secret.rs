@@ -1,0 +1,271 @@
+//! Secrets: a plain string, `{ env = "NAME" }` or `{ file = "path" }`. Nothing here repeats one.
+
+use std::fs::File;
+use std::io::{self, Read};
+
+use secrecy::SecretString;
+use toml::de::{DeTable, DeValue};
+
+use super::table::{Document, Parsed};
+use super::value::type_name;
+
+/// Completes "expected ..." in messages.
+pub(super) const SECRET: &str = r#"a secret: a string, { env = "NAME" } or { file = "PATH" }"#;
+
+/// The largest secret file in bytes. A path that names a device by mistake must not be read for ever.
+const LARGEST_FILE: u64 = 64 * 1024;
+
+/// Any secret.
+pub(super) fn secret<'d>(document: &'d Document<'d>) -> impl Fn(&DeValue<'_>) -> Parsed<SecretString> {
+    move |value| read(document, value).map(SecretString::from)
+}
+
+/// A secret that is a segment of a path: another character would never match what a client sends.
+pub(super) fn path_segment<'d>(document: &'d Document<'d>) -> impl Fn(&DeValue<'_>) -> Parsed<SecretString> {
+    move |value| {
+        let segment = read(document, value)?;
+        let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+        if !segment.bytes().all(is_unreserved) || segment == "." || segment == ".." {
+            return Err("expected a path segment of letters, digits, `-`, `.`, `_` and `~` only".to_owned());
+        }
+        Ok(SecretString::from(segment))
+    }
+}
+
+fn read(document: &Document<'_>, value: &DeValue<'_>) -> Parsed<String> {
+    match value {
+        DeValue::String(text) if text.is_empty() => Err("expected a secret, found an empty string".to_owned()),
+        DeValue::String(text) => Ok(text.clone().into_owned()),
+        DeValue::Table(source) => from_source(document, source),
+        other => Err(format!("expected {SECRET}, found {}", type_name(other))),
+    }
+}
+
+fn from_source(document: &Document<'_>, source: &DeTable<'_>) -> Parsed<String> {
+    let mut entries = source.iter().map(|(key, value)| (key.get_ref().as_ref(), value.get_ref()));
+    match (entries.next(), entries.next()) {
+        (Some(("env", DeValue::String(name))), None) => from_variable(document, name),
+        (Some(("file", DeValue::String(path))), None) => from_file(document, path),
+        (Some((key @ ("env" | "file"), other)), None) => {
+            Err(format!("expected a string as `{key}`, found {}", type_name(other)))
+        }
+        // The keys are not named: the secret itself may have been put there.
+        _ => Err(r#"expected { env = "NAME" } or { file = "PATH" }, and no other key"#.to_owned()),
+    }
+}
+
+fn from_variable(document: &Document<'_>, name: &str) -> Parsed<String> {
+    // Only a name in the usual spelling is repeated: another one may be the secret, put there by mistake.
+    let is_usual = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
+    let shown = if !name.is_empty() && name.bytes().all(is_usual) { name } else { "named here" };
+    match (document.lookup)(name) {
+        None => Err(format!("the environment variable {shown} is not set, or not UTF-8 text")),
+        Some(value) if value.is_empty() => Err(format!("the environment variable {shown} is empty")),
+        Some(value) => Ok(value),
+    }
+}
+
+fn from_file(document: &Document<'_>, path: &str) -> Parsed<String> {
+    if path.is_empty() {
+        return Err("expected a path as `file`, found an empty string".to_owned());
+    }
+    let path = document.folder.join(path);
+    let shown = path.to_string_lossy();
+    let mut text = String::new();
+    let length =
+        File::open(&path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut text)).map_err(|cause| {
+            match cause.kind() {
+                io::ErrorKind::InvalidData => format!("the file {shown:?} is not UTF-8 text"),
+                _ => format!("the file {shown:?} cannot be read: {cause}"),
+            }
+        })?;
+    if length as u64 > LARGEST_FILE {
+        return Err(format!("the file {shown:?} is larger than 64KiB"));
+    }
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    if text.is_empty() {
+        return Err(format!("the file {shown:?} is empty"));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use proptest::prelude::*;
+    use secrecy::ExposeSecret;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::config::tests::{ACME, BETA};
+
+    fn read(folder: &Path, value: &str) -> Parsed<String> {
+        let lookup = |name: &str| match name {
+            "SET" | "set" => Some("from the environment".to_owned()),
+            "EMPTY" => Some(String::new()),
+            _ => None,
+        };
+        let document = Document::new("gateway.toml", value, folder, &lookup);
+        let value = DeValue::parse(value).unwrap();
+        secret(&document)(value.get_ref()).map(|secret| secret.expose_secret().to_owned())
+    }
+
+    fn refusal(value: &str) -> String {
+        read(Path::new(""), value).unwrap_err()
+    }
+
+    #[test]
+    fn a_secret_is_a_string_or_comes_from_the_environment() {
+        assert_eq!(read(Path::new(""), r#""plain""#).unwrap(), "plain");
+        assert_eq!(read(Path::new(""), r#"{ env = "SET" }"#).unwrap(), "from the environment");
+        assert_eq!(read(Path::new(""), r#"{ env = "set" }"#).unwrap(), "from the environment");
+    }
+
+    #[test]
+    fn one_line_break_at_a_files_end_is_no_part_of_it() {
+        let folder = tempfile::tempdir().unwrap();
+        for (content, expected) in
+            [("a", "a"), ("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a\r", "a\r"), (" a ", " a ")]
+        {
+            std::fs::write(folder.path().join("secret"), content).unwrap();
+            assert_eq!(read(folder.path(), r#"{ file = "secret" }"#).unwrap(), expected, "{content:?}");
+        }
+    }
+
+    #[test]
+    fn an_absolute_file_is_not_looked_for_in_the_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        std::fs::write(&path, "a").unwrap();
+        let value = format!("{{ file = '{}' }}", path.display());
+        assert_eq!(read(Path::new("elsewhere"), &value).unwrap(), "a");
+    }
+
+    #[test]
+    fn a_missing_or_empty_variable_is_named() {
+        assert_eq!(refusal(r#"{ env = "NONE" }"#), "the environment variable NONE is not set, or not UTF-8 text");
+        assert_eq!(refusal(r#"{ env = "EMPTY" }"#), "the environment variable EMPTY is empty");
+        let unusual = "the environment variable named here is not set, or not UTF-8 text";
+        assert_eq!(refusal(r#"{ env = "s3cr3t" }"#), unusual);
+        assert_eq!(refusal(r#"{ env = "" }"#), unusual);
+    }
+
+    #[test]
+    fn a_file_that_gives_no_secret_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("secret");
+        let shown = path.to_str().unwrap();
+        let refusal = || read(folder.path(), r#"{ file = "secret" }"#).unwrap_err();
+
+        let missing = refusal();
+        assert!(missing.starts_with(&format!("the file {shown:?} cannot be read: ")), "{missing}");
+        std::fs::write(&path, "\r\n").unwrap();
+        assert_eq!(refusal(), format!("the file {shown:?} is empty"));
+        std::fs::write(&path, b"\xFF").unwrap();
+        assert_eq!(refusal(), format!("the file {shown:?} is not UTF-8 text"));
+        std::fs::write(&path, "a".repeat(64 * 1024 + 1)).unwrap();
+        assert_eq!(refusal(), format!("the file {shown:?} is larger than 64KiB"));
+    }
+
+    #[test]
+    fn another_form_is_refused() {
+        assert_eq!(refusal("5"), format!("expected {SECRET}, found an integer"));
+        assert_eq!(refusal(r#""""#), "expected a secret, found an empty string");
+        assert_eq!(refusal(r#"{ file = "" }"#), "expected a path as `file`, found an empty string");
+        assert_eq!(refusal("{ env = 5 }"), "expected a string as `env`, found an integer");
+        let alone = r#"expected { env = "NAME" } or { file = "PATH" }, and no other key"#;
+        for table in [r#"{ env = "SET", file = "x" }"#, r#"{ value = "x" }"#, r#"{ env = "SET", x = 1 }"#, "{}"] {
+            assert_eq!(refusal(table), alone, "{table}");
+        }
+    }
+
+    #[test]
+    fn a_path_segment_is_safe_in_a_url() {
+        let document = Document::new("gateway.toml", "", Path::new(""), &|_| None);
+        let parse = |text: &'static str| path_segment(&document)(&DeValue::String(text.into()));
+        assert_eq!(parse("aZ09-._~").unwrap().expose_secret(), "aZ09-._~");
+        for wrong in ["a/b", "a b", "é", ".", "..", "a?b", "a%2Fb"] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    /// Neither a key nor a path has a tilde, so nothing that is repeated can be mistaken for this one.
+    const MARKER: &str = "m4rk3r~s3cr3t";
+
+    /// Both centers and every secret key, each with the marker.
+    fn marked() -> String {
+        format!("[events]\ncallback_key = 'X'\n{ACME}{BETA}callback_secret = 'X'\n")
+            .replace("\"token\"", "'X'")
+            .replace("\"secret\"", "'X'")
+            .replace('X', MARKER)
+    }
+
+    /// All that can be printed after `text` was parsed.
+    fn printed(text: &str) -> String {
+        let lookup = |name: &str| (name == "MARKER").then(|| MARKER.to_owned());
+        match Config::parse(text, "gateway.toml", &lookup) {
+            Ok(config) => format!("{config:?} {config:#?}"),
+            Err(errors) => {
+                format!("{errors} {errors:?} {errors:#?}")
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_is_never_printed() {
+        let marked = marked();
+        let quoted = format!("'{MARKER}'");
+        assert_eq!(marked.matches(&quoted).count(), 4);
+        let config = Config::parse(&marked, "gateway.toml", &|_| None).unwrap();
+        let secrets = config.events.callback_key.iter();
+        assert!(secrets.map(ExposeSecret::expose_secret).eq([MARKER]));
+        assert!(printed(&marked).contains("REDACTED"));
+        assert!(!printed(&marked).contains(MARKER));
+
+        #[rustfmt::skip]
+        let forms = [
+            // From elsewhere, or a wrong table.
+            "{ env = 'MARKER' }", "{ env = 'X' }", "{ env = 'MARKER', file = 'X' }", "{ value = 'X' }", "{ 'X' = 'X' }",
+            "{ env = ['X'] }", "{ env = { file = 'X' } }",
+            // Wrong types and values.
+            "['X']", "[['X'], { a = 'X' }]", "'X/'",
+            // Syntax errors in the same line.
+            "'X", "\"X", "'''X", "\"\"\"X\"", "\"\\q X\"", "'X' 'X'", "'X' = 'X'", "'X', 'X'", "'X' X", "X", "X # X",
+            "1979-05-27X", "{ env = 'X'", "{ env = X }", "{ env 'X' }",
+            // Something wrong in the next line.
+            "'X'\nauth_tokn = 'X'", "'X'\nsid.X = 'X'", "'X'\nlimits.'X' = 'X'", "'X'\n'X'", "'X'\n'X' = 'X'",
+            "'X'\nauth_token = 'X'\napp_secret = 'X'\ncallback_secret = 'X'\ncallback_key = 'X'",
+            "'X'\nauth_token.x = 'X'\napp_secret.x = 'X'", "'X'\n[X]", "'X'\n['X']", "'X'\n[centers.'X']",
+        ];
+        for form in forms {
+            let form = form.replace('X', MARKER);
+            for (place, _) in marked.match_indices(&quoted) {
+                let text = format!("{}{form}{}", &marked[..place], &marked[place + quoted.len()..]);
+                let printed = printed(&text);
+                assert!(!printed.contains(MARKER), "{text}\n{printed}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_change_to_a_file_prints_its_secrets(
+            from in any::<prop::sample::Index>(),
+            length in 0..40_usize,
+            inserted in r#"[\[\]{}="'#.,a-c\\ \n0-9é-]{0,6}"#,
+        ) {
+            let mut text: Vec<char> = marked().chars().collect();
+            let from = from.index(text.len());
+            let to = (from + length).min(text.len());
+            text.splice(from..to, inserted.chars());
+            let text: String = text.into_iter().collect();
+            prop_assert!(!printed(&text).contains(MARKER), "{}", text);
+        }
+    }
+}

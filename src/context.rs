@@ -1,0 +1,176 @@
+//! What is known of a call: built once, at the edge, and handed down to whatever acts for it.
+
+use std::{
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use http::HeaderMap;
+use tokio::time::Instant;
+
+use crate::config;
+
+/// Time kept back for the answer: it must reach the caller before the caller hangs up.
+pub const TIME_TO_ANSWER: Duration = Duration::from_millis(15);
+
+/// One call. Cheap to clone: clones are the same call.
+#[derive(Debug, Clone)]
+pub struct Context(Arc<Call>);
+
+#[derive(Debug)]
+struct Call {
+    method: &'static str,
+    trace_id: String,
+    deadline: Instant,
+    center: OnceLock<Center>,
+    sent: AtomicBool,
+}
+
+/// The center a call turned out to be for.
+#[derive(Debug, Clone)]
+pub struct Center {
+    /// Its ID, e.g. `acme`.
+    pub id: String,
+    /// Its vendor's name in the contract.
+    pub vendor: &'static str,
+}
+
+// === impl Context ===
+
+impl Context {
+    /// A call of this method that must be answered by `deadline`.
+    pub fn new(method: &'static str, trace_id: String, deadline: Instant) -> Self {
+        Self(Arc::new(Call { method, trace_id, deadline, center: OnceLock::new(), sent: AtomicBool::new(false) }))
+    }
+
+    /// Reads what the caller's headers say.
+    ///
+    /// The deadline is the caller's own, or the configured default, never later than the configured cap, less
+    /// [`TIME_TO_ANSWER`].
+    pub fn from_headers(method: &'static str, headers: &HeaderMap, limits: &config::Deadline) -> Self {
+        let time = timeout(headers).unwrap_or(limits.default).min(limits.max);
+        let deadline = Instant::now() + time.saturating_sub(TIME_TO_ANSWER);
+        Self::new(method, trace_id(headers), deadline)
+    }
+
+    /// Unqualified name of the method, e.g. `GetAgent`.
+    pub fn method(&self) -> &'static str {
+        self.0.method
+    }
+
+    /// ID that ties logs and errors of this call together: the caller's W3C trace ID when there is one.
+    pub fn trace_id(&self) -> &str {
+        &self.0.trace_id
+    }
+
+    /// When work for this call must be over.
+    pub fn deadline(&self) -> Instant {
+        self.0.deadline
+    }
+
+    /// The center, once it is known.
+    pub fn center(&self) -> Option<&Center> {
+        self.0.center.get()
+    }
+
+    /// Notes which center the call is for. A call is for one center: a second one is ignored.
+    pub fn enter(&self, id: &str, vendor: &'static str) {
+        let _ = self.0.center.set(Center { id: id.to_owned(), vendor });
+    }
+
+    /// Whether a write may have reached the vendor at any step of this call.
+    pub fn sent(&self) -> bool {
+        self.0.sent.load(Ordering::Acquire)
+    }
+
+    /// Notes that a write is about to leave.
+    pub fn mark_sent(&self) {
+        self.0.sent.store(true, Ordering::Release);
+    }
+}
+
+/// `grpc-timeout`: at most eight digits and a unit. Anything else is no timeout, as the gRPC specification has it for
+/// malformed values.
+fn timeout(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get("grpc-timeout")?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 3600)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
+}
+
+/// The trace ID of a W3C `traceparent`, or a fresh one.
+fn trace_id(headers: &HeaderMap) -> String {
+    let given = headers.get("traceparent").and_then(|value| value.to_str().ok()).and_then(|text| {
+        let id = text.split('-').nth(1)?;
+        let valid = id.len() == 32
+            && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+            && id.bytes().any(|byte| byte != b'0');
+        valid.then(|| id.to_owned())
+    });
+    given.unwrap_or_else(|| format!("{:032x}", fastrand::u128(1..)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(http::HeaderName::from_static(name), http::HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn a_timeout_is_digits_and_a_unit() {
+        for (text, expected) in [
+            ("1H", Some(Duration::from_secs(3600))),
+            ("2M", Some(Duration::from_secs(120))),
+            ("3S", Some(Duration::from_secs(3))),
+            ("250m", Some(Duration::from_millis(250))),
+            ("7u", Some(Duration::from_micros(7))),
+            ("99999999n", Some(Duration::from_nanos(99_999_999))),
+            ("99999999H", Some(Duration::from_secs(99_999_999 * 3600))),
+            ("100000000S", None),
+            ("", None),
+            ("S", None),
+            ("-1S", None),
+            ("1s", None),
+            ("10", None),
+        ] {
+            assert_eq!(timeout(&headers("grpc-timeout", text)), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_trace_id_is_taken_over_or_made() {
+        let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(trace_id(&headers("traceparent", given)), "4bf92f3577b34da6a3ce929d0e0e4736");
+        for bad in ["00-00000000000000000000000000000000-00f067aa0ba902b7-01", "00-XYZ-1-01", "nonsense"] {
+            let made = trace_id(&headers("traceparent", bad));
+            assert_eq!(made.len(), 32);
+            assert!(!bad.contains(&made));
+        }
+    }
+
+    #[tokio::test]
+    async fn the_cap_bounds_what_callers_ask_for() {
+        let limits = config::Deadline { default: Duration::from_secs(10), max: Duration::from_secs(60) };
+        let start = Instant::now();
+        let asked = Context::from_headers("GetAgent", &headers("grpc-timeout", "1H"), &limits);
+        assert!(asked.deadline() <= start + Duration::from_secs(61));
+        let unset = Context::from_headers("GetAgent", &HeaderMap::new(), &limits);
+        assert!(unset.deadline() <= start + Duration::from_secs(11));
+    }
+}

@@ -1,0 +1,311 @@
+//! What went wrong, whose turn it is, and whether it is safe to try again.
+//!
+//! One error type for the whole gateway. Its kind is the contract's own [`ErrorReason`]: there is no second list to keep
+//! in step. What the caller is told is decided here, once, by [`Error::into_status`]; this is the only place that names
+//! a gRPC code. What an error holds is safe to show: whoever makes one puts no secret and nobody's data into it, and text
+//! of a vendor comes in only through [`crate::http::redact`].
+
+use std::{borrow::Cow, collections::HashMap, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::context::Context;
+pub use crate::proto::v1::ErrorReason;
+
+/// Domain of every `ErrorInfo`.
+pub const DOMAIN: &str = "contactcenter.gateway";
+
+/// What a violation's description may hold at most, and how many violations are told: the details stay under 4 KiB.
+const DESCRIPTION_BYTES: usize = 256;
+const VIOLATIONS: usize = 8;
+
+/// Result of everything that can fail on behalf of a caller.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// A failed call, before it is put into gRPC's words.
+#[derive(Debug, Clone)]
+pub struct Error(Box<Parts>);
+
+#[derive(Debug, Clone)]
+struct Parts {
+    reason: ErrorReason,
+    message: Cow<'static, str>,
+    violations: Vec<Violation>,
+    resource: Option<Resource>,
+    retry_after: Option<Duration>,
+    quota: Option<&'static str>,
+    deadline_passed: bool,
+    vendor: Option<Vendor>,
+    metadata: Vec<(&'static str, String)>,
+}
+
+/// One field that cannot be taken as it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Dotted path of the field, as the contract spells it.
+    pub field: String,
+    /// What was expected. Never what was sent.
+    pub description: Cow<'static, str>,
+}
+
+#[derive(Debug, Clone)]
+struct Resource {
+    kind: &'static str,
+    name: String,
+}
+
+/// What the vendor said, made safe to show by [`crate::http::redact`].
+#[derive(Debug, Clone, Default)]
+pub struct Vendor {
+    /// The vendor's name for the operation, e.g. `POST /queues`.
+    pub operation: &'static str,
+    /// The vendor's return code, when its answer had one.
+    pub code: String,
+    /// The vendor's text for it.
+    pub message: String,
+    /// HTTP status of the answer, when there was one.
+    pub http_status: Option<u16>,
+}
+
+// === impl Error ===
+
+impl Error {
+    /// An error of this kind. `message` is for people and holds nothing that was received.
+    pub fn new(reason: ErrorReason, message: impl Into<Cow<'static, str>>) -> Self {
+        Self(Box::new(Parts {
+            reason,
+            message: message.into(),
+            violations: Vec::new(),
+            resource: None,
+            retry_after: None,
+            quota: None,
+            deadline_passed: false,
+            vendor: None,
+            metadata: Vec::new(),
+        }))
+    }
+
+    /// The request breaks the contract or the vendor's format in these fields.
+    pub fn invalid(violations: Vec<Violation>) -> Self {
+        Self::of_fields(ErrorReason::FieldInvalid, "invalid", violations)
+    }
+
+    /// The center's vendor cannot take these fields.
+    pub fn unsupported_fields(violations: Vec<Violation>) -> Self {
+        Self::of_fields(ErrorReason::FieldUnsupported, "not supported", violations)
+    }
+
+    fn of_fields(reason: ErrorReason, what: &str, violations: Vec<Violation>) -> Self {
+        let message = match violations.as_slice() {
+            [only] => format!("{} is {what}: {}", only.field, only.description),
+            several => {
+                let fields: Vec<&str> =
+                    several.iter().map(|violation| violation.field.as_str()).take(VIOLATIONS).collect();
+                format!("{} fields are {what}: {}", several.len(), fields.join(", "))
+            }
+        };
+        let mut error = Self::new(reason, message);
+        error.0.violations = violations;
+        error
+    }
+
+    /// The center's vendor has no such operation.
+    pub fn unsupported_method(method: &str) -> Self {
+        Self::new(
+            ErrorReason::MethodUnsupported,
+            format!("this center does not support {method}; GetCapabilities tells what it supports"),
+        )
+    }
+
+    /// No such resource. `kind` is its type in the contract, e.g. `Agent`.
+    pub fn not_found(kind: &'static str, name: impl ToString) -> Self {
+        let name = name.to_string();
+        Self::new(ErrorReason::ResourceNotFound, format!("there is no {name}")).about(kind, name)
+    }
+
+    /// A fault of the gateway itself. `what` says where, for whoever reads the report.
+    pub fn internal(what: &'static str) -> Self {
+        Self::new(ErrorReason::GatewayInternal, format!("the gateway failed: {what}"))
+    }
+
+    /// Names the resource the error is about (`ResourceInfo`).
+    #[must_use]
+    pub fn about(mut self, kind: &'static str, name: impl ToString) -> Self {
+        self.0.resource = Some(Resource { kind, name: name.to_string() });
+        self
+    }
+
+    /// Tells when trying again makes sense (`RetryInfo`).
+    #[must_use]
+    pub fn retry_after(mut self, delay: Duration) -> Self {
+        self.0.retry_after = Some(delay);
+        self
+    }
+
+    /// Names the limit that is used up (`QuotaFailure`).
+    #[must_use]
+    pub fn quota(mut self, limit: &'static str) -> Self {
+        self.0.quota = Some(limit);
+        self
+    }
+
+    /// Adds what the vendor said.
+    #[must_use]
+    pub fn from_vendor(mut self, vendor: Vendor) -> Self {
+        self.0.vendor = Some(vendor);
+        self
+    }
+
+    /// Adds one entry to the metadata of `ErrorInfo`.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl Into<String>) -> Self {
+        self.0.metadata.push((key, value.into()));
+        self
+    }
+
+    /// Marks that the caller's deadline passed: gRPC then demands its own code, whatever the reason.
+    #[must_use]
+    pub fn past_deadline(mut self) -> Self {
+        self.0.deadline_passed = true;
+        self
+    }
+
+    /// The kind.
+    pub fn reason(&self) -> ErrorReason {
+        self.0.reason
+    }
+
+    /// What is told to people.
+    pub fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    /// The vendor's return code, empty when there is none.
+    pub fn vendor_code(&self) -> &str {
+        self.0.vendor.as_ref().map_or("", |vendor| vendor.code.as_str())
+    }
+
+    /// The fields that were refused.
+    pub fn violations(&self) -> &[Violation] {
+        &self.0.violations
+    }
+
+    /// What the caller gets: a `google.rpc.Status` with exactly one `ErrorInfo`.
+    pub fn into_status(self, cx: &Context) -> Status {
+        let parts = *self.0;
+        let mut metadata: HashMap<String, String> = HashMap::with_capacity(10);
+        metadata.insert("method".into(), cx.method().into());
+        metadata.insert("traceId".into(), cx.trace_id().into());
+        if let Some(center) = cx.center() {
+            metadata.insert("center".into(), center.id.clone());
+            metadata.insert("vendor".into(), center.vendor.into());
+        }
+        if let Some(vendor) = parts.vendor {
+            metadata.insert("vendorOperation".into(), vendor.operation.into());
+            if !vendor.code.is_empty() {
+                metadata.insert("vendorCode".into(), vendor.code);
+            }
+            if !vendor.message.is_empty() {
+                metadata.insert("vendorMessage".into(), vendor.message);
+            }
+            if let Some(status) = vendor.http_status {
+                metadata.insert("vendorHttpStatus".into(), status.to_string());
+            }
+            metadata.insert("sent".into(), cx.sent().to_string());
+        }
+        metadata.extend(parts.metadata.into_iter().map(|(key, value)| (key.to_owned(), value)));
+
+        let mut details = ErrorDetails::new();
+        details.set_error_info(parts.reason.as_str_name(), DOMAIN, metadata);
+        for violation in parts.violations.into_iter().take(VIOLATIONS) {
+            let mut description = violation.description.into_owned();
+            truncate(&mut description, DESCRIPTION_BYTES);
+            details.add_bad_request_violation(violation.field, description);
+        }
+        if let Some(resource) = parts.resource {
+            details.set_resource_info(resource.kind, resource.name, "", parts.message.clone());
+        }
+        if parts.retry_after.is_some() {
+            details.set_retry_info(parts.retry_after);
+        }
+        if let Some(limit) = parts.quota {
+            let subject = cx.center().map_or_else(String::new, |center| format!("centers/{}", center.id));
+            details.add_quota_failure_violation(subject, limit);
+        }
+        Status::with_error_details(code(parts.reason, parts.deadline_passed), parts.message, details)
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}: {}", self.0.reason.as_str_name(), self.0.message)?;
+        if let Some(vendor) = &self.0.vendor {
+            write!(f, " ({}", vendor.operation)?;
+            if let Some(status) = vendor.http_status {
+                write!(f, ", HTTP {status}")?;
+            }
+            if !vendor.code.is_empty() {
+                write!(f, ", code {}", vendor.code)?;
+            }
+            f.write_str(")")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for Error {}
+
+// === impl Violation ===
+
+impl Violation {
+    /// A violation of the field at this dotted path.
+    pub fn new(field: impl Into<String>, description: impl Into<Cow<'static, str>>) -> Self {
+        Self { field: field.into(), description: description.into() }
+    }
+}
+
+/// The code of each reason, in the order of the contract's enum.
+///
+/// An unknown outcome is never UNAVAILABLE, which clients repeat by themselves: a customer would be rung twice.
+fn code(reason: ErrorReason, deadline_passed: bool) -> Code {
+    match reason {
+        ErrorReason::Unspecified | ErrorReason::GatewayInternal => Code::Internal,
+        ErrorReason::CenterNotFound | ErrorReason::ResourceNotFound => Code::NotFound,
+        ErrorReason::CenterMisconfigured
+        | ErrorReason::ResourceInUse
+        | ErrorReason::AgentStateConflict
+        | ErrorReason::RouteInvalid
+        // Never UNAUTHENTICATED: that is about the caller's own credentials.
+        | ErrorReason::VendorAuthFailed => Code::FailedPrecondition,
+        ErrorReason::AccessDenied => Code::PermissionDenied,
+        ErrorReason::MethodUnsupported => Code::Unimplemented,
+        ErrorReason::FieldUnsupported
+        | ErrorReason::FieldInvalid
+        | ErrorReason::TokenInvalid
+        | ErrorReason::RequestIdReused
+        | ErrorReason::VendorRejected => Code::InvalidArgument,
+        ErrorReason::CursorExpired => Code::OutOfRange,
+        ErrorReason::CenterOverloaded | ErrorReason::RequestTooLarge | ErrorReason::VendorRateLimited => {
+            Code::ResourceExhausted
+        }
+        ErrorReason::CallerUnauthenticated => Code::Unauthenticated,
+        ErrorReason::DeadlineBeforeSend | ErrorReason::VendorTimeout => Code::DeadlineExceeded,
+        ErrorReason::GatewayDraining | ErrorReason::StorageUnavailable | ErrorReason::VendorUnavailable => {
+            Code::Unavailable
+        }
+        ErrorReason::PartiallyApplied => Code::Aborted,
+        ErrorReason::ResourceExists => Code::AlreadyExists,
+        ErrorReason::VendorOutcomeUnknown if deadline_passed => Code::DeadlineExceeded,
+        ErrorReason::VendorOutcomeUnknown | ErrorReason::VendorCodeUnmapped => Code::Unknown,
+        ErrorReason::VendorInternal | ErrorReason::VendorResponseInvalid => Code::Internal,
+    }
+}
+
+/// Cuts text to at most `bytes`, never inside a character.
+pub(crate) fn truncate(text: &mut String, bytes: usize) {
+    if text.len() > bytes {
+        let end = (0..=bytes).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
+        text.truncate(end);
+    }
+}

@@ -1,0 +1,253 @@
+//! Pages over whatever paging a vendor has.
+//!
+//! A page token says where the next page begins and carries a hash of the arguments it was made for: with other
+//! arguments, or at another center or method, it is refused rather than answered with the wrong items. Over a vendor
+//! that pages nothing the position is the last ID that was given out, not a count, so a list that changes meanwhile
+//! shows nothing twice and loses nothing that was there throughout.
+
+use std::cmp::Ordering;
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use prost::Message;
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    error::{Error, ErrorReason, Result},
+    proto::v1,
+};
+
+/// Items of a page when the caller does not say.
+const DEFAULT_SIZE: usize = 50;
+/// Most items of a page.
+const LARGEST_SIZE: usize = 500;
+
+/// Bytes of the arguments' hash in a token.
+const HASH_BYTES: usize = 8;
+/// First byte of a token: its layout.
+const LAYOUT: u8 = 1;
+/// Longest token that is read: longer ones were not made here.
+const LONGEST_TOKEN: usize = 1024;
+
+/// The page that is asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// At most this many items; 1 to 500.
+    pub size: usize,
+    after: Option<String>,
+    arguments: [u8; HASH_BYTES],
+}
+
+/// A request for one page of a list.
+pub trait Paged: Message {
+    /// Takes `page_size` and `page_token` out of the request, so that what is left are the arguments.
+    fn take_page(&mut self) -> (i32, String);
+}
+
+macro_rules! paged {
+    ($($request:ident)*) => {
+        $(impl Paged for v1::$request {
+            fn take_page(&mut self) -> (i32, String) {
+                (std::mem::take(&mut self.page_size), std::mem::take(&mut self.page_token))
+            }
+        })*
+    };
+}
+
+paged! {
+    ListCentersRequest ListPhoneNumbersRequest ListAgentsRequest ListExtensionsRequest ListQueuesRequest
+    AccessSoftphoneCredentialsRequest ListSubscriptionsRequest
+}
+
+impl Page {
+    /// Takes the page out of a request, whose `page_size` is not negative. `method` is the method's name.
+    ///
+    /// # Errors
+    /// `TOKEN_INVALID` for a token that cannot be read or was made for other arguments.
+    pub fn take(method: &str, request: &mut impl Paged) -> Result<Self> {
+        let (page_size, page_token) = request.take_page();
+        Self::read(method, request, page_size, &page_token)
+    }
+
+    fn read(method: &str, arguments: &impl Message, page_size: i32, page_token: &str) -> Result<Self> {
+        let arguments = hash(method, arguments);
+        let size = match usize::try_from(page_size) {
+            Ok(0) | Err(_) => DEFAULT_SIZE,
+            Ok(size) => size.min(LARGEST_SIZE),
+        };
+        let after = match page_token {
+            "" => None,
+            token => Some(open(token, arguments)?),
+        };
+        Ok(Self { size, after, arguments })
+    }
+
+    /// Position right after which the page begins; `None` for the first page.
+    pub fn after(&self) -> Option<&str> {
+        self.after.as_deref()
+    }
+
+    /// Offset at which the page begins, over a vendor that pages by offsets.
+    ///
+    /// # Errors
+    /// `TOKEN_INVALID` for a token of another kind of position.
+    pub fn offset(&self) -> Result<usize> {
+        self.after().map_or(Ok(0), |text| text.parse().map_err(|_| unreadable()))
+    }
+
+    /// Token of the page that begins at this offset.
+    pub fn offset_token(&self, offset: usize) -> String {
+        self.token(&offset.to_string())
+    }
+
+    /// Token of the page that begins right after this position.
+    pub fn token(&self, after: &str) -> String {
+        let mut bytes = Vec::with_capacity(1 + HASH_BYTES + after.len());
+        bytes.push(LAYOUT);
+        bytes.extend(self.arguments);
+        bytes.extend(after.as_bytes());
+        URL_SAFE_NO_PAD.encode(bytes)
+    }
+
+    /// Cuts the page out of a whole list: orders it by ID, digits as numbers, and gives the page's items and the next
+    /// page's token.
+    pub fn cut<T>(&self, items: Vec<T>, id: impl Fn(&T) -> &str) -> (Vec<T>, String) {
+        self.cut_by(items, id, order)
+    }
+
+    /// Cuts the page out of a whole list that is ordered by the bytes of its names.
+    pub fn cut_by_name<T>(&self, items: Vec<T>, name: impl Fn(&T) -> &str) -> (Vec<T>, String) {
+        self.cut_by(items, name, str::cmp)
+    }
+
+    fn cut_by<T>(
+        &self,
+        mut items: Vec<T>,
+        id: impl Fn(&T) -> &str,
+        order: impl Fn(&str, &str) -> Ordering,
+    ) -> (Vec<T>, String) {
+        if let Some(after) = self.after() {
+            items.retain(|item| order(id(item), after) == Ordering::Greater);
+        }
+        items.sort_by(|left, right| order(id(left), id(right)));
+        let more = items.len() > self.size;
+        items.truncate(self.size);
+        let next = match items.last() {
+            Some(last) if more => self.token(id(last)),
+            _ => String::new(),
+        };
+        (items, next)
+    }
+}
+
+/// IDs by number where they are digits: the shorter first, then by their bytes.
+fn order(left: &str, right: &str) -> Ordering {
+    left.len().cmp(&right.len()).then_with(|| left.cmp(right))
+}
+
+fn hash(method: &str, arguments: &impl Message) -> [u8; HASH_BYTES] {
+    let mut hasher = Sha256::new();
+    hasher.update(method.as_bytes());
+    hasher.update([0]);
+    hasher.update(arguments.encode_to_vec());
+    let digest = hasher.finalize();
+    let mut short = [0; HASH_BYTES];
+    short.copy_from_slice(&digest[..HASH_BYTES]);
+    short
+}
+
+fn unreadable() -> Error {
+    Error::new(
+        ErrorReason::TokenInvalid,
+        "page_token is not one that this gateway made; take next_page_token of the previous answer as it is",
+    )
+}
+
+fn open(token: &str, arguments: [u8; HASH_BYTES]) -> Result<String> {
+    if token.len() > LONGEST_TOKEN {
+        return Err(unreadable());
+    }
+    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| unreadable())?;
+    let (layout, rest) = bytes.split_first().ok_or_else(unreadable)?;
+    let (made_for, after) = rest.split_at_checked(HASH_BYTES).ok_or_else(unreadable)?;
+    if *layout != LAYOUT || after.is_empty() {
+        return Err(unreadable());
+    }
+    if made_for != arguments {
+        return Err(Error::new(
+            ErrorReason::TokenInvalid,
+            "page_token was made for other arguments; only page_size may change between pages",
+        ));
+    }
+    String::from_utf8(after.to_vec()).map_err(|_| unreadable())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::proto::v1::ListQueuesRequest;
+
+    fn request(parent: &str) -> ListQueuesRequest {
+        ListQueuesRequest { parent: parent.to_owned(), ..Default::default() }
+    }
+
+    fn page(size: i32, token: &str) -> Page {
+        Page::read("ListQueues", &request("centers/acme"), size, token).unwrap()
+    }
+
+    #[test]
+    fn sizes_are_bounded() {
+        for (asked, given) in [(0, 50), (1, 1), (500, 500), (501, 500), (i32::MAX, 500)] {
+            assert_eq!(page(asked, "").size, given);
+        }
+    }
+
+    #[test]
+    fn a_token_of_other_arguments_is_refused() {
+        let token = page(1, "").token("9001");
+        assert_eq!(page(7, &token).after(), Some("9001"));
+        for (method, parent) in [("ListAgents", "centers/acme"), ("ListQueues", "centers/beta")] {
+            let error = Page::read(method, &request(parent), 1, &token).unwrap_err();
+            assert_eq!(error.reason(), ErrorReason::TokenInvalid);
+        }
+    }
+
+    #[test]
+    fn digits_are_ordered_as_numbers() {
+        let (items, next) = page(10, "").cut(vec!["9415", "355", "1001"], |id| id);
+        assert_eq!((items, next.as_str()), (vec!["355", "1001", "9415"], ""));
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_a_token_or_an_error(text in "\\PC{0,64}") {
+            let _ = Page::read("ListQueues", &request("centers/acme"), 0, &text);
+        }
+
+        #[test]
+        fn a_list_that_changes_shows_nothing_twice_and_loses_nothing_that_stays(
+            stays in proptest::collection::btree_set(0u32..200, 0..40),
+            comes_and_goes in proptest::collection::vec((0u32..200, any::<bool>()), 0..40),
+            size in 1i32..7,
+        ) {
+            let mut seen = Vec::new();
+            let mut token = String::new();
+            let mut changes = comes_and_goes.iter();
+            loop {
+                let mut now = stays.clone();
+                now.extend(changes.by_ref().take(5).filter(|(_, there)| *there).map(|(id, _)| *id));
+                let items = now.iter().map(u32::to_string).collect();
+                let (items, next) = page(size, &token).cut(items, |id: &String| id);
+                seen.extend(items);
+                if next.is_empty() {
+                    break;
+                }
+                token = next;
+            }
+            let unique: std::collections::BTreeSet<_> = seen.iter().collect();
+            prop_assert_eq!(unique.len(), seen.len());
+            prop_assert!(stays.iter().all(|id| seen.contains(&id.to_string())));
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! The contract: code generated from `proto/contactcenter/v1`, and its descriptors.
+
+use std::fmt;
+
+/// Package `contactcenter.v1`.
+///
+/// The comments of the `.proto` files are the documentation.
+#[expect(
+    clippy::doc_markdown,
+    clippy::doc_lazy_continuation,
+    clippy::default_trait_access,
+    clippy::too_many_lines,
+    clippy::missing_errors_doc,
+    reason = "generated; the contract's own comments are carried over where prost does so"
+)]
+pub mod v1 {
+    use super::Redacted;
+
+    tonic::include_proto!("contactcenter.v1");
+    include!(concat!(env!("OUT_DIR"), "/contactcenter.v1.debug.rs"));
+}
+
+/// The methods of the service, in the order of the contract.
+pub const METHODS: [&str; 40] = [
+    "ListCenters",
+    "GetCenter",
+    "GetCapabilities",
+    "ListPhoneNumbers",
+    "GetPhoneNumber",
+    "SetDefaultPhoneNumber",
+    "ClearDefaultPhoneNumber",
+    "ListAgents",
+    "GetAgent",
+    "CreateAgent",
+    "UpdateAgent",
+    "DeleteAgent",
+    "LoginAgent",
+    "LogoutAgent",
+    "BindAgentExtensions",
+    "UnbindAgentExtensions",
+    "AddAgentQueues",
+    "SetAgentQueues",
+    "RemoveAgentQueues",
+    "ListExtensions",
+    "GetExtension",
+    "CreateExtension",
+    "DeleteExtension",
+    "ListQueues",
+    "GetQueue",
+    "CreateQueue",
+    "UpdateQueue",
+    "DeleteQueue",
+    "AddQueueAgents",
+    "GetSoftphoneConfig",
+    "AccessSoftphoneCredentials",
+    "GetUserCallSettings",
+    "UpdateUserCallSettings",
+    "StartCallback",
+    "ListSubscriptions",
+    "GetSubscription",
+    "CreateSubscription",
+    "UpdateSubscription",
+    "DeleteSubscription",
+    "WatchEvents",
+];
+
+/// The contract's file descriptors with comments, as reflection serves them.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/contactcenter.v1.descriptors.bin"));
+
+/// What `Debug` shows of a field that the contract marks `debug_redact`: whether it is set, never what it holds.
+struct Redacted {
+    empty: bool,
+}
+
+impl Redacted {
+    fn unless(empty: bool) -> Self {
+        Self { empty }
+    }
+}
+
+impl fmt::Debug for Redacted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.empty { "(unset)" } else { "(redacted)" })
+    }
+}

@@ -1,0 +1,38 @@
+//! Calls.
+
+use crate::{
+    center::Centers,
+    check::Check,
+    context::Context,
+    error::Result,
+    name::CenterName,
+    proto::v1::{StartCallbackRequest, StartCallbackResponse},
+};
+
+/// Most variables of a call, and longest key of one.
+const VARIABLES: usize = 50;
+const KEY_BYTES: usize = 64;
+
+pub async fn start_callback(
+    centers: &Centers,
+    cx: &Context,
+    request: StartCallbackRequest,
+) -> Result<StartCallbackResponse> {
+    let mut check = Check::new();
+    let parent: CenterName = check.name("parent", &request.parent);
+    check.required("customer_number", &request.customer_number);
+    check.required("entry_number", &request.entry_number);
+    check.count("variables", request.variables.len(), (0, VARIABLES));
+    // A key may be anybody's data, so the violation does not repeat it.
+    if !request.variables.keys().all(|key| is_variable(key)) {
+        check.invalid("variables", "every key matches ^[A-Za-z_]\\w{0,63}$");
+    }
+    check.request_id(&request.request_id);
+    check.done()?;
+    centers.get(cx, &parent)?.adapter.start_callback(cx, parent, request).await
+}
+
+fn is_variable(key: &str) -> bool {
+    let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    (1..=KEY_BYTES).contains(&key.len()) && !key.as_bytes()[0].is_ascii_digit() && key.bytes().all(word)
+}

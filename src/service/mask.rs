@@ -1,0 +1,53 @@
+//! Update masks: which fields an update changes.
+
+use prost_types::FieldMask;
+
+use crate::check::Check;
+
+/// One path a method can change.
+pub struct Path {
+    /// The field's name.
+    pub name: &'static str,
+    /// Whether the request sets it.
+    pub set: bool,
+    /// Whether unset has a meaning: an empty text clears, an unset enum or optional says nothing.
+    pub clears: bool,
+}
+
+impl Path {
+    /// A text or a list: empty clears it.
+    pub const fn clearing(name: &'static str, set: bool) -> Self {
+        Self { name, set, clears: true }
+    }
+
+    /// An enum, an optional or a message: unset says nothing.
+    pub const fn needed(name: &'static str, set: bool) -> Self {
+        Self { name, set, clears: false }
+    }
+}
+
+/// The paths to change, in the order of `paths`: those of the mask, or every one that is set when there is no mask.
+/// `resource` is the field of the request that holds the resource.
+pub fn paths(check: &mut Check, resource: &str, mask: Option<&FieldMask>, paths: &[Path]) -> Vec<String> {
+    let chosen: Vec<&Path> = match mask {
+        None => paths.iter().filter(|path| path.set).collect(),
+        Some(mask) => {
+            for (index, name) in mask.paths.iter().enumerate() {
+                if !paths.iter().any(|path| path.name == name) {
+                    let known: Vec<&str> = paths.iter().map(|path| path.name).collect();
+                    check.invalid(format!("update_mask.paths[{index}]"), format!("one of {}", known.join(", ")));
+                }
+            }
+            paths.iter().filter(|path| mask.paths.iter().any(|name| name == path.name)).collect()
+        }
+    };
+    for path in &chosen {
+        if !path.set && !path.clears {
+            check.invalid(format!("{resource}.{}", path.name), "named by update_mask but not set");
+        }
+    }
+    if chosen.is_empty() {
+        check.invalid("update_mask", "names no field to change");
+    }
+    chosen.into_iter().map(|path| path.name.to_owned()).collect()
+}

@@ -1,0 +1,62 @@
+//! Phone numbers.
+
+use crate::{
+    center::Centers,
+    check::Check,
+    context::Context,
+    error::Result,
+    name::{CenterName, PhoneNumberName},
+    page::Page,
+    proto::v1::{
+        ClearDefaultPhoneNumberRequest, ClearDefaultPhoneNumberResponse, GetPhoneNumberRequest,
+        ListPhoneNumbersRequest, ListPhoneNumbersResponse, PhoneNumber, SetDefaultPhoneNumberRequest,
+        SetDefaultPhoneNumberResponse, View,
+    },
+};
+
+pub async fn list_phone_numbers(
+    centers: &Centers,
+    cx: &Context,
+    mut request: ListPhoneNumbersRequest,
+) -> Result<ListPhoneNumbersResponse> {
+    let mut check = Check::new();
+    let parent: CenterName = check.name("parent", &request.parent);
+    check.page_size(request.page_size);
+    check.known::<View>("view", request.view);
+    check.done()?;
+    let adapter = &centers.get(cx, &parent)?.adapter;
+    let page = Page::take(cx.method(), &mut request)?;
+    adapter.list_phone_numbers(cx, parent, page, request).await
+}
+
+pub async fn get_phone_number(centers: &Centers, cx: &Context, request: GetPhoneNumberRequest) -> Result<PhoneNumber> {
+    let mut check = Check::new();
+    let name: PhoneNumberName = check.name("name", &request.name);
+    check.known::<View>("view", request.view);
+    check.done()?;
+    centers.get(cx, &name)?.adapter.get_phone_number(cx, name, request).await
+}
+
+pub async fn set_default_phone_number(
+    centers: &Centers,
+    cx: &Context,
+    request: SetDefaultPhoneNumberRequest,
+) -> Result<SetDefaultPhoneNumberResponse> {
+    let mut check = Check::new();
+    let name: PhoneNumberName = check.name("name", &request.name);
+    check.done()?;
+    centers.get(cx, &name)?.adapter.set_default_phone_number(cx, name).await?;
+    Ok(SetDefaultPhoneNumberResponse {})
+}
+
+pub async fn clear_default_phone_number(
+    centers: &Centers,
+    cx: &Context,
+    request: ClearDefaultPhoneNumberRequest,
+) -> Result<ClearDefaultPhoneNumberResponse> {
+    let mut check = Check::new();
+    let parent: CenterName = check.name("parent", &request.parent);
+    check.done()?;
+    centers.get(cx, &parent)?.adapter.clear_default_phone_number(cx, parent).await?;
+    Ok(ClearDefaultPhoneNumberResponse {})
+}

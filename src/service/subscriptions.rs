@@ -1,0 +1,129 @@
+//! Subscriptions and the events they bring.
+
+use std::convert::Infallible;
+
+use url::Url;
+
+use super::{
+    mask::{self, Path},
+    unsupported,
+};
+use crate::{
+    center::Centers,
+    check::Check,
+    context::Context,
+    error::Result,
+    name::{CenterName, SubscriptionName},
+    page::Page,
+    proto::v1::{
+        CreateSubscriptionRequest, DeleteSubscriptionRequest, EventType, GetSubscriptionRequest,
+        ListSubscriptionsRequest, ListSubscriptionsResponse, Subscription, UpdateSubscriptionRequest,
+        WatchEventsRequest,
+    },
+};
+
+/// Most event types of a subscription or a stream.
+const EVENT_TYPES: usize = 64;
+
+pub async fn list_subscriptions(
+    centers: &Centers,
+    cx: &Context,
+    mut request: ListSubscriptionsRequest,
+) -> Result<ListSubscriptionsResponse> {
+    let mut check = Check::new();
+    let parent: CenterName = check.name("parent", &request.parent);
+    check.page_size(request.page_size);
+    check.done()?;
+    let adapter = &centers.get(cx, &parent)?.adapter;
+    let page = Page::take(cx.method(), &mut request)?;
+    adapter.list_subscriptions(cx, parent, page).await
+}
+
+pub async fn get_subscription(
+    centers: &Centers,
+    cx: &Context,
+    request: GetSubscriptionRequest,
+) -> Result<Subscription> {
+    let mut check = Check::new();
+    let name: SubscriptionName = check.name("name", &request.name);
+    check.done()?;
+    centers.get(cx, &name)?.adapter.get_subscription(cx, name).await
+}
+
+pub async fn create_subscription(
+    centers: &Centers,
+    cx: &Context,
+    request: CreateSubscriptionRequest,
+) -> Result<Subscription> {
+    let CreateSubscriptionRequest { parent, subscription, request_id } = request;
+    let mut check = Check::new();
+    let parent: CenterName = check.name("parent", &parent);
+    let subscription = check.message("subscription", subscription);
+    check.required("subscription.display_name", &subscription.display_name);
+    let events = subscription.event_types.len() + subscription.vendor_event_types.len();
+    check.count("subscription.event_types", events, (1, EVENT_TYPES));
+    subscription_fields(&mut check, &subscription);
+    check.request_id(&request_id);
+    check.done()?;
+    centers.get(cx, &parent)?.adapter.create_subscription(cx, parent, subscription).await
+}
+
+pub async fn update_subscription(
+    centers: &Centers,
+    cx: &Context,
+    request: UpdateSubscriptionRequest,
+) -> Result<Subscription> {
+    let UpdateSubscriptionRequest { subscription, update_mask } = request;
+    let mut check = Check::new();
+    let subscription = check.message("subscription", subscription);
+    let name: SubscriptionName = check.name("subscription.name", &subscription.name);
+    subscription_fields(&mut check, &subscription);
+    let paths = [
+        Path::needed("display_name", !subscription.display_name.is_empty()),
+        Path::clearing("callback_uri", !subscription.callback_uri.is_empty()),
+        Path::needed("event_types", !subscription.event_types.is_empty()),
+        Path::needed("enabled", subscription.enabled.is_some()),
+    ];
+    let mask = mask::paths(&mut check, "subscription", update_mask.as_ref(), &paths);
+    check.done()?;
+    centers.get(cx, &name)?.adapter.update_subscription(cx, name, subscription, mask).await
+}
+
+pub async fn delete_subscription(centers: &Centers, cx: &Context, request: DeleteSubscriptionRequest) -> Result<()> {
+    let mut check = Check::new();
+    let name: SubscriptionName = check.name("name", &request.name);
+    check.done()?;
+    centers.get(cx, &name)?.adapter.delete_subscription(cx, name).await
+}
+
+/// Checked as it will be; no center keeps events yet.
+pub async fn watch_events(centers: &Centers, cx: &Context, request: WatchEventsRequest) -> Result<Infallible> {
+    let WatchEventsRequest { parent, event_types, start: _, heartbeat_interval } = request;
+    let mut check = Check::new();
+    let parent: CenterName = check.name("parent", &parent);
+    check.count("event_types", event_types.len(), (0, EVENT_TYPES));
+    check.each::<EventType>("event_types", &event_types);
+    if let Some(interval) = heartbeat_interval
+        && (interval.seconds < 1 || interval.seconds > 300 || (interval.seconds == 300 && interval.nanos > 0))
+    {
+        check.invalid("heartbeat_interval", "1 s to 5 min");
+    }
+    check.done()?;
+    centers.get(cx, &parent)?;
+    unsupported(cx)
+}
+
+fn subscription_fields(check: &mut Check, subscription: &Subscription) {
+    check.at_most("subscription.display_name", &subscription.display_name, 128);
+    check.at_most("subscription.callback_uri", &subscription.callback_uri, 2048);
+    let uri = &subscription.callback_uri;
+    let absolute = Url::parse(uri).is_ok_and(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
+    if !uri.is_empty() && !absolute {
+        check.invalid("subscription.callback_uri", "an absolute http:// or https:// URI");
+    }
+    check.count("subscription.event_types", subscription.event_types.len(), (0, EVENT_TYPES));
+    check.each::<EventType>("subscription.event_types", &subscription.event_types);
+    if subscription.event_types.contains(&EventType::Vendor.into()) {
+        check.invalid("subscription.event_types", "EVENT_TYPE_VENDOR is only received; name it in vendor_event_types");
+    }
+}

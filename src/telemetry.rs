@@ -1,0 +1,189 @@
+//! What operators see: metrics and logs.
+//!
+//! Labels are bounded: methods and operations come from tables, centers from the configuration, never from a request.
+
+use std::{io::IsTerminal as _, time::Duration};
+
+use prometheus::{
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
+    TextEncoder,
+};
+
+/// Upper bounds, in seconds, of the buckets that times are counted in.
+const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
+
+/// Everything that is counted. Cheap to clone: clones count together.
+#[derive(Debug, Clone)]
+pub struct Metrics {
+    registry: Registry,
+    grpc_started: IntCounterVec,
+    grpc_handled: IntCounterVec,
+    grpc_seconds: HistogramVec,
+    vendor_requests: IntCounterVec,
+    vendor_seconds: HistogramVec,
+    token_fetches: IntCounterVec,
+    clock_offset: IntGaugeVec,
+}
+
+/// The counters of one method, looked up once.
+#[derive(Debug, Clone)]
+pub struct MethodMetrics {
+    started: IntCounter,
+    seconds: Histogram,
+    handled_ok: IntCounter,
+    handled: IntCounterVec,
+    labels: [&'static str; 3],
+}
+
+// === impl Metrics ===
+
+impl Metrics {
+    /// Registers everything, in a registry of its own.
+    ///
+    /// # Errors
+    /// Only if two metrics had one name.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let method = ["grpc_type", "grpc_service", "grpc_method"];
+        let metrics = Self {
+            grpc_started: IntCounterVec::new(Opts::new("grpc_server_started_total", "Calls that began."), &method)?,
+            grpc_handled: IntCounterVec::new(
+                Opts::new("grpc_server_handled_total", "Calls that ended, by the code they ended with."),
+                &["grpc_type", "grpc_service", "grpc_method", "grpc_code"],
+            )?,
+            grpc_seconds: HistogramVec::new(
+                HistogramOpts::new("grpc_server_handling_seconds", "Time from a call's first byte to its status.")
+                    .buckets(SECONDS.to_vec()),
+                &method,
+            )?,
+            vendor_requests: IntCounterVec::new(
+                Opts::new("switchboard_vendor_requests_total", "Requests to vendors, by what came of them."),
+                &["center", "operation", "outcome"],
+            )?,
+            vendor_seconds: HistogramVec::new(
+                HistogramOpts::new("switchboard_vendor_request_seconds", "Time a vendor took to answer.")
+                    .buckets(SECONDS.to_vec()),
+                &["center"],
+            )?,
+            token_fetches: IntCounterVec::new(
+                Opts::new("switchboard_token_fetches_total", "Access tokens asked for, by what came of it."),
+                &["center", "outcome"],
+            )?,
+            clock_offset: IntGaugeVec::new(
+                Opts::new(
+                    "switchboard_vendor_clock_offset_seconds",
+                    "How far the vendor's clock is ahead of ours, as signatures take it into account.",
+                ),
+                &["center"],
+            )?,
+            registry,
+        };
+        let registry = &metrics.registry;
+        registry.register(Box::new(metrics.grpc_started.clone()))?;
+        registry.register(Box::new(metrics.grpc_handled.clone()))?;
+        registry.register(Box::new(metrics.grpc_seconds.clone()))?;
+        registry.register(Box::new(metrics.vendor_requests.clone()))?;
+        registry.register(Box::new(metrics.vendor_seconds.clone()))?;
+        registry.register(Box::new(metrics.token_fetches.clone()))?;
+        registry.register(Box::new(metrics.clock_offset.clone()))?;
+        Ok(metrics)
+    }
+
+    /// The counters of one method. They are in the output from now on, at zero.
+    pub fn method(&self, kind: &'static str, service: &'static str, method: &'static str) -> MethodMetrics {
+        let labels = [kind, service, method];
+        MethodMetrics {
+            started: self.grpc_started.with_label_values(&labels),
+            seconds: self.grpc_seconds.with_label_values(&labels),
+            handled_ok: self.grpc_handled.with_label_values(&[kind, service, method, "OK"]),
+            handled: self.grpc_handled.clone(),
+            labels,
+        }
+    }
+
+    /// Counts one request to a vendor. `took` is unknown when nobody waited for the end.
+    pub fn vendor_request(&self, center: &str, operation: &str, outcome: &str, took: Option<Duration>) {
+        self.vendor_requests.with_label_values(&[center, operation, outcome]).inc();
+        if let Some(took) = took {
+            self.vendor_seconds.with_label_values(&[center]).observe(took.as_secs_f64());
+        }
+    }
+
+    /// Counts one request for an access token.
+    pub fn token_fetch(&self, center: &str, outcome: &str) {
+        self.token_fetches.with_label_values(&[center, outcome]).inc();
+    }
+
+    /// Tells how far a vendor's clock is ahead.
+    pub fn clock_offset(&self, center: &str, seconds: i64) {
+        self.clock_offset.with_label_values(&[center]).set(seconds);
+    }
+
+    /// Everything in Prometheus' text format, version 0.0.4.
+    ///
+    /// # Errors
+    /// Only if a metric had no name.
+    pub fn text(&self) -> Result<String, prometheus::Error> {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.utf8_error().to_string()))
+    }
+}
+
+// === impl MethodMetrics ===
+
+impl MethodMetrics {
+    /// A call began.
+    pub fn started(&self) {
+        self.started.inc();
+    }
+
+    /// A call ended with this code.
+    pub fn handled(&self, code: &str, took: Duration) {
+        if code == "OK" {
+            self.handled_ok.inc();
+        } else {
+            let [kind, service, method] = self.labels;
+            self.handled.with_label_values(&[kind, service, method, code]).inc();
+        }
+        self.seconds.observe(took.as_secs_f64());
+    }
+}
+
+/// Where logs go: standard error, as text for a person and as JSON otherwise. `RUST_LOG` says how much; without it,
+/// warnings and what the gateway itself has to say.
+pub fn install_logging() {
+    use tracing_subscriber::EnvFilter;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,switchboard=info"));
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        builder.with_target(false).init();
+    } else {
+        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_counted_is_in_the_text() {
+        let metrics = Metrics::new().unwrap();
+        let method = metrics.method("unary", "contactcenter.v1.ContactCenter", "GetAgent");
+        method.started();
+        method.handled("NOT_FOUND", Duration::from_millis(3));
+        metrics.vendor_request("acme", "GET /agents/{id}", "ok", Some(Duration::from_millis(2)));
+        metrics.token_fetch("beta", "ok");
+        let text = metrics.text().unwrap();
+        for line in [
+            "grpc_server_started_total{grpc_method=\"GetAgent\",grpc_service=\"contactcenter.v1.ContactCenter\",grpc_type=\"unary\"} 1",
+            "grpc_code=\"NOT_FOUND\",grpc_method=\"GetAgent\"",
+            "grpc_server_handling_seconds_count",
+            "switchboard_vendor_requests_total{center=\"acme\",operation=\"GET /agents/{id}\",outcome=\"ok\"} 1",
+            "switchboard_token_fetches_total{center=\"beta\",outcome=\"ok\"} 1",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+}

@@ -1,0 +1,432 @@
+//! Access tokens: fetched once for all who wait, used until shortly before they end, renewed ahead while in use.
+//!
+//! The cache is moka's: it bounds memory and lets one fetch serve every waiter of a key. Its own clock cannot be
+//! injected, so the entry carries when it ends by ours. A fetch runs in a task of its own: a first caller who goes away
+//! takes nobody's token along, and each waiter keeps its own deadline. Failures are remembered for a moment, so a wrong
+//! secret is no stampede.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant as StdInstant},
+};
+
+use async_trait::async_trait;
+use moka::{Expiry, future::Cache, ops::compute::Op};
+use secrecy::SecretString;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::{
+    clock::Clock,
+    error::{Error, ErrorReason, Result},
+    telemetry::Metrics,
+};
+
+/// Longest a fetch may take.
+pub const LONGEST_FETCH: Duration = Duration::from_secs(10);
+/// A token is not used in its last minute, or last tenth when it lives shorter.
+const LARGEST_MARGIN: Duration = Duration::from_secs(60);
+/// How long a failure is remembered, doubling up to the longest.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// More tokens than centers there will ever be.
+const MOST_TOKENS: u64 = 10_000;
+
+/// Whose token it is: the center and a fingerprint of its credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Key {
+    /// ID of the center.
+    pub center: String,
+    /// Tells credentials apart without telling them.
+    pub fingerprint: u64,
+}
+
+/// Where tokens come from.
+#[async_trait]
+pub trait Fetch: Send + Sync + 'static {
+    /// Asks the vendor for a new token.
+    async fn fetch(&self) -> Result<Fetched>;
+}
+
+/// A token as the vendor gave it.
+pub struct Fetched {
+    /// The token.
+    pub value: SecretString,
+    /// How long it lives from now.
+    pub lifetime: Duration,
+}
+
+/// A token in use.
+pub struct Token {
+    /// The token.
+    pub value: SecretString,
+    lifetime: Duration,
+    refresh_at: Duration,
+    usable_until: Duration,
+    refreshing: AtomicBool,
+}
+
+/// All tokens. Cheap to clone: clones share them.
+#[derive(Clone)]
+pub struct Tokens(Arc<Shared>);
+
+struct Shared {
+    cache: Cache<Key, Arc<Token>>,
+    failures: Mutex<HashMap<Key, Failure>>,
+    clock: Clock,
+    metrics: Metrics,
+}
+
+#[derive(Clone)]
+struct Failure {
+    error: Error,
+    until: Duration,
+    pause: Duration,
+}
+
+struct EndOfLife;
+
+// === impl Tokens ===
+
+impl Tokens {
+    /// No tokens yet.
+    pub fn new(clock: Clock, metrics: Metrics) -> Self {
+        let cache = Cache::builder().max_capacity(MOST_TOKENS).expire_after(EndOfLife).build();
+        Self(Arc::new(Shared { cache, failures: Mutex::default(), clock, metrics }))
+    }
+
+    /// A usable token, until `deadline`.
+    ///
+    /// # Errors
+    /// What the fetch failed with, also while that is remembered; `DEADLINE_BEFORE_SEND`.
+    pub async fn get(&self, key: &Key, fetch: &Arc<dyn Fetch>, deadline: Instant) -> Result<Arc<Token>> {
+        let now = self.0.clock.steady();
+        if let Some(token) = self.0.cache.get(key).await {
+            if now < token.usable_until {
+                if now >= token.refresh_at {
+                    self.refresh_ahead(key, fetch, &token);
+                }
+                return Ok(token);
+            }
+            self.forget(key, &token).await;
+        }
+        if let Some(error) = self.0.remembered(key, now) {
+            return Err(error);
+        }
+        let task = tokio::spawn({
+            let (shared, key, fetch) = (self.0.clone(), key.clone(), fetch.clone());
+            async move { shared.cache.try_get_with_by_ref(&key, shared.fetch(&key, &*fetch)).await }
+        });
+        match timeout_at(deadline, task).await {
+            Ok(Ok(Ok(token))) => Ok(token),
+            Ok(Ok(Err(error))) => Err((*error).clone()),
+            Ok(Err(_)) => Err(Error::internal("fetching an access token ended abnormally")),
+            Err(_) => Err(Error::new(
+                ErrorReason::DeadlineBeforeSend,
+                "the deadline passed before anything was sent: no access token came in time",
+            )),
+        }
+    }
+
+    /// Drops a token, unless another has taken its place already.
+    pub async fn forget(&self, key: &Key, token: &Arc<Token>) {
+        self.0
+            .cache
+            .entry_by_ref(key)
+            .and_compute_with(|entry| {
+                let same = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), token));
+                std::future::ready(if same { Op::Remove } else { Op::Nop })
+            })
+            .await;
+    }
+
+    /// Fetches the next token while this one still serves.
+    fn refresh_ahead(&self, key: &Key, fetch: &Arc<dyn Fetch>, token: &Arc<Token>) {
+        let remembered = self.0.remembered(key, self.0.clock.steady()).is_some();
+        if remembered || token.refreshing.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        let (shared, key, fetch, old) = (self.0.clone(), key.clone(), fetch.clone(), token.clone());
+        tokio::spawn(async move {
+            if let Ok(token) = shared.fetch(&key, &*fetch).await {
+                shared.cache.insert(key, token).await;
+            }
+            old.refreshing.store(false, Ordering::Release);
+        });
+    }
+}
+
+impl fmt::Debug for Tokens {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tokens").field("entries", &self.0.cache.entry_count()).finish()
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    async fn fetch(&self, key: &Key, fetch: &dyn Fetch) -> Result<Arc<Token>> {
+        let result = timeout(LONGEST_FETCH, fetch.fetch()).await.unwrap_or_else(|_| {
+            Err(Error::new(ErrorReason::VendorUnavailable, "the vendor gave no access token in time; nothing was sent")
+                .retry_after(FIRST_PAUSE))
+        });
+        let now = self.clock.steady();
+        self.metrics.token_fetch(&key.center, if result.is_ok() { "ok" } else { "failed" });
+        let mut failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        match result {
+            Ok(fetched) => {
+                failures.remove(key);
+                Ok(Arc::new(Token::new(fetched, now)))
+            }
+            Err(error) => {
+                let pause = failures.get(key).map_or(FIRST_PAUSE, |last| (last.pause * 2).min(LONGEST_PAUSE));
+                failures.insert(key.clone(), Failure { error: error.clone(), until: now + pause, pause });
+                Err(error)
+            }
+        }
+    }
+
+    fn remembered(&self, key: &Key, now: Duration) -> Option<Error> {
+        let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
+        failures.get(key).filter(|failure| now < failure.until).map(|failure| failure.error.clone())
+    }
+}
+
+// === impl Token ===
+
+impl Token {
+    fn new(fetched: Fetched, now: Duration) -> Self {
+        let usable = fetched.lifetime - LARGEST_MARGIN.min(fetched.lifetime / 10);
+        Self {
+            value: fetched.value,
+            lifetime: fetched.lifetime,
+            refresh_at: now + usable.mul_f64(0.8),
+            usable_until: now + usable,
+            refreshing: AtomicBool::new(false),
+        }
+    }
+}
+
+// === impl EndOfLife ===
+
+impl Expiry<Key, Arc<Token>> for EndOfLife {
+    fn expire_after_create(&self, _key: &Key, token: &Arc<Token>, _at: StdInstant) -> Option<Duration> {
+        Some(token.lifetime)
+    }
+
+    fn expire_after_update(
+        &self,
+        _key: &Key,
+        token: &Arc<Token>,
+        _at: StdInstant,
+        _left: Option<Duration>,
+    ) -> Option<Duration> {
+        Some(token.lifetime)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        sync::atomic::{AtomicU64, AtomicUsize},
+        time::SystemTime,
+    };
+
+    use secrecy::ExposeSecret as _;
+    use tokio::sync::Semaphore;
+
+    use super::*;
+    use crate::clock::Source;
+
+    /// Time that moves when told.
+    #[derive(Clone, Default)]
+    struct Hand(Arc<AtomicU64>);
+
+    impl Source for Hand {
+        fn now(&self) -> SystemTime {
+            SystemTime::UNIX_EPOCH + self.steady()
+        }
+
+        fn steady(&self) -> Duration {
+            Duration::from_millis(self.0.load(Ordering::Acquire))
+        }
+    }
+
+    impl Hand {
+        fn advance(&self, time: Duration) {
+            self.0.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::AcqRel);
+        }
+    }
+
+    /// A vendor that answers when let.
+    struct Vendor {
+        fetches: AtomicUsize,
+        answers: Semaphore,
+        refuses: AtomicBool,
+        lifetime: Duration,
+    }
+
+    #[async_trait]
+    impl Fetch for Vendor {
+        async fn fetch(&self) -> Result<Fetched> {
+            let number = self.fetches.fetch_add(1, Ordering::AcqRel) + 1;
+            self.answers.acquire().await.unwrap().forget();
+            if self.refuses.load(Ordering::Acquire) {
+                return Err(Error::new(ErrorReason::VendorAuthFailed, "no"));
+            }
+            Ok(Fetched { value: format!("token-{number}").into(), lifetime: self.lifetime })
+        }
+    }
+
+    struct Setting {
+        hand: Hand,
+        vendor: Arc<Vendor>,
+        fetch: Arc<dyn Fetch>,
+        tokens: Tokens,
+        key: Key,
+    }
+
+    fn setting(lifetime: u64, answers: usize) -> Setting {
+        let hand = Hand::default();
+        let vendor = Arc::new(Vendor {
+            fetches: AtomicUsize::new(0),
+            answers: Semaphore::new(answers),
+            refuses: AtomicBool::new(false),
+            lifetime: Duration::from_secs(lifetime),
+        });
+        Setting {
+            tokens: Tokens::new(Clock::from_source(hand.clone()), Metrics::new().unwrap()),
+            fetch: vendor.clone(),
+            key: Key { center: "beta".into(), fingerprint: 1 },
+            hand,
+            vendor,
+        }
+    }
+
+    impl Setting {
+        async fn get(&self) -> Result<Arc<Token>> {
+            self.tokens.get(&self.key, &self.fetch, Instant::now() + Duration::from_secs(5)).await
+        }
+
+        async fn value(&self) -> String {
+            self.get().await.unwrap().value.expose_secret().to_owned()
+        }
+
+        fn fetches(&self) -> usize {
+            self.vendor.fetches.load(Ordering::Acquire)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_thousand_first_callers_cause_one_fetch() {
+        let setting = Arc::new(setting(600, 0));
+        let callers: Vec<_> = (0..1000)
+            .map(|_| {
+                let setting = setting.clone();
+                tokio::spawn(async move { setting.value().await })
+            })
+            .collect();
+        setting.vendor.answers.add_permits(1);
+        for caller in callers {
+            assert_eq!(caller.await.unwrap(), "token-1");
+        }
+        assert_eq!(setting.fetches(), 1);
+    }
+
+    #[tokio::test]
+    async fn a_first_caller_who_goes_away_cancels_nobody() {
+        let setting = setting(600, 0);
+        {
+            let mut first = std::pin::pin!(setting.get());
+            assert!(futures_poll(first.as_mut()).await.is_none());
+            while setting.fetches() == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        let second = setting.value();
+        setting.vendor.answers.add_permits(1);
+        assert_eq!(second.await, "token-1");
+        assert_eq!(setting.fetches(), 1);
+    }
+
+    async fn futures_poll<F: Future>(future: std::pin::Pin<&mut F>) -> Option<F::Output> {
+        let mut future = Some(future);
+        std::future::poll_fn(|cx| {
+            let future = future.take().expect("polled once");
+            std::task::Poll::Ready(match future.poll(cx) {
+                std::task::Poll::Ready(output) => Some(output),
+                std::task::Poll::Pending => None,
+            })
+        })
+        .await
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_waiter_keeps_its_own_deadline() {
+        let setting = setting(600, 0);
+        let soon = Instant::now() + Duration::from_millis(10);
+        let error = setting.tokens.get(&setting.key, &setting.fetch, soon).await.err().unwrap();
+        assert_eq!(error.reason(), ErrorReason::DeadlineBeforeSend);
+        setting.vendor.answers.add_permits(1);
+        assert_eq!(setting.value().await, "token-1");
+    }
+
+    #[tokio::test]
+    async fn a_token_serves_until_its_margin_and_is_renewed_ahead() {
+        let setting = setting(100, 10);
+        assert_eq!(setting.value().await, "token-1");
+        // Usable for 90 s, renewed ahead from 72 s on.
+        setting.hand.advance(Duration::from_secs(71));
+        assert_eq!((setting.value().await.as_str(), setting.fetches()), ("token-1", 1));
+        setting.hand.advance(Duration::from_secs(2));
+        assert_eq!(setting.value().await, "token-1");
+        while setting.value().await == "token-1" {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((setting.value().await.as_str(), setting.fetches()), ("token-2", 2));
+        setting.hand.advance(Duration::from_secs(91));
+        assert_eq!(setting.value().await, "token-3");
+    }
+
+    #[tokio::test]
+    async fn ten_minutes_of_short_tokens_are_no_burst() {
+        let setting = setting(20, 1_000);
+        for _ in 0..6_000 {
+            setting.value().await;
+            setting.hand.advance(Duration::from_millis(100));
+            tokio::task::yield_now().await;
+        }
+        // 18 s usable, renewed from 14.4 s on.
+        assert!((33..=45).contains(&setting.fetches()), "{}", setting.fetches());
+    }
+
+    #[tokio::test]
+    async fn only_the_token_that_was_refused_is_dropped() {
+        let setting = setting(600, 10);
+        let first = setting.get().await.unwrap();
+        setting.tokens.forget(&setting.key, &first).await;
+        assert_eq!(setting.value().await, "token-2");
+        setting.tokens.forget(&setting.key, &first).await;
+        assert_eq!(setting.value().await, "token-2");
+    }
+
+    #[tokio::test]
+    async fn a_failure_is_remembered_ever_longer() {
+        let setting = setting(600, 100);
+        setting.vendor.refuses.store(true, Ordering::Release);
+        for pause in [1, 2, 4, 8, 16, 30, 30] {
+            let before = setting.fetches();
+            for _ in 0..5 {
+                assert_eq!(setting.get().await.err().unwrap().reason(), ErrorReason::VendorAuthFailed);
+            }
+            assert_eq!(setting.fetches(), before + 1);
+            setting.hand.advance(Duration::from_secs(pause));
+        }
+        setting.vendor.refuses.store(false, Ordering::Release);
+        assert!(setting.get().await.is_ok());
+    }
+}

@@ -1,0 +1,35 @@
+//! The vendors: the only place that matches on their names.
+
+pub mod huawei;
+pub mod lenient;
+pub mod udesk;
+
+use std::sync::Arc;
+
+use crate::{
+    adapter::Adapter, clock::Clock, config, error::Result, http::Connections, telemetry::Metrics, token::Tokens,
+};
+
+/// What every adapter is built with.
+#[derive(Debug, Clone)]
+pub struct Parts {
+    /// Connections to vendors.
+    pub connections: Connections,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Time.
+    pub clock: Clock,
+    /// Access tokens.
+    pub tokens: Tokens,
+}
+
+/// Builds the adapter of a configured center.
+///
+/// # Errors
+/// When an address of the configuration cannot be used.
+pub fn build(id: &str, center: &config::Center, parts: &Parts) -> Result<Arc<dyn Adapter>> {
+    Ok(match &center.vendor {
+        config::Vendor::Udesk(udesk) => Arc::new(udesk::Udesk::new(id, center, udesk, parts)),
+        config::Vendor::Huawei(huawei) => Arc::new(huawei::Huawei::new(id, center, huawei, parts)),
+    })
+}

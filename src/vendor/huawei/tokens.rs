@@ -1,0 +1,147 @@
+//! `POST tokenByAkSk` (section A): an access token for a key and its secret.
+
+use std::{fmt, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use http::{
+    HeaderMap, HeaderValue,
+    header::{ACCEPT, CONTENT_TYPE},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
+use url::Url;
+
+use crate::{
+    config,
+    context::Context,
+    endpoint,
+    error::{Error, ErrorReason, Result},
+    http::{Authorized, Client, Dialect, Opened, Operation, Outgoing, Refusal, Reply},
+    token::{Fetch, Fetched, LONGEST_FETCH},
+    vendor::{
+        Parts,
+        lenient::{Integer, Text},
+    },
+};
+
+/// Path of tokenByAkSk; a center can override it.
+pub const PATH: &str = "/apigovernance/api/oauth/tokenByAkSk";
+
+/// Gets tokens for one center.
+#[derive(Debug)]
+pub struct TokenByAkSk {
+    client: Arc<Client<Door>>,
+    app_key: String,
+    app_secret: SecretString,
+    lifetime: Duration,
+}
+
+/// How tokenByAkSk is called: without credentials but those in its body.
+pub struct Door {
+    url: Url,
+    lifetime: Duration,
+    app_key: String,
+    app_secret: SecretString,
+}
+
+/// `POST tokenByAkSk`.
+#[derive(Serialize)]
+struct Ask<'a> {
+    app_key: &'a str,
+    app_secret: &'a str,
+}
+
+// A second token does no harm, so asking may be repeated.
+endpoint!(Door: Ask<'_>, POST "tokenByAkSk", ask, () => Granted);
+
+/// The answer: texts in the document; other clients have seen other spellings (section A, third parties).
+#[derive(Deserialize)]
+struct Granted {
+    #[serde(rename = "AccessToken", alias = "access_token", alias = "accessToken", default)]
+    access_token: Text,
+    #[serde(rename = "Expires", alias = "expires_in", alias = "expiresIn", default)]
+    expires: Integer,
+}
+
+// === impl TokenByAkSk ===
+
+impl TokenByAkSk {
+    /// Asks as configured.
+    pub fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
+        let mut url = huawei.token_base_url.clone();
+        url.set_path(huawei.paths.get("tokenByAkSk").map_or(PATH, String::as_str));
+        let (app_key, app_secret, lifetime) = (&huawei.app_key, &huawei.app_secret, huawei.token_lifetime);
+        let door = Door { url, lifetime, app_key: app_key.clone(), app_secret: app_secret.clone() };
+        Self {
+            client: Client::new(id, center, door, parts.connections.clone(), parts.metrics.clone()),
+            app_key: app_key.clone(),
+            app_secret: app_secret.clone(),
+            lifetime,
+        }
+    }
+}
+
+#[async_trait]
+impl Fetch for TokenByAkSk {
+    async fn fetch(&self) -> Result<Fetched> {
+        // On behalf of every waiter, so with a deadline of its own.
+        let cx = Context::new("tokenByAkSk", String::new(), Instant::now() + LONGEST_FETCH);
+        let ask = Ask { app_key: &self.app_key, app_secret: self.app_secret.expose_secret() };
+        let granted = self.client.call(&cx, &ask).await?;
+        if granted.access_token.is_empty() {
+            return Err(Error::new(ErrorReason::VendorResponseInvalid, "the vendor's answer holds no access token"));
+        }
+        // Both bounds are promises: the vendor's of how long it lives, ours of how long we asked for.
+        let lifetime = match granted.expires.0.and_then(|seconds| u64::try_from(seconds).ok()) {
+            Some(seconds) if seconds > 0 => Duration::from_secs(seconds).min(self.lifetime),
+            _ => self.lifetime,
+        };
+        Ok(Fetched { value: granted.access_token.into_string().into(), lifetime })
+    }
+}
+
+// === impl Door ===
+
+#[async_trait]
+impl Dialect for Door {
+    type Style = ();
+    type Pass = ();
+
+    async fn authorize(
+        &self,
+        _cx: &Context,
+        _operation: &Operation<()>,
+        _outgoing: &Outgoing,
+        _renewed: Option<&()>,
+    ) -> Result<Authorized<()>> {
+        let mut headers = HeaderMap::with_capacity(3);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert("x-token-expire", self.lifetime.as_secs().into());
+        Ok(Authorized { url: self.url.clone(), headers, pass: () })
+    }
+
+    fn open(&self, _operation: &Operation<()>, reply: &Reply) -> Opened {
+        match Refusal::of_status(reply.status) {
+            Some(refusal) => Opened::Refused(refusal),
+            // A firewall in front answers in HTML.
+            None if !reply.body.trim_ascii_start().starts_with(b"{") => Opened::Unreadable("the answer is not JSON"),
+            None => Opened::Payload(reply.body.clone()),
+        }
+    }
+
+    async fn renew(&self, _cx: &Context, _refused: &(), _reply: &Reply) -> Result<Option<()>> {
+        Ok(None)
+    }
+
+    fn secrets(&self) -> Vec<&str> {
+        vec![self.app_secret.expose_secret(), &self.app_key]
+    }
+}
+
+impl fmt::Debug for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Door").finish_non_exhaustive()
+    }
+}

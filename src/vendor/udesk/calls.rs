@@ -1,0 +1,93 @@
+//! Calls: Udesk 24.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use super::{
+    Udesk,
+    formats::Formats as _,
+    sign::{CALLBACK, Ccapi},
+};
+use crate::{
+    adapter::Calls,
+    check::Check,
+    context::Context,
+    endpoint,
+    error::{Error, Result},
+    name::CenterName,
+    proto::v1,
+    vendor::lenient::Text,
+};
+
+/// `POST /callback2ivr?app_id=` (Udesk 24). The customer is the caller: the answered call follows the inbound route (C52).
+#[derive(Serialize)]
+struct CallBack<'a> {
+    caller: &'a str,
+    called: &'a str,
+    called_display: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    variables: Option<String>,
+}
+
+// The answer is taken for the call's ID (C54).
+endpoint!(Ccapi: CallBack<'_>, POST "/callback2ivr", write, CALLBACK => Text);
+
+/// One IVR variable, as the text of `variables` lists them (C53).
+#[derive(Serialize)]
+struct Variable<'a> {
+    key: &'a str,
+    r#type: &'static str,
+    value: &'a str,
+}
+
+#[async_trait]
+impl Calls for Udesk {
+    async fn start_callback(
+        &self,
+        cx: &Context,
+        _center: CenterName,
+        request: v1::StartCallbackRequest,
+    ) -> Result<v1::StartCallbackResponse> {
+        let v1::StartCallbackRequest { parent: _, customer_number, entry_number, caller_id, variables, request_id: _ } =
+            request;
+        let mut check = Check::new();
+        check.pstn("customer_number", &customer_number);
+        check.pstn("entry_number", &entry_number);
+        if !caller_id.is_empty() {
+            check.pstn("caller_id", &caller_id);
+        }
+        check.done()?;
+        let call_back = CallBack {
+            caller: &customer_number,
+            called: &entry_number,
+            called_display: if caller_id.is_empty() { &entry_number } else { &caller_id },
+            variables: variables_text(&variables)?,
+        };
+        let call_id = self.ccapi.call(cx, &call_back).await?;
+        Ok(v1::StartCallbackResponse { call_id: call_id.into_string() })
+    }
+}
+
+/// The list of variables as JSON inside a text; `None` when there are none.
+fn variables_text(variables: &BTreeMap<String, String>) -> Result<Option<String>> {
+    if variables.is_empty() {
+        return Ok(None);
+    }
+    let list: Vec<_> = variables.iter().map(|(key, value)| Variable { key, r#type: "string", value }).collect();
+    serde_json::to_string(&list).map(Some).map_err(|_| Error::internal("variables could not be written as JSON"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_a_text_that_holds_a_list() {
+        let variables = BTreeMap::from([("externalNumber".to_owned(), "138\"0".to_owned())]);
+        let text = variables_text(&variables).unwrap().unwrap();
+        assert_eq!(text, r#"[{"key":"externalNumber","type":"string","value":"138\"0"}]"#);
+        assert_eq!(variables_text(&BTreeMap::new()).unwrap(), None);
+    }
+}

@@ -1,0 +1,208 @@
+//! The three envelopes (C10): `{ErrCode, ErrDesc, Result}`, `{ErrCode, ErrDesc, msg_id, results, data}` and
+//! `{code, message, results}`. The code decides, whatever the HTTP status (C6).
+
+use bytes::Bytes;
+use http::Method;
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::{codes, sign::Style};
+use crate::{
+    http::{Opened, Operation, Refusal, Reply},
+    vendor::lenient::Text,
+};
+
+/// Which envelope an operation answers in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Udesk 01 to 21, 25, 26: the payload is `Result`.
+    Result,
+    /// Udesk 22, 23: the payload is the whole answer, for `msg_id`, `results` and `data`.
+    Message,
+    /// Udesk 24: the payload is `results`.
+    Results,
+}
+
+/// All three, read at once.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "ErrCode", default)]
+    err_code: Option<Text>,
+    #[serde(default)]
+    code: Option<Text>,
+    #[serde(rename = "ErrDesc", default)]
+    err_desc: Text,
+    #[serde(default)]
+    message: Text,
+    #[serde(rename = "Result", borrow, default)]
+    result: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    results: Option<&'a RawValue>,
+}
+
+/// Takes an answer out of its envelope.
+pub fn open(operation: &Operation<Style>, reply: &Reply) -> Opened {
+    if reply.body.trim_ascii().is_empty() {
+        let documented = matches!(operation.method, Method::PUT | Method::DELETE);
+        return match Refusal::of_status(reply.status) {
+            Some(refusal) => Opened::Refused(refusal),
+            None if documented => Opened::Payload(nothing()),
+            None => Opened::Unreadable("the answer is empty"),
+        };
+    }
+    // serde would read a list as an object, field by field.
+    let object = reply.body.trim_ascii_start().starts_with(b"{");
+    let Some(envelope) = object.then(|| serde_json::from_slice::<Envelope<'_>>(&reply.body).ok()).flatten() else {
+        return by_status(reply, "the answer is not the documented JSON");
+    };
+    let code = envelope.err_code.or(envelope.code).map(Text::into_string).unwrap_or_default();
+    match padded(code) {
+        code if code.is_empty() => by_status(reply, "the answer has no return code"),
+        code if code == codes::SUCCESS && !reply.status.is_success() => {
+            Opened::Unreadable("the return code says success, the HTTP status says failure")
+        }
+        code if code == codes::SUCCESS => Opened::Payload(match operation.style.envelope {
+            Kind::Result => payload(&reply.body, envelope.result),
+            Kind::Message => reply.body.clone(),
+            Kind::Results => payload(&reply.body, envelope.results),
+        }),
+        code => {
+            let text = if envelope.err_desc.is_empty() { envelope.message } else { envelope.err_desc };
+            Opened::Refused(codes::refusal(code, text.into_string()))
+        }
+    }
+}
+
+fn by_status(reply: &Reply, why: &'static str) -> Opened {
+    Refusal::of_status(reply.status).map_or(Opened::Unreadable(why), Opened::Refused)
+}
+
+/// A code that came as a number has lost its zeros.
+fn padded(code: String) -> String {
+    let short = !code.is_empty() && code.len() < 6 && code.bytes().all(|byte| byte.is_ascii_digit());
+    if short { format!("{code:0>6}") } else { code }
+}
+
+fn nothing() -> Bytes {
+    Bytes::from_static(b"null")
+}
+
+/// The payload without a copy; JSON inside a text is taken out of it (C38).
+fn payload(body: &Bytes, raw: Option<&RawValue>) -> Bytes {
+    let Some(raw) = raw else { return nothing() };
+    let inner = || serde_json::from_str::<String>(raw.get()).ok().filter(|text| text.starts_with(['{', '[']));
+    if raw.get().starts_with('"')
+        && let Some(json) = inner()
+    {
+        return json.into();
+    }
+    body.slice_ref(raw.get().as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, StatusCode};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{
+        error::ErrorReason::{self, *},
+        vendor::udesk::sign::{CALLBACK, READ, SIGN_IN, WRITE},
+    };
+
+    fn operation(method: Method, style: Style) -> Operation<Style> {
+        Operation { name: "test", repeatable: method == Method::GET, method, style }
+    }
+
+    fn reply(status: u16, body: impl Into<Bytes>) -> Reply {
+        Reply { status: StatusCode::from_u16(status).unwrap(), headers: HeaderMap::new(), body: body.into() }
+    }
+
+    fn read(status: u16, body: &'static str) -> Result<String, (String, ErrorReason)> {
+        outcome(open(&operation(Method::GET, READ), &reply(status, body)))
+    }
+
+    fn outcome(opened: Opened) -> Result<String, (String, ErrorReason)> {
+        match opened {
+            Opened::Payload(payload) => Ok(String::from_utf8(payload.to_vec()).unwrap()),
+            Opened::Refused(refusal) => Err((refusal.code, refusal.read)),
+            Opened::Unreadable(_) => Err((String::new(), VendorResponseInvalid)),
+        }
+    }
+
+    #[test]
+    fn the_code_decides_whatever_the_status() {
+        assert_eq!(read(200, r#"{"ErrCode":"000000","ErrDesc":"OK","Result":{"a":1}}"#), Ok(r#"{"a":1}"#.into()));
+        assert_eq!(read(200, r#"{"ErrCode":"100018","ErrDesc":"x"}"#), Err(("100018".into(), ResourceNotFound)));
+        assert_eq!(read(404, r#"{"ErrCode":"200020"}"#), Err(("200020".into(), VendorAuthFailed)));
+        assert_eq!(read(500, r#"{"ErrCode":"000000","Result":{}}"#), Err((String::new(), VendorResponseInvalid)));
+    }
+
+    #[test]
+    fn a_code_may_be_a_number_and_a_payload_may_be_missing_or_text() {
+        assert_eq!(read(200, r#"{"ErrCode":0}"#), Ok("null".into()));
+        assert_eq!(read(200, r#"{"ErrCode":36}"#), Err(("000036".into(), VendorRejected)));
+        assert_eq!(read(200, r#"{"ErrCode":"000000","Result":null}"#), Ok("null".into()));
+        assert_eq!(
+            read(200, r#"{"ErrCode":"000000","Result":"{\"a\":\"\u00e9\"}"}"#),
+            Ok("{\"a\":\"\u{e9}\"}".into())
+        );
+        assert_eq!(read(200, r#"{"ErrCode":"000000","Result":"9008"}"#), Ok("\"9008\"".into()));
+    }
+
+    #[test]
+    fn without_a_code_the_status_speaks() {
+        for (status, reason) in [
+            (200, VendorResponseInvalid),
+            (400, VendorRejected),
+            (401, VendorAuthFailed),
+            (403, VendorAuthFailed),
+            (404, ResourceNotFound),
+            (406, VendorRejected),
+            (410, ResourceNotFound),
+            (422, VendorRejected),
+            (429, VendorRateLimited),
+            (500, VendorInternal),
+            (502, VendorUnavailable),
+            (503, VendorUnavailable),
+            (504, VendorUnavailable),
+        ] {
+            for body in ["<html>", "", "{}", "[1]", "{\"Result\":1}"] {
+                assert_eq!(read(status, body), Err((String::new(), reason)), "{status} {body}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_empty_success_is_success_where_the_document_says_no_content() {
+        for (method, empty_is_success) in [(Method::PUT, true), (Method::DELETE, true), (Method::POST, false)] {
+            let opened = open(&operation(method, WRITE), &reply(204, ""));
+            assert_eq!(outcome(opened).is_ok(), empty_is_success);
+        }
+    }
+
+    #[test]
+    fn each_envelope_has_its_payload() {
+        let message = r#"{"ErrCode":"000000","ErrDesc":"OK","msg_id":"111","results":"","data":null}"#;
+        assert_eq!(outcome(open(&operation(Method::POST, SIGN_IN), &reply(200, message))), Ok(message.into()));
+        let results = r#"{"code":"000000","message":"OK","results":"c9d52506"}"#;
+        assert_eq!(outcome(open(&operation(Method::POST, CALLBACK), &reply(200, results))), Ok("\"c9d52506\"".into()));
+        let refused = r#"{"code":"200022","message":"no route"}"#;
+        assert_eq!(
+            outcome(open(&operation(Method::POST, CALLBACK), &reply(200, refused))),
+            Err(("200022".into(), RouteInvalid))
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics(status in 100u16..600, body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = open(&operation(Method::POST, WRITE), &reply(status, body));
+        }
+
+        #[test]
+        fn no_json_panics(body in "\\{(\"(ErrCode|code|Result|results)\":(\"[0-9a-z{\\[\\\\]{0,8}\"|[0-9]{1,7}|null|\\[\\]|\\{\\}),?){0,4}\\}") {
+            let _ = open(&operation(Method::PUT, WRITE), &reply(200, body));
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Formats that Udesk imposes (section "Data Format Conventions"), enforced before anything is sent.
+
+use crate::check::Check;
+
+/// A field and the pattern its whole value must match, as `Capabilities.field_formats` tells them.
+pub const FIELD_FORMATS: &[(&str, &str)] = &[
+    ("GetAgentRequest.name", r"centers/[^/]+/agents/[0-9]{1,32}"),
+    ("ListAgentsRequest.queue", r"centers/[^/]+/queues/[0-9]{1,32}"),
+    ("LoginAgentRequest.name", r"centers/[^/]+/agents/[0-9]{1,32}"),
+    ("LoginAgentRequest.employee_number", r"[0-9A-Za-z_]{1,32}"),
+    ("LoginAgentRequest.queues", r"centers/[^/]+/queues/[0-9]{1,32}"),
+    ("LogoutAgentRequest.name", r"centers/[^/]+/agents/[0-9]{1,32}"),
+    ("CreateQueueRequest.queue_id", r"9[0-9]{3}"),
+    ("StartCallbackRequest.customer_number", PSTN),
+    ("StartCallbackRequest.entry_number", PSTN),
+    ("StartCallbackRequest.caller_id", PSTN),
+];
+
+/// Landline and international numbers begin with 0, mobile numbers have 11 digits, agents' SIP numbers are 9 and 13 digits.
+const PSTN: &str = r"0[0-9]{6,31}|[1-9][0-9]{10}|9[0-9]{13}";
+
+/// A field of Udesk's own format.
+pub trait Formats {
+    /// `AgentId` or `QueueId` in a name: digits, up to 32 (C20, C27).
+    fn digits(&mut self, field: impl Into<String>, id: &str);
+    /// `WorkId`: letters, digits and underscore, up to 32.
+    fn work_id(&mut self, field: &str, id: &str);
+    /// A queue ID that the caller chooses (C20).
+    fn chosen_queue_id(&mut self, field: &str, id: &str);
+    /// A number on the public network.
+    fn pstn(&mut self, field: &str, number: &str);
+}
+
+impl Formats for Check {
+    fn digits(&mut self, field: impl Into<String>, id: &str) {
+        if !(1..=32).contains(&id.len()) || !all_digits(id) {
+            self.invalid(field, "Udesk takes an ID of 1 to 32 digits");
+        }
+    }
+
+    fn work_id(&mut self, field: &str, id: &str) {
+        let word = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+        if !(1..=32).contains(&id.len()) || !word {
+            self.invalid(field, "Udesk takes 1 to 32 letters, digits and underscores");
+        }
+    }
+
+    fn chosen_queue_id(&mut self, field: &str, id: &str) {
+        if id.len() != 4 || !id.starts_with('9') || !all_digits(id) {
+            self.invalid(field, "Udesk takes 9 and three digits");
+        }
+    }
+
+    fn pstn(&mut self, field: &str, number: &str) {
+        let fits = all_digits(number)
+            && match number.len() {
+                7..=32 if number.starts_with('0') => true,
+                11 => true,
+                14 => number.starts_with('9'),
+                _ => false,
+            };
+        if !fits {
+            self.invalid(
+                field,
+                "Udesk takes 0 and area code and number, an 11-digit mobile number, or 00 and country code and number",
+            );
+        }
+    }
+}
+
+fn all_digits(text: &str) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepts(check: impl FnOnce(&mut Check)) -> bool {
+        let mut violations = Check::new();
+        check(&mut violations);
+        violations.done().is_ok()
+    }
+
+    #[test]
+    fn numbers_as_the_document_writes_them() {
+        for good in ["01067654637", "13676546374", "0086057126200670", "93000077121002", "02863208944"] {
+            assert!(accepts(|check| check.pstn("f", good)), "{good}");
+        }
+        for bad in
+            ["", "+8657126200670", "123", "0", "1367654637a", "136765463745", "83000077121002", "\u{661}3676546374"]
+        {
+            assert!(!accepts(|check| check.pstn("f", bad)), "{bad}");
+        }
+    }
+
+    #[test]
+    fn ids_as_the_document_writes_them() {
+        assert!(accepts(|check| check.digits("f", "9415")));
+        assert!(accepts(|check| check.work_id("f", "w_199")));
+        assert!(accepts(|check| check.chosen_queue_id("f", "9008")));
+        for bad in ["", "94a", "123456789012345678901234567890123", "\u{661}"] {
+            assert!(!accepts(|check| check.digits("f", bad)), "{bad}");
+            assert!(!accepts(|check| check.chosen_queue_id("f", bad)), "{bad}");
+        }
+        for bad in ["", "a-b", "123456789012345678901234567890123"] {
+            assert!(!accepts(|check| check.work_id("f", bad)), "{bad}");
+        }
+        assert!(!accepts(|check| check.chosen_queue_id("f", "8001")));
+    }
+}

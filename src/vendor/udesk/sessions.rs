@@ -1,0 +1,125 @@
+//! Agents sign in and out: Udesk 22, 23.
+
+use std::sync::Arc;
+
+use prost_types::{Struct, value::Kind};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    about,
+    formats::Formats as _,
+    sign::{Ccapi, SIGN_IN, SIGN_OUT},
+};
+use crate::{
+    check::Check,
+    context::Context,
+    endpoint,
+    error::Result,
+    http::Client,
+    name::{AgentName, QueueName},
+    proto::v1,
+    vendor_data::VendorData,
+};
+
+/// `POST /agent/login?MsgId=` (Udesk 22).
+#[derive(Serialize)]
+struct SignIn<'a> {
+    agent_id: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    work_id: &'a str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    queue_ids: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<u8>,
+}
+
+endpoint!(Ccapi: SignIn<'_>, POST "/agent/login", write, SIGN_IN => Message);
+
+/// `POST /agent/logout?app_id=` (Udesk 23).
+#[derive(Serialize)]
+struct SignOut<'a> {
+    agent_id: &'a str,
+}
+
+endpoint!(Ccapi: SignOut<'_>, POST "/agent/logout", write, SIGN_OUT => Message);
+
+/// Answer of Udesk 22 and 23, in which nothing is documented but that it may be empty (C49, C51).
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Message {
+    msg_id: Value,
+    results: Value,
+    data: Value,
+}
+
+/// States after sign-in. The document names 0 "Idle" and 1 "Waiting" and explains neither (C50): which of them is
+/// READY is a guess, so `vendor_data.state` can say the number itself.
+const IDLE: u8 = 0;
+const WAITING: u8 = 1;
+
+/// Signs an agent in.
+pub async fn sign_in(
+    ccapi: &Arc<Client<Ccapi>>,
+    cx: &Context,
+    name: &AgentName,
+    queues: &[QueueName],
+    request: v1::LoginAgentRequest,
+) -> Result<v1::LoginAgentResponse> {
+    let initial_state = request.initial_state();
+    let v1::LoginAgentRequest { name: _, initial_state: _, employee_number, queues: _, phone_number, vendor_data } =
+        request;
+    let mut check = Check::new();
+    check.digits("name", name.id());
+    if !employee_number.is_empty() {
+        check.work_id("employee_number", &employee_number);
+    }
+    for (index, queue) in queues.iter().enumerate() {
+        check.digits(format!("queues[{index}]"), queue.id());
+    }
+    check.unsupported_if(!phone_number.is_empty(), "phone_number", "Udesk agents answer on their extension");
+    let vendor_state = vendor_state(&mut check, vendor_data);
+    let state = match initial_state {
+        v1::AgentState::Ready => Some(IDLE),
+        v1::AgentState::NotReady => Some(WAITING),
+        _ => None,
+    };
+    check.done()?;
+    let queue_ids = queues.iter().map(QueueName::id).collect();
+    let sign_in = SignIn { agent_id: name.id(), work_id: &employee_number, queue_ids, state: vendor_state.or(state) };
+    let message = ccapi.call(cx, &sign_in).await.map_err(|error| about(error, "Agent", name))?;
+    Ok(v1::LoginAgentResponse { vendor_data: message.into_vendor_data() })
+}
+
+/// Signs an agent out.
+pub async fn sign_out(ccapi: &Arc<Client<Ccapi>>, cx: &Context, name: &AgentName) -> Result<v1::LogoutAgentResponse> {
+    let mut check = Check::new();
+    check.digits("name", name.id());
+    check.done()?;
+    let sign_out = SignOut { agent_id: name.id() };
+    let message = ccapi.call(cx, &sign_out).await.map_err(|error| about(error, "Agent", name))?;
+    Ok(v1::LogoutAgentResponse { vendor_data: message.into_vendor_data() })
+}
+
+/// `vendor_data.state`, 0 or 1; no other key is taken.
+fn vendor_state(check: &mut Check, vendor_data: Option<Struct>) -> Option<u8> {
+    let mut state = None;
+    for (key, value) in vendor_data.unwrap_or_default().fields {
+        match (key.as_str(), value.kind) {
+            ("state", Some(Kind::NumberValue(number))) if number == 0.0 => state = Some(IDLE),
+            ("state", Some(Kind::NumberValue(number))) if (number - 1.0).abs() < f64::EPSILON => state = Some(WAITING),
+            ("state", _) => check.invalid("vendor_data.state", "0 or 1"),
+            _ => check.unsupported(format!("vendor_data.{key}"), "Udesk takes the key \"state\" only"),
+        }
+    }
+    state
+}
+
+// === impl Message ===
+
+impl Message {
+    fn into_vendor_data(self) -> Option<Struct> {
+        let Self { msg_id, results, data } = self;
+        VendorData::new().json("msg_id", &msg_id).json("results", &results).json("data", &data).build()
+    }
+}
