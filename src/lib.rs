@@ -13,6 +13,7 @@ pub mod name;
 pub mod page;
 pub mod proto;
 pub mod sandbox;
+pub mod serial;
 pub mod service;
 pub mod telemetry;
 pub mod token;
