@@ -270,7 +270,10 @@ impl Violation {
 /// An unknown outcome is never UNAVAILABLE, which clients repeat by themselves: a customer would be rung twice.
 fn code(reason: ErrorReason, deadline_passed: bool) -> Code {
     match reason {
-        ErrorReason::Unspecified | ErrorReason::GatewayInternal => Code::Internal,
+        ErrorReason::Unspecified
+        | ErrorReason::GatewayInternal
+        | ErrorReason::VendorInternal
+        | ErrorReason::VendorResponseInvalid => Code::Internal,
         ErrorReason::CenterNotFound | ErrorReason::ResourceNotFound => Code::NotFound,
         ErrorReason::CenterMisconfigured
         | ErrorReason::ResourceInUse
@@ -298,7 +301,6 @@ fn code(reason: ErrorReason, deadline_passed: bool) -> Code {
         ErrorReason::ResourceExists => Code::AlreadyExists,
         ErrorReason::VendorOutcomeUnknown if deadline_passed => Code::DeadlineExceeded,
         ErrorReason::VendorOutcomeUnknown | ErrorReason::VendorCodeUnmapped => Code::Unknown,
-        ErrorReason::VendorInternal | ErrorReason::VendorResponseInvalid => Code::Internal,
     }
 }
 

@@ -1,5 +1,7 @@
 //! The configuration as an operator meets it: the example, every key, and any text at all.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by it")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
