@@ -6,6 +6,7 @@
 
 use std::{
     any::Any,
+    borrow::Cow,
     collections::HashMap,
     panic::AssertUnwindSafe,
     pin::Pin,
@@ -199,11 +200,19 @@ fn faulty(cx: &Context, _fault: &Box<dyn Any + Send>) -> Status {
 
 /// Gives a status that is not ours the details that ours have.
 fn completed(cx: &Context, response: Response<Body>) -> Response<Body> {
-    match response.extensions().get::<Status>() {
+    match status(&response) {
         Some(status) if status.code() != Code::Ok && status.details().is_empty() => {
-            explained(cx, status).into_status(cx).into_http()
+            explained(cx, &status).into_status(cx).into_http()
         }
         _ => response,
+    }
+}
+
+/// The status of an answer that has no message. An unknown method's stands in the headers only.
+fn status(response: &Response<Body>) -> Option<Cow<'_, Status>> {
+    match response.extensions().get::<Status>() {
+        Some(status) => Some(Cow::Borrowed(status)),
+        None => Status::from_header_map(response.headers()).map(Cow::Owned),
     }
 }
 
