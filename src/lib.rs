@@ -15,6 +15,7 @@ pub mod proto;
 pub mod sandbox;
 pub mod serial;
 pub mod service;
+pub mod storage;
 pub mod telemetry;
 pub mod token;
 pub mod vendor;
