@@ -150,6 +150,14 @@ impl Error {
         self
     }
 
+    /// The same failure after a closer look: another reason and message; what the vendor said is kept.
+    #[must_use]
+    pub fn explained(mut self, reason: ErrorReason, message: impl Into<Cow<'static, str>>) -> Self {
+        self.0.reason = reason;
+        self.0.message = message.into();
+        self
+    }
+
     /// Adds what the vendor said.
     #[must_use]
     pub fn from_vendor(mut self, vendor: Vendor) -> Self {

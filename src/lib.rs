@@ -17,6 +17,7 @@ pub mod sandbox;
 pub mod serial;
 pub mod server;
 pub mod service;
+pub mod storage;
 pub mod telemetry;
 pub mod token;
 pub mod vendor;

@@ -78,10 +78,13 @@ pub async fn update_subscription(
     let subscription = check.message("subscription", subscription);
     let name: SubscriptionName = check.name("subscription.name", &subscription.name);
     subscription_fields(&mut check, &subscription);
+    // The path stands for both lists: together they are the events that are delivered.
+    let events = subscription.event_types.len() + subscription.vendor_event_types.len();
+    check.count("subscription.event_types", events, (0, EVENT_TYPES));
     let paths = [
         Path::needed("display_name", !subscription.display_name.is_empty()),
         Path::clearing("callback_uri", !subscription.callback_uri.is_empty()),
-        Path::needed("event_types", !subscription.event_types.is_empty()),
+        Path::needed("event_types", events > 0),
         Path::needed("enabled", subscription.enabled.is_some()),
     ];
     let mask = mask::paths(&mut check, "subscription", update_mask.as_ref(), &paths);
@@ -121,7 +124,6 @@ fn subscription_fields(check: &mut Check, subscription: &Subscription) {
     if !uri.is_empty() && !absolute {
         check.invalid("subscription.callback_uri", "an absolute http:// or https:// URI");
     }
-    check.count("subscription.event_types", subscription.event_types.len(), (0, EVENT_TYPES));
     check.each::<EventType>("subscription.event_types", &subscription.event_types);
     if subscription.event_types.contains(&EventType::Vendor.into()) {
         check.invalid("subscription.event_types", "EVENT_TYPE_VENDOR is only received; name it in vendor_event_types");
