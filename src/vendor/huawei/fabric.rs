@@ -114,8 +114,7 @@ impl Dialect for Fabric {
         if !may_help {
             return Ok(None);
         }
-        self.tokens.forget(&self.key, refused).await;
-        self.token(cx).await.map(Some)
+        self.tokens.replace(&self.key, refused, &self.fetch, cx.deadline()).await.map(Some)
     }
 
     fn secrets(&self) -> Vec<&str> {
