@@ -14,7 +14,11 @@ use std::{
 };
 
 use async_trait::async_trait;
-use moka::{Expiry, future::Cache, ops::compute::{CompResult, Op}};
+use moka::{
+    Expiry,
+    future::Cache,
+    ops::compute::{CompResult, Op},
+};
 use secrecy::SecretString;
 use tokio::time::{Instant, timeout, timeout_at};
 

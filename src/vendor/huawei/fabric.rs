@@ -120,6 +120,10 @@ impl Dialect for Fabric {
     fn secrets(&self) -> Vec<&str> {
         vec![self.app_secret.expose_secret(), &self.app_key]
     }
+
+    fn pass_secrets<'a>(&self, token: &'a Arc<Token>) -> Vec<&'a str> {
+        vec![token.value.expose_secret()]
+    }
 }
 
 fn secret_header(text: &str) -> Result<HeaderValue> {
