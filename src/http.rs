@@ -280,7 +280,11 @@ impl<D: Dialect> Client<D> {
                     if operation.repeatable && passing && self.pause(cx, attempts, Some(&reply)).await {
                         continue;
                     }
-                    return Err(self.refused(operation, &reply, refusal));
+                    let sent = outgoing.body.as_deref().map(redact::secrets_in).unwrap_or_default();
+                    let mut secrets = self.dialect.secrets();
+                    secrets.extend(self.dialect.pass_secrets(&pass));
+                    secrets.extend(sent.iter().map(String::as_str));
+                    return Err(refused(operation, &reply, refusal, &secrets));
                 }
             }
         }
@@ -375,42 +379,41 @@ impl<D: Dialect> Client<D> {
         .with("cause", failure.cause())
         .from_vendor(vendor)
     }
+}
 
-    fn refused(&self, operation: &Operation<D::Style>, reply: &Reply, refusal: Refusal) -> Error {
-        let reason = if operation.repeatable { refusal.read } else { refusal.write };
-        let vendor = Vendor {
-            operation: operation.name,
-            message: redact::vendor_text(&refusal.message, &self.dialect.secrets()),
-            code: redact::vendor_code(&refusal.code),
-            http_status: Some(reply.status.as_u16()),
-        };
-        let message: std::borrow::Cow<'static, str> = match reason {
-            ErrorReason::VendorOutcomeUnknown => {
-                return outcome_unknown().with("cause", "the vendor failed inside").from_vendor(vendor);
-            }
-            ErrorReason::VendorAuthFailed => {
-                "the vendor refuses the gateway's credentials; whoever runs the gateway must look at this center".into()
-            }
-            ErrorReason::CenterMisconfigured => {
-                "the vendor does not accept how this center is configured; whoever runs the gateway must look at it"
-                    .into()
-            }
-            ErrorReason::VendorRateLimited => "the vendor takes no more requests just now".into(),
-            ErrorReason::VendorUnavailable => "the vendor cannot serve requests just now".into(),
-            ErrorReason::VendorTimeout => "the vendor says that it took too long".into(),
-            ErrorReason::VendorInternal => "the vendor says that it failed inside".into(),
-            ErrorReason::VendorCodeUnmapped => "the vendor answered with a code that is not documented".into(),
-            ErrorReason::VendorResponseInvalid => "the vendor's answer contradicts itself".into(),
-            _ if vendor.message.is_empty() => "the vendor refused the request".into(),
-            _ => format!("the vendor refused the request: {}", vendor.message).into(),
-        };
-        let error = Error::new(reason, message).from_vendor(vendor);
-        match (reason, retry::retry_after(&reply.headers)) {
-            (ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable, asked) => {
-                error.retry_after(asked.unwrap_or(ASK_AGAIN))
-            }
-            _ => error,
+fn refused<S>(operation: &Operation<S>, reply: &Reply, refusal: Refusal, secrets: &[&str]) -> Error {
+    let reason = if operation.repeatable { refusal.read } else { refusal.write };
+    let vendor = Vendor {
+        operation: operation.name,
+        message: redact::vendor_text(&refusal.message, secrets),
+        code: redact::vendor_code(&refusal.code),
+        http_status: Some(reply.status.as_u16()),
+    };
+    let message: std::borrow::Cow<'static, str> = match reason {
+        ErrorReason::VendorOutcomeUnknown => {
+            return outcome_unknown().with("cause", "the vendor failed inside").from_vendor(vendor);
         }
+        ErrorReason::VendorAuthFailed => {
+            "the vendor refuses the gateway's credentials; whoever runs the gateway must look at this center".into()
+        }
+        ErrorReason::CenterMisconfigured => {
+            "the vendor does not accept how this center is configured; whoever runs the gateway must look at it".into()
+        }
+        ErrorReason::VendorRateLimited => "the vendor takes no more requests just now".into(),
+        ErrorReason::VendorUnavailable => "the vendor cannot serve requests just now".into(),
+        ErrorReason::VendorTimeout => "the vendor says that it took too long".into(),
+        ErrorReason::VendorInternal => "the vendor says that it failed inside".into(),
+        ErrorReason::VendorCodeUnmapped => "the vendor answered with a code that is not documented".into(),
+        ErrorReason::VendorResponseInvalid => "the vendor's answer contradicts itself".into(),
+        _ if vendor.message.is_empty() => "the vendor refused the request".into(),
+        _ => format!("the vendor refused the request: {}", vendor.message).into(),
+    };
+    let error = Error::new(reason, message).from_vendor(vendor);
+    match (reason, retry::retry_after(&reply.headers)) {
+        (ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable, asked) => {
+            error.retry_after(asked.unwrap_or(ASK_AGAIN))
+        }
+        _ => error,
     }
 }
 
