@@ -8,7 +8,7 @@ mod simulate;
 use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use switchboard::{clock::Clock, config::Config, gateway};
+use switchboard::{clock::Clock, config::Config, gateway, storage::Storage};
 
 /// A failure while running, and bad usage or configuration (which is clap's own code for bad usage, too).
 const FAILED: u8 = 1;
@@ -111,7 +111,8 @@ impl Failed {
 
 async fn serve(file: ConfigFile) -> Result<(), Failed> {
     let config = load(&file)?;
-    let gateway = gateway::bind(config, Clock::system()).await.map_err(Failed::running)?;
+    let storage = Storage::open(&config.storage).map_err(Failed::configuration)?;
+    let gateway = gateway::bind(config, Clock::system(), storage).await.map_err(Failed::running)?;
     let (grpc, http, admin) = addresses(&gateway)?;
     tracing::info!(%grpc, %http, %admin, "serving");
     gateway.run(shutdown()).await.map_err(Failed::running)

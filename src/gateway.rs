@@ -13,6 +13,7 @@ use crate::{
     http::Connections,
     server::{Gateway, ServerError},
     service::Service,
+    storage::{Storage, StorageError},
     telemetry::Metrics,
     token::Tokens,
     vendor::Parts,
@@ -27,6 +28,8 @@ pub enum StartError {
     Server(ServerError),
     /// The configuration is not valid.
     Config(ConfigErrors),
+    /// The storage cannot be used.
+    Storage(StorageError),
     /// Two metrics have one name.
     Metrics,
 }
@@ -44,8 +47,8 @@ pub struct Probed {
 ///
 /// # Errors
 /// When a part cannot be built or an address cannot be bound.
-pub async fn bind(config: Config, clock: Clock) -> Result<Gateway, StartError> {
-    let (centers, parts) = build(&config, clock)?;
+pub async fn bind(config: Config, clock: Clock, storage: Storage) -> Result<Gateway, StartError> {
+    let (centers, parts) = build(&config, clock, storage)?;
     let writes = parts.connections.running_writes();
     Gateway::bind(config, Service::new(Arc::new(centers)), parts.metrics, writes).await.map_err(StartError::Server)
 }
@@ -55,7 +58,9 @@ pub async fn bind(config: Config, clock: Clock) -> Result<Gateway, StartError> {
 /// # Errors
 /// When a part cannot be built. What the vendors answer is in the result.
 pub async fn probe(config: &Config, timeout: Duration) -> Result<Vec<Probed>, StartError> {
-    let (centers, _) = build(config, Clock::system())?;
+    // A question changes nothing, and the configured database may be a running gateway's.
+    let storage = Storage::in_memory().map_err(StartError::Storage)?;
+    let (centers, _) = build(config, Clock::system(), storage)?;
     let mut questions = JoinSet::new();
     for center in centers.iter() {
         let (id, adapter) = (center.id.clone(), center.adapter.clone());
@@ -69,13 +74,14 @@ pub async fn probe(config: &Config, timeout: Duration) -> Result<Vec<Probed>, St
     Ok(probed)
 }
 
-fn build(config: &Config, clock: Clock) -> Result<(Centers, Parts), StartError> {
+fn build(config: &Config, clock: Clock, storage: Storage) -> Result<(Centers, Parts), StartError> {
     let metrics = Metrics::new().map_err(|_| StartError::Metrics)?;
     let parts = Parts {
         connections: Connections::new().map_err(StartError::Build)?,
         tokens: Tokens::new(clock.clone(), metrics.clone()),
         metrics,
         clock,
+        storage,
     };
     let centers = Centers::build(&config.centers, &parts).map_err(StartError::Build)?;
     Ok((centers, parts))
@@ -89,6 +95,7 @@ impl fmt::Display for StartError {
             Self::Build(error) => f.write_str(error.message()),
             Self::Server(error) => error.fmt(f),
             Self::Config(errors) => errors.fmt(f),
+            Self::Storage(error) => error.fmt(f),
             Self::Metrics => f.write_str("two metrics have one name"),
         }
     }

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::{clock::Clock, config::Config, gateway, server::Gateway};
+use crate::{clock::Clock, config::Config, gateway, server::Gateway, storage::Storage};
 
 /// ID of the Udesk center.
 pub const UDESK_CENTER: &str = "acme";
@@ -69,7 +69,8 @@ impl Sandbox {
         let udesk_address = serve_on_loopback(udesk.router()).await?;
         let huawei_address = serve_on_loopback(huawei.router()).await?;
         let config = configuration(addresses, &credentials, udesk_address, huawei_address)?;
-        Ok(Self { gateway: gateway::bind(config, Clock::system()).await?, udesk, huawei })
+        let storage = Storage::in_memory().map_err(gateway::StartError::Storage)?;
+        Ok(Self { gateway: gateway::bind(config, Clock::system(), storage).await?, udesk, huawei })
     }
 }
 

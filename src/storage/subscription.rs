@@ -48,7 +48,9 @@ impl Storage {
         let center = center.to_owned();
         self.run(move |connection| {
             connection
-                .prepare("SELECT id, name, callback FROM subscription WHERE center = ?1 AND id <> ?2 ORDER BY id, name")?
+                .prepare(
+                    "SELECT id, name, callback FROM subscription WHERE center = ?1 AND id <> ?2 ORDER BY id, name",
+                )?
                 .query_map(params![center, AWAITED], |row| {
                     Ok(KnownSubscription { id: row.get(0)?, name: row.get(1)?, callback: Callback(row.get(2)?) })
                 })?
@@ -116,8 +118,7 @@ impl Storage {
     pub async fn forget_other_versions(&self, center: &str, id: &str, name: &str, callback: Callback) -> Result<()> {
         let (center, id, name) = (center.to_owned(), id.to_owned(), name.to_owned());
         self.run(move |connection| {
-            let others =
-                "DELETE FROM subscription WHERE center = ?1 AND id = ?2 AND NOT (name = ?3 AND callback = ?4)";
+            let others = "DELETE FROM subscription WHERE center = ?1 AND id = ?2 AND NOT (name = ?3 AND callback = ?4)";
             connection.execute(others, params![center, id, name, callback.0]).map(drop)
         })
         .await

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use switchboard::{clock::Clock, config::Config, gateway, sandbox::udesk, server::SERVICE};
+use switchboard::{clock::Clock, config::Config, gateway, sandbox::udesk, server::SERVICE, storage::Storage};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -192,6 +192,7 @@ async fn an_address_in_use_is_named_with_its_key() {
         udesk_center("acme", gateway.grpc)
     );
     let config = Config::parse(&text, "test", &|_| None).unwrap();
-    let error = gateway::bind(config, Clock::system()).await.unwrap_err().to_string();
+    let storage = Storage::in_memory().unwrap();
+    let error = gateway::bind(config, Clock::system(), storage).await.unwrap_err().to_string();
     assert_eq!(error, format!("listen.grpc: cannot listen on {}: the address is in use", gateway.grpc));
 }

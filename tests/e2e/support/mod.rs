@@ -6,7 +6,7 @@ pub mod vendor;
 
 use std::{net::SocketAddr, sync::Once};
 
-use switchboard::{clock::Clock, config::Config, gateway, server::ServerError};
+use switchboard::{clock::Clock, config::Config, gateway, server::ServerError, storage::Storage};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -51,7 +51,8 @@ impl Gateway {
             Ok(config) => config,
             Err(errors) => panic!("{errors}"),
         };
-        let gateway = gateway::bind(config, clock).await.unwrap();
+        let storage = Storage::open(&config.storage).unwrap();
+        let gateway = gateway::bind(config, clock, storage).await.unwrap();
         let (grpc, http, admin) =
             (gateway.grpc_address().unwrap(), gateway.http_address().unwrap(), gateway.admin_address().unwrap());
         let (stop, stopped) = oneshot::channel();
