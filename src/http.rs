@@ -205,7 +205,7 @@ impl<D: Dialect> Client<D> {
                 }
             }
         });
-        let result = match timeout_at(cx.deadline(), task).await {
+        let result = match timeout_at(cx.patience(), task).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Error::internal("a request to the vendor ended abnormally")),
             Err(_) => Err(past_deadline(cx, operation, departure.call_off())),
@@ -306,7 +306,8 @@ impl<D: Dialect> Client<D> {
         if let Some(body) = &outgoing.body {
             *request.body_mut() = Some(body.clone().into());
         }
-        if !departure.leave() {
+        if !departure.leave() || !(operation.repeatable || cx.leave()) {
+            departure.came_back();
             return Err(Failure::NotSent("the caller went away"));
         }
         let mut response = match pool.execute(request).await {
