@@ -8,6 +8,7 @@
 //! **write** runs in a task of its own: when its caller hangs up before it left, it never leaves; when it has left, it
 //! runs on.
 
+mod breaker;
 mod dialect;
 mod endpoint;
 mod limit;
@@ -15,8 +16,9 @@ pub mod redact;
 mod retry;
 
 use std::{
+    pin::Pin,
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicU8, Ordering},
     },
     time::Duration,
@@ -26,11 +28,11 @@ use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
+use self::{breaker::Breaker, limit::Limit, retry::Retries};
 pub use self::{
     dialect::{Authorized, Dialect, Opened, Refusal, Reply},
     endpoint::{Endpoint, Operation, Outgoing},
 };
-use self::{limit::Limit, retry::Retries};
 use crate::{
     config,
     context::Context,
@@ -46,6 +48,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const IDLE_FOR_READS: Duration = Duration::from_mins(1);
 /// Longest a write's connection stays idle: a vendor that closes a stale one must not make an outcome unknown.
 const IDLE_FOR_WRITES: Duration = Duration::from_secs(2);
+/// Longest a probe waits for the vendor.
+const LONGEST_PROBE: Duration = Duration::from_secs(5);
+/// A vendor that stays silent for this long counts as failed; a caller may be less patient.
+const SILENCE: Duration = Duration::from_secs(1);
 /// When to ask again after a vendor that could not be reached.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -66,13 +72,21 @@ pub struct Client<D> {
     connections: Connections,
     limit: Limit,
     retries: Retries,
+    breaker: Breaker,
+    probe: OnceLock<Probe<D>>,
     max_response_size: usize,
     metrics: Metrics,
 }
 
+/// Asks a vendor one harmless question.
+pub type Probe<D> = fn(Arc<Client<D>>, Context) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>;
+
 /// Whether anything of one request may have left, agreed on by who sends it and who waits for it.
 #[derive(Debug, Clone, Default)]
 struct Departure(Arc<AtomicU8>);
+
+/// The cause of a request that was called off.
+const CALLER_GONE: &str = "the caller went away";
 
 /// Bits of [`Departure`].
 const LEFT: u8 = 1;
@@ -80,6 +94,13 @@ const CALLED_OFF: u8 = 2;
 
 /// Calls a request off when its caller goes away before it left.
 struct CallOff(Departure);
+
+/// A request under way, for the breaker: given up after a while of silence it is a failure.
+struct Watched<'a, D: Dialect> {
+    client: &'a Client<D>,
+    leave: Option<breaker::Leave<'a>>,
+    start: Instant,
+}
 
 /// Why an attempt came to nothing.
 enum Failure {
@@ -134,15 +155,23 @@ impl<D: Dialect> Client<D> {
         connections: Connections,
         metrics: Metrics,
     ) -> Arc<Self> {
+        metrics.breaker(center, D::FAMILY, false);
         Arc::new(Self {
             center: center.to_owned(),
             dialect,
             connections,
             limit: Limit::new(&config.limits),
             retries: Retries::new(&config.retry),
+            breaker: Breaker::new(&config.breaker),
+            probe: OnceLock::new(),
             max_response_size: config.limits.max_response_size,
             metrics,
         })
+    }
+
+    /// Tells how to find out whether the vendor answers again, where only writes come that must not be the probe.
+    pub fn probe_with(&self, probe: Probe<D>) {
+        let _ = self.probe.set(probe);
     }
 
     /// How this client authenticates.
@@ -170,7 +199,12 @@ impl<D: Dialect> Client<D> {
         })
     }
 
-    async fn read(&self, cx: &Context, operation: &'static Operation<D::Style>, outgoing: Outgoing) -> Result<Bytes> {
+    async fn read(
+        self: &Arc<Self>,
+        cx: &Context,
+        operation: &'static Operation<D::Style>,
+        outgoing: Outgoing,
+    ) -> Result<Bytes> {
         let departure = Departure::default();
         match timeout_at(cx.deadline(), self.exchange(cx, operation, &outgoing, &departure)).await {
             Ok(result) => result,
@@ -216,7 +250,7 @@ impl<D: Dialect> Client<D> {
 
     /// All attempts of one request.
     async fn exchange(
-        &self,
+        self: &Arc<Self>,
         cx: &Context,
         operation: &'static Operation<D::Style>,
         outgoing: &Outgoing,
@@ -230,12 +264,13 @@ impl<D: Dialect> Client<D> {
             attempts += 1;
             let Authorized { url, headers, pass } =
                 self.dialect.authorize(cx, operation, outgoing, renewed.as_ref()).await?;
-            let start = Instant::now();
+            let mut watched = Watched { client: &**self, leave: Some(self.enter(operation)?), start: Instant::now() };
             let sent = self.send(cx, operation, outgoing, url, headers, departure).await;
-            let took = start.elapsed();
+            let took = watched.start.elapsed();
             let reply = match sent {
                 Ok(reply) => reply,
                 Err(failure) => {
+                    watched.ended(!failure.is_the_vendors());
                     let not_sent = matches!(failure, Failure::NotSent(_));
                     self.metrics.vendor_request(&self.center, operation.name, failure.outcome(), Some(took));
                     let may_repeat = (operation.repeatable && !matches!(failure, Failure::TooLarge)) || not_sent;
@@ -246,6 +281,7 @@ impl<D: Dialect> Client<D> {
                 }
             };
             let opened = self.dialect.open(operation, &reply);
+            watched.ended(!(reply.status.is_server_error() && opened.says_nothing()));
             self.metrics.vendor_request(&self.center, operation.name, opened.outcome(), Some(took));
             tracing::debug!(
                 center = self.center,
@@ -290,6 +326,20 @@ impl<D: Dialect> Client<D> {
         }
     }
 
+    /// Asks the breaker. When only a probe could close it and this is a write, a probe is made beside it.
+    fn enter(self: &Arc<Self>, operation: &Operation<D::Style>) -> Result<breaker::Leave<'_>> {
+        self.breaker.enter(operation.repeatable).map_err(|refused| {
+            if refused.needs_probe
+                && let Some(probe) = self.probe.get()
+            {
+                let cx = Context::new("Probe", String::new(), Instant::now() + LONGEST_PROBE);
+                tokio::spawn(probe(self.clone(), cx));
+            }
+            self.metrics.vendor_request(&self.center, operation.name, "breaker_open", None);
+            refused.error().from_vendor(Vendor { operation: operation.name, ..Vendor::default() })
+        })
+    }
+
     /// One attempt.
     async fn send(
         &self,
@@ -308,7 +358,7 @@ impl<D: Dialect> Client<D> {
         }
         if !departure.leave() || !(operation.repeatable || cx.leave()) {
             departure.came_back();
-            return Err(Failure::NotSent("the caller went away"));
+            return Err(Failure::NotSent(CALLER_GONE));
         }
         let mut response = match pool.execute(request).await {
             Ok(response) => response,
@@ -458,6 +508,31 @@ fn unreadable<S>(operation: &Operation<S>, reply: Option<&Reply>) -> Error {
     .from_vendor(vendor)
 }
 
+// === impl Watched ===
+
+impl<D: Dialect> Watched<'_, D> {
+    /// Tells the breaker what came of the request.
+    fn ended(&mut self, answered: bool) {
+        let Some(leave) = self.leave.take() else { return };
+        match if answered { leave.succeeded() } else { leave.failed() } {
+            breaker::Change::None => {}
+            change => {
+                let open = change == breaker::Change::Opened;
+                self.client.metrics.breaker(&self.client.center, D::FAMILY, open);
+                tracing::warn!(center = self.client.center, family = D::FAMILY, open, "breaker");
+            }
+        }
+    }
+}
+
+impl<D: Dialect> Drop for Watched<'_, D> {
+    fn drop(&mut self) {
+        if self.start.elapsed() >= SILENCE {
+            self.ended(false);
+        }
+    }
+}
+
 // === impl Departure ===
 
 impl Departure {
@@ -495,6 +570,15 @@ impl Failure {
         }
     }
 
+    /// Whether the vendor failed, rather than the caller or our own limit.
+    fn is_the_vendors(&self) -> bool {
+        match self {
+            Self::NotSent(cause) => *cause != CALLER_GONE,
+            Self::Broken(_) => true,
+            Self::TooLarge => false,
+        }
+    }
+
     fn cause(&self) -> &'static str {
         match self {
             Self::NotSent(cause) | Self::Broken(cause) => cause,
@@ -506,6 +590,15 @@ impl Failure {
 // === impl Opened ===
 
 impl Opened {
+    /// Whether the answer holds no word of the vendor's own.
+    fn says_nothing(&self) -> bool {
+        match self {
+            Self::Payload(_) => false,
+            Self::Refused(refusal) => refusal.code.is_empty(),
+            Self::Unreadable(_) => true,
+        }
+    }
+
     fn outcome(&self) -> &'static str {
         match self {
             Self::Payload(_) => "ok",
