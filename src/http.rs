@@ -9,26 +9,32 @@
 //! runs on.
 
 mod breaker;
+mod departure;
 mod dialect;
 mod endpoint;
+mod exchange;
+mod failure;
 mod limit;
 pub mod redact;
 mod retry;
 
 use std::{
     pin::Pin,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicU8, Ordering},
-    },
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
-use self::{breaker::Breaker, limit::Limit, retry::Retries};
+use self::{
+    breaker::Breaker,
+    departure::{CallOff, Departure},
+    failure::{past_deadline, unreadable},
+    limit::Limit,
+    retry::Retries,
+};
 pub use self::{
     dialect::{Authorized, Dialect, Opened, Refusal, Reply},
     endpoint::{Endpoint, Operation, Outgoing},
@@ -36,7 +42,7 @@ pub use self::{
 use crate::{
     config,
     context::Context,
-    error::{Error, ErrorReason, Result, Vendor},
+    error::{Error, Result},
     telemetry::Metrics,
 };
 
@@ -48,12 +54,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const IDLE_FOR_READS: Duration = Duration::from_mins(1);
 /// Longest a write's connection stays idle: a vendor that closes a stale one must not make an outcome unknown.
 const IDLE_FOR_WRITES: Duration = Duration::from_secs(2);
-/// Longest a probe waits for the vendor.
-const LONGEST_PROBE: Duration = Duration::from_secs(5);
-/// A vendor that stays silent for this long counts as failed; a caller may be less patient.
-const SILENCE: Duration = Duration::from_secs(1);
-/// When to ask again after a vendor that could not be reached.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// Connections to vendors. Made once, shared by all centers.
 #[derive(Debug, Clone)]
@@ -80,37 +80,6 @@ pub struct Client<D> {
 
 /// Asks a vendor one harmless question.
 pub type Probe<D> = fn(Arc<Client<D>>, Context) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>;
-
-/// Whether anything of one request may have left, agreed on by who sends it and who waits for it.
-#[derive(Debug, Clone, Default)]
-struct Departure(Arc<AtomicU8>);
-
-/// The cause of a request that was called off.
-const CALLER_GONE: &str = "the caller went away";
-
-/// Bits of [`Departure`].
-const LEFT: u8 = 1;
-const CALLED_OFF: u8 = 2;
-
-/// Calls a request off when its caller goes away before it left.
-struct CallOff(Departure);
-
-/// A request under way, for the breaker: given up after a while of silence it is a failure.
-struct Watched<'a, D: Dialect> {
-    client: &'a Client<D>,
-    leave: Option<breaker::Leave<'a>>,
-    start: Instant,
-}
-
-/// Why an attempt came to nothing.
-enum Failure {
-    /// Certainly nothing was sent.
-    NotSent(&'static str),
-    /// The connection broke, or the answer did, after something was sent.
-    Broken(&'static str),
-    /// The answer is larger than configured.
-    TooLarge,
-}
 
 // === impl Connections ===
 
@@ -246,364 +215,5 @@ impl<D: Dialect> Client<D> {
         };
         drop(call_off);
         result
-    }
-
-    /// All attempts of one request.
-    async fn exchange(
-        self: &Arc<Self>,
-        cx: &Context,
-        operation: &'static Operation<D::Style>,
-        outgoing: &Outgoing,
-        departure: &Departure,
-    ) -> Result<Bytes> {
-        let _place = self.limit.place(cx.deadline()).await?;
-        self.retries.earn();
-        let mut attempts = 0;
-        let mut renewed = None;
-        loop {
-            attempts += 1;
-            let Authorized { url, headers, pass } =
-                self.dialect.authorize(cx, operation, outgoing, renewed.as_ref()).await?;
-            let mut watched = Watched { client: &**self, leave: Some(self.enter(operation)?), start: Instant::now() };
-            let sent = self.send(cx, operation, outgoing, url, headers, departure).await;
-            let took = watched.start.elapsed();
-            let reply = match sent {
-                Ok(reply) => reply,
-                Err(failure) => {
-                    watched.ended(!failure.is_the_vendors());
-                    let not_sent = matches!(failure, Failure::NotSent(_));
-                    self.metrics.vendor_request(&self.center, operation.name, failure.outcome(), Some(took));
-                    let may_repeat = (operation.repeatable && !matches!(failure, Failure::TooLarge)) || not_sent;
-                    if may_repeat && self.pause(cx, attempts, None).await {
-                        continue;
-                    }
-                    return Err(self.failed(operation, &failure));
-                }
-            };
-            let opened = self.dialect.open(operation, &reply);
-            watched.ended(!(reply.status.is_server_error() && opened.says_nothing()));
-            self.metrics.vendor_request(&self.center, operation.name, opened.outcome(), Some(took));
-            tracing::debug!(
-                center = self.center,
-                operation = operation.name,
-                status = reply.status.as_u16(),
-                outcome = opened.outcome(),
-                took_ms = took.as_millis(),
-                trace_id = cx.trace_id(),
-                "vendor answered"
-            );
-            match opened {
-                Opened::Payload(payload) => {
-                    if renewed.is_some() {
-                        self.dialect.confirm(&pass);
-                    }
-                    return Ok(payload);
-                }
-                Opened::Unreadable(why) => {
-                    return Err(unreadable(operation, Some(&reply)).with("cause", why));
-                }
-                Opened::Refused(refusal) => {
-                    let refused_us = refusal.read == ErrorReason::VendorAuthFailed;
-                    if refused_us && renewed.is_none() {
-                        // An explicit refusal did nothing, so even a write is sent again, once.
-                        departure.came_back();
-                        renewed = self.dialect.renew(cx, &pass, &reply).await?;
-                        if renewed.is_some() {
-                            continue;
-                        }
-                    }
-                    let passing = retry::is_passing(reply.status) && refusal.code.is_empty();
-                    if operation.repeatable && passing && self.pause(cx, attempts, Some(&reply)).await {
-                        continue;
-                    }
-                    let sent = outgoing.body.as_deref().map(redact::secrets_in).unwrap_or_default();
-                    let mut secrets = self.dialect.secrets();
-                    secrets.extend(self.dialect.pass_secrets(&pass));
-                    secrets.extend(sent.iter().map(String::as_str));
-                    return Err(refused(operation, &reply, refusal, &secrets));
-                }
-            }
-        }
-    }
-
-    /// Asks the breaker. When only a probe could close it and this is a write, a probe is made beside it.
-    fn enter(self: &Arc<Self>, operation: &Operation<D::Style>) -> Result<breaker::Leave<'_>> {
-        self.breaker.enter(operation.repeatable).map_err(|refused| {
-            if refused.needs_probe
-                && let Some(probe) = self.probe.get()
-            {
-                let cx = Context::new("Probe", String::new(), Instant::now() + LONGEST_PROBE);
-                tokio::spawn(probe(self.clone(), cx));
-            }
-            self.metrics.vendor_request(&self.center, operation.name, "breaker_open", None);
-            refused.error().from_vendor(Vendor { operation: operation.name, ..Vendor::default() })
-        })
-    }
-
-    /// One attempt.
-    async fn send(
-        &self,
-        cx: &Context,
-        operation: &Operation<D::Style>,
-        outgoing: &Outgoing,
-        url: url::Url,
-        headers: http::HeaderMap,
-        departure: &Departure,
-    ) -> Result<Reply, Failure> {
-        let pool = if operation.repeatable { &self.connections.reads } else { &self.connections.writes };
-        let mut request = reqwest::Request::new(operation.method.clone(), url);
-        *request.headers_mut() = headers;
-        if let Some(body) = &outgoing.body {
-            *request.body_mut() = Some(body.clone().into());
-        }
-        if !departure.leave() || !(operation.repeatable || cx.leave()) {
-            departure.came_back();
-            return Err(Failure::NotSent(CALLER_GONE));
-        }
-        let mut response = match pool.execute(request).await {
-            Ok(response) => response,
-            Err(error) if error.is_connect() || error.is_builder() => {
-                departure.came_back();
-                return Err(Failure::NotSent(if error.is_timeout() {
-                    "no connection within 2 s"
-                } else {
-                    "no connection could be made"
-                }));
-            }
-            Err(_) => {
-                cx.mark_sent();
-                return Err(Failure::Broken("the connection broke before an answer came"));
-            }
-        };
-        cx.mark_sent();
-        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        if response.content_length().is_some_and(|length| length > self.max_response_size as u64) {
-            return Err(Failure::TooLarge);
-        }
-        let mut body = BytesMut::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > self.max_response_size => return Err(Failure::TooLarge),
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => break,
-                Err(_) => return Err(Failure::Broken("the connection broke within the answer")),
-            }
-        }
-        Ok(Reply { status, headers, body: body.freeze() })
-    }
-
-    /// Waits before another attempt. `false` when there must be none.
-    async fn pause(&self, cx: &Context, attempts: u32, reply: Option<&Reply>) -> bool {
-        match self.retries.pause(attempts, reply.map(|reply| &reply.headers)) {
-            Some(pause) if Instant::now() + pause < cx.deadline() => {
-                tokio::time::sleep(pause).await;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    fn failed(&self, operation: &Operation<D::Style>, failure: &Failure) -> Error {
-        let vendor = Vendor { operation: operation.name, ..Vendor::default() };
-        tracing::warn!(
-            center = self.center,
-            operation = operation.name,
-            cause = failure.cause(),
-            "vendor request failed"
-        );
-        match failure {
-            Failure::NotSent(_) => Error::new(
-                ErrorReason::VendorUnavailable,
-                "the vendor could not be reached; nothing was sent, so it is safe to try again",
-            )
-            .retry_after(ASK_AGAIN),
-            Failure::Broken(_) if operation.repeatable => Error::new(
-                ErrorReason::VendorUnavailable,
-                "the connection to the vendor broke; it is safe to try again",
-            )
-            .retry_after(ASK_AGAIN),
-            Failure::TooLarge if operation.repeatable => {
-                Error::new(ErrorReason::VendorResponseInvalid, "the vendor's answer is larger than max_response_size")
-            }
-            Failure::Broken(_) | Failure::TooLarge => outcome_unknown(),
-        }
-        .with("cause", failure.cause())
-        .from_vendor(vendor)
-    }
-}
-
-fn refused<S>(operation: &Operation<S>, reply: &Reply, refusal: Refusal, secrets: &[&str]) -> Error {
-    let reason = if operation.repeatable { refusal.read } else { refusal.write };
-    let vendor = Vendor {
-        operation: operation.name,
-        message: redact::vendor_text(&refusal.message, secrets),
-        code: redact::vendor_code(&refusal.code),
-        http_status: Some(reply.status.as_u16()),
-    };
-    let message: std::borrow::Cow<'static, str> = match reason {
-        ErrorReason::VendorOutcomeUnknown => {
-            return outcome_unknown().with("cause", "the vendor failed inside").from_vendor(vendor);
-        }
-        ErrorReason::VendorAuthFailed => {
-            "the vendor refuses the gateway's credentials; whoever runs the gateway must look at this center".into()
-        }
-        ErrorReason::CenterMisconfigured => {
-            "the vendor does not accept how this center is configured; whoever runs the gateway must look at it".into()
-        }
-        ErrorReason::VendorRateLimited => "the vendor takes no more requests just now".into(),
-        ErrorReason::VendorUnavailable => "the vendor cannot serve requests just now".into(),
-        ErrorReason::VendorTimeout => "the vendor says that it took too long".into(),
-        ErrorReason::VendorInternal => "the vendor says that it failed inside".into(),
-        ErrorReason::VendorCodeUnmapped => "the vendor answered with a code that is not documented".into(),
-        ErrorReason::VendorResponseInvalid => "the vendor's answer contradicts itself".into(),
-        _ if vendor.message.is_empty() => "the vendor refused the request".into(),
-        _ => format!("the vendor refused the request: {}", vendor.message).into(),
-    };
-    let error = Error::new(reason, message).from_vendor(vendor);
-    match (reason, retry::retry_after(&reply.headers)) {
-        (ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable, asked) => {
-            error.retry_after(asked.unwrap_or(ASK_AGAIN))
-        }
-        _ => error,
-    }
-}
-
-fn past_deadline<S>(cx: &Context, operation: &Operation<S>, left: bool) -> Error {
-    if left {
-        cx.mark_sent();
-    }
-    match (left, operation.repeatable) {
-        (false, _) => Error::new(
-            ErrorReason::DeadlineBeforeSend,
-            "the deadline passed before anything was sent; it is safe to try again",
-        ),
-        (true, true) => Error::new(
-            ErrorReason::VendorTimeout,
-            "the vendor did not answer before the deadline; it is safe to try again",
-        ),
-        (true, false) => outcome_unknown().with("cause", "no answer before the deadline").past_deadline(),
-    }
-    .from_vendor(Vendor { operation: operation.name, ..Vendor::default() })
-}
-
-fn outcome_unknown() -> Error {
-    Error::new(
-        ErrorReason::VendorOutcomeUnknown,
-        "the request was sent but its outcome is not known; look whether it was done before repeating it",
-    )
-}
-
-/// An answer that cannot be read: after a read that is all there is to say, after a write the outcome is unknown.
-fn unreadable<S>(operation: &Operation<S>, reply: Option<&Reply>) -> Error {
-    let vendor = Vendor {
-        operation: operation.name,
-        http_status: reply.map(|reply| reply.status.as_u16()),
-        ..Vendor::default()
-    };
-    if operation.repeatable {
-        Error::new(ErrorReason::VendorResponseInvalid, "the vendor's answer could not be read")
-    } else {
-        outcome_unknown()
-    }
-    .from_vendor(vendor)
-}
-
-// === impl Watched ===
-
-impl<D: Dialect> Watched<'_, D> {
-    /// Tells the breaker what came of the request.
-    fn ended(&mut self, answered: bool) {
-        let Some(leave) = self.leave.take() else { return };
-        match if answered { leave.succeeded() } else { leave.failed() } {
-            breaker::Change::None => {}
-            change => {
-                let open = change == breaker::Change::Opened;
-                self.client.metrics.breaker(&self.client.center, D::FAMILY, open);
-                tracing::warn!(center = self.client.center, family = D::FAMILY, open, "breaker");
-            }
-        }
-    }
-}
-
-impl<D: Dialect> Drop for Watched<'_, D> {
-    fn drop(&mut self) {
-        if self.start.elapsed() >= SILENCE {
-            self.ended(false);
-        }
-    }
-}
-
-// === impl Departure ===
-
-impl Departure {
-    /// Notes that the request leaves now. `false` when it was called off.
-    fn leave(&self) -> bool {
-        let leave = |state| (state & CALLED_OFF == 0).then_some(state | LEFT);
-        self.0.fetch_update(Ordering::AcqRel, Ordering::Acquire, leave).is_ok()
-    }
-
-    /// Notes that certainly nothing came of it: no connection was made, or the vendor refused our credentials.
-    fn came_back(&self) {
-        self.0.fetch_and(!LEFT, Ordering::AcqRel);
-    }
-
-    /// From now on nothing leaves. Says whether something may have left already.
-    fn call_off(&self) -> bool {
-        self.0.fetch_or(CALLED_OFF, Ordering::AcqRel) & LEFT != 0
-    }
-}
-
-impl Drop for CallOff {
-    fn drop(&mut self) {
-        self.0.call_off();
-    }
-}
-
-// === impl Failure ===
-
-impl Failure {
-    fn outcome(&self) -> &'static str {
-        match self {
-            Self::NotSent(_) => "not_sent",
-            Self::Broken(_) => "broken",
-            Self::TooLarge => "too_large",
-        }
-    }
-
-    /// Whether the vendor failed, rather than the caller or our own limit.
-    fn is_the_vendors(&self) -> bool {
-        match self {
-            Self::NotSent(cause) => *cause != CALLER_GONE,
-            Self::Broken(_) => true,
-            Self::TooLarge => false,
-        }
-    }
-
-    fn cause(&self) -> &'static str {
-        match self {
-            Self::NotSent(cause) | Self::Broken(cause) => cause,
-            Self::TooLarge => "the answer is larger than max_response_size",
-        }
-    }
-}
-
-// === impl Opened ===
-
-impl Opened {
-    /// Whether the answer holds no word of the vendor's own.
-    fn says_nothing(&self) -> bool {
-        match self {
-            Self::Payload(_) => false,
-            Self::Refused(refusal) => refusal.code.is_empty(),
-            Self::Unreadable(_) => true,
-        }
-    }
-
-    fn outcome(&self) -> &'static str {
-        match self {
-            Self::Payload(_) => "ok",
-            Self::Refused(_) => "refused",
-            Self::Unreadable(_) => "unreadable",
-        }
     }
 }
