@@ -17,6 +17,7 @@ mod failure;
 mod limit;
 pub mod redact;
 mod retry;
+mod transport;
 
 use std::{
     pin::Pin,
@@ -38,6 +39,7 @@ use self::{
 pub use self::{
     dialect::{Authorized, Dialect, Opened, Refusal, Reply},
     endpoint::{Endpoint, Operation, Outgoing},
+    transport::{Failure, Network, Parcel, Transport},
 };
 use crate::{
     config,
@@ -48,18 +50,11 @@ use crate::{
 
 /// Longest a write runs on after its caller's deadline.
 const LONGEST_WRITE: Duration = Duration::from_mins(1);
-/// Longest time to open a connection.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longest a read's connection stays idle; a stale one costs a read a repeat.
-const IDLE_FOR_READS: Duration = Duration::from_mins(1);
-/// Longest a write's connection stays idle: a vendor that closes a stale one must not make an outcome unknown.
-const IDLE_FOR_WRITES: Duration = Duration::from_secs(2);
 
 /// Connections to vendors. Made once, shared by all centers.
 #[derive(Debug, Clone)]
 pub struct Connections {
-    reads: reqwest::Client,
-    writes: reqwest::Client,
+    transport: Arc<dyn Transport>,
     /// Writes that run, also those whose callers went away.
     running: TaskTracker,
 }
@@ -84,27 +79,17 @@ pub type Probe<D> = fn(Arc<Client<D>>, Context) -> Pin<Box<dyn Future<Output = R
 // === impl Connections ===
 
 impl Connections {
-    /// Connection pools without redirects, proxies and automatic repeats.
+    /// Connections over the real network.
     ///
     /// # Errors
     /// When the machine's trusted certificates cannot be read.
     pub fn new() -> Result<Self> {
-        let pool = |idle: Duration| {
-            reqwest::Client::builder()
-                .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(CONNECT_TIMEOUT)
-                .pool_idle_timeout(idle)
-                .redirect(reqwest::redirect::Policy::none())
-                .retry(reqwest::retry::never())
-                .no_proxy()
-                .referer(false)
-                // One HTTP/2 connection per host would queue calls past about 100 streams.
-                .http1_only()
-                .tcp_nodelay(true)
-                .build()
-                .map_err(|_| Error::internal("the HTTP client could not be set up; are there trusted certificates?"))
-        };
-        Ok(Self { reads: pool(IDLE_FOR_READS)?, writes: pool(IDLE_FOR_WRITES)?, running: TaskTracker::new() })
+        Ok(Self::over(Arc::new(Network::new()?)))
+    }
+
+    /// Connections over another network.
+    pub fn over(transport: Arc<dyn Transport>) -> Self {
+        Self { transport, running: TaskTracker::new() }
     }
 
     /// Writes that run, also those whose callers went away: an orderly end waits for them.

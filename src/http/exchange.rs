@@ -2,14 +2,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    Authorized, Client, Dialect, Opened, Operation, Outgoing, Reply,
+    Authorized, Client, Dialect, Failure, Opened, Operation, Outgoing, Parcel, Reply,
     breaker::{Change, Leave},
     departure::Departure,
-    failure::{CALLER_GONE, Failure, failed, refused, unreadable},
+    failure::{CALLER_GONE, failed, refused, unreadable},
     redact, retry,
 };
 use crate::{
@@ -132,46 +132,23 @@ impl<D: Dialect> Client<D> {
         headers: http::HeaderMap,
         departure: &Departure,
     ) -> Result<Reply, Failure> {
-        let pool = if operation.repeatable { &self.connections.reads } else { &self.connections.writes };
-        let mut request = reqwest::Request::new(operation.method.clone(), url);
-        *request.headers_mut() = headers;
-        if let Some(body) = &outgoing.body {
-            *request.body_mut() = Some(body.clone().into());
-        }
         if !departure.leave() || !(operation.repeatable || cx.leave()) {
             departure.came_back();
             return Err(Failure::NotSent(CALLER_GONE));
         }
-        let mut response = match pool.execute(request).await {
-            Ok(response) => response,
-            Err(error) if error.is_connect() || error.is_builder() => {
-                departure.came_back();
-                return Err(Failure::NotSent(if error.is_timeout() {
-                    "no connection within 2 s"
-                } else {
-                    "no connection could be made"
-                }));
-            }
-            Err(_) => {
-                cx.mark_sent();
-                return Err(Failure::Broken("the connection broke before an answer came"));
-            }
+        let parcel = Parcel {
+            method: operation.method.clone(),
+            url,
+            headers,
+            body: outgoing.body.clone(),
+            repeatable: operation.repeatable,
         };
-        cx.mark_sent();
-        let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        if response.content_length().is_some_and(|length| length > self.max_response_size as u64) {
-            return Err(Failure::TooLarge);
+        let result = self.connections.transport.carry(parcel, self.max_response_size).await;
+        match result {
+            Err(Failure::NotSent(_)) => departure.came_back(),
+            _ => cx.mark_sent(),
         }
-        let mut body = BytesMut::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > self.max_response_size => return Err(Failure::TooLarge),
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => break,
-                Err(_) => return Err(Failure::Broken("the connection broke within the answer")),
-            }
-        }
-        Ok(Reply { status, headers, body: body.freeze() })
+        result
     }
 
     /// Waits before another attempt. `false` when there must be none.

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use super::{Operation, Refusal, Reply, redact, retry};
+use super::{Failure, Operation, Refusal, Reply, redact, retry};
 use crate::{
     context::Context,
     error::{Error, ErrorReason, Vendor},
@@ -11,16 +11,6 @@ use crate::{
 
 /// When to ask again after a vendor that could not be reached.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
-
-/// Why an attempt came to nothing.
-pub(super) enum Failure {
-    /// Certainly nothing was sent.
-    NotSent(&'static str),
-    /// The connection broke, or the answer did, after something was sent.
-    Broken(&'static str),
-    /// The answer is larger than configured.
-    TooLarge,
-}
 
 /// The cause of a request that was called off.
 pub(super) const CALLER_GONE: &str = "the caller went away";
