@@ -10,4 +10,5 @@ mod contract;
 mod errors;
 mod request_id;
 mod server;
+mod simulation;
 mod support;
