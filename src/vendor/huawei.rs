@@ -10,26 +10,43 @@
 //! - the example of `queryPhone` has the shape of its first version: [`softphones`];
 //! - passwords come in clear in ordinary answers; they leave the adapter by `AccessSoftphoneCredentials` alone.
 
+mod accounts;
+mod agent_changes;
+mod agents;
 mod capabilities;
 mod credentials;
+mod directory;
+mod extensions;
+mod extras;
 mod fabric;
 mod family;
+mod formats;
+mod memberships;
+mod operations;
+mod partial;
+mod phone_numbers;
+mod queue_changes;
+mod queues;
+mod sessions;
 mod settings;
+mod slices;
 mod softphones;
 mod tokens;
+mod wrapping;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use self::fabric::Fabric;
+use self::{directory::Directory, fabric::Fabric, wrapping::Wrapping};
 use crate::{
-    adapter::{Adapter, Agents, Calls, PhoneNumbers, Queues, Subscriptions},
+    adapter::{Adapter, Calls, Subscriptions},
     config,
     context::Context,
     error::Result,
     http::Client,
     proto::v1,
+    serial::Serial,
     vendor::Parts,
 };
 
@@ -40,6 +57,10 @@ pub const NAME: &str = "huawei";
 #[derive(Debug)]
 pub struct Huawei {
     fabric: Arc<Client<Fabric>>,
+    directory: Directory,
+    wrapping: Wrapping,
+    /// One change at a time of what is read, merged and written back, by resource name.
+    turns: Serial<String>,
 }
 
 // === impl Huawei ===
@@ -48,7 +69,12 @@ impl Huawei {
     /// The adapter of a configured center.
     pub fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
         let dialect = Fabric::new(id, center, huawei, parts);
-        Self { fabric: Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone()) }
+        Self {
+            fabric: Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone()),
+            directory: Directory::new(parts.clock.clone()),
+            wrapping: Wrapping::default(),
+            turns: Serial::new(),
+        }
     }
 }
 
@@ -67,8 +93,5 @@ impl Adapter for Huawei {
     }
 }
 
-impl PhoneNumbers for Huawei {}
-impl Agents for Huawei {}
-impl Queues for Huawei {}
 impl Calls for Huawei {}
 impl Subscriptions for Huawei {}

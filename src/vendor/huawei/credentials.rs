@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use super::{
+    extensions::{Phone, phones},
     fabric::Fabric,
-    softphones::{Phone, PhonePage, QuerySysInfo, SysAgent},
+    formats::Formats as _,
+    softphones::{QuerySysInfo, SysAgent},
 };
 use crate::{
+    check::Check,
     context::Context,
     error::{Error, Result},
     http::Client,
@@ -27,6 +30,11 @@ pub async fn access(
     agent: Option<AgentName>,
     page: &Page,
 ) -> Result<AccessSoftphoneCredentialsResponse> {
+    let mut check = Check::new();
+    if let Some(agent) = &agent {
+        check.agent_id("agent", agent.id());
+    }
+    check.done()?;
     let mut credentials = Vec::new();
     let position = page.after().unwrap_or(AFTER_AGENT);
     let mut phones_from = position.strip_prefix(AT_PHONE).and_then(|offset| offset.parse().ok());
@@ -59,8 +67,8 @@ pub async fn access(
     let next_offset = match page.size - credentials.len() {
         0 => Some(from),
         room => {
-            let phones = PhonePage::read(fabric, cx, from, room).await?;
-            credentials.extend(phones.phones.into_iter().map(|phone| phone.into_credential(center)));
+            let phones = phones(fabric, cx, from, room).await?;
+            credentials.extend(phones.items.into_iter().map(|phone| phone.into_credential(center)));
             phones.next_offset
         }
     };
