@@ -31,6 +31,8 @@ mod sessions;
 mod settings;
 mod slices;
 mod softphones;
+#[cfg(test)]
+mod tests;
 mod tokens;
 mod wrapping;
 
