@@ -24,6 +24,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
 
 pub use self::{
     dialect::{Authorized, Dialect, Opened, Refusal, Reply},
@@ -38,11 +39,11 @@ use crate::{
 };
 
 /// Longest a write runs on after its caller's deadline.
-const LONGEST_WRITE: Duration = Duration::from_secs(60);
+const LONGEST_WRITE: Duration = Duration::from_mins(1);
 /// Longest time to open a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest a read's connection stays idle; a stale one costs a read a repeat.
-const IDLE_FOR_READS: Duration = Duration::from_secs(60);
+const IDLE_FOR_READS: Duration = Duration::from_mins(1);
 /// Longest a write's connection stays idle: a vendor that closes a stale one must not make an outcome unknown.
 const IDLE_FOR_WRITES: Duration = Duration::from_secs(2);
 /// When to ask again after a vendor that could not be reached.
@@ -53,6 +54,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 pub struct Connections {
     reads: reqwest::Client,
     writes: reqwest::Client,
+    /// Writes that run, also those whose callers went away.
+    running: TaskTracker,
 }
 
 /// The client of one family of interfaces at one center.
@@ -111,7 +114,12 @@ impl Connections {
                 .build()
                 .map_err(|_| Error::internal("the HTTP client could not be set up; are there trusted certificates?"))
         };
-        Ok(Self { reads: pool(IDLE_FOR_READS)?, writes: pool(IDLE_FOR_WRITES)? })
+        Ok(Self { reads: pool(IDLE_FOR_READS)?, writes: pool(IDLE_FOR_WRITES)?, running: TaskTracker::new() })
+    }
+
+    /// Writes that run, also those whose callers went away: an orderly end waits for them.
+    pub fn running_writes(&self) -> TaskTracker {
+        self.running.clone()
     }
 }
 
@@ -184,7 +192,7 @@ impl<D: Dialect> Client<D> {
     ) -> Result<Bytes> {
         let departure = Departure::default();
         let call_off = CallOff(departure.clone());
-        let task = tokio::spawn({
+        let task = self.connections.running.spawn({
             let (client, cx, departure) = (self.clone(), cx.clone(), departure.clone());
             async move {
                 let last = cx.deadline().max(Instant::now() + LONGEST_WRITE);
@@ -197,7 +205,7 @@ impl<D: Dialect> Client<D> {
                 }
             }
         });
-        let result = match timeout_at(cx.deadline(), task).await {
+        let result = match timeout_at(cx.patience(), task).await {
             Ok(Ok(result)) => result,
             Ok(Err(_)) => Err(Error::internal("a request to the vendor ended abnormally")),
             Err(_) => Err(past_deadline(cx, operation, departure.call_off())),
@@ -298,7 +306,8 @@ impl<D: Dialect> Client<D> {
         if let Some(body) = &outgoing.body {
             *request.body_mut() = Some(body.clone().into());
         }
-        if !departure.leave() {
+        if !departure.leave() || !(operation.repeatable || cx.leave()) {
+            departure.came_back();
             return Err(Failure::NotSent("the caller went away"));
         }
         let mut response = match pool.execute(request).await {

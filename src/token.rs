@@ -31,7 +31,7 @@ use crate::{
 /// Longest a fetch may take.
 pub const LONGEST_FETCH: Duration = Duration::from_secs(10);
 /// A token is not used in its last minute, or last tenth when it lives shorter.
-const LARGEST_MARGIN: Duration = Duration::from_secs(60);
+const LARGEST_MARGIN: Duration = Duration::from_mins(1);
 /// How long a failure is remembered, doubling up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -243,7 +243,7 @@ impl Shared {
 
 impl Token {
     fn new(fetched: Fetched, now: Duration) -> Self {
-        let usable = fetched.lifetime - LARGEST_MARGIN.min(fetched.lifetime / 10);
+        let usable = fetched.lifetime.saturating_sub(LARGEST_MARGIN.min(fetched.lifetime / 10));
         Self {
             value: fetched.value,
             lifetime: fetched.lifetime,

@@ -7,7 +7,8 @@ pub mod udesk;
 use std::sync::Arc;
 
 use crate::{
-    adapter::Adapter, clock::Clock, config, error::Result, http::Connections, telemetry::Metrics, token::Tokens,
+    adapter::Adapter, clock::Clock, config, error::Result, http::Connections, storage::Storage, telemetry::Metrics,
+    token::Tokens,
 };
 
 /// What every adapter is built with.
@@ -21,6 +22,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Access tokens.
     pub tokens: Tokens,
+    /// What outlives the gateway.
+    pub storage: Storage,
 }
 
 /// Builds the adapter of a configured center.

@@ -1,6 +1,6 @@
 //! Subscriptions and the events they bring.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use url::Url;
 
@@ -9,6 +9,7 @@ use super::{
     unsupported,
 };
 use crate::{
+    adapter::Adapter,
     center::Centers,
     check::Check,
     context::Context,
@@ -53,19 +54,28 @@ pub async fn get_subscription(
 pub async fn create_subscription(
     centers: &Centers,
     cx: &Context,
-    request: CreateSubscriptionRequest,
+    mut request: CreateSubscriptionRequest,
 ) -> Result<Subscription> {
-    let CreateSubscriptionRequest { parent, subscription, request_id } = request;
     let mut check = Check::new();
-    let parent: CenterName = check.name("parent", &parent);
-    let subscription = check.message("subscription", subscription);
-    check.required("subscription.display_name", &subscription.display_name);
-    let events = subscription.event_types.len() + subscription.vendor_event_types.len();
-    check.count("subscription.event_types", events, (1, EVENT_TYPES));
-    subscription_fields(&mut check, &subscription);
-    check.request_id(&request_id);
+    let parent: CenterName = check.name("parent", &request.parent);
+    match &request.subscription {
+        Some(subscription) => {
+            check.required("subscription.display_name", &subscription.display_name);
+            let events = subscription.event_types.len() + subscription.vendor_event_types.len();
+            check.count("subscription.event_types", events, (1, EVENT_TYPES));
+            subscription_fields(&mut check, subscription);
+        }
+        None => check.invalid("subscription", "required"),
+    }
+    check.request_id(&request.request_id);
     check.done()?;
-    centers.get(cx, &parent)?.adapter.create_subscription(cx, parent, subscription).await
+    let request_id = std::mem::take(&mut request.request_id);
+    let center = centers.get(cx, &parent)?;
+    let call = async |adapter: Arc<dyn Adapter>, cx: Context, request: CreateSubscriptionRequest| {
+        let CreateSubscriptionRequest { parent: _, subscription, request_id: _ } = request;
+        adapter.create_subscription(&cx, parent, subscription.unwrap_or_default()).await
+    };
+    center.once(cx, &request_id, request, call).await
 }
 
 pub async fn update_subscription(
@@ -78,10 +88,13 @@ pub async fn update_subscription(
     let subscription = check.message("subscription", subscription);
     let name: SubscriptionName = check.name("subscription.name", &subscription.name);
     subscription_fields(&mut check, &subscription);
+    // The path stands for both lists: together they are the events that are delivered.
+    let events = subscription.event_types.len() + subscription.vendor_event_types.len();
+    check.count("subscription.event_types", events, (0, EVENT_TYPES));
     let paths = [
         Path::needed("display_name", !subscription.display_name.is_empty()),
         Path::clearing("callback_uri", !subscription.callback_uri.is_empty()),
-        Path::needed("event_types", !subscription.event_types.is_empty()),
+        Path::needed("event_types", events > 0),
         Path::needed("enabled", subscription.enabled.is_some()),
     ];
     let mask = mask::paths(&mut check, "subscription", update_mask.as_ref(), &paths);
@@ -121,7 +134,6 @@ fn subscription_fields(check: &mut Check, subscription: &Subscription) {
     if !uri.is_empty() && !absolute {
         check.invalid("subscription.callback_uri", "an absolute http:// or https:// URI");
     }
-    check.count("subscription.event_types", subscription.event_types.len(), (0, EVENT_TYPES));
     check.each::<EventType>("subscription.event_types", &subscription.event_types);
     if subscription.event_types.contains(&EventType::Vendor.into()) {
         check.invalid("subscription.event_types", "EVENT_TYPE_VENDOR is only received; name it in vendor_event_types");

@@ -70,6 +70,7 @@ endpoint!(
 #[serde(rename_all = "PascalCase", default)]
 struct AgentPage {
     curr_page: Integer,
+    total: Integer,
     total_page: Integer,
     agent_list: List<Agent>,
 }
@@ -253,20 +254,21 @@ impl Agents for Udesk {
         check.done()?;
         let state = if state == v1::AgentState::Offline { Cow::Borrowed(OFFLINE) } else { Cow::Owned(vendor_state) };
 
-        let (agents, incomplete_reason) = if let Some(queue) = &queue {
+        let (agents, total, incomplete_reason) = if let Some(queue) = &queue {
             let filter = Filter { role: role_code(role), enabled, state, query: query.to_lowercase() };
             let answer = or_empty(self.ccapi.call(cx, &ListQueueAgents { queue_id: queue.id() }).await);
             let QueueAgents(mut agents) = answer.map_err(|error| about(error, "Queue", queue))?;
             agents.retain(|agent| agent.matches(&filter));
-            (agents, String::new())
+            (agents, None, String::new())
         } else {
             let enable = enabled.map_or("", |enabled| if enabled { "true" } else { "false" });
             let list = ListAgents { role: role_code(role), enable, state: &state, fuzzy_query: &query };
             let Object(answer) = or_empty(self.ccapi.call(cx, &list).await)?;
             let incomplete = incomplete_reason(&answer);
-            (answer.agent_list.0, incomplete)
+            (answer.agent_list.0, answer.total.0, incomplete)
         };
-        let total_size = i32::try_from(agents.len()).unwrap_or(i32::MAX);
+        let total_size = total.and_then(|total| usize::try_from(total).ok()).unwrap_or(agents.len());
+        let total_size = i32::try_from(total_size).unwrap_or(i32::MAX);
         let (agents, next_page_token) = page.cut(agents, |agent| &agent.agent_id.0);
         let agents = agents.into_iter().map(|agent| agent.into_agent(&center, view)).collect();
         Ok(v1::ListAgentsResponse { agents, next_page_token, total_size, incomplete_reason })
@@ -302,10 +304,14 @@ impl Agents for Udesk {
 
 /// Udesk tells of pages but documents no way to ask for another (C35).
 fn incomplete_reason(answer: &AgentPage) -> String {
+    let given = answer.agent_list.0.len();
     match (answer.curr_page.0.unwrap_or(1), answer.total_page.0.unwrap_or(1)) {
         (current, last) if current < last => {
             format!("Udesk gave page {current} of {last} and documents no way to ask for the others")
         }
-        _ => String::new(),
+        _ => match answer.total.0.and_then(|total| usize::try_from(total).ok()) {
+            Some(total) if total > given => format!("Udesk counts {total} agents and gave {given}"),
+            _ => String::new(),
+        },
     }
 }

@@ -19,10 +19,10 @@ const ROWS: &[Row] = &[
     Row::native("LogoutAgent"),
     Row::native("ListQueues"),
     Row::native("CreateQueue")
-        .refuses(&["queue.strategy", "queue.wait_timeout", "queue.vendor_data", "request_id"])
+        .refuses(&["queue.strategy", "queue.wait_timeout", "queue.vendor_data"])
         .requires(&["queue.display_name"])
         .never_fills(&["strategy", "wait_timeout", "vendor_data"]),
-    Row::native("StartCallback").refuses(&["request_id"]),
+    Row::native("StartCallback"),
 ];
 
 /// Everything in one answer; the caller fills in the name.

@@ -143,10 +143,7 @@ mod tests {
         assert_eq!(read(200, r#"{"ErrCode":0}"#), Ok("null".into()));
         assert_eq!(read(200, r#"{"ErrCode":36}"#), Err(("000036".into(), VendorRejected)));
         assert_eq!(read(200, r#"{"ErrCode":"000000","Result":null}"#), Ok("null".into()));
-        assert_eq!(
-            read(200, r#"{"ErrCode":"000000","Result":"{\"a\":\"\u00e9\"}"}"#),
-            Ok("{\"a\":\"\u{e9}\"}".into())
-        );
+        assert_eq!(read(200, r#"{"ErrCode":"000000","Result":"{\"a\":\"\u00e9\"}"}"#), Ok("{\"a\":\"\u{e9}\"}".into()));
         assert_eq!(read(200, r#"{"ErrCode":"000000","Result":"9008"}"#), Ok("\"9008\"".into()));
     }
 

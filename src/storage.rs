@@ -1,0 +1,272 @@
+//! The embedded database: what must outlive the gateway.
+//!
+//! One SQLite file, opened once. Whoever opens it holds it alone: a lock file beside it keeps a second gateway out, and
+//! the system lets go of the lock when the process ends, however it ends. A commit is on disk when it returns (WAL,
+//! `synchronous=FULL`). All access runs on blocking threads, never on those that serve calls.
+
+mod repeat;
+mod subscription;
+
+use std::{
+    fmt,
+    fs::{self, File, OpenOptions, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rusqlite::{Connection, OptionalExtension as _};
+
+pub use self::subscription::{Callback, KnownSubscription};
+use crate::{
+    config,
+    error::{Error, ErrorReason, Result},
+};
+
+/// What brings a database of each version to the next, beginning with an empty one. Rows are only ever added.
+const MIGRATIONS: [&str; 2] = [subscription::TABLE, repeat::TABLE];
+
+/// The open database. Cheap to clone: clones are the same database.
+#[derive(Clone)]
+pub struct Storage(Arc<Open>);
+
+struct Open {
+    connection: Mutex<Connection>,
+    /// Held as long as the database is open.
+    _lock: Option<File>,
+}
+
+/// Why the database cannot be used. Its text names the file and is fit for whoever runs the gateway.
+#[derive(Debug)]
+pub struct StorageError {
+    path: PathBuf,
+    cause: Cause,
+}
+
+#[derive(Debug)]
+enum Cause {
+    InUse,
+    Io(io::ErrorKind),
+    Newer(i64),
+    Database(&'static str),
+}
+
+// === impl Storage ===
+
+impl Storage {
+    /// Opens the configured database, which it makes when there is none.
+    ///
+    /// # Errors
+    /// When another process has it open, when a newer version of the gateway made it, or when it cannot be read or
+    /// written. These are errors of the configuration: the process should end with exit code 2.
+    pub fn open(config: &config::Storage) -> Result<Self, StorageError> {
+        let path = &config.path;
+        let failed = |cause| StorageError { path: path.clone(), cause };
+        let lock = lock(path).map_err(failed)?;
+        // SQLite gives the files beside it the same mode.
+        private_file(path).map_err(|error| failed(Cause::Io(error.kind())))?;
+        let connection = Connection::open(path).and_then(prepared).map_err(|error| failed(error.into()))?;
+        Self::of(connection, Some(lock)).map_err(failed)
+    }
+
+    /// A database that is gone with the last clone.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn in_memory() -> Result<Self, StorageError> {
+        let failed = |cause| StorageError { path: ":memory:".into(), cause };
+        let connection = Connection::open_in_memory().map_err(|error| failed(error.into()))?;
+        Self::of(connection, None).map_err(failed)
+    }
+
+    fn of(mut connection: Connection, lock: Option<File>) -> Result<Self, Cause> {
+        migrate(&mut connection)?;
+        Ok(Self(Arc::new(Open { connection: Mutex::new(connection), _lock: lock })))
+    }
+
+    /// Runs one piece of work on a blocking thread.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let open = self.0.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            // A panic in between leaves no half-done work: its transaction was rolled back.
+            work(&mut open.connection.lock().unwrap_or_else(PoisonError::into_inner))
+        });
+        match done.await {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => {
+                tracing::error!(cause = description(&error), "storage failed");
+                Err(Error::new(ErrorReason::StorageUnavailable, "the gateway cannot use its storage just now"))
+            }
+            Err(_) => Err(Error::internal("work on the storage ended abnormally")),
+        }
+    }
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Storage")
+    }
+}
+
+/// Takes the lock beside the database.
+///
+/// SQLite's own locks are of the process and are dropped when any file handle of the database is closed in it; they
+/// also would keep the gateway's own further connections out.
+fn lock(path: &Path) -> Result<File, Cause> {
+    let mut name = path.file_name().ok_or(Cause::Io(io::ErrorKind::IsADirectory))?.to_owned();
+    name.push(".lock");
+    let lock = private_file(&path.with_file_name(name)).map_err(|error| Cause::Io(error.kind()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(Cause::InUse),
+        Err(TryLockError::Error(error)) => Err(Cause::Io(error.kind())),
+    }
+}
+
+/// Opens a file that only its owner may read, also where it was there with other rights.
+fn private_file(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let file = options.open(path)?;
+    #[cfg(unix)]
+    file.set_permissions(<fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600))?;
+    Ok(file)
+}
+
+fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(connection)
+}
+
+/// Brings the schema to this version, all steps or none.
+fn migrate(connection: &mut Connection) -> Result<(), Cause> {
+    let transaction = connection.transaction()?;
+    transaction.execute_batch("CREATE TABLE IF NOT EXISTS schema (version INTEGER NOT NULL) STRICT")?;
+    let version: Option<i64> = transaction.query_row("SELECT version FROM schema", (), |row| row.get(0)).optional()?;
+    let version = version.unwrap_or(0);
+    let steps = usize::try_from(version).ok().and_then(|done| MIGRATIONS.get(done..)).ok_or(Cause::Newer(version))?;
+    for step in steps {
+        transaction.execute_batch(step)?;
+    }
+    transaction.execute("DELETE FROM schema", ())?;
+    transaction
+        .execute("INSERT INTO schema (version) VALUES (?1)", [i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)])?;
+    Ok(transaction.commit()?)
+}
+
+/// SQLite's name for what went wrong; its message could quote what it read.
+fn description(error: &rusqlite::Error) -> &'static str {
+    error.sqlite_error().map_or("not of the expected shape", |error| rusqlite::ffi::code_to_str(error.extended_code))
+}
+
+// === impl StorageError ===
+
+impl fmt::Display for StorageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "storage.path: {}: ", self.path.display())?;
+        match &self.cause {
+            Cause::InUse => f.write_str("another process has it open; each gateway needs a file of its own"),
+            Cause::Io(kind) => write!(f, "cannot be opened: {kind}"),
+            Cause::Newer(version) => write!(
+                f,
+                "its schema has version {version}, this gateway knows {}; a newer gateway made it",
+                MIGRATIONS.len()
+            ),
+            Cause::Database(what) => write!(f, "cannot be used: {what}"),
+        }
+    }
+}
+
+impl std::error::Error for StorageError {}
+
+// === impl Cause ===
+
+impl From<rusqlite::Error> for Cause {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(description(&error))
+    }
+}
+
+#[cfg(test)]
+impl Storage {
+    /// From now on nothing can be written.
+    pub(crate) async fn refuse_writes(&self) {
+        self.run(|connection| connection.pragma_update(None, "query_only", true)).await.unwrap();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(directory: &tempfile::TempDir) -> config::Storage {
+        config::Storage { path: directory.path().join("switchboard.db") }
+    }
+
+    #[test]
+    fn only_one_may_have_it_open() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = Storage::open(&config(&directory)).unwrap();
+        let second = Storage::open(&config(&directory)).unwrap_err().to_string();
+        assert!(second.contains("switchboard.db: another process has it open"), "{second}");
+        drop(first);
+        Storage::open(&config(&directory)).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn only_its_owner_may_read_it() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let directory = tempfile::tempdir().unwrap();
+        fs::write(config(&directory).path, "").unwrap();
+        let _open = Storage::open(&config(&directory)).unwrap();
+        let files: Vec<_> = fs::read_dir(directory.path()).unwrap().map(Result::unwrap).collect();
+        assert!(files.len() >= 3, "the database, its log and the lock");
+        for file in files {
+            assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{:?}", file.file_name());
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_used_is_told_with_its_path() {
+        let directory = tempfile::tempdir().unwrap();
+        let missing = config::Storage { path: directory.path().join("missing/switchboard.db") };
+        let error = Storage::open(&missing).unwrap_err().to_string();
+        assert!(error.contains("missing/switchboard.db: cannot be opened: entity not found"), "{error}");
+
+        fs::write(config(&directory).path, "no database, and longer than the header of one would be".repeat(99))
+            .unwrap();
+        let error = Storage::open(&config(&directory)).unwrap_err().to_string();
+        assert!(error.contains("cannot be used: "), "{error}");
+    }
+
+    #[test]
+    fn a_newer_gateways_database_is_left_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        drop(Storage::open(&config(&directory)).unwrap());
+        let connection = Connection::open(config(&directory).path).unwrap();
+        connection.execute("UPDATE schema SET version = 999", ()).unwrap();
+        drop(connection);
+        let error = Storage::open(&config(&directory)).unwrap_err().to_string();
+        assert!(error.contains("version 999"), "{error}");
+    }
+
+    #[tokio::test]
+    async fn what_is_committed_is_safe() {
+        let directory = tempfile::tempdir().unwrap();
+        let storage = Storage::open(&config(&directory)).unwrap();
+        let pragma = |name: &'static str| {
+            storage.run(move |connection| {
+                connection.pragma_query_value(None, name, |row| row.get::<_, rusqlite::types::Value>(0))
+            })
+        };
+        assert_eq!(pragma("journal_mode").await.unwrap(), rusqlite::types::Value::Text("wal".into()));
+        assert_eq!(pragma("synchronous").await.unwrap(), rusqlite::types::Value::Integer(2));
+    }
+}
