@@ -212,11 +212,10 @@ fn checked_creation(agent_id: &str, agent: &mut v1::Agent) -> Result<(u32, u32)>
     check.unsupported_if(!agent.employee_number.is_empty(), "agent.employee_number", NO_EMPLOYEE_NUMBER);
     check.unsupported_if(agent.role != 0, "agent.role", NO_ROLE);
     check.unsupported_if(agent.enabled.is_some(), "agent.enabled", NO_FLAG);
-    let wraps_up = [
-        ("agent.inbound_wrap_up_duration", agent.inbound_wrap_up_duration.is_some()),
-        ("agent.outbound_wrap_up_duration", agent.outbound_wrap_up_duration.is_some()),
-    ];
-    wraps_up.into_iter().for_each(|(field, set)| check.unsupported_if(set, field, NO_WRAP_UP));
+    let wraps_up = agent.inbound_wrap_up_duration.is_some();
+    check.unsupported_if(wraps_up, "agent.inbound_wrap_up_duration", NO_WRAP_UP);
+    let wraps_up = agent.outbound_wrap_up_duration.is_some();
+    check.unsupported_if(wraps_up, "agent.outbound_wrap_up_duration", NO_WRAP_UP);
     let provisions = agent.provision_extensions;
     check.unsupported_if(provisions, "agent.provision_extensions", "Huawei gives a new agent a softphone by itself");
     let (agent_type, role) = kind(&mut check, agent.vendor_data.take());

@@ -41,7 +41,6 @@ const ROWS: &[Row] = &[
             "agent.inbound_wrap_up_duration",
             "agent.outbound_wrap_up_duration",
             "agent.provision_extensions",
-            "request_id",
         ])
         .requires(&["agent.display_name", "agent.email", "agent.login_account", "agent.login_password"])
         .never_fills(NOT_OF_AGENTS)
@@ -77,7 +76,7 @@ const ROWS: &[Row] = &[
     Row::native("ListQueues").never_fills(&["queues.strategy", "queues.wait_music"]),
     Row::native("GetQueue").never_fills(&["strategy", "wait_music"]),
     Row::native("CreateQueue")
-        .refuses(&["queue_id", "queue.strategy", "queue.wait_music", "request_id"])
+        .refuses(&["queue_id", "queue.strategy", "queue.wait_music"])
         .requires(&["queue.display_name"])
         .never_fills(&["strategy", "wait_music"])
         .limited(

@@ -37,7 +37,7 @@ pub fn failure<'a>(
     let message =
         format!("{applied} were changed, then the vendor failed ({}); the request can be repeated", error.message());
     error
-        .understood_as(ErrorReason::PartiallyApplied, message)
+        .explained(ErrorReason::PartiallyApplied, message)
         .with("appliedCount", applied.to_string())
         .with("unknownCount", unknown.to_string())
         .with("remaining", remaining)

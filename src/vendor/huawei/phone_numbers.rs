@@ -52,7 +52,7 @@ struct Answer {
 #[derive(Default)]
 struct Codes {
     list: Vec<Code>,
-    total: Option<i64>,
+    total: Option<usize>,
 }
 
 /// One access code.
@@ -89,7 +89,10 @@ impl<'de> Deserialize<'de> for Codes {
         }
         let json = <&RawValue>::deserialize(deserializer)?.get();
         let codes = if json.starts_with('{') {
-            serde_json::from_str(json).map(|it: Counted| Self { list: it.called_route_list.0, total: it.total.0 })
+            serde_json::from_str(json).map(|it: Counted| Self {
+                list: it.called_route_list.0,
+                total: it.total.0.and_then(|total| usize::try_from(total).ok()),
+            })
         } else {
             serde_json::from_str(json).map(|list: List<Code>| Self { list: list.0, total: None })
         };
@@ -167,19 +170,18 @@ impl Reached {
     /// Both pages that can be asked for. `ask` asks for the one at an offset.
     async fn read<F: Future<Output = Result<Codes>>>(ask: impl Fn(usize) -> F) -> Result<Self> {
         let Codes { mut list, mut total } = ask(0).await?;
-        if list.len() >= LARGEST && total.is_none_or(|total| total > LARGEST as i64) {
+        if list.len() >= LARGEST && total.is_none_or(|total| total > LARGEST) {
             let second = ask(LARGEST_OFFSET).await?;
             list.extend(second.list);
             total = second.total;
         }
         let reached = list.len();
-        let more = total.map_or(reached >= LARGEST + LARGEST_OFFSET, |total| total > reached as i64);
+        let more = total.map_or(reached >= LARGEST + LARGEST_OFFSET, |total| total > reached);
         // A code may be there once for each kind of media; its name can be given once.
         let mut seen = HashSet::new();
         list.retain(|code| seen.insert(code.access_code.0.clone()));
         let doubles = reached - list.len();
-        let reachable = i64::try_from(list.len()).unwrap_or(i64::MAX);
-        let total = total.map_or(reachable, |total| total - doubles as i64);
+        let total = total.unwrap_or(reached).saturating_sub(doubles);
         Ok(Self {
             codes: list,
             total: i32::try_from(total).unwrap_or(i32::MAX),

@@ -173,7 +173,7 @@ impl Huawei {
         // Nor does the vendor tell that agents are in the way.
         Err(match self.members(cx, name).await {
             Ok(members) if !members.is_empty() => error
-                .understood_as(ErrorReason::ResourceInUse, format!("{name} has agents; take them out first"))
+                .explained(ErrorReason::ResourceInUse, format!("{name} has agents; take them out first"))
                 .about(QueueName::KIND, name),
             _ => error,
         })
@@ -188,7 +188,7 @@ impl Huawei {
             Ok(Some(skill)) => {
                 let name = QueueName::new(center.center(), skill.skill_id.0);
                 let message = format!("{name} has this display_name already");
-                error.understood_as(ErrorReason::ResourceExists, message).about(QueueName::KIND, name)
+                error.explained(ErrorReason::ResourceExists, message).about(QueueName::KIND, name)
             }
             Ok(None) | Err(_) => error,
         }

@@ -179,7 +179,7 @@ impl Huawei {
         }
         match self.skill(cx, name).await {
             Ok(None) => error
-                .understood_as(ErrorReason::ResourceNotFound, format!("there is no {name}"))
+                .explained(ErrorReason::ResourceNotFound, format!("there is no {name}"))
                 .about(QueueName::KIND, name),
             Ok(Some(_)) | Err(_) => error,
         }

@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 
 use super::{
     Huawei,
-    extras::Extras,
     fabric::Fabric,
     formats::Formats as _,
     operations::{OFFLINE_LOGIN, OFFLINE_LOGOUT},
@@ -60,7 +59,7 @@ impl Huawei {
         check.unsupported_if(!employee_number.is_empty(), "employee_number", "Huawei signs agents in by number");
         check.unsupported_if(!queues.is_empty(), "queues", "Huawei takes calls of all the agent's queues");
         check.phone("phone_number", &phone_number);
-        Extras::new(&mut check, "vendor_data", vendor_data).refuse_others("Huawei has no further fields at sign-in");
+        check.unsupported_if(vendor_data.is_some(), "vendor_data", "Huawei has no further fields at sign-in");
         check.done()?;
         let work_no = work_no(name)?;
         let phone = match phone_number {
@@ -100,7 +99,7 @@ impl Huawei {
         }
         match self.pairs_anew(cx).await {
             Ok(pairs) if pairs.account(name.id()).is_none() => error
-                .understood_as(ErrorReason::ResourceNotFound, format!("there is no {name}"))
+                .explained(ErrorReason::ResourceNotFound, format!("there is no {name}"))
                 .about(AgentName::KIND, name),
             _ => error,
         }

@@ -41,6 +41,7 @@ use crate::{
     page::Page,
     proto::v1,
     sandbox::huawei::{Options, Simulator, Tenant, Tokens as TokenRules},
+    storage::Storage,
     telemetry::Metrics,
     token::Tokens,
     vendor::{Parts, build},
@@ -143,6 +144,7 @@ impl Bench {
             metrics: metrics.clone(),
             tokens: Tokens::new(clock.clone(), metrics.clone()),
             clock,
+            storage: Storage::in_memory().unwrap(),
         };
         let adapter = build("beta", &config.centers["beta"], &parts).unwrap();
         Self { simulator, adapter, metrics, hand, script }

@@ -34,20 +34,34 @@ async fn what_is_unsupported_is_refused_and_sends_nothing() {
         ),
         (
             "CreateExtension",
-            adapter.create_extension(&cx("CreateExtension"), extension.clone(), Default::default()).await.map(drop),
+            adapter
+                .create_extension(&cx("CreateExtension"), extension.clone(), v1::Extension::default())
+                .await
+                .map(drop),
         ),
         ("DeleteExtension", adapter.delete_extension(&cx("DeleteExtension"), extension).await),
-        ("StartCallback", adapter.start_callback(&cx("StartCallback"), center(), Default::default()).await.map(drop)),
+        (
+            "StartCallback",
+            adapter.start_callback(&cx("StartCallback"), center(), v1::StartCallbackRequest::default()).await.map(drop),
+        ),
         ("ListSubscriptions", adapter.list_subscriptions(&cx("ListSubscriptions"), center(), page).await.map(drop)),
         ("GetSubscription", adapter.get_subscription(&cx("GetSubscription"), subscription.clone()).await.map(drop)),
         (
             "CreateSubscription",
-            adapter.create_subscription(&cx("CreateSubscription"), center(), Default::default()).await.map(drop),
+            adapter
+                .create_subscription(&cx("CreateSubscription"), center(), v1::Subscription::default())
+                .await
+                .map(drop),
         ),
         (
             "UpdateSubscription",
             adapter
-                .update_subscription(&cx("UpdateSubscription"), subscription.clone(), Default::default(), Vec::new())
+                .update_subscription(
+                    &cx("UpdateSubscription"),
+                    subscription.clone(),
+                    v1::Subscription::default(),
+                    Vec::new(),
+                )
                 .await
                 .map(drop),
         ),

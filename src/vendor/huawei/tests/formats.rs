@@ -155,7 +155,10 @@ async fn ids_that_no_agent_and_no_queue_can_have_are_refused_everywhere() {
         (adapter.delete_agent(&cx("DeleteAgent"), agent.clone()).await, vec!["name"]),
         (adapter.logout_agent(&cx("LogoutAgent"), agent.clone()).await.map(drop), vec!["name"]),
         (
-            adapter.login_agent(&cx("LoginAgent"), agent.clone(), Vec::new(), Default::default()).await.map(drop),
+            adapter
+                .login_agent(&cx("LoginAgent"), agent.clone(), Vec::new(), v1::LoginAgentRequest::default())
+                .await
+                .map(drop),
             vec!["name"],
         ),
         (

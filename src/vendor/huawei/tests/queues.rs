@@ -6,8 +6,8 @@ use serde_json::json;
 use super::*;
 use crate::error::ErrorReason;
 
-fn seconds(seconds: i64) -> Option<Seconds> {
-    Some(Seconds { seconds, nanos: 0 })
+const fn lasts(seconds: i64) -> Seconds {
+    Seconds { seconds, nanos: 0 }
 }
 
 fn new_queue() -> v1::Queue {
@@ -34,7 +34,7 @@ async fn a_queue_is_read_by_its_number() {
     let expected = v1::Queue {
         name: "centers/beta/queues/1".into(),
         display_name: "Support".into(),
-        wait_timeout: seconds(60),
+        wait_timeout: Some(lasts(60)),
         vendor_data: vendor_data(
             &json!({ "mediaTypeId": 5, "maxWaitNum": 100, "maxAgentWrapupTime": 20, "description": "Questions" }),
         ),
@@ -64,7 +64,7 @@ async fn queues_are_listed_in_pages() {
     let sent: Vec<Value> = bench.requests().into_iter().map(|(_, body)| body).collect();
     assert_eq!(sent, [json!({ "limit": "3", "offset": "0" }), json!({ "limit": "3", "offset": "3" })]);
     let empty = Bench::with(Setup { tenant: Tenant::Empty, ..Setup::default() }).await;
-    assert_eq!(empty.list_queues(v1::ListQueuesRequest::default()).await.unwrap(), Default::default());
+    assert_eq!(empty.list_queues(v1::ListQueuesRequest::default()).await.unwrap(), v1::ListQueuesResponse::default());
 }
 
 #[tokio::test]
@@ -81,7 +81,7 @@ async fn the_defaults_of_a_new_queue_are_taken_by_the_vendor() {
         },
     });
     assert_eq!(bench.requests()[0], ("skill/createSkill".to_owned(), sent));
-    assert_eq!((last(&created.name).as_str(), created.wait_timeout), ("5", seconds(60)));
+    assert_eq!((last(&created.name).as_str(), created.wait_timeout), ("5", Some(lasts(60))));
     assert_eq!(created, bench.queue("5").await.unwrap());
 }
 
@@ -106,12 +106,12 @@ async fn vendor_data_overrides_the_defaults() {
         "maxWaitNum": 7, "maxAgentWrapupTime": 30, "description": "Zweite",
         "skillParam": { "timeOut": { "transferType": "Transfer", "deviceType": "1", "value": 1 } },
     });
-    let queue = v1::Queue { wait_timeout: seconds(90), vendor_data: vendor_data(&given), ..new_queue() };
+    let queue = v1::Queue { wait_timeout: Some(lasts(90)), vendor_data: vendor_data(&given), ..new_queue() };
     let created = create(&bench, queue).await.unwrap();
     let sent = &bench.requests()[0].1;
     assert_eq!(sent["skillParam"]["timeOut"], given["skillParam"]["timeOut"]);
     assert_eq!(sent["skillParam"]["busy"], json!({ "transferType": "Release" }));
-    assert_eq!(created.wait_timeout, seconds(90));
+    assert_eq!(created.wait_timeout, Some(lasts(90)));
     let told =
         vendor_data(&json!({ "mediaTypeId": 5, "maxWaitNum": 7, "maxAgentWrapupTime": 30, "description": "Zweite" }));
     assert_eq!(created.vendor_data, told);
@@ -138,9 +138,9 @@ async fn a_queue_that_cannot_be_read_back_is_as_it_was_sent() {
     let created = create(&bench, new_queue()).await.unwrap();
     assert_eq!(created, bench.queue("5").await.unwrap());
     bench.reply("querySkills", 200, "<html>");
-    let change = v1::Queue { wait_timeout: seconds(30), ..v1::Queue::default() };
+    let change = v1::Queue { wait_timeout: Some(lasts(30)), ..v1::Queue::default() };
     let updated = update(&bench, "5", change, &["wait_timeout"]).await.unwrap();
-    assert_eq!((updated.wait_timeout, last(&updated.name).as_str()), (seconds(30), "5"));
+    assert_eq!((updated.wait_timeout, last(&updated.name).as_str()), (Some(lasts(30)), "5"));
 }
 
 #[tokio::test]
@@ -156,20 +156,20 @@ async fn a_name_that_is_taken_is_told() {
 async fn an_update_sends_what_changes_and_reads_it_back() {
     let bench = Bench::start("").await;
     let change = v1::Queue {
-        wait_timeout: seconds(120),
+        wait_timeout: Some(lasts(120)),
         vendor_data: vendor_data(&json!({ "maxWaitNum": 9 })),
         ..v1::Queue::default()
     };
     let updated = update(&bench, "2", change.clone(), &["wait_timeout", "vendor_data"]).await.unwrap();
     let requests = bench.requests();
     assert_eq!(requests[0].1, json!({ "skillId": 2, "maxWaitTime": 120, "maxWaitNum": 9 }));
-    assert_eq!((updated.display_name.as_str(), updated.wait_timeout), ("Sales", seconds(120)));
+    assert_eq!((updated.display_name.as_str(), updated.wait_timeout), ("Sales", Some(lasts(120))));
     assert_eq!(extra(updated.vendor_data.as_ref(), "maxWaitNum"), "9");
     assert_eq!(extra(updated.vendor_data.as_ref(), "description"), "Orders");
     let missing = update(&bench, "99", change.clone(), &["wait_timeout"]).await.unwrap_err();
     assert_eq!(missing.reason(), ErrorReason::ResourceNotFound);
-    let default = v1::Queue { wait_timeout: seconds(0), ..v1::Queue::default() };
-    assert_eq!(update(&bench, "2", default, &["wait_timeout"]).await.unwrap().wait_timeout, seconds(60));
+    let default = v1::Queue { wait_timeout: Some(lasts(0)), ..v1::Queue::default() };
+    assert_eq!(update(&bench, "2", default, &["wait_timeout"]).await.unwrap().wait_timeout, Some(lasts(60)));
 }
 
 #[tokio::test]

@@ -24,15 +24,15 @@ async fn credentials(
     bench.adapter.access_softphone_credentials(&cx, center(), agent.map(agent_name), page).await
 }
 
-fn address(host: &str, port: i32) -> Option<v1::ServiceAddress> {
-    Some(v1::ServiceAddress { host: host.into(), port })
+fn address(host: &str, port: i32) -> v1::ServiceAddress {
+    v1::ServiceAddress { host: host.into(), port }
 }
 
 fn registrar(node: &str, host: &str) -> v1::SoftphoneRegistrar {
     v1::SoftphoneRegistrar {
         node: node.into(),
-        registration_address: address(host, 5061),
-        sip_address: address("203.0.113.10", 5060),
+        registration_address: Some(address(host, 5061)),
+        sip_address: Some(address("203.0.113.10", 5060)),
     }
 }
 
@@ -51,7 +51,7 @@ async fn addresses_are_read_in_all_shapes() {
         let bench = Bench::start(quirks).await;
         let expected = v1::SoftphoneConfig {
             name: "centers/beta/softphoneConfig".into(),
-            agent_login_address: address("agents.example.com", 8043),
+            agent_login_address: Some(address("agents.example.com", 8043)),
             registrars,
         };
         assert_eq!(config(&bench).await.unwrap(), expected, "{quirks}");
@@ -62,19 +62,19 @@ async fn addresses_are_read_in_all_shapes() {
 async fn a_tenant_without_softphones_has_addresses() {
     let bench = Bench::with(Setup { tenant: Tenant::Empty, ..Setup::default() }).await;
     let config = config(&bench).await.unwrap();
-    assert_eq!(config.agent_login_address, address("agents.example.com", 8043));
+    assert_eq!(config.agent_login_address, Some(address("agents.example.com", 8043)));
     let only = v1::SoftphoneRegistrar { registration_address: None, ..registrar("single", "") };
     assert_eq!(config.registrars, [only]);
-    assert_eq!(credentials(&bench, None, 0, "").await.unwrap(), Default::default());
+    assert_eq!(credentials(&bench, None, 0, "").await.unwrap(), v1::AccessSoftphoneCredentialsResponse::default());
 }
 
 #[tokio::test]
 async fn the_examples_of_the_documents() {
     let bench = Bench::with(Setup { tenant: Tenant::Document, ..Setup::default() }).await;
     let config = config(&bench).await.unwrap();
-    assert_eq!(config.agent_login_address, address("127.0.0.0", 448));
-    assert_eq!(config.registrars[0].registration_address, address("10.162.98.43", 5060));
-    assert_eq!(config.registrars[0].sip_address, address("127.0.0.0", 5060));
+    assert_eq!(config.agent_login_address, Some(address("127.0.0.0", 448)));
+    assert_eq!(config.registrars[0].registration_address, Some(address("10.162.98.43", 5060)));
+    assert_eq!(config.registrars[0].sip_address, Some(address("127.0.0.0", 5060)));
     let page = credentials(&bench, None, 0, "").await.unwrap();
     let shown: Vec<_> = page
         .credentials
