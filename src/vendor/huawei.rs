@@ -4,11 +4,23 @@
 //! documentation by section (A, B1 to B3). Where they contradict themselves:
 //!
 //! - paths are spelled in several ways (B1), so each operation has its path as data, and a center can override it:
-//!   [`fabric`];
+//!   [`operations`];
 //! - every family has its own return code (B2): [`family`];
+//! - bodies that the tables wrap and the examples do not (B3.5 to B3.11): [`wrapping`];
+//! - agents have numbers, accounts have names, and the samples of either lack the other (B3.2, B3.8): [`directory`];
+//! - `userAccount` and `accountCode` for one thing (B3.11), and an empty list that means everybody (B3.10):
+//!   [`memberships`];
+//! - a new queue whose number the answer may not tell (B3.13), and `skillParam` of three parts or five:
+//!   [`queue_changes`];
+//! - access codes in a list that is named for something else, or in none (B3.17), 200 at most: [`phone_numbers`];
 //! - ports and limits are text in the tables and numbers in the examples: [`crate::vendor::lenient`];
-//! - the example of `queryPhone` has the shape of its first version: [`softphones`];
-//! - passwords come in clear in ordinary answers; they leave the adapter by `AccessSoftphoneCredentials` alone.
+//! - the example of `queryPhone` has the shape of its first version: [`extensions`];
+//! - success without an ID means that a user has no call settings yet (B3.22): [`settings`];
+//! - passwords come in clear in ordinary answers; they leave the adapter by `AccessSoftphoneCredentials` alone:
+//!   [`credentials`].
+//!
+//! The vendor tells "not there", "there already" and "in use" from other refusals by text alone, so after a refusal one
+//! read tells. What takes several calls is done in the order of the request: [`partial`].
 
 mod accounts;
 mod agent_changes;

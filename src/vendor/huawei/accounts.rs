@@ -46,7 +46,7 @@ impl Wrap for QueryAccounts {
     const MEMBER: &'static str = "requestParams";
 }
 
-endpoint!(Fabric: Wrapped<QueryAccount<'_>>, POST "agentAccount/query", ask, QUERY_ACCOUNTS.of_caller() => Accounts);
+endpoint!(Fabric: Wrapped<QueryAccount<'_>>, POST "agentAccount/query", ask, QUERY_ACCOUNTS => Accounts);
 endpoint!(Fabric: Wrapped<QueryAccounts>, POST "agentAccount/query", ask, QUERY_ACCOUNTS => Accounts);
 
 /// Answer of agentAccount/query. The sample has no total.

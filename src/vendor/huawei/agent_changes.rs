@@ -74,7 +74,7 @@ impl Wrap for Delete<'_> {
 
 endpoint!(Fabric: Wrapped<Create<'_>>, POST "agentAccount/create", write, CREATE_ACCOUNT.of_caller() => Created);
 endpoint!(Fabric: Wrapped<Update<'_>>, POST "agentAccount/update", write, UPDATE_ACCOUNT.of_caller() => Anything);
-endpoint!(Fabric: Wrapped<Delete<'_>>, POST "agentAccount/delete", write, DELETE_ACCOUNT.of_caller() => Anything);
+endpoint!(Fabric: Wrapped<Delete<'_>>, POST "agentAccount/delete", write, DELETE_ACCOUNT => Anything);
 
 /// Answer of agentAccount/create.
 #[derive(Default, Deserialize)]
@@ -119,7 +119,7 @@ impl Huawei {
             cc_role_id,
             phone: &agent.mobile_number,
         };
-        self.is_free(cx, center, create.user_account).await?;
+        self.check_free(cx, center, create.user_account).await?;
         let sent = create.as_account();
         let created = self.fabric.call(cx, &self.wrapped(create)).await?;
         self.directory.forget();
@@ -174,12 +174,13 @@ impl Huawei {
     }
 
     /// An account's name is its key for ever, so one that is there is not asked for again.
-    async fn is_free(&self, cx: &Context, center: &CenterName, user_account: &str) -> Result<()> {
+    async fn check_free(&self, cx: &Context, center: &CenterName, user_account: &str) -> Result<()> {
         match self.account(cx, user_account).await {
             Ok(None) => Ok(()),
-            Ok(Some(_)) => {
-                let message = "agent.login_account is another agent's already; nothing was sent";
-                Err(Error::new(ErrorReason::ResourceExists, message).about(AgentName::KIND, center))
+            Ok(Some(account)) => {
+                let name = AgentName::new(center.center(), account.work_no.0);
+                let message = "agent.login_account is taken; nothing was sent";
+                Err(Error::new(ErrorReason::ResourceExists, message).about(AgentName::KIND, name))
             }
             // How the vendor answers for an account that is not there is not documented.
             Err(error) if !error.vendor_code().is_empty() => Ok(()),

@@ -87,8 +87,10 @@ fn whole(value: &Value) -> Option<u32> {
     }
 }
 
+/// Without its nulls: the vendor knows none, an optional member is left out.
 fn object(fields: Struct) -> Map<String, Json> {
-    fields.fields.into_iter().map(|(key, value)| (key, json(value))).collect()
+    let members = fields.fields.into_iter().map(|(key, value)| (key, json(value)));
+    members.filter(|(_, value)| !value.is_null()).collect()
 }
 
 /// As JSON; whole numbers without a fraction, because the vendor wants integers.
@@ -153,5 +155,7 @@ mod tests {
         assert_eq!(read["timeOut"]["value"].to_string(), "1");
         assert_eq!(read["timeOut"]["list"][0], 1.5);
         assert_eq!(read["timeOut"]["transferType"], "Transfer");
+        let null = Value { kind: Some(Kind::NullValue(0)) };
+        assert!(object(Struct { fields: [("absent".to_owned(), null)].into() }).is_empty());
     }
 }

@@ -9,12 +9,12 @@ pub const FIELD_FORMATS: &[(&str, &str)] = &[
     ("Agent.name", AGENT),
     ("Agent.display_name", "[^\"\\[\\]'&()=;<>,]{1,20}"),
     ("Agent.email", r"[!-~]{1,64}@[!-~]{1,255}"),
-    ("Agent.mobile_number", r".{0,25}"),
+    ("Agent.mobile_number", PHONE_PATTERN),
     ("Agent.login_account", r"[0-9A-Za-z@._-]{6,50}"),
     ("Agent.login_password", r"[!-~]{8}"),
     ("DeleteAgentRequest.name", AGENT),
     ("LoginAgentRequest.name", AGENT),
-    ("LoginAgentRequest.phone_number", r".{0,25}"),
+    ("LoginAgentRequest.phone_number", PHONE_PATTERN),
     ("LogoutAgentRequest.name", AGENT),
     ("AddAgentQueuesRequest.agent", AGENT),
     ("AddAgentQueuesRequest.queues", QUEUE),
@@ -29,16 +29,19 @@ pub const FIELD_FORMATS: &[(&str, &str)] = &[
     ("AddQueueAgentsRequest.queue", QUEUE),
     ("AddQueueAgentsRequest.agents", AGENT),
     ("AccessSoftphoneCredentialsRequest.agent", AGENT),
-    ("UserCallSettings.caller_ids", r".{1,15}"),
-    ("UserCallSettings.default_caller_id", r".{0,15}"),
-    ("UserCallSettings.extension_numbers", r".{1,15}"),
-    ("UserCallSettings.default_extension_number", r".{0,15}"),
+    ("UserCallSettings.caller_ids", r"[!-+\--~]{1,15}"),
+    ("UserCallSettings.default_caller_id", r"[!-+\--~]{0,15}"),
+    ("UserCallSettings.extension_numbers", r"[!-+\--~]{1,15}"),
+    ("UserCallSettings.default_extension_number", r"[!-+\--~]{0,15}"),
 ];
 
 /// `workNo`: 101 to 59999, in newer tenants up to 999999.
 const AGENT: &str = r"centers/[^/]+/agents/[1-9][0-9]{2,5}";
 /// `skillId`: a number.
 const QUEUE: &str = r"centers/[^/]+/queues/[1-9][0-9]{0,8}";
+
+/// `phone`.
+const PHONE_PATTERN: &str = r"[ -~]{0,25}";
 
 /// Longest `phone` (B3.5).
 const PHONE: usize = 25;
@@ -133,7 +136,9 @@ impl Formats for Check {
     }
 
     fn phone(&mut self, field: &str, phone: &str) {
-        self.at_most(field, phone, PHONE);
+        if phone.len() > PHONE || !phone.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
+            self.invalid(field, "Huawei takes at most 25 characters of a dial format");
+        }
     }
 
     fn skill_name(&mut self, field: &str, name: &str) {
@@ -149,8 +154,10 @@ impl Formats for Check {
     }
 
     fn settings_number(&mut self, field: impl Into<String>, number: &str, fewest: usize) {
-        if !(fewest..=SETTINGS_NUMBER).contains(&number.chars().count()) {
-            self.invalid(field, format!("Huawei takes {fewest} to {SETTINGS_NUMBER} characters"));
+        // Where the vendor lists numbers in one text, a comma parts them.
+        let fits = number.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
+        if !fits || !(fewest..=SETTINGS_NUMBER).contains(&number.len()) {
+            self.invalid(field, format!("Huawei takes {fewest} to {SETTINGS_NUMBER} characters of a dial format"));
         }
     }
 }
@@ -222,7 +229,10 @@ mod tests {
         assert!(!accepts(|check| check.phone("f", &"1".repeat(26))));
         assert!(accepts(|check| check.settings_number("f", "123456789012345", 1)));
         assert!(accepts(|check| check.settings_number("f", "", 0)));
-        for bad in ["", "1234567890123456"] {
+        for bad in ["5 5", "5\n", "\u{661}"] {
+            assert_eq!(accepts(|check| check.phone("f", bad)), bad == "5 5", "{bad}");
+        }
+        for bad in ["", "1234567890123456", "1,2", "1 2", "\u{661}"] {
             assert!(!accepts(|check| check.settings_number("f", bad, 1)), "{bad}");
         }
         for good in ["After-sales 2", "A.B_C@D", "\u{552e}\u{540e}", &"a".repeat(100)] {

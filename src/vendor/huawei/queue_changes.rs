@@ -149,7 +149,15 @@ impl Huawei {
         queue: v1::Queue,
         mask: &[String],
     ) -> Result<v1::Queue> {
-        let modify = ModifySkill::checked(name, queue, mask)?;
+        let mut modify = ModifySkill::checked(name, queue, mask)?;
+        let _turn = self.turns.turn(name.to_string(), cx.deadline()).await?;
+        if let Some(given) = modify.skill_param.take() {
+            // The vendor wants all parts of it or none.
+            let skill = self.skill(cx, name).await?.ok_or_else(|| Error::not_found(QueueName::KIND, name))?;
+            let Object(mut skill_param) = skill.skill_param;
+            skill_param.extend(given);
+            modify.skill_param = Some(skill_param);
+        }
         if let Err(error) = self.fabric.call(cx, &modify).await {
             return Err(self.explain_queue(cx, error, name).await);
         }
@@ -270,6 +278,7 @@ impl<'a> CreateSkill<'a> {
             max_wait_time: Integer(Some(self.max_wait_time)),
             max_wait_num: self.max_wait_num.into(),
             max_agent_wrapup_time: self.max_agent_wrapup_time.into(),
+            skill_param: Object(self.skill_param.clone()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use prost_types::Duration;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{
     Huawei,
@@ -21,7 +21,7 @@ use crate::{
     name::{AgentName, CenterName, QueueName, ResourceName as _},
     page::Page,
     proto::v1,
-    vendor::lenient::{Integer, List, Text},
+    vendor::lenient::{Integer, List, Object, Text},
     vendor_data::VendorData,
 };
 
@@ -66,6 +66,8 @@ pub struct Skill {
     pub max_wait_time: Integer,
     pub max_wait_num: Value,
     pub max_agent_wrapup_time: Value,
+    /// What becomes of calls that cannot be served: kept as it came, for whoever changes part of it.
+    pub skill_param: Object<Map<String, Value>>,
 }
 
 // === impl Skill ===

@@ -173,6 +173,25 @@ async fn an_update_sends_what_changes_and_reads_it_back() {
 }
 
 #[tokio::test]
+async fn a_part_of_skill_param_is_merged_into_the_vendors_own() {
+    let bench = Bench::start("").await;
+    let busy = json!({ "transferType": "Transfer", "deviceType": "3", "value": 900 });
+    let change =
+        v1::Queue { vendor_data: vendor_data(&json!({ "skillParam": { "busy": busy } })), ..v1::Queue::default() };
+    update(&bench, "2", change.clone(), &["vendor_data"]).await.unwrap();
+    let (_, sent) = bench.requests().remove(1);
+    let release = json!({ "transferType": "Release" });
+    let whole = json!({
+        "noAgents": release, "busy": busy, "answerFunction": "0", "waitVoice": { "parameterType": "Voice" },
+        "timeOut": { "transferType": "Transfer", "deviceType": "1", "value": 1 },
+    });
+    assert_eq!(sent, json!({ "skillId": 2, "skillParam": whole }));
+    let missing = update(&bench, "99", change, &["vendor_data"]).await.unwrap_err();
+    assert_eq!(missing.reason(), ErrorReason::ResourceNotFound);
+    assert_eq!(bench.calls().last().unwrap(), "skill/querySkills");
+}
+
+#[tokio::test]
 async fn what_cannot_be_changed_is_refused() {
     let bench = Bench::start("").await;
     let change = v1::Queue {
