@@ -56,7 +56,9 @@ impl Udesk {
     /// The adapter of a configured center.
     pub fn new(id: &str, center: &config::Center, udesk: &config::Udesk, parts: &Parts) -> Self {
         let dialect = Ccapi::new(id, &center.base_url, udesk, parts.clock.clone(), parts.metrics.clone());
-        Self { ccapi: Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone()) }
+        let ccapi = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
+        ccapi.probe_with(|ccapi, cx| Box::pin(async move { phone_numbers::probe(&ccapi, &cx).await }));
+        Self { ccapi }
     }
 }
 
@@ -71,7 +73,7 @@ impl Adapter for Udesk {
     }
 
     async fn probe(&self, cx: &Context) -> Result<()> {
-        self.ccapi.call(cx, &phone_numbers::ListNumbers {}).await.map(|_| ())
+        phone_numbers::probe(&self.ccapi, cx).await
     }
 }
 

@@ -31,39 +31,13 @@ impl Agents for Huawei {
         page: Page,
         request: v1::ListAgentsRequest,
     ) -> Result<v1::ListAgentsResponse> {
-        let view = request.view();
-        let v1::ListAgentsRequest {
-            parent: _,
-            page_size: _,
-            page_token: _,
-            queue: _,
-            role,
-            enabled,
-            state,
-            query,
-            view: _,
-            vendor_state,
-        } = request;
-        let mut check = Check::new();
-        if let Some(queue) = &queue {
-            check.queue_id("queue", queue.id());
-        }
-        check.unsupported_if(role != 0, "role", "Huawei's roles are not the contract's; see vendor_data.ccRoleId");
-        check.unsupported_if(enabled.is_some(), "enabled", "Huawei has no such flag");
-        check.unsupported_if(state != 0, "state", "Huawei's lists do not tell states");
-        check.unsupported_if(!vendor_state.is_empty(), "vendor_state", "Huawei's lists do not tell states");
-        check.done()?;
-        let mut list = match (&queue, query.as_str()) {
+        let (query, view) = checked(queue.as_ref(), request)?;
+        let AgentPage { accounts, next_page_token, total_size, incomplete_reason } = match (&queue, query.as_str()) {
             (None, "") => self.page_of_agents(cx, &page).await?,
-            _ => self.matching_agents(cx, queue.as_ref(), &query.to_lowercase(), &page).await?,
+            _ => self.matching_agents(cx, queue.as_ref(), &query, &page).await?,
         };
-        let agents = std::mem::take(&mut list.accounts);
-        Ok(v1::ListAgentsResponse {
-            agents: agents.into_iter().map(|account| account.into_agent(center.center(), view)).collect(),
-            next_page_token: list.next_page_token,
-            total_size: list.total_size,
-            incomplete_reason: list.incomplete_reason,
-        })
+        let agents = accounts.into_iter().map(|account| account.into_agent(center.center(), view)).collect();
+        Ok(v1::ListAgentsResponse { agents, next_page_token, total_size, incomplete_reason })
     }
 
     async fn get_agent(&self, cx: &Context, name: AgentName, request: v1::GetAgentRequest) -> Result<v1::Agent> {
@@ -192,6 +166,33 @@ impl Huawei {
             ..v1::Agent::default()
         })
     }
+}
+
+/// What is wrong with a request for a list; else the text to look for, in lower case, and the view.
+fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<(String, v1::View)> {
+    let view = request.view();
+    let v1::ListAgentsRequest {
+        parent: _,
+        page_size: _,
+        page_token: _,
+        queue: _,
+        role,
+        enabled,
+        state,
+        query,
+        view: _,
+        vendor_state,
+    } = request;
+    let mut check = Check::new();
+    if let Some(queue) = queue {
+        check.queue_id("queue", queue.id());
+    }
+    check.unsupported_if(role != 0, "role", "Huawei's roles are not the contract's; see vendor_data.ccRoleId");
+    check.unsupported_if(enabled.is_some(), "enabled", "Huawei has no such flag");
+    check.unsupported_if(state != 0, "state", "Huawei's lists do not tell states");
+    check.unsupported_if(!vendor_state.is_empty(), "vendor_state", "Huawei's lists do not tell states");
+    check.done()?;
+    Ok((query.to_lowercase(), view))
 }
 
 /// Why a list of agents is not whole; empty when it is.

@@ -23,16 +23,7 @@ pub fn failure<'a>(
         ErrorReason::VendorOutcomeUnknown | ErrorReason::VendorCodeUnmapped => failed.len(),
         _ => 0,
     };
-    let mut remaining = String::new();
-    for id in failed.iter().chain(rest).take(TOLD_IDS) {
-        if remaining.len() + id.len() + 1 > TOLD_BYTES {
-            break;
-        }
-        if !remaining.is_empty() {
-            remaining.push(',');
-        }
-        remaining.push_str(id);
-    }
+    let remaining = listed(failed.iter().chain(rest));
     let cause = error.reason().as_str_name();
     let message =
         format!("{applied} were changed, then the vendor failed ({}); the request can be repeated", error.message());
@@ -42,6 +33,21 @@ pub fn failure<'a>(
         .with("unknownCount", unknown.to_string())
         .with("remaining", remaining)
         .with("causeReason", cause)
+}
+
+/// The first IDs, as many as are told.
+fn listed<'a>(ids: impl Iterator<Item = &'a String>) -> String {
+    let mut list = String::new();
+    for id in ids.take(TOLD_IDS) {
+        if list.len() + id.len() + 1 > TOLD_BYTES {
+            break;
+        }
+        if !list.is_empty() {
+            list.push(',');
+        }
+        list.push_str(id);
+    }
+    list
 }
 
 #[cfg(test)]

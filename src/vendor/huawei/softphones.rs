@@ -1,5 +1,7 @@
 //! Where agents sign in and softphones register: querySysInfo (document 000) with the nodes of queryPhone.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -15,6 +17,7 @@ use crate::{
     context::Context,
     endpoint,
     error::{Error, ErrorReason, Result},
+    http::Client,
     name::{AgentName, CallSettingsName, CenterName},
     page::Page,
     proto::v1,
@@ -48,6 +51,11 @@ pub struct SysAgent {
     pub password: Text,
     pub agent_type: Value,
     pub cc_role_id: Value,
+}
+
+/// Asks one harmless question.
+pub async fn probe(fabric: &Arc<Client<Fabric>>, cx: &Context) -> Result<()> {
+    fabric.call(cx, &QuerySysInfo {}).await.map(|_| ())
 }
 
 #[async_trait]

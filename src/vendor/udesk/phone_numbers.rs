@@ -1,5 +1,7 @@
 //! Relay numbers: Udesk 01.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
@@ -12,6 +14,7 @@ use crate::{
     context::Context,
     endpoint,
     error::Result,
+    http::Client,
     name::{CenterName, PhoneNumberName, ResourceName as _},
     page::Page,
     proto::v1,
@@ -20,17 +23,22 @@ use crate::{
 
 /// `GET /spnumbers` (Udesk 01).
 #[derive(Serialize)]
-pub struct ListNumbers {}
+struct ListNumbers {}
 
 /// Answer of Udesk 01. The default need not be one of the list (C28).
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Numbers {
+struct Numbers {
     sp_numbers: List<Text>,
     def_sp_number: Text,
 }
 
 endpoint!(Ccapi: ListNumbers, GET "/spnumbers", read, READ => Object<Numbers>);
+
+/// Asks one harmless question.
+pub async fn probe(ccapi: &Arc<Client<Ccapi>>, cx: &Context) -> Result<()> {
+    ccapi.call(cx, &ListNumbers {}).await.map(|_| ())
+}
 
 #[async_trait]
 impl PhoneNumbers for Udesk {
