@@ -221,14 +221,6 @@ impl Error {
         self.0.vendor.as_ref().and_then(|vendor| vendor.http_status)
     }
 
-    /// The same failure of the vendor, understood better: another kind and message beside what the vendor said.
-    #[must_use]
-    pub fn understood_as(mut self, reason: ErrorReason, message: impl Into<Cow<'static, str>>) -> Self {
-        self.0.reason = reason;
-        self.0.message = message.into();
-        self
-    }
-
     /// The fields that were refused.
     pub fn violations(&self) -> &[Violation] {
         &self.0.violations

@@ -4,32 +4,63 @@
 //! documentation by section (A, B1 to B3). Where they contradict themselves:
 //!
 //! - paths are spelled in several ways (B1), so each operation has its path as data, and a center can override it:
-//!   [`fabric`];
+//!   [`operations`];
 //! - every family has its own return code (B2): [`family`];
+//! - bodies that the tables wrap and the examples do not (B3.5 to B3.11): [`wrapping`];
+//! - agents have numbers, accounts have names, and the samples of either lack the other (B3.2, B3.8): [`directory`];
+//! - `userAccount` and `accountCode` for one thing (B3.11), and an empty list that means everybody (B3.10):
+//!   [`memberships`];
+//! - a new queue whose number the answer may not tell (B3.13), and `skillParam` of three parts or five:
+//!   [`queue_changes`];
+//! - access codes in a list that is named for something else, or in none (B3.17), 200 at most: [`phone_numbers`];
 //! - ports and limits are text in the tables and numbers in the examples: [`crate::vendor::lenient`];
-//! - the example of `queryPhone` has the shape of its first version: [`softphones`];
-//! - passwords come in clear in ordinary answers; they leave the adapter by `AccessSoftphoneCredentials` alone.
+//! - the example of `queryPhone` has the shape of its first version: [`extensions`];
+//! - success without an ID means that a user has no call settings yet (B3.22): [`settings`];
+//! - passwords come in clear in ordinary answers; they leave the adapter by `AccessSoftphoneCredentials` alone:
+//!   [`credentials`].
+//!
+//! The vendor tells "not there", "there already" and "in use" from other refusals by text alone, so after a refusal one
+//! read tells. What takes several calls is done in the order of the request: [`partial`].
 
+mod accounts;
+mod agent_changes;
+mod agents;
 mod capabilities;
 mod credentials;
+mod directory;
+mod extensions;
+mod extras;
 mod fabric;
 mod family;
+mod formats;
+mod memberships;
+mod operations;
+mod partial;
+mod phone_numbers;
+mod queue_changes;
+mod queues;
+mod sessions;
 mod settings;
+mod slices;
 mod softphones;
+#[cfg(test)]
+mod tests;
 mod tokens;
+mod wrapping;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use self::fabric::Fabric;
+use self::{directory::Directory, fabric::Fabric, wrapping::Wrapping};
 use crate::{
-    adapter::{Adapter, Agents, Calls, PhoneNumbers, Queues, Subscriptions},
+    adapter::{Adapter, Calls, Subscriptions},
     config,
     context::Context,
     error::Result,
     http::Client,
     proto::v1,
+    serial::Serial,
     vendor::Parts,
 };
 
@@ -40,6 +71,10 @@ pub const NAME: &str = "huawei";
 #[derive(Debug)]
 pub struct Huawei {
     fabric: Arc<Client<Fabric>>,
+    directory: Directory,
+    wrapping: Wrapping,
+    /// One change at a time of what is read, merged and written back, by resource name.
+    turns: Serial<String>,
 }
 
 // === impl Huawei ===
@@ -50,7 +85,12 @@ impl Huawei {
         let dialect = Fabric::new(id, center, huawei, parts);
         let fabric = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
         fabric.probe_with(|fabric, cx| Box::pin(async move { softphones::probe(&fabric, &cx).await }));
-        Self { fabric }
+        Self {
+            fabric,
+            directory: Directory::new(parts.clock.clone()),
+            wrapping: Wrapping::default(),
+            turns: Serial::new(),
+        }
     }
 }
 
@@ -69,8 +109,5 @@ impl Adapter for Huawei {
     }
 }
 
-impl PhoneNumbers for Huawei {}
-impl Agents for Huawei {}
-impl Queues for Huawei {}
 impl Calls for Huawei {}
 impl Subscriptions for Huawei {}

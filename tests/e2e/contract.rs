@@ -140,6 +140,13 @@ fn valid(method: &str, center: &str) -> Value {
     let agent = name("agents/1001");
     let queue = name("queues/9001");
     match method {
+        // What one vendor requires or refuses beyond the contract.
+        "LoginAgent" if center == "beta" => json!({"name": agent, "phone_number": "5550102"}),
+        "CreateAgent" if center == "beta" => json!({"parent": format!("centers/{center}"), "agent": {
+            "display_name": "New", "email": "new@example.com", "login_account": "new.agent",
+            "login_password": "Abcde#12",
+        }}),
+        "UpdateQueue" if center == "beta" => json!({"queue": {"name": queue, "wait_timeout": "30s"}}),
         "ListCenters" => json!({}),
         "GetCenter" => json!({"name": format!("centers/{center}")}),
         "GetCapabilities" => json!({"name": name("capabilities")}),
@@ -336,6 +343,24 @@ async fn fields_that_capabilities_call_unsupported_are_refused_when_set() {
         ("queue.wait_timeout", json!("30s")),
         ("queue.vendor_data", json!({"x": 1})),
         ("phone_number", json!("13800000000")),
+        ("agent_id", json!("1099")),
+        ("agent.employee_number", json!("w_199")),
+        ("agent.role", json!("AGENT_ROLE_AGENT")),
+        ("agent.enabled", json!(true)),
+        ("agent.inbound_wrap_up_duration", json!("5s")),
+        ("agent.outbound_wrap_up_duration", json!("5s")),
+        ("agent.provision_extensions", json!(true)),
+        ("role", json!("AGENT_ROLE_AGENT")),
+        ("enabled", json!(true)),
+        ("state", json!("AGENT_STATE_OFFLINE")),
+        ("vendor_state", json!("4")),
+        ("initial_state", json!("AGENT_STATE_READY")),
+        ("employee_number", json!("w_199")),
+        ("queues", json!(["centers/beta/queues/1"])),
+        ("vendor_data", json!({"x": 1})),
+        ("queue_id", json!("9008")),
+        ("queue.display_name", json!("New")),
+        ("queue.wait_music", json!("waitmusic.wav")),
     ]);
     for center in ["acme", "beta"] {
         let name = json!({"name": format!("centers/{center}/capabilities")});

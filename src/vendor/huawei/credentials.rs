@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use super::{
+    extensions::{Phone, phones},
     fabric::Fabric,
-    softphones::{Phone, PhonePage, QuerySysInfo, SysAgent},
+    formats::Formats as _,
+    softphones::{QuerySysInfo, SysAgent},
 };
 use crate::{
+    check::Check,
     context::Context,
     error::{Error, Result},
     http::Client,
@@ -27,40 +30,59 @@ pub async fn access(
     agent: Option<AgentName>,
     page: &Page,
 ) -> Result<AccessSoftphoneCredentialsResponse> {
-    let mut credentials = Vec::new();
-    let position = page.after().unwrap_or(AFTER_AGENT);
-    let mut phones_from = position.strip_prefix(AT_PHONE).and_then(|offset| offset.parse().ok());
-
-    if phones_from.is_none() {
-        let after = position.strip_prefix(AFTER_AGENT).unwrap_or_default();
-        let mut agents = fabric.call(cx, &QuerySysInfo {}).await?.agents.0;
-        if let Some(name) = &agent {
-            agents.retain(|agent| *agent.work_no == *name.id());
-            if agents.is_empty() {
-                return Err(Error::not_found(AgentName::KIND, name));
-            }
-        }
-        let number = |agent: &SysAgent| (agent.work_no.len(), agent.work_no.0.clone());
-        agents.retain(|agent| number(agent) > (after.len(), after.to_owned()));
-        agents.sort_by_key(number);
-        let more = agents.len() > page.size;
-        agents.truncate(page.size);
-        let last = agents.last().map(|agent| format!("{AFTER_AGENT}{}", agent.work_no.0)).unwrap_or_default();
-        credentials.extend(agents.into_iter().map(|agent| agent.into_credential(center)));
-        if more {
-            return Ok(AccessSoftphoneCredentialsResponse { credentials, next_page_token: page.token(&last) });
-        }
-        if agent.is_some() {
-            return Ok(AccessSoftphoneCredentialsResponse { credentials, next_page_token: String::new() });
-        }
-        phones_from = Some(0);
+    let mut check = Check::new();
+    if let Some(agent) = &agent {
+        check.agent_id("agent", agent.id());
     }
-    let from = phones_from.unwrap_or_default();
+    check.done()?;
+    let position = page.after().unwrap_or(AFTER_AGENT);
+    if let Some(offset) = position.strip_prefix(AT_PHONE).and_then(|offset| offset.parse().ok()) {
+        return with_phones(fabric, cx, center, page, Vec::new(), offset).await;
+    }
+    let after = position.strip_prefix(AFTER_AGENT).unwrap_or_default();
+    let mut agents = fabric.call(cx, &QuerySysInfo {}).await?.agents.0;
+    if let Some(name) = &agent {
+        agents.retain(|agent| *agent.work_no == *name.id());
+        if agents.is_empty() {
+            return Err(Error::not_found(AgentName::KIND, name));
+        }
+    }
+    let (agents, last) = after_agent(agents, after, page.size);
+    let credentials = agents.into_iter().map(|agent| agent.into_credential(center)).collect();
+    match last {
+        Some(last) => Ok(AccessSoftphoneCredentialsResponse { credentials, next_page_token: page.token(&last) }),
+        None if agent.is_some() => {
+            Ok(AccessSoftphoneCredentialsResponse { credentials, next_page_token: String::new() })
+        }
+        None => with_phones(fabric, cx, center, page, credentials, 0).await,
+    }
+}
+
+/// Up to `size` agents after one, by number; and the position after them if there are more.
+fn after_agent(mut agents: Vec<SysAgent>, after: &str, size: usize) -> (Vec<SysAgent>, Option<String>) {
+    let number = |agent: &SysAgent| (agent.work_no.len(), agent.work_no.0.clone());
+    agents.retain(|agent| number(agent) > (after.len(), after.to_owned()));
+    agents.sort_by_key(number);
+    let more = agents.len() > size;
+    agents.truncate(size);
+    let last = agents.last().map(|agent| format!("{AFTER_AGENT}{}", agent.work_no.0));
+    (agents, last.filter(|_| more))
+}
+
+/// Fills the page with softphone numbers from `offset` on.
+async fn with_phones(
+    fabric: &Arc<Client<Fabric>>,
+    cx: &Context,
+    center: &CenterName,
+    page: &Page,
+    mut credentials: Vec<SoftphoneCredential>,
+    offset: usize,
+) -> Result<AccessSoftphoneCredentialsResponse> {
     let next_offset = match page.size - credentials.len() {
-        0 => Some(from),
+        0 => Some(offset),
         room => {
-            let phones = PhonePage::read(fabric, cx, from, room).await?;
-            credentials.extend(phones.phones.into_iter().map(|phone| phone.into_credential(center)));
+            let phones = phones(fabric, cx, offset, room).await?;
+            credentials.extend(phones.items.into_iter().map(|phone| phone.into_credential(center)));
             phones.next_offset
         }
     };

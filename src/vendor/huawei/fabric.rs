@@ -26,7 +26,7 @@ use crate::{
 };
 
 /// Where an operation is and how it answers.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub struct Style {
     /// The operation as the configuration calls it, e.g. `querySysInfo`.
     pub operation: &'static str,

@@ -59,6 +59,14 @@ pub const AGENT_SETTINGS: Family = Family {
     },
 };
 
+/// agentAccount/*: `resultCode`, `resultMessage`, all on top.
+pub const AGENT_ACCOUNT: Family =
+    Family { code: Some("resultCode"), text: "resultMessage", payload: None, meaning: |_, _| VendorRejected };
+
+/// skill/*, accessCodeInfo/*, offline/*: `returnCode`, `description`, all on top.
+pub const DESCRIBED: Family =
+    Family { code: Some("returnCode"), text: "description", payload: None, meaning: |_, _| VendorRejected };
+
 /// The code of queryPhone that says there are no softphone numbers.
 pub const NO_MOBILE_AGENTS: &str = "2";
 
@@ -172,6 +180,20 @@ mod tests {
             Ok(r#"{"total":2}"#.into())
         );
         assert_eq!(open(MOBILE_AGENT, false, 200, r#"{"retCode":"0"}"#), Ok("null".into()));
+    }
+
+    #[test]
+    fn a_readable_refusal_of_the_configuration_families_is_about_the_values() {
+        for (family, names) in
+            [(AGENT_ACCOUNT, ["resultCode", "resultMessage"]), (DESCRIBED, ["returnCode", "description"])]
+        {
+            for (code, status) in [("1", 200), ("1", 500), ("77", 200), ("-1", 200)] {
+                let body = format!(r#"{{"{}":"{code}","{}":"no"}}"#, names[0], names[1]);
+                assert_eq!(open(family, false, status, body), Err((code.into(), VendorRejected)));
+            }
+            let body = format!(r#"{{"{}":"0","data":[]}}"#, names[0]);
+            assert_eq!(open(family, false, 200, body.clone()), Ok(body));
+        }
     }
 
     #[test]

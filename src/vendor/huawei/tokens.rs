@@ -89,15 +89,17 @@ impl Fetch for TokenByAkSk {
         let cx = Context::new("tokenByAkSk", String::new(), Instant::now() + LONGEST_FETCH);
         let ask = Ask { app_key: &self.app_key, app_secret: self.app_secret.expose_secret() };
         let granted = self.client.call(&cx, &ask).await?;
-        if granted.access_token.is_empty() {
-            return Err(Error::new(ErrorReason::VendorResponseInvalid, "the vendor's answer holds no access token"));
+        let token = granted.access_token.into_string();
+        if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+            let message = "the vendor's answer holds no access token that can be sent in a header";
+            return Err(Error::new(ErrorReason::VendorResponseInvalid, message));
         }
         // Both bounds are promises: the vendor's of how long it lives, ours of how long we asked for.
         let lifetime = match granted.expires.0.and_then(|seconds| u64::try_from(seconds).ok()) {
             Some(seconds) if seconds > 0 => Duration::from_secs(seconds).min(self.lifetime),
             _ => self.lifetime,
         };
-        Ok(Fetched { value: granted.access_token.into_string().into(), lifetime })
+        Ok(Fetched { value: token.into(), lifetime })
     }
 }
 

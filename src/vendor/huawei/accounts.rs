@@ -1,0 +1,199 @@
+//! Agents' business accounts: agentAccount/query (B3.8), and how it is read with the numbers of queryAgentInfo.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    Huawei,
+    directory::Pairs,
+    fabric::Fabric,
+    operations::QUERY_ACCOUNTS,
+    slices::{Batch, Slice},
+    wrapping::{Wrap, Wrapped},
+};
+use crate::{
+    context::Context,
+    endpoint,
+    error::{Error, ErrorReason, Result},
+    name::{AgentName, ExtensionName, QueueName, ResourceName as _},
+    proto::v1,
+    vendor::lenient::{Integer, List, Text},
+    vendor_data::VendorData,
+};
+
+/// `POST agentAccount/query` for one account.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct QueryAccount<'a> {
+    user_account: &'a str,
+}
+
+/// `POST agentAccount/query` for a page of all.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct QueryAccounts {
+    page_num: usize,
+    page_size: usize,
+}
+
+impl Wrap for QueryAccount<'_> {
+    const MEMBER: &'static str = "requestParams";
+}
+
+impl Wrap for QueryAccounts {
+    const MEMBER: &'static str = "requestParams";
+}
+
+endpoint!(Fabric: Wrapped<QueryAccount<'_>>, POST "agentAccount/query", ask, QUERY_ACCOUNTS => Accounts);
+endpoint!(Fabric: Wrapped<QueryAccounts>, POST "agentAccount/query", ask, QUERY_ACCOUNTS => Accounts);
+
+/// Answer of agentAccount/query. The sample has no total.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Accounts {
+    data: List<Account>,
+    total: Integer,
+}
+
+/// An account. Samples lack the `workNo` that the table has.
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Account {
+    pub user_account: Text,
+    pub user_name: Text,
+    pub phone: Text,
+    pub email: Text,
+    pub agent_type: Value,
+    pub cc_role_id: Value,
+    pub sip_account: Text,
+    pub skills: List<Membership>,
+    pub work_no: Text,
+}
+
+/// A queue of an account.
+#[derive(Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Membership {
+    pub skill_id: Text,
+}
+
+// === impl Account ===
+
+impl Account {
+    /// The agent as the contract shows it.
+    pub fn into_agent(self, center: &str, view: v1::View) -> v1::Agent {
+        let vendor_data = match view {
+            v1::View::Full => {
+                VendorData::new().json("agentType", &self.agent_type).json("ccRoleId", &self.cc_role_id).build()
+            }
+            v1::View::Basic | v1::View::Unspecified => None,
+        };
+        let queue = |skill: Membership| QueueName::new(center, skill.skill_id.0).to_string();
+        v1::Agent {
+            name: AgentName::new(center, self.work_no.0).to_string(),
+            display_name: self.user_name.into_string(),
+            mobile_number: self.phone.into_string(),
+            email: self.email.into_string(),
+            login_account: self.user_account.into_string(),
+            queues: self.skills.into_iter().map(queue).collect(),
+            extensions: extensions(center, self.sip_account),
+            vendor_data,
+            ..v1::Agent::default()
+        }
+    }
+
+    /// Whether the name, the number, the e-mail address or the phone number contains this lower-case text.
+    pub fn contains(&self, text: &str) -> bool {
+        [&self.user_name, &self.work_no, &self.email, &self.phone]
+            .into_iter()
+            .any(|field| field.to_lowercase().contains(text))
+    }
+
+    /// Whether the agent is in this queue.
+    pub fn is_in(&self, skill_id: &str) -> bool {
+        self.skills.0.iter().any(|skill| *skill.skill_id == *skill_id)
+    }
+}
+
+/// The softphone that came with an agent, if one did.
+pub fn extensions(center: &str, sip_account: Text) -> Vec<String> {
+    if sip_account.is_empty() { Vec::new() } else { vec![ExtensionName::new(center, sip_account.0).to_string()] }
+}
+
+// === impl Huawei ===
+
+impl Huawei {
+    /// One account; `None` when there is none of this name.
+    pub(super) async fn account(&self, cx: &Context, user_account: &str) -> Result<Option<Account>> {
+        let accounts = self.ask(cx, QueryAccount { user_account }).await?.data;
+        Ok(accounts.into_iter().find(|account| *account.user_account == *user_account))
+    }
+
+    /// Up to `size` accounts from `offset` on.
+    pub(super) async fn accounts(&self, cx: &Context, offset: usize, size: usize) -> Result<Slice<Account>> {
+        Slice::by_page(offset, size, async |page_num, page_size| {
+            let answer = self.ask(cx, QueryAccounts { page_num, page_size }).await?;
+            Ok(Batch { items: answer.data, total: answer.total })
+        })
+        .await
+    }
+
+    /// The account of an agent, with its number; `None` when the agent has none. For a change the pair is read anew.
+    pub(super) async fn account_of(&self, cx: &Context, name: &AgentName, anew: bool) -> Result<Option<Account>> {
+        let mut remembered = self.directory.remembered().filter(|_| !anew);
+        loop {
+            let (pairs, are_new) = match remembered.take() {
+                Some(pairs) => (pairs, false),
+                None => (self.pairs_anew(cx).await?, true),
+            };
+            match pairs.account(name.id()) {
+                Some("") => return Ok(None),
+                Some(user_account) => {
+                    let account = self.account(cx, user_account).await?;
+                    // The account may have been given to another agent meanwhile.
+                    if let Some(account) = account.filter(|it| it.work_no.is_empty() || *it.work_no == *name.id()) {
+                        return Ok(Some(Account { work_no: Text(name.id().to_owned()), ..account }));
+                    }
+                }
+                None => {}
+            }
+            if are_new {
+                return Err(Error::not_found(AgentName::KIND, name));
+            }
+        }
+    }
+
+    /// The account of an agent that is to be changed.
+    pub(super) async fn account_to_change(&self, cx: &Context, name: &AgentName) -> Result<Account> {
+        self.account_of(cx, name, true).await?.ok_or_else(|| without_account(name))
+    }
+
+    /// Gives accounts their numbers where the answer has none. Those that have none at all are dropped and counted.
+    pub(super) async fn number(&self, cx: &Context, accounts: &mut Vec<Account>) -> Result<(Arc<Pairs>, usize)> {
+        let is_known = |pairs: &Arc<Pairs>| {
+            let known = |it: &Account| !it.work_no.is_empty() || pairs.work_no(&it.user_account).is_some();
+            accounts.iter().all(known)
+        };
+        let pairs = match self.directory.remembered().filter(is_known) {
+            Some(pairs) => pairs,
+            None => self.pairs_anew(cx).await?,
+        };
+        for account in accounts.iter_mut().filter(|account| account.work_no.is_empty()) {
+            account.work_no = Text(pairs.work_no(&account.user_account).unwrap_or_default().to_owned());
+        }
+        let before = accounts.len();
+        accounts.retain(|account| !account.work_no.is_empty());
+        Ok((pairs, before - accounts.len()))
+    }
+}
+
+/// The agent is there, but what is asked for goes by its account only.
+pub fn without_account(name: &AgentName) -> Error {
+    Error::new(
+        ErrorReason::AgentStateConflict,
+        format!("{name} has no business account, by which alone Huawei changes agents; create one in its console"),
+    )
+    .about(AgentName::KIND, name)
+}

@@ -1,0 +1,294 @@
+//! Agents are created, changed and deleted: agentAccount/create, update, delete (B3.5 to B3.7).
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Huawei,
+    accounts::Account,
+    extras::Extras,
+    fabric::Fabric,
+    formats::Formats as _,
+    operations::{CREATE_ACCOUNT, DELETE_ACCOUNT, UPDATE_ACCOUNT},
+    wrapping::{Wrap, Wrapped},
+};
+use crate::{
+    check::Check,
+    context::Context,
+    endpoint,
+    error::{Error, ErrorReason, Result},
+    name::{AgentName, CenterName, ResourceName as _},
+    proto::v1,
+    vendor::lenient::{Anything, Text},
+};
+
+/// `POST agentAccount/create`. The vendor chooses the agent's number.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Create<'a> {
+    user_account: &'a str,
+    user_name: &'a str,
+    password: &'a str,
+    email: &'a str,
+    agent_type: u32,
+    cc_role_id: u32,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    phone: &'a str,
+}
+
+/// `POST agentAccount/update`. What is left out stays.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Update<'a> {
+    user_account: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    phone: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent_type: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cc_role_id: Option<u32>,
+}
+
+/// `POST agentAccount/delete`. The agent goes in any state.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Delete<'a> {
+    user_account: &'a str,
+}
+
+// The tables spell the member in two ways.
+impl Wrap for Create<'_> {
+    const MEMBER: &'static str = "requestParam";
+}
+
+impl Wrap for Update<'_> {
+    const MEMBER: &'static str = "requestParam";
+}
+
+impl Wrap for Delete<'_> {
+    const MEMBER: &'static str = "requestParams";
+}
+
+endpoint!(Fabric: Wrapped<Create<'_>>, POST "agentAccount/create", write, CREATE_ACCOUNT.of_caller() => Created);
+endpoint!(Fabric: Wrapped<Update<'_>>, POST "agentAccount/update", write, UPDATE_ACCOUNT.of_caller() => Anything);
+endpoint!(Fabric: Wrapped<Delete<'_>>, POST "agentAccount/delete", write, DELETE_ACCOUNT => Anything);
+
+/// Answer of agentAccount/create.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Created {
+    work_no: Text,
+}
+
+/// Audio agent; multimedia, video, all-round are the others (B3.5).
+const DEFAULT_AGENT_TYPE: u32 = 4;
+const AGENT_TYPES: &[u32] = &[4, 5, 11, 99];
+/// Agent; quality inspector and outbound agent are the others (B3.5).
+const DEFAULT_ROLE: u32 = 2;
+const ROLES: &[u32] = &[2, 3, 4];
+const TAKES: &str = "Huawei takes the keys \"agentType\" and \"ccRoleId\" only";
+
+/// Why fields of the contract are refused.
+const NO_EMPLOYEE_NUMBER: &str = "Huawei knows agents by number and account only";
+const NO_ROLE: &str = "Huawei's roles are not the contract's; use vendor_data.ccRoleId";
+const NO_FLAG: &str = "Huawei cannot disable an agent; use DeleteAgent";
+const NO_WRAP_UP: &str = "on Huawei it belongs to the queue; use its vendor_data.maxAgentWrapupTime";
+
+// === impl Huawei ===
+
+impl Huawei {
+    /// Creates an agent with an account.
+    pub(super) async fn create(
+        &self,
+        cx: &Context,
+        center: &CenterName,
+        request: v1::CreateAgentRequest,
+    ) -> Result<v1::Agent> {
+        let v1::CreateAgentRequest { parent: _, agent_id, agent, request_id: _ } = request;
+        let mut agent = agent.unwrap_or_default();
+        let (agent_type, cc_role_id) = checked_creation(&agent_id, &mut agent)?;
+        let create = Create {
+            user_account: &agent.login_account,
+            user_name: &agent.display_name,
+            password: &agent.login_password,
+            email: &agent.email,
+            agent_type,
+            cc_role_id,
+            phone: &agent.mobile_number,
+        };
+        self.check_free(cx, center, create.user_account).await?;
+        let sent = create.as_account();
+        let created = self.fabric.call(cx, &self.wrapped(create)).await?;
+        self.directory.forget();
+        let mut account = match self.account(cx, &sent.user_account).await {
+            Ok(Some(account)) => account,
+            Ok(None) | Err(_) => sent,
+        };
+        if !created.work_no.is_empty() {
+            account.work_no = created.work_no;
+        } else if account.work_no.is_empty() {
+            account.work_no = self.number_of_created(cx, &account.user_account).await?;
+        }
+        Ok(account.into_agent(center.center(), v1::View::Full))
+    }
+
+    /// Changes the fields in `mask`.
+    pub(super) async fn update(
+        &self,
+        cx: &Context,
+        name: &AgentName,
+        agent: v1::Agent,
+        mask: &[String],
+    ) -> Result<v1::Agent> {
+        let changes = |path: &str| mask.iter().any(|changed| changed == path);
+        let (agent_type, cc_role_id) = checked_update(name, &agent, mask)?;
+        let before = self.account_to_change(cx, name).await?;
+        let update = Update {
+            user_account: &before.user_account,
+            user_name: changes("display_name").then_some(&agent.display_name),
+            email: changes("email").then_some(&agent.email),
+            phone: changes("mobile_number").then_some(&agent.mobile_number),
+            agent_type,
+            cc_role_id,
+        };
+        let mut after = update.applied_to(before.clone());
+        self.fabric.call(cx, &self.wrapped(update)).await?;
+        if let Ok(Some(read)) = self.account(cx, &before.user_account).await {
+            after = Account { work_no: after.work_no, ..read };
+        }
+        Ok(after.into_agent(name.center(), v1::View::Full))
+    }
+
+    /// Deletes an agent and its account.
+    pub(super) async fn delete(&self, cx: &Context, name: &AgentName) -> Result<()> {
+        let mut check = Check::new();
+        check.agent_id("name", name.id());
+        check.done()?;
+        let account = self.account_to_change(cx, name).await?;
+        self.fabric.call(cx, &self.wrapped(Delete { user_account: &account.user_account })).await?;
+        self.directory.forget();
+        Ok(())
+    }
+
+    /// An account's name is its key for ever, so one that is there is not asked for again.
+    async fn check_free(&self, cx: &Context, center: &CenterName, user_account: &str) -> Result<()> {
+        match self.account(cx, user_account).await {
+            Ok(None) => Ok(()),
+            Ok(Some(account)) => {
+                let name = AgentName::new(center.center(), account.work_no.0);
+                let message = "agent.login_account is taken; nothing was sent";
+                Err(Error::new(ErrorReason::ResourceExists, message).about(AgentName::KIND, name))
+            }
+            // How the vendor answers for an account that is not there is not documented.
+            Err(error) if !error.vendor_code().is_empty() => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The number of an agent that was just created, where the answer did not tell it.
+    async fn number_of_created(&self, cx: &Context, user_account: &str) -> Result<Text> {
+        let pairs = self.pairs_anew(cx).await;
+        let work_no = pairs.ok().and_then(|pairs| pairs.work_no(user_account).map(str::to_owned));
+        work_no.map(Text).ok_or_else(|| {
+            Error::new(
+                ErrorReason::VendorOutcomeUnknown,
+                "the agent was created, but Huawei does not tell its number; look for it with ListAgents",
+            )
+        })
+    }
+}
+
+/// What is wrong with a new agent; else `agentType` and `ccRoleId`.
+fn checked_creation(agent_id: &str, agent: &mut v1::Agent) -> Result<(u32, u32)> {
+    let mut check = Check::new();
+    check.unsupported_if(!agent_id.is_empty(), "agent_id", "Huawei chooses the number of an agent; leave it empty");
+    check.account("agent.login_account", &agent.login_account);
+    check.new_user_name("agent.display_name", &agent.display_name);
+    check.password("agent.login_password", &agent.login_password);
+    check.ascii_email("agent.email", &agent.email);
+    check.phone("agent.mobile_number", &agent.mobile_number);
+    check.unsupported_if(!agent.employee_number.is_empty(), "agent.employee_number", NO_EMPLOYEE_NUMBER);
+    check.unsupported_if(agent.role != 0, "agent.role", NO_ROLE);
+    check.unsupported_if(agent.enabled.is_some(), "agent.enabled", NO_FLAG);
+    let wraps_up = agent.inbound_wrap_up_duration.is_some();
+    check.unsupported_if(wraps_up, "agent.inbound_wrap_up_duration", NO_WRAP_UP);
+    let wraps_up = agent.outbound_wrap_up_duration.is_some();
+    check.unsupported_if(wraps_up, "agent.outbound_wrap_up_duration", NO_WRAP_UP);
+    let provisions = agent.provision_extensions;
+    check.unsupported_if(provisions, "agent.provision_extensions", "Huawei gives a new agent a softphone by itself");
+    let (agent_type, role) = kind(&mut check, agent.vendor_data.take());
+    check.done()?;
+    Ok((agent_type.unwrap_or(DEFAULT_AGENT_TYPE), role.unwrap_or(DEFAULT_ROLE)))
+}
+
+/// What is wrong with a change; else `agentType` and `ccRoleId`, where they are to be changed.
+fn checked_update(name: &AgentName, agent: &v1::Agent, mask: &[String]) -> Result<(Option<u32>, Option<u32>)> {
+    let mut check = Check::new();
+    check.agent_id("agent.name", name.id());
+    let mut kinds = (None, None);
+    for path in mask {
+        match path.as_str() {
+            "display_name" => check.user_name("agent.display_name", &agent.display_name),
+            "email" => check.ascii_email("agent.email", &agent.email),
+            "mobile_number" => check.phone("agent.mobile_number", &agent.mobile_number),
+            "vendor_data" => kinds = kind(&mut check, agent.vendor_data.clone()),
+            "employee_number" => check.unsupported("agent.employee_number", NO_EMPLOYEE_NUMBER),
+            "role" => check.unsupported("agent.role", NO_ROLE),
+            "enabled" => check.unsupported("agent.enabled", NO_FLAG),
+            "inbound_wrap_up_duration" | "outbound_wrap_up_duration" => {
+                check.unsupported(format!("agent.{path}"), NO_WRAP_UP);
+            }
+            _ => check.unsupported(format!("agent.{path}"), "Huawei cannot change it"),
+        }
+    }
+    check.done()?;
+    Ok(kinds)
+}
+
+/// `agentType` and `ccRoleId` of `agent.vendor_data`.
+fn kind(check: &mut Check, vendor_data: Option<prost_types::Struct>) -> (Option<u32>, Option<u32>) {
+    let mut extras = Extras::new(check, "agent.vendor_data", vendor_data);
+    let kinds = (extras.one_of("agentType", AGENT_TYPES), extras.one_of("ccRoleId", ROLES));
+    extras.refuse_others(TAKES);
+    kinds
+}
+
+fn text(text: &str) -> Text {
+    Text(text.to_owned())
+}
+
+// === impl Create ===
+
+impl Create<'_> {
+    /// The account as it was asked for.
+    fn as_account(&self) -> Account {
+        Account {
+            user_account: text(self.user_account),
+            user_name: text(self.user_name),
+            phone: text(self.phone),
+            email: text(self.email),
+            agent_type: self.agent_type.into(),
+            cc_role_id: self.cc_role_id.into(),
+            ..Account::default()
+        }
+    }
+}
+
+// === impl Update ===
+
+impl Update<'_> {
+    /// The account as it should be after the change.
+    fn applied_to(&self, before: Account) -> Account {
+        Account {
+            user_name: self.user_name.map_or(before.user_name, text),
+            email: self.email.map_or(before.email, text),
+            phone: self.phone.map_or(before.phone, text),
+            agent_type: self.agent_type.map_or(before.agent_type, Into::into),
+            cc_role_id: self.cc_role_id.map_or(before.cc_role_id, Into::into),
+            ..before
+        }
+    }
+}

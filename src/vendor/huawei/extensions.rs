@@ -1,0 +1,166 @@
+//! Softphone numbers, which the contract calls extensions: queryPhone V2 (document 001, B3.21).
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::{
+    Huawei,
+    fabric::Fabric,
+    family::NO_MOBILE_AGENTS,
+    operations::QUERY_PHONE,
+    slices::{Batch, LARGEST, Slice},
+};
+use crate::{
+    adapter::Extensions,
+    context::Context,
+    endpoint,
+    error::{Error, Result},
+    http::Client,
+    name::{CenterName, ExtensionName, ResourceName as _},
+    page::Page,
+    proto::v1,
+    vendor::lenient::{Integer, List, Object, Text},
+    vendor_data::VendorData,
+};
+
+/// `POST v2/mobileAgent/queryPhone`. Both fields are text in the table, and never left out (its code 4).
+#[derive(Serialize)]
+struct QueryPhone {
+    limit: String,
+    offset: String,
+}
+
+endpoint!(Fabric: QueryPhone, POST "queryPhone", ask, QUERY_PHONE => Object<Phones>);
+
+/// Answer of queryPhone: nodes alone or in a pool, and the shape of its first version, which the document's example has.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Phones {
+    total: Integer,
+    pub single_reg_serv: List<Node>,
+    pub pool_reg_serv: Object<Pool>,
+    #[serde(rename = "regIPAddress")]
+    pub reg_ip_address: Text,
+    pub reg_port: Integer,
+    pub phone: List<Phone>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Pool {
+    pub node1: List<Node>,
+    pub node2: List<Node>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Node {
+    #[serde(rename = "regIPAddress")]
+    pub reg_ip_address: Text,
+    pub reg_port: Integer,
+    pub sip_service_ip: Text,
+    pub sip_service_port: Integer,
+}
+
+/// A softphone number.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Phone {
+    pub phone_num: Text,
+    pub password: Text,
+    id: Value,
+    status: Text,
+    remark: Text,
+    tenant_id: Text,
+    partdb_id: Text,
+}
+
+/// Up to `size` numbers from `offset` on.
+pub async fn phones(fabric: &Arc<Client<Fabric>>, cx: &Context, offset: usize, size: usize) -> Result<Slice<Phone>> {
+    Slice::by_offset(offset, size, async |at: usize, limit: usize| {
+        let answer = query_phone(fabric, cx, at, limit).await?;
+        Ok(Batch { items: answer.phone, total: answer.total })
+    })
+    .await
+}
+
+/// One answer of queryPhone; empty when the tenant has no softphone numbers.
+pub async fn query_phone(fabric: &Arc<Client<Fabric>>, cx: &Context, offset: usize, limit: usize) -> Result<Phones> {
+    let query = QueryPhone { limit: limit.to_string(), offset: offset.to_string() };
+    match fabric.call(cx, &query).await {
+        Ok(Object(phones)) => Ok(phones),
+        Err(error) if error.vendor_code() == NO_MOBILE_AGENTS => Ok(Phones::default()),
+        Err(error) => Err(error),
+    }
+}
+
+// === impl Phone ===
+
+impl Phone {
+    fn into_extension(self, center: &CenterName, view: v1::View) -> v1::Extension {
+        let vendor_data = match view {
+            v1::View::Full => VendorData::new()
+                .json("id", &self.id)
+                .text("tenantId", self.tenant_id.0)
+                .text("partdbId", self.partdb_id.0)
+                .build(),
+            v1::View::Basic | v1::View::Unspecified => None,
+        };
+        let state = match &*self.status {
+            "0" => v1::ExtensionState::Active,
+            "1" => v1::ExtensionState::Suspended,
+            _ => v1::ExtensionState::Unspecified,
+        };
+        v1::Extension {
+            name: ExtensionName::new(center.center(), self.phone_num.0.as_str()).to_string(),
+            account: self.phone_num.into_string(),
+            state: state.into(),
+            description: self.remark.into_string(),
+            vendor_data,
+            ..v1::Extension::default()
+        }
+    }
+}
+
+#[async_trait]
+impl Extensions for Huawei {
+    async fn list_extensions(
+        &self,
+        cx: &Context,
+        center: CenterName,
+        page: Page,
+        request: v1::ListExtensionsRequest,
+    ) -> Result<v1::ListExtensionsResponse> {
+        let view = request.view();
+        let v1::ListExtensionsRequest { parent: _, page_size: _, page_token: _, view: _ } = request;
+        let slice = phones(&self.fabric, cx, page.offset()?, page.size).await?;
+        Ok(v1::ListExtensionsResponse {
+            total_size: slice.total_size(),
+            next_page_token: slice.next_offset.map(|offset| page.offset_token(offset)).unwrap_or_default(),
+            extensions: slice.items.into_iter().map(|phone| phone.into_extension(&center, view)).collect(),
+            incomplete_reason: String::new(),
+        })
+    }
+
+    async fn get_extension(
+        &self,
+        cx: &Context,
+        name: ExtensionName,
+        request: v1::GetExtensionRequest,
+    ) -> Result<v1::Extension> {
+        let view = request.view();
+        let v1::GetExtensionRequest { name: _, view: _ } = request;
+        let mut next = Some(0);
+        while let Some(offset) = next {
+            let slice = phones(&self.fabric, cx, offset, LARGEST).await?;
+            next = slice.next_offset;
+            if let Some(phone) = slice.items.into_iter().find(|phone| *phone.phone_num == *name.id()) {
+                return Ok(phone.into_extension(&CenterName::new(name.center()), view));
+            }
+        }
+        Err(Error::not_found(ExtensionName::KIND, &name))
+    }
+}

@@ -1,0 +1,247 @@
+//! Who is in which queue: addSkillsToAgent, releaseAgentBySkillId, queryAgentInfoBySkillId (B3.9 to B3.11).
+//!
+//! One call is about one queue, so a change of several is made of several calls, in the order of the request. What is
+//! as it should be already is left alone, so that a repeat does no more than is left to do, and weights that were set in
+//! the vendor's console survive.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Huawei,
+    accounts::{Account, without_account},
+    fabric::Fabric,
+    formats::Formats as _,
+    operations::{ADD_SKILLS, QUERY_MEMBERS, RELEASE_AGENTS},
+    partial,
+    slices::{Batch, Slice},
+    wrapping::{Wrap, Wrapped},
+};
+use crate::{
+    check::Check,
+    context::Context,
+    endpoint,
+    error::{Error, Result},
+    name::{AgentName, QueueName, ResourceName as _},
+    vendor::lenient::{Anything, Integer, List, Text},
+};
+
+/// Most accounts of one addSkillsToAgent (B3.9).
+const LARGEST_BATCH: usize = 50;
+/// The weights that every agent begins with; the contract has none.
+const WEIGHT: u32 = 1;
+
+/// `POST agentAccount/addSkillsToAgent`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Add<'a> {
+    user_accounts: &'a [String],
+    skill_id: u32,
+    agent_weight: u32,
+    skill_weight: u32,
+}
+
+/// `POST agentAccount/releaseAgentBySkillId`. No accounts would mean all of them: see `Huawei::make`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Release<'a> {
+    skill_id: u32,
+    user_accounts: &'a [String],
+}
+
+/// `POST agentAccount/queryAgentInfoBySkillId`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct QueryMembers {
+    skill_id: u32,
+    page_size: usize,
+    page_num: usize,
+}
+
+impl Wrap for QueryMembers {
+    const MEMBER: &'static str = "requestParam";
+}
+
+endpoint!(Fabric: Add<'_>, POST "agentAccount/addSkillsToAgent", write, ADD_SKILLS.of_caller() => Anything);
+endpoint!(Fabric: Release<'_>, POST "agentAccount/releaseAgentBySkillId", write, RELEASE_AGENTS.of_caller() => Anything);
+endpoint!(
+    Fabric: Wrapped<QueryMembers>, POST "agentAccount/queryAgentInfoBySkillId", ask, QUERY_MEMBERS.of_caller() => Members
+);
+
+/// Answer of queryAgentInfoBySkillId.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Members {
+    data: List<Member>,
+    count: Integer,
+}
+
+/// An agent of a queue: `userAccount` in the table, `accountCode` in the example (B3.11).
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Member {
+    user_account: Text,
+    account_code: Text,
+}
+
+/// What one call does.
+struct Change {
+    direction: Direction,
+    queue: QueueName,
+    skill_id: u32,
+    /// Never empty.
+    accounts: Vec<String>,
+    /// What the request names for it: agents, or the queue.
+    ids: Vec<String>,
+}
+
+#[derive(Clone, Copy)]
+enum Direction {
+    Add,
+    Release,
+}
+
+// === impl Member ===
+
+impl Member {
+    fn into_account(self) -> String {
+        if self.user_account.is_empty() { self.account_code.into_string() } else { self.user_account.into_string() }
+    }
+}
+
+// === impl Change ===
+
+impl Change {
+    /// One agent and one queue.
+    fn of_queue(direction: Direction, account: &Account, queue: &QueueName) -> Result<Self> {
+        Ok(Self {
+            direction,
+            queue: queue.clone(),
+            skill_id: skill_id(queue)?,
+            accounts: vec![account.user_account.0.clone()],
+            ids: vec![queue.id().to_owned()],
+        })
+    }
+
+    /// One queue and agents, each with its account; at least one.
+    fn of_agents(queue: &QueueName, agents: &[(String, String)]) -> Result<Self> {
+        let (ids, accounts) = agents.iter().cloned().unzip();
+        Ok(Self { direction: Direction::Add, queue: queue.clone(), skill_id: skill_id(queue)?, accounts, ids })
+    }
+}
+
+// === impl Huawei ===
+
+impl Huawei {
+    /// Adds an agent to queues.
+    pub(super) async fn add_queues(&self, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
+        check_membership(agent, queues)?;
+        let _turn = self.turns.turn(agent.to_string(), cx.deadline()).await?;
+        let account = self.account_to_change(cx, agent).await?;
+        let missing = queues.iter().filter(|queue| !account.is_in(queue.id()));
+        let changes = missing.map(|queue| Change::of_queue(Direction::Add, &account, queue));
+        self.apply(cx, &changes.collect::<Result<Vec<_>>>()?).await
+    }
+
+    /// Removes an agent from queues.
+    pub(super) async fn remove_queues(&self, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
+        check_membership(agent, queues)?;
+        let _turn = self.turns.turn(agent.to_string(), cx.deadline()).await?;
+        let account = self.account_to_change(cx, agent).await?;
+        let changes = queues.iter().map(|queue| Change::of_queue(Direction::Release, &account, queue));
+        self.apply(cx, &changes.collect::<Result<Vec<_>>>()?).await
+    }
+
+    /// Makes these the queues of an agent: first it is added, then released, so that it is never in none.
+    pub(super) async fn set_queues(&self, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
+        check_membership(agent, queues)?;
+        let _turn = self.turns.turn(agent.to_string(), cx.deadline()).await?;
+        let account = self.account_to_change(cx, agent).await?;
+        let missing = queues.iter().filter(|queue| !account.is_in(queue.id())).cloned();
+        let surplus = account.skills.0.iter().filter(|skill| queues.iter().all(|queue| *queue.id() != *skill.skill_id));
+        let surplus = surplus.map(|skill| QueueName::new(agent.center(), skill.skill_id.0.as_str()));
+        let changes = missing
+            .map(|queue| Change::of_queue(Direction::Add, &account, &queue))
+            .chain(surplus.map(|queue| Change::of_queue(Direction::Release, &account, &queue)));
+        self.apply(cx, &changes.collect::<Result<Vec<_>>>()?).await
+    }
+
+    /// Adds agents to a queue.
+    pub(super) async fn add_agents(&self, cx: &Context, queue: &QueueName, agents: &[AgentName]) -> Result<()> {
+        let mut check = Check::new();
+        check.queue_id("queue", queue.id());
+        for (index, agent) in agents.iter().enumerate() {
+            check.agent_id(format!("agents[{index}]"), agent.id());
+        }
+        check.done()?;
+        let pairs = self.pairs_anew(cx).await?;
+        let members: HashSet<String> = self.members(cx, queue).await?.into_iter().collect();
+        let mut missing = Vec::with_capacity(agents.len());
+        for agent in agents {
+            match pairs.account(agent.id()) {
+                None => return Err(Error::not_found(AgentName::KIND, agent)),
+                Some("") => return Err(without_account(agent)),
+                Some(account) if members.contains(account) => {}
+                Some(account) => missing.push((agent.id().to_owned(), account.to_owned())),
+            }
+        }
+        let changes = missing.chunks(LARGEST_BATCH).map(|agents| Change::of_agents(queue, agents));
+        self.apply(cx, &changes.collect::<Result<Vec<_>>>()?).await
+    }
+
+    /// Accounts of a queue's agents. Those without an account are not told.
+    pub(super) async fn members(&self, cx: &Context, queue: &QueueName) -> Result<Vec<String>> {
+        let skill_id = skill_id(queue)?;
+        let members = Slice::by_page(0, usize::MAX, async |page_num, page_size| {
+            let answer = self.ask(cx, QueryMembers { skill_id, page_size, page_num }).await?;
+            Ok(Batch { items: answer.data, total: answer.count })
+        });
+        match members.await {
+            Ok(members) => Ok(members.items.into_iter().map(Member::into_account).collect()),
+            Err(error) => Err(self.explain_queue(cx, error, queue).await),
+        }
+    }
+
+    /// Makes the calls in their order. When one fails, what was done before it is told.
+    async fn apply(&self, cx: &Context, changes: &[Change]) -> Result<()> {
+        for (index, change) in changes.iter().enumerate() {
+            if let Err(error) = self.make(cx, change).await {
+                let error = self.explain_queue(cx, error, &change.queue).await;
+                let applied = changes[..index].iter().map(|change| change.ids.len()).sum();
+                let rest = changes[index + 1..].iter().flat_map(|change| &change.ids);
+                return Err(partial::failure(error, applied, &change.ids, rest));
+            }
+        }
+        Ok(())
+    }
+
+    async fn make(&self, cx: &Context, change: &Change) -> Result<()> {
+        let (user_accounts, skill_id) = (&change.accounts[..], change.skill_id);
+        if user_accounts.is_empty() {
+            return Err(Error::internal("a change of a queue without accounts, which would empty it"));
+        }
+        let Anything = match change.direction {
+            Direction::Add => {
+                let add = Add { user_accounts, skill_id, agent_weight: WEIGHT, skill_weight: WEIGHT };
+                self.fabric.call(cx, &add).await?
+            }
+            Direction::Release => self.fabric.call(cx, &Release { skill_id, user_accounts }).await?,
+        };
+        Ok(())
+    }
+}
+
+fn check_membership(agent: &AgentName, queues: &[QueueName]) -> Result<()> {
+    let mut check = Check::new();
+    check.agent_id("agent", agent.id());
+    for (index, queue) in queues.iter().enumerate() {
+        check.queue_id(format!("queues[{index}]"), queue.id());
+    }
+    check.done()
+}
+
+/// A number, as the vendor wants it. A queue of the vendor's own that has none cannot be asked for.
+fn skill_id(queue: &QueueName) -> Result<u32> {
+    queue.id().parse().map_err(|_| Error::not_found(QueueName::KIND, queue))
+}
