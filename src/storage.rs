@@ -154,7 +154,8 @@ fn migrate(connection: &mut Connection) -> Result<(), Cause> {
         transaction.execute_batch(step)?;
     }
     transaction.execute("DELETE FROM schema", ())?;
-    transaction.execute("INSERT INTO schema (version) VALUES (?1)", [i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)])?;
+    transaction
+        .execute("INSERT INTO schema (version) VALUES (?1)", [i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)])?;
     Ok(transaction.commit()?)
 }
 
@@ -238,7 +239,8 @@ mod tests {
         let error = Storage::open(&missing).unwrap_err().to_string();
         assert!(error.contains("missing/switchboard.db: cannot be opened: entity not found"), "{error}");
 
-        fs::write(config(&directory).path, "no database, and longer than the header of one would be".repeat(99)).unwrap();
+        fs::write(config(&directory).path, "no database, and longer than the header of one would be".repeat(99))
+            .unwrap();
         let error = Storage::open(&config(&directory)).unwrap_err().to_string();
         assert!(error.contains("cannot be used: "), "{error}");
     }

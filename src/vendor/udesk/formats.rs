@@ -2,31 +2,66 @@
 
 use crate::check::Check;
 
-/// A field and the pattern its whole value must match, as `Capabilities.field_formats` tells them.
+/// A field and the pattern its whole value must match, as `Capabilities.field_formats` tells them, in the contract's
+/// order. Of a list, the pattern is that of each item.
 pub const FIELD_FORMATS: &[(&str, &str)] = &[
-    ("GetAgentRequest.name", r"centers/[^/]+/agents/[0-9]{1,32}"),
-    ("ListAgentsRequest.queue", r"centers/[^/]+/queues/[0-9]{1,32}"),
-    ("LoginAgentRequest.name", r"centers/[^/]+/agents/[0-9]{1,32}"),
-    ("LoginAgentRequest.employee_number", r"[0-9A-Za-z_]{1,32}"),
-    ("LoginAgentRequest.queues", r"centers/[^/]+/queues/[0-9]{1,32}"),
-    ("LogoutAgentRequest.name", r"centers/[^/]+/agents/[0-9]{1,32}"),
+    ("ListAgentsRequest.queue", QUEUE),
+    ("GetAgentRequest.name", AGENT),
+    ("CreateAgentRequest.agent_id", r"[0-9]{1,32}"),
+    ("CreateAgentRequest.agent.employee_number", WORK_ID),
+    ("UpdateAgentRequest.agent.name", AGENT),
+    ("UpdateAgentRequest.agent.employee_number", WORK_ID),
+    ("LoginAgentRequest.name", AGENT),
+    ("LoginAgentRequest.employee_number", WORK_ID),
+    ("LoginAgentRequest.queues", QUEUE),
+    ("LogoutAgentRequest.name", AGENT),
+    ("BindAgentExtensionsRequest.agent", AGENT),
+    ("BindAgentExtensionsRequest.extensions", EXTENSION),
+    ("UnbindAgentExtensionsRequest.agent", AGENT),
+    ("UnbindAgentExtensionsRequest.extensions", EXTENSION),
+    ("AddAgentQueuesRequest.agent", AGENT),
+    ("AddAgentQueuesRequest.queues", QUEUE),
+    ("SetAgentQueuesRequest.agent", AGENT),
+    ("SetAgentQueuesRequest.queues", QUEUE),
+    ("RemoveAgentQueuesRequest.agent", AGENT),
+    ("RemoveAgentQueuesRequest.queues", QUEUE),
+    ("GetExtensionRequest.name", EXTENSION),
+    ("CreateExtensionRequest.extension_id", r"1[0-9]{3}"),
+    ("DeleteExtensionRequest.name", EXTENSION),
+    ("GetQueueRequest.name", QUEUE),
     ("CreateQueueRequest.queue_id", r"9[0-9]{3}"),
+    ("UpdateQueueRequest.queue.name", QUEUE),
+    ("DeleteQueueRequest.name", QUEUE),
+    ("AddQueueAgentsRequest.queue", QUEUE),
+    ("AddQueueAgentsRequest.agents", AGENT),
+    ("AccessSoftphoneCredentialsRequest.agent", AGENT),
     ("StartCallbackRequest.customer_number", PSTN),
     ("StartCallbackRequest.entry_number", PSTN),
     ("StartCallbackRequest.caller_id", PSTN),
+    ("UpdateSubscriptionRequest.subscription.name", SUBSCRIPTION),
+    ("DeleteSubscriptionRequest.name", SUBSCRIPTION),
 ];
 
+const AGENT: &str = r"centers/[^/]+/agents/[0-9]{1,32}";
+const EXTENSION: &str = r"centers/[^/]+/extensions/[0-9]{1,32}";
+const QUEUE: &str = r"centers/[^/]+/queues/[0-9]{1,32}";
+const SUBSCRIPTION: &str = r"centers/[^/]+/subscriptions/[0-9]{1,32}";
+const WORK_ID: &str = r"[0-9A-Za-z_]{1,32}";
 /// Landline and international numbers begin with 0, mobile numbers have 11 digits, agents' SIP numbers are 9 and 13 digits.
 const PSTN: &str = r"0[0-9]{6,31}|[1-9][0-9]{10}|9[0-9]{13}";
 
 /// A field of Udesk's own format.
 pub trait Formats {
-    /// `AgentId` or `QueueId` in a name: digits, up to 32 (C20, C27).
+    /// `AgentId`, `QueueId` or an extension in a name: digits, up to 32 (C20, C22, C27).
     fn digits(&mut self, field: impl Into<String>, id: &str);
     /// `WorkId`: letters, digits and underscore, up to 32.
     fn work_id(&mut self, field: &str, id: &str);
     /// A queue ID that the caller chooses (C20).
     fn chosen_queue_id(&mut self, field: &str, id: &str);
+    /// An extension that the caller chooses: narrower than what is read (C22).
+    fn chosen_extension(&mut self, field: &str, id: &str);
+    /// The ID of a subscription to change. One that nobody knows has a stand-in, which only reads (C46).
+    fn subscription_id(&mut self, field: &str, id: &str);
     /// A number on the public network.
     fn pstn(&mut self, field: &str, number: &str);
 }
@@ -46,8 +81,22 @@ impl Formats for Check {
     }
 
     fn chosen_queue_id(&mut self, field: &str, id: &str) {
-        if id.len() != 4 || !id.starts_with('9') || !all_digits(id) {
+        if !is_chosen(id, '9') {
             self.invalid(field, "Udesk takes 9 and three digits");
+        }
+    }
+
+    fn chosen_extension(&mut self, field: &str, id: &str) {
+        if !is_chosen(id, '1') {
+            self.invalid(field, "Udesk takes 1 and three digits");
+        }
+    }
+
+    fn subscription_id(&mut self, field: &str, id: &str) {
+        if id.starts_with('~') {
+            self.invalid(field, "Udesk does not tell this subscription's ID, so that it can only be read");
+        } else {
+            self.digits(field, id);
         }
     }
 
@@ -66,6 +115,10 @@ impl Formats for Check {
             );
         }
     }
+}
+
+fn is_chosen(id: &str, first: char) -> bool {
+    id.len() == 4 && id.starts_with(first) && all_digits(id)
 }
 
 fn all_digits(text: &str) -> bool {
