@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use prost::Message;
+
 use super::testing::{Desk, agent, agents, cx, mask, metadata, name, page, queue, resource, subscriptions};
 use crate::{
     adapter::Adapter,
@@ -10,45 +12,58 @@ use crate::{
     sandbox::udesk::{QueueIds, Quirk},
 };
 
-/// What a center answers to reads and writes, as the contract shows it. Passwords and call IDs are random.
-async fn answers(udesk: &Arc<dyn Adapter>) -> String {
+/// What a center answers to reads and to writes, each by its name and as bytes: `Debug` hides what is redacted.
+async fn answers(udesk: &Arc<dyn Adapter>) -> Vec<(&'static str, Vec<u8>)> {
+    let mut told = reads(udesk).await;
+    told.extend(writes(udesk).await);
+    told
+}
+
+async fn reads(udesk: &Arc<dyn Adapter>) -> Vec<(&'static str, Vec<u8>)> {
     let center = || name("centers/acme");
-    let mut told = Vec::new();
-    told.push(format!("{:?}", agents(udesk).await));
-    told.push(format!("{:?}", agent(udesk, "1001").await));
     let mut of_queue = v1::ListAgentsRequest::default();
     let of_queue_page = page(&mut of_queue);
-    let sales = || name("centers/acme/queues/9001");
-    told.push(format!("{:?}", udesk.list_agents(&cx(), center(), Some(sales()), of_queue_page, of_queue).await));
-    told.push(format!("{:?}", queue(udesk, "9002").await));
+    let sales = Some(name("centers/acme/queues/9001"));
     let mut lines = v1::ListExtensionsRequest::default();
+    lines.set_view(v1::View::Full);
     let lines_page = page(&mut lines);
-    told.push(format!("{:?}", udesk.list_extensions(&cx(), center(), lines_page, lines).await));
     let mut numbers = v1::ListPhoneNumbersRequest::default();
     let numbers_page = page(&mut numbers);
-    told.push(format!("{:?}", udesk.list_phone_numbers(&cx(), center(), numbers_page, numbers).await));
-    told.push(format!("{:?}", subscriptions(udesk).await));
+    let all = subscriptions(udesk).await.unwrap();
+    vec![
+        ("agents", agents(udesk).await.unwrap().encode_to_vec()),
+        ("agent", agent(udesk, "1001").await.unwrap().encode_to_vec()),
+        (
+            "agents of a queue",
+            udesk.list_agents(&cx(), center(), sales, of_queue_page, of_queue).await.unwrap().encode_to_vec(),
+        ),
+        ("queue", queue(udesk, "9002").await.unwrap().encode_to_vec()),
+        ("extensions", udesk.list_extensions(&cx(), center(), lines_page, lines).await.unwrap().encode_to_vec()),
+        ("numbers", udesk.list_phone_numbers(&cx(), center(), numbers_page, numbers).await.unwrap().encode_to_vec()),
+        ("subscriptions", all.iter().flat_map(Message::encode_to_vec).collect()),
+    ]
+}
 
+async fn writes(udesk: &Arc<dyn Adapter>) -> Vec<(&'static str, Vec<u8>)> {
+    let (center, mara) = (|| name("centers/acme"), || name("centers/acme/agents/1001"));
+    udesk.set_default_phone_number(&cx(), name("centers/acme/phoneNumbers/02155500102")).await.unwrap();
+    udesk.clear_default_phone_number(&cx(), center()).await.unwrap();
+    udesk.delete_extension(&cx(), name("centers/acme/extensions/1300")).await.unwrap();
     let change = v1::Agent { display_name: "Mara L.".into(), ..Default::default() };
-    told.push(format!(
-        "{:?}",
-        udesk.update_agent(&cx(), name("centers/acme/agents/1001"), change, mask(&["display_name"])).await
-    ));
+    let changed_agent = udesk.update_agent(&cx(), mara(), change, mask(&["display_name"])).await.unwrap();
     let change = v1::Queue { display_name: "Sales 2".into(), ..Default::default() };
-    told.push(format!("{:?}", udesk.update_queue(&cx(), sales(), change, mask(&["display_name"])).await));
+    let sales = name("centers/acme/queues/9001");
+    let changed_queue = udesk.update_queue(&cx(), sales, change, mask(&["display_name"])).await.unwrap();
     let new = v1::Queue { display_name: "Night".into(), ..Default::default() };
     let new = v1::CreateQueueRequest { queue_id: "9100".into(), queue: Some(new), ..Default::default() };
-    told.push(format!("{:?}", udesk.create_queue(&cx(), center(), new).await));
-    told.push(format!("{:?}", udesk.delete_queue(&cx(), name("centers/acme/queues/9100")).await));
+    let new_queue = udesk.create_queue(&cx(), center(), new).await.unwrap();
+    udesk.delete_queue(&cx(), name("centers/acme/queues/9100")).await.unwrap();
     let new = v1::Agent { employee_number: "E1".into(), provision_extensions: true, ..Default::default() };
     let new = v1::CreateAgentRequest { agent_id: "2001".into(), agent: Some(new), ..Default::default() };
-    told.push(format!("{:?}", udesk.create_agent(&cx(), center(), new).await));
-    told.push(format!(
-        "{:?}",
-        udesk.set_default_phone_number(&cx(), name("centers/acme/phoneNumbers/02155500102")).await
-    ));
-    told.push(format!("{:?}", udesk.clear_default_phone_number(&cx(), center()).await));
-    told.push(format!("{:?}", udesk.delete_extension(&cx(), name("centers/acme/extensions/1300")).await));
+    let mut new_agent = udesk.create_agent(&cx(), center(), new).await.unwrap();
+    for line in &mut new_agent.provisioned_extensions {
+        assert_eq!(std::mem::take(&mut line.initial_password).len(), 16, "a password of its own each time");
+    }
     let new = v1::Subscription {
         display_name: "crm".into(),
         callback_uri: "https://crm.example.com/".into(),
@@ -56,10 +71,17 @@ async fn answers(udesk: &Arc<dyn Adapter>) -> String {
         enabled: Some(false),
         ..Default::default()
     };
-    told.push(format!("{:?}", udesk.create_subscription(&cx(), center(), new).await));
-    told.push(format!("{:?}", udesk.delete_subscription(&cx(), name("centers/acme/subscriptions/102")).await));
-    assert!(told.iter().all(|told| told.contains("Ok")), "{told:#?}");
-    told.join("\n")
+    let new_subscription = udesk.create_subscription(&cx(), center(), new).await.unwrap();
+    udesk.delete_subscription(&cx(), name("centers/acme/subscriptions/102")).await.unwrap();
+    udesk.logout_agent(&cx(), mara()).await.unwrap();
+    vec![
+        ("changed agent", changed_agent.encode_to_vec()),
+        ("changed queue", changed_queue.encode_to_vec()),
+        ("new queue", new_queue.encode_to_vec()),
+        ("new agent", new_agent.encode_to_vec()),
+        ("new subscription", new_subscription.encode_to_vec()),
+        ("afterwards", agents(udesk).await.unwrap().encode_to_vec()),
+    ]
 }
 
 #[tokio::test]
