@@ -194,6 +194,19 @@ impl Error {
         self.0.vendor.as_ref().map_or("", |vendor| vendor.code.as_str())
     }
 
+    /// HTTP status of the vendor's answer, when there was one.
+    pub fn vendor_http_status(&self) -> Option<u16> {
+        self.0.vendor.as_ref().and_then(|vendor| vendor.http_status)
+    }
+
+    /// The same failure of the vendor, understood better: another kind and message beside what the vendor said.
+    #[must_use]
+    pub fn understood_as(mut self, reason: ErrorReason, message: impl Into<Cow<'static, str>>) -> Self {
+        self.0.reason = reason;
+        self.0.message = message.into();
+        self
+    }
+
     /// The fields that were refused.
     pub fn violations(&self) -> &[Violation] {
         &self.0.violations
@@ -278,7 +291,10 @@ impl Violation {
 /// An unknown outcome is never UNAVAILABLE, which clients repeat by themselves: a customer would be rung twice.
 fn code(reason: ErrorReason, deadline_passed: bool) -> Code {
     match reason {
-        ErrorReason::Unspecified | ErrorReason::GatewayInternal => Code::Internal,
+        ErrorReason::Unspecified
+        | ErrorReason::GatewayInternal
+        | ErrorReason::VendorInternal
+        | ErrorReason::VendorResponseInvalid => Code::Internal,
         ErrorReason::CenterNotFound | ErrorReason::ResourceNotFound => Code::NotFound,
         ErrorReason::CenterMisconfigured
         | ErrorReason::ResourceInUse
@@ -306,7 +322,6 @@ fn code(reason: ErrorReason, deadline_passed: bool) -> Code {
         ErrorReason::ResourceExists => Code::AlreadyExists,
         ErrorReason::VendorOutcomeUnknown if deadline_passed => Code::DeadlineExceeded,
         ErrorReason::VendorOutcomeUnknown | ErrorReason::VendorCodeUnmapped => Code::Unknown,
-        ErrorReason::VendorInternal | ErrorReason::VendorResponseInvalid => Code::Internal,
     }
 }
 

@@ -24,6 +24,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::TaskTracker;
 
 pub use self::{
     dialect::{Authorized, Dialect, Opened, Refusal, Reply},
@@ -38,11 +39,11 @@ use crate::{
 };
 
 /// Longest a write runs on after its caller's deadline.
-const LONGEST_WRITE: Duration = Duration::from_secs(60);
+const LONGEST_WRITE: Duration = Duration::from_mins(1);
 /// Longest time to open a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 /// Longest a read's connection stays idle; a stale one costs a read a repeat.
-const IDLE_FOR_READS: Duration = Duration::from_secs(60);
+const IDLE_FOR_READS: Duration = Duration::from_mins(1);
 /// Longest a write's connection stays idle: a vendor that closes a stale one must not make an outcome unknown.
 const IDLE_FOR_WRITES: Duration = Duration::from_secs(2);
 /// When to ask again after a vendor that could not be reached.
@@ -53,6 +54,8 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 pub struct Connections {
     reads: reqwest::Client,
     writes: reqwest::Client,
+    /// Writes that run, also those whose callers went away.
+    running: TaskTracker,
 }
 
 /// The client of one family of interfaces at one center.
@@ -111,7 +114,12 @@ impl Connections {
                 .build()
                 .map_err(|_| Error::internal("the HTTP client could not be set up; are there trusted certificates?"))
         };
-        Ok(Self { reads: pool(IDLE_FOR_READS)?, writes: pool(IDLE_FOR_WRITES)? })
+        Ok(Self { reads: pool(IDLE_FOR_READS)?, writes: pool(IDLE_FOR_WRITES)?, running: TaskTracker::new() })
+    }
+
+    /// Writes that run, also those whose callers went away: an orderly end waits for them.
+    pub fn running_writes(&self) -> TaskTracker {
+        self.running.clone()
     }
 }
 
@@ -184,7 +192,7 @@ impl<D: Dialect> Client<D> {
     ) -> Result<Bytes> {
         let departure = Departure::default();
         let call_off = CallOff(departure.clone());
-        let task = tokio::spawn({
+        let task = self.connections.running.spawn({
             let (client, cx, departure) = (self.clone(), cx.clone(), departure.clone());
             async move {
                 let last = cx.deadline().max(Instant::now() + LONGEST_WRITE);
@@ -272,7 +280,11 @@ impl<D: Dialect> Client<D> {
                     if operation.repeatable && passing && self.pause(cx, attempts, Some(&reply)).await {
                         continue;
                     }
-                    return Err(self.refused(operation, &reply, refusal));
+                    let sent = outgoing.body.as_deref().map(redact::secrets_in).unwrap_or_default();
+                    let mut secrets = self.dialect.secrets();
+                    secrets.extend(self.dialect.pass_secrets(&pass));
+                    secrets.extend(sent.iter().map(String::as_str));
+                    return Err(refused(operation, &reply, refusal, &secrets));
                 }
             }
         }
@@ -367,42 +379,41 @@ impl<D: Dialect> Client<D> {
         .with("cause", failure.cause())
         .from_vendor(vendor)
     }
+}
 
-    fn refused(&self, operation: &Operation<D::Style>, reply: &Reply, refusal: Refusal) -> Error {
-        let reason = if operation.repeatable { refusal.read } else { refusal.write };
-        let vendor = Vendor {
-            operation: operation.name,
-            message: redact::vendor_text(&refusal.message, &self.dialect.secrets()),
-            code: redact::vendor_code(&refusal.code),
-            http_status: Some(reply.status.as_u16()),
-        };
-        let message: std::borrow::Cow<'static, str> = match reason {
-            ErrorReason::VendorOutcomeUnknown => {
-                return outcome_unknown().with("cause", "the vendor failed inside").from_vendor(vendor);
-            }
-            ErrorReason::VendorAuthFailed => {
-                "the vendor refuses the gateway's credentials; whoever runs the gateway must look at this center".into()
-            }
-            ErrorReason::CenterMisconfigured => {
-                "the vendor does not accept how this center is configured; whoever runs the gateway must look at it"
-                    .into()
-            }
-            ErrorReason::VendorRateLimited => "the vendor takes no more requests just now".into(),
-            ErrorReason::VendorUnavailable => "the vendor cannot serve requests just now".into(),
-            ErrorReason::VendorTimeout => "the vendor says that it took too long".into(),
-            ErrorReason::VendorInternal => "the vendor says that it failed inside".into(),
-            ErrorReason::VendorCodeUnmapped => "the vendor answered with a code that is not documented".into(),
-            ErrorReason::VendorResponseInvalid => "the vendor's answer contradicts itself".into(),
-            _ if vendor.message.is_empty() => "the vendor refused the request".into(),
-            _ => format!("the vendor refused the request: {}", vendor.message).into(),
-        };
-        let error = Error::new(reason, message).from_vendor(vendor);
-        match (reason, retry::retry_after(&reply.headers)) {
-            (ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable, asked) => {
-                error.retry_after(asked.unwrap_or(ASK_AGAIN))
-            }
-            _ => error,
+fn refused<S>(operation: &Operation<S>, reply: &Reply, refusal: Refusal, secrets: &[&str]) -> Error {
+    let reason = if operation.repeatable { refusal.read } else { refusal.write };
+    let vendor = Vendor {
+        operation: operation.name,
+        message: redact::vendor_text(&refusal.message, secrets),
+        code: redact::vendor_code(&refusal.code),
+        http_status: Some(reply.status.as_u16()),
+    };
+    let message: std::borrow::Cow<'static, str> = match reason {
+        ErrorReason::VendorOutcomeUnknown => {
+            return outcome_unknown().with("cause", "the vendor failed inside").from_vendor(vendor);
         }
+        ErrorReason::VendorAuthFailed => {
+            "the vendor refuses the gateway's credentials; whoever runs the gateway must look at this center".into()
+        }
+        ErrorReason::CenterMisconfigured => {
+            "the vendor does not accept how this center is configured; whoever runs the gateway must look at it".into()
+        }
+        ErrorReason::VendorRateLimited => "the vendor takes no more requests just now".into(),
+        ErrorReason::VendorUnavailable => "the vendor cannot serve requests just now".into(),
+        ErrorReason::VendorTimeout => "the vendor says that it took too long".into(),
+        ErrorReason::VendorInternal => "the vendor says that it failed inside".into(),
+        ErrorReason::VendorCodeUnmapped => "the vendor answered with a code that is not documented".into(),
+        ErrorReason::VendorResponseInvalid => "the vendor's answer contradicts itself".into(),
+        _ if vendor.message.is_empty() => "the vendor refused the request".into(),
+        _ => format!("the vendor refused the request: {}", vendor.message).into(),
+    };
+    let error = Error::new(reason, message).from_vendor(vendor);
+    match (reason, retry::retry_after(&reply.headers)) {
+        (ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable, asked) => {
+            error.retry_after(asked.unwrap_or(ASK_AGAIN))
+        }
+        _ => error,
     }
 }
 

@@ -1,1 +1,32 @@
-fn main() {}
+//! The command line: parses it, installs telemetry, calls the library.
+
+mod cli;
+
+use std::process::ExitCode;
+
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let command = cli::Cli::parse();
+    // A panic's message may hold what a call was about: only where it happened is told.
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place, "a fault");
+    }));
+    switchboard::telemetry::install_logging();
+    if rustls::crypto::ring::default_provider().install_default().is_err() {
+        tracing::error!("another cryptography provider is installed");
+        return ExitCode::FAILURE;
+    }
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("switchboard: cannot start threads: {}", error.kind());
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(command.run());
+    // What is still running has had its time.
+    runtime.shutdown_background();
+    code
+}

@@ -6,8 +6,10 @@ use std::fmt;
 ///
 /// The comments of the `.proto` files are the documentation.
 #[expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
     clippy::doc_markdown,
-    clippy::doc_lazy_continuation,
+    clippy::large_enum_variant,
     clippy::default_trait_access,
     clippy::too_many_lines,
     clippy::missing_errors_doc,

@@ -22,6 +22,7 @@ pub struct Metrics {
     vendor_requests: IntCounterVec,
     vendor_seconds: HistogramVec,
     token_fetches: IntCounterVec,
+    token_expiry: IntGaugeVec,
     clock_offset: IntGaugeVec,
 }
 
@@ -69,6 +70,13 @@ impl Metrics {
                 Opts::new("switchboard_token_fetches_total", "Access tokens asked for, by what came of it."),
                 &["center", "outcome"],
             )?,
+            token_expiry: IntGaugeVec::new(
+                Opts::new(
+                    "switchboard_token_expiry_timestamp_seconds",
+                    "When the access token in use ends, in seconds since 1970; 0 when there is none.",
+                ),
+                &["center"],
+            )?,
             clock_offset: IntGaugeVec::new(
                 Opts::new(
                     "switchboard_vendor_clock_offset_seconds",
@@ -85,6 +93,7 @@ impl Metrics {
         registry.register(Box::new(metrics.vendor_requests.clone()))?;
         registry.register(Box::new(metrics.vendor_seconds.clone()))?;
         registry.register(Box::new(metrics.token_fetches.clone()))?;
+        registry.register(Box::new(metrics.token_expiry.clone()))?;
         registry.register(Box::new(metrics.clock_offset.clone()))?;
         Ok(metrics)
     }
@@ -112,6 +121,11 @@ impl Metrics {
     /// Counts one request for an access token.
     pub fn token_fetch(&self, center: &str, outcome: &str) {
         self.token_fetches.with_label_values(&[center, outcome]).inc();
+    }
+
+    /// Tells when a center's access token ends, in seconds since 1970; 0 when there is none any more.
+    pub fn token_expiry(&self, center: &str, timestamp: i64) {
+        self.token_expiry.with_label_values(&[center]).set(timestamp);
     }
 
     /// Tells how far a vendor's clock is ahead.
@@ -175,6 +189,7 @@ mod tests {
         method.handled("NOT_FOUND", Duration::from_millis(3));
         metrics.vendor_request("acme", "GET /agents/{id}", "ok", Some(Duration::from_millis(2)));
         metrics.token_fetch("beta", "ok");
+        metrics.token_expiry("beta", 1_545_650_771);
         let text = metrics.text().unwrap();
         for line in [
             "grpc_server_started_total{grpc_method=\"GetAgent\",grpc_service=\"contactcenter.v1.ContactCenter\",grpc_type=\"unary\"} 1",
@@ -182,6 +197,7 @@ mod tests {
             "grpc_server_handling_seconds_count",
             "switchboard_vendor_requests_total{center=\"acme\",operation=\"GET /agents/{id}\",outcome=\"ok\"} 1",
             "switchboard_token_fetches_total{center=\"beta\",outcome=\"ok\"} 1",
+            "switchboard_token_expiry_timestamp_seconds{center=\"beta\"} 1545650771",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
         }

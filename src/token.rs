@@ -8,15 +8,17 @@
 use std::{
     collections::HashMap,
     fmt,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    future::ready,
+    sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant as StdInstant},
 };
 
 use async_trait::async_trait;
-use moka::{Expiry, future::Cache, ops::compute::Op};
+use moka::{
+    Expiry,
+    future::Cache,
+    ops::compute::{CompResult, Op},
+};
 use secrecy::SecretString;
 use tokio::time::{Instant, timeout, timeout_at};
 
@@ -29,7 +31,7 @@ use crate::{
 /// Longest a fetch may take.
 pub const LONGEST_FETCH: Duration = Duration::from_secs(10);
 /// A token is not used in its last minute, or last tenth when it lives shorter.
-const LARGEST_MARGIN: Duration = Duration::from_secs(60);
+const LARGEST_MARGIN: Duration = Duration::from_mins(1);
 /// How long a failure is remembered, doubling up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
@@ -67,7 +69,8 @@ pub struct Token {
     lifetime: Duration,
     refresh_at: Duration,
     usable_until: Duration,
-    refreshing: AtomicBool,
+    /// Held while the next token is fetched ahead: there is one such fetch, and who needs another token waits for it.
+    renewal: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// All tokens. Cheap to clone: clones share them.
@@ -105,57 +108,62 @@ impl Tokens {
     /// What the fetch failed with, also while that is remembered; `DEADLINE_BEFORE_SEND`.
     pub async fn get(&self, key: &Key, fetch: &Arc<dyn Fetch>, deadline: Instant) -> Result<Arc<Token>> {
         let now = self.0.clock.steady();
-        if let Some(token) = self.0.cache.get(key).await {
-            if now < token.usable_until {
+        match self.0.cache.get(key).await {
+            Some(token) if now < token.usable_until => {
                 if now >= token.refresh_at {
                     self.refresh_ahead(key, fetch, &token);
                 }
-                return Ok(token);
+                Ok(token)
             }
-            self.forget(key, &token).await;
+            Some(token) => self.replace(key, &token, fetch, deadline).await,
+            None => self.fetched(key, fetch, deadline).await,
         }
-        if let Some(error) = self.0.remembered(key, now) {
-            return Err(error);
-        }
+    }
+
+    /// Another token than this one, which ended or was refused. It is dropped, unless another has taken its place already.
+    ///
+    /// # Errors
+    /// As for [`Tokens::get`].
+    pub async fn replace(
+        &self,
+        key: &Key,
+        token: &Arc<Token>,
+        fetch: &Arc<dyn Fetch>,
+        deadline: Instant,
+    ) -> Result<Arc<Token>> {
+        // Where only the newest token lives, a second fetch would end what a fetch ahead is about to bring.
+        let turn = timeout_at(deadline, token.renewal.lock()).await.map_err(|_| too_late())?;
+        self.0.forget(key, token).await;
+        drop(turn);
+        self.fetched(key, fetch, deadline).await
+    }
+
+    /// The token in the cache, or a new one: one fetch for all who wait.
+    async fn fetched(&self, key: &Key, fetch: &Arc<dyn Fetch>, deadline: Instant) -> Result<Arc<Token>> {
         let task = tokio::spawn({
             let (shared, key, fetch) = (self.0.clone(), key.clone(), fetch.clone());
-            async move { shared.cache.try_get_with_by_ref(&key, shared.fetch(&key, &*fetch)).await }
+            async move { shared.cache.try_get_with_by_ref(&key, shared.fetch_unless_failed(&key, &*fetch)).await }
         });
         match timeout_at(deadline, task).await {
             Ok(Ok(Ok(token))) => Ok(token),
             Ok(Ok(Err(error))) => Err((*error).clone()),
             Ok(Err(_)) => Err(Error::internal("fetching an access token ended abnormally")),
-            Err(_) => Err(Error::new(
-                ErrorReason::DeadlineBeforeSend,
-                "the deadline passed before anything was sent: no access token came in time",
-            )),
+            Err(_) => Err(too_late()),
         }
-    }
-
-    /// Drops a token, unless another has taken its place already.
-    pub async fn forget(&self, key: &Key, token: &Arc<Token>) {
-        self.0
-            .cache
-            .entry_by_ref(key)
-            .and_compute_with(|entry| {
-                let same = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), token));
-                std::future::ready(if same { Op::Remove } else { Op::Nop })
-            })
-            .await;
     }
 
     /// Fetches the next token while this one still serves.
     fn refresh_ahead(&self, key: &Key, fetch: &Arc<dyn Fetch>, token: &Arc<Token>) {
-        let remembered = self.0.remembered(key, self.0.clock.steady()).is_some();
-        if remembered || token.refreshing.swap(true, Ordering::AcqRel) {
+        let Ok(turn) = token.renewal.clone().try_lock_owned() else { return };
+        if self.0.remembered(key).is_some() {
             return;
         }
         let (shared, key, fetch, old) = (self.0.clone(), key.clone(), fetch.clone(), token.clone());
         tokio::spawn(async move {
             if let Ok(token) = shared.fetch(&key, &*fetch).await {
-                shared.cache.insert(key, token).await;
+                shared.succeed(&key, &old, token).await;
             }
-            old.refreshing.store(false, Ordering::Release);
+            drop(turn);
         });
     }
 }
@@ -169,6 +177,14 @@ impl fmt::Debug for Tokens {
 // === impl Shared ===
 
 impl Shared {
+    /// Whoever comes while a failure is remembered gets that failure.
+    async fn fetch_unless_failed(&self, key: &Key, fetch: &dyn Fetch) -> Result<Arc<Token>> {
+        match self.remembered(key) {
+            Some(error) => Err(error),
+            None => self.fetch(key, fetch).await,
+        }
+    }
+
     async fn fetch(&self, key: &Key, fetch: &dyn Fetch) -> Result<Arc<Token>> {
         let result = timeout(LONGEST_FETCH, fetch.fetch()).await.unwrap_or_else(|_| {
             Err(Error::new(ErrorReason::VendorUnavailable, "the vendor gave no access token in time; nothing was sent")
@@ -180,6 +196,8 @@ impl Shared {
         match result {
             Ok(fetched) => {
                 failures.remove(key);
+                let end = self.clock.unix_millis() / 1000 + fetched.lifetime.as_secs();
+                self.metrics.token_expiry(&key.center, i64::try_from(end).unwrap_or(i64::MAX));
                 Ok(Arc::new(Token::new(fetched, now)))
             }
             Err(error) => {
@@ -190,9 +208,34 @@ impl Shared {
         }
     }
 
-    fn remembered(&self, key: &Key, now: Duration) -> Option<Error> {
+    fn remembered(&self, key: &Key) -> Option<Error> {
+        let now = self.clock.steady();
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         failures.get(key).filter(|failure| now < failure.until).map(|failure| failure.error.clone())
+    }
+
+    /// Puts a token in the place of another, unless a third is there already.
+    async fn succeed(&self, key: &Key, old: &Arc<Token>, new: Arc<Token>) {
+        let entry = self.cache.entry_by_ref(key);
+        entry
+            .and_compute_with(|entry| {
+                let third = entry.is_some_and(|entry| !Arc::ptr_eq(entry.value(), old));
+                ready(if third { Op::Nop } else { Op::Put(new) })
+            })
+            .await;
+    }
+
+    async fn forget(&self, key: &Key, token: &Arc<Token>) {
+        let entry = self.cache.entry_by_ref(key);
+        let outcome = entry
+            .and_compute_with(|entry| {
+                let same = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), token));
+                ready(if same { Op::Remove } else { Op::Nop })
+            })
+            .await;
+        if matches!(outcome, CompResult::Removed(_)) {
+            self.metrics.token_expiry(&key.center, 0);
+        }
     }
 }
 
@@ -200,15 +243,22 @@ impl Shared {
 
 impl Token {
     fn new(fetched: Fetched, now: Duration) -> Self {
-        let usable = fetched.lifetime - LARGEST_MARGIN.min(fetched.lifetime / 10);
+        let usable = fetched.lifetime.saturating_sub(LARGEST_MARGIN.min(fetched.lifetime / 10));
         Self {
             value: fetched.value,
             lifetime: fetched.lifetime,
             refresh_at: now + usable.mul_f64(0.8),
             usable_until: now + usable,
-            refreshing: AtomicBool::new(false),
+            renewal: Arc::default(),
         }
     }
+}
+
+fn too_late() -> Error {
+    Error::new(
+        ErrorReason::DeadlineBeforeSend,
+        "the deadline passed before anything was sent: no access token came in time",
+    )
 }
 
 // === impl EndOfLife ===
@@ -232,7 +282,7 @@ impl Expiry<Key, Arc<Token>> for EndOfLife {
 #[cfg(test)]
 mod tests {
     use std::{
-        sync::atomic::{AtomicU64, AtomicUsize},
+        sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
         time::SystemTime,
     };
 
@@ -286,6 +336,7 @@ mod tests {
         hand: Hand,
         vendor: Arc<Vendor>,
         fetch: Arc<dyn Fetch>,
+        metrics: Metrics,
         tokens: Tokens,
         key: Key,
     }
@@ -298,8 +349,10 @@ mod tests {
             refuses: AtomicBool::new(false),
             lifetime: Duration::from_secs(lifetime),
         });
+        let metrics = Metrics::new().unwrap();
         Setting {
-            tokens: Tokens::new(Clock::from_source(hand.clone()), Metrics::new().unwrap()),
+            tokens: Tokens::new(Clock::from_source(hand.clone()), metrics.clone()),
+            metrics,
             fetch: vendor.clone(),
             key: Key { center: "beta".into(), fingerprint: 1 },
             hand,
@@ -314,6 +367,19 @@ mod tests {
 
         async fn value(&self) -> String {
             self.get().await.unwrap().value.expose_secret().to_owned()
+        }
+
+        /// What the metrics say of when the token ends.
+        fn expiry(&self) -> String {
+            let text = self.metrics.text().unwrap();
+            let line = text.lines().find(|line| line.starts_with("switchboard_token_expiry_timestamp_seconds{"));
+            line.unwrap_or_default().rsplit(' ').next().unwrap_or_default().to_owned()
+        }
+
+        async fn replace(&self, token: &Arc<Token>) -> String {
+            let soon = Instant::now() + Duration::from_secs(5);
+            let token = self.tokens.replace(&self.key, token, &self.fetch, soon).await.unwrap();
+            token.value.expose_secret().to_owned()
         }
 
         fn fetches(&self) -> usize {
@@ -405,13 +471,92 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_refresh_ahead_that_fails_leaves_the_old_token_in_use() {
+        let setting = setting(100, 100);
+        assert_eq!(setting.value().await, "token-1");
+        setting.vendor.refuses.store(true, Ordering::Release);
+        setting.hand.advance(Duration::from_secs(80));
+        for _ in 0..100 {
+            assert_eq!(setting.value().await, "token-1");
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(setting.fetches(), 2);
+        // The failure is remembered for a second; then it is tried again.
+        setting.vendor.refuses.store(false, Ordering::Release);
+        setting.hand.advance(Duration::from_secs(1));
+        while setting.value().await == "token-1" {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!((setting.value().await.as_str(), setting.fetches()), ("token-3", 3));
+    }
+
+    #[tokio::test]
     async fn only_the_token_that_was_refused_is_dropped() {
         let setting = setting(600, 10);
         let first = setting.get().await.unwrap();
-        setting.tokens.forget(&setting.key, &first).await;
-        assert_eq!(setting.value().await, "token-2");
-        setting.tokens.forget(&setting.key, &first).await;
-        assert_eq!(setting.value().await, "token-2");
+        assert_eq!(setting.replace(&first).await, "token-2");
+        assert_eq!(setting.replace(&first).await, "token-2");
+        assert_eq!((setting.value().await.as_str(), setting.fetches()), ("token-2", 2));
+    }
+
+    #[tokio::test]
+    async fn who_needs_another_token_waits_for_the_one_that_is_fetched_ahead() {
+        let setting = setting(100, 1);
+        let first = setting.get().await.unwrap();
+        setting.hand.advance(Duration::from_secs(80));
+        setting.value().await;
+        while setting.fetches() < 2 {
+            tokio::task::yield_now().await;
+        }
+        let replaced = setting.replace(&first);
+        setting.vendor.answers.add_permits(10);
+        assert_eq!(replaced.await, "token-2");
+        assert_eq!(setting.fetches(), 2);
+    }
+
+    #[tokio::test]
+    async fn who_waits_for_the_token_fetched_ahead_keeps_its_own_deadline() {
+        let setting = setting(100, 1);
+        setting.get().await.unwrap();
+        setting.hand.advance(Duration::from_secs(80));
+        setting.value().await;
+        while setting.fetches() < 2 {
+            tokio::task::yield_now().await;
+        }
+        // The old token has ended and the new one does not come.
+        setting.hand.advance(Duration::from_secs(20));
+        let error = setting.tokens.get(&setting.key, &setting.fetch, Instant::now()).await.err().unwrap();
+        assert_eq!((error.reason(), setting.fetches()), (ErrorReason::DeadlineBeforeSend, 2));
+    }
+
+    #[tokio::test]
+    async fn metrics_tell_when_the_token_ends() {
+        let setting = setting(600, 10);
+        setting.hand.advance(Duration::from_secs(1000));
+        let token = setting.get().await.unwrap();
+        assert_eq!(setting.expiry(), "1600");
+        setting.vendor.refuses.store(true, Ordering::Release);
+        let soon = Instant::now() + Duration::from_secs(5);
+        assert!(setting.tokens.replace(&setting.key, &token, &setting.fetch, soon).await.is_err());
+        assert_eq!(setting.expiry(), "0");
+        assert!(!setting.metrics.text().unwrap().contains("token-1"));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_one_fetch_for_all_who_wait() {
+        let setting = Arc::new(setting(600, 0));
+        setting.vendor.refuses.store(true, Ordering::Release);
+        let callers: Vec<_> = (0..1000)
+            .map(|_| {
+                let setting = setting.clone();
+                tokio::spawn(async move { setting.get().await.err().unwrap().reason() })
+            })
+            .collect();
+        setting.vendor.answers.add_permits(1000);
+        for caller in callers {
+            assert_eq!(caller.await.unwrap(), ErrorReason::VendorAuthFailed);
+        }
+        assert_eq!(setting.fetches(), 1);
     }
 
     #[tokio::test]

@@ -41,6 +41,10 @@ impl ConfigErrors {
 
     /// The parser goes on after a mistake and then stumbles over its traces: the first one of each
     /// line is kept.
+    #[expect(
+        clippy::disallowed_types,
+        reason = "takes the place of each mistake and a text of ours, never their Display"
+    )]
     pub(super) fn from_syntax(file: &str, text: &str, mut mistakes: Vec<toml::de::Error>) -> Self {
         mistakes.sort_by_key(|mistake| mistake.span().map(|span| span.start));
         let mut errors: Vec<_> = mistakes

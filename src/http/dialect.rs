@@ -40,6 +40,11 @@ pub trait Dialect: Send + Sync + 'static {
 
     /// Texts that must not be in anything shown, whatever the vendor echoes.
     fn secrets(&self) -> Vec<&str>;
+
+    /// The same of the credentials of one request.
+    fn pass_secrets<'a>(&self, _pass: &'a Self::Pass) -> Vec<&'a str> {
+        Vec::new()
+    }
 }
 
 /// A request with address and credentials.

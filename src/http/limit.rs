@@ -128,7 +128,7 @@ mod tests {
         assert_eq!(waiter.unwrap_err().reason(), ErrorReason::DeadlineBeforeSend);
         assert_eq!(refused.unwrap_err().reason(), ErrorReason::CenterOverloaded);
         drop(held);
-        limit.place(soon).await.unwrap();
+        drop(limit.place(soon).await.unwrap());
     }
 
     #[tokio::test(start_paused = true)]
@@ -144,7 +144,7 @@ mod tests {
     async fn a_rate_that_leaves_no_turn_before_the_deadline_is_told() {
         let limit = limit(8, 8, 1);
         let now = Instant::now();
-        limit.place(now).await.unwrap();
+        drop(limit.place(now).await.unwrap());
         assert_eq!(limit.place(now).await.unwrap_err().reason(), ErrorReason::DeadlineBeforeSend);
     }
 }

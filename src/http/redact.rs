@@ -1,6 +1,8 @@
 //! Makes a vendor's text safe to show.
 
-use crate::error::truncate;
+use serde_json::Value;
+
+use crate::{error::truncate, vendor_data::is_secret};
 
 /// Longest text that is shown, in bytes.
 const LONGEST: usize = 256;
@@ -43,6 +45,23 @@ fn has_number(word: &str) -> bool {
     word.split(|char: char| !char.is_numeric()).any(|digits| digits.chars().count() >= DIGITS)
 }
 
+/// The secrets in the JSON body of a request, by the names of their members: a vendor may repeat them in its refusal.
+pub fn secrets_in(body: &[u8]) -> Vec<String> {
+    fn collect(value: Value, secret: bool, secrets: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                members.into_iter().for_each(|(name, member)| collect(member, secret || is_secret(&name), secrets));
+            }
+            Value::Array(items) => items.into_iter().for_each(|item| collect(item, secret, secrets)),
+            Value::String(text) if secret => secrets.push(text),
+            _ => {}
+        }
+    }
+    let mut secrets = Vec::new();
+    collect(serde_json::from_slice(body).unwrap_or_default(), false, &mut secrets);
+    secrets
+}
+
 /// A vendor's return code as it is shown: letters, digits, `-` and `_`, at most 16. Codes of either vendor are short
 /// numbers; anything longer is no code.
 pub fn vendor_code(code: &str) -> String {
@@ -63,6 +82,13 @@ mod tests {
         assert_eq!(vendor_text("tok tok-long", &["tok", "tok-long"]), "*** ***");
         assert_eq!(vendor_text("call +\u{ff11}\u{ff12}\u{ff13}\u{ff14}\u{ff15}", &[]), "call +***");
         assert_eq!(vendor_text("Sign 7cb509c2cba42f294779f23d6a33a64030fd5890 expired", &[]), "Sign *** expired");
+    }
+
+    #[test]
+    fn the_secrets_of_a_request_are_known_by_their_names() {
+        let body = br#"{"requestParam":{"userName":"Karl","password":"Abcde#12","more":[{"sipPwd":"x"}]}}"#;
+        assert_eq!(secrets_in(body), ["x", "Abcde#12"]);
+        assert_eq!(secrets_in(b"no JSON"), Vec::<String>::new());
     }
 
     proptest! {

@@ -67,6 +67,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use crate::clock::Clock;
+
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Response};
 use secrecy::SecretString;
@@ -166,7 +168,10 @@ impl Options {
             queue_ids: QueueIds::default(),
             quirks: Quirks::default(),
             tenant: Tenant::default(),
-            clock: Arc::new(SystemTime::now),
+            clock: {
+                let clock = Clock::system();
+                Arc::new(move || clock.now())
+            },
         }
     }
 

@@ -122,7 +122,7 @@ mod tests {
             tokens: Tokens::default(),
             quirks: Quirks::default(),
             tenant: Tenant::Seeded,
-            clock: Arc::new(SystemTime::now),
+            clock: Arc::new(|| SystemTime::UNIX_EPOCH),
         };
         let simulator = format!("{:?}", Simulator::new(options));
         assert!(!simulator.contains("hidden") && simulator.contains("Seeded"), "{simulator}");

@@ -114,12 +114,15 @@ impl Dialect for Fabric {
         if !may_help {
             return Ok(None);
         }
-        self.tokens.forget(&self.key, refused).await;
-        self.token(cx).await.map(Some)
+        self.tokens.replace(&self.key, refused, &self.fetch, cx.deadline()).await.map(Some)
     }
 
     fn secrets(&self) -> Vec<&str> {
         vec![self.app_secret.expose_secret(), &self.app_key]
+    }
+
+    fn pass_secrets<'a>(&self, token: &'a Arc<Token>) -> Vec<&'a str> {
+        vec![token.value.expose_secret()]
     }
 }
 

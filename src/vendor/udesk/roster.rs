@@ -144,11 +144,15 @@ pub async fn get(ccapi: &Api, cx: &Context, name: &AgentName) -> Result<Agent> {
 impl AgentPage {
     /// Udesk tells of pages but documents no way to ask for another (C35). Empty when there is one page.
     pub fn incomplete_reason(&self) -> String {
+        let given = self.agent_list.0.len();
         match (self.curr_page.0.unwrap_or(1), self.total_page.0.unwrap_or(1)) {
             (current, last) if current < last => {
                 format!("Udesk gave page {current} of {last} and documents no way to ask for the others")
             }
-            _ => String::new(),
+            _ => match self.total.0.and_then(|total| usize::try_from(total).ok()) {
+                Some(total) if total > given => format!("Udesk counts {total} agents and gave {given}"),
+                _ => String::new(),
+            },
         }
     }
 

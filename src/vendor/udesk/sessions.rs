@@ -106,8 +106,8 @@ fn vendor_state(check: &mut Check, vendor_data: Option<Struct>) -> Option<u8> {
     let mut state = None;
     for (key, value) in vendor_data.unwrap_or_default().fields {
         match (key.as_str(), value.kind) {
-            ("state", Some(Kind::NumberValue(number))) if number == 0.0 => state = Some(IDLE),
-            ("state", Some(Kind::NumberValue(number))) if (number - 1.0).abs() < f64::EPSILON => state = Some(WAITING),
+            ("state", Some(Kind::NumberValue(0.0))) => state = Some(IDLE),
+            ("state", Some(Kind::NumberValue(1.0))) => state = Some(WAITING),
             ("state", _) => check.invalid("vendor_data.state", "0 or 1"),
             _ => check.unsupported(format!("vendor_data.{key}"), "Udesk takes the key \"state\" only"),
         }

@@ -312,7 +312,8 @@ async fn the_documents_agent_is_read_as_it_is_printed() {
     assert_eq!(one.extensions, ["centers/acme/extensions/1145", "centers/acme/extensions/1146"]);
     assert_eq!(one.default_phone_number, "centers/acme/phoneNumbers/0107766");
     let list = agents(&desk.udesk).await.unwrap();
-    assert_eq!((list.total_size, list.agents.len(), list.incomplete_reason.as_str()), (32, 1, ""));
+    assert_eq!((list.total_size, list.agents.len()), (32, 1));
+    assert_eq!(list.incomplete_reason, "Udesk counts 32 agents and gave 1");
     assert_eq!(
         (list.agents[0].name.as_str(), list.agents[0].employee_number.as_str()),
         ("centers/acme/agents/189", "")

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use secrecy::ExposeSecret;
 use switchboard::config::{Config, ConfigErrors, HUAWEI_OPERATIONS, Huawei, TimestampUnit, Udesk, Vendor};
 
-const EXAMPLE: &str = include_str!("../docs/gateway.example.toml");
+const EXAMPLE: &str = include_str!("../../docs/gateway.example.toml");
 
 /// The example's two centers with the keys that each needs.
 const BARE: &str = r#"

@@ -1,0 +1,183 @@
+//! The commands.
+
+#![expect(clippy::doc_markdown, reason = "these comments are the help that people read in a terminal")]
+
+mod sandbox;
+mod simulate;
+
+use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::{Args, Parser, Subcommand};
+use switchboard::{clock::Clock, config::Config, gateway, storage::Storage};
+
+/// A failure while running, and bad usage or configuration (which is clap's own code for bad usage, too).
+const FAILED: u8 = 1;
+const MISCONFIGURED: u8 = 2;
+
+/// Longest a vendor may take to answer a probe.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// One gRPC contract for every contact center
+///
+/// Switchboard serves contactcenter.v1.ContactCenter and translates each call to the REST backend of the center it names:
+/// Udesk ccapi/v2 or Huawei Cloud AICC.
+///
+/// Try it at once, without any account:   switchboard sandbox
+///
+/// Exit codes: 0 done, 1 failed while running, 2 bad usage or configuration. RUST_LOG sets how much is logged, e.g.
+/// RUST_LOG=switchboard=debug; no log holds secrets, phone numbers or names.
+#[derive(Debug, Parser)]
+#[command(name = "switchboard", version, max_term_width = 120, arg_required_else_help = true)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve the centers of a configuration file
+    ///
+    /// Runs until SIGTERM or Ctrl-C, then lets running calls end within listen.drain_timeout. A second signal ends it at
+    /// once.
+    Serve(ConfigFile),
+    /// Serve two simulated centers, "acme" (Udesk) and "beta" (Huawei), on loopback
+    ///
+    /// Nothing to configure and no account: both vendors' simulators run inside, filled with a small center each. Prints
+    /// grpcurl calls to paste. What is changed is gone when it ends.
+    Sandbox(sandbox::Arguments),
+    /// Validate a configuration file without starting
+    ///
+    /// Tells every error at once, with file, key and what was expected.
+    Check(Check),
+    /// Run the simulator of one vendor alone
+    ///
+    /// Prints the lines that a gateway's configuration needs to use it.
+    Simulate(simulate::Arguments),
+}
+
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration: TOML, every key of which stands in docs/gateway.example.toml
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+struct Check {
+    #[command(flatten)]
+    file: ConfigFile,
+    /// Also ask each center's vendor one harmless question, with the configured credentials
+    #[arg(long)]
+    probe: bool,
+}
+
+// === impl Cli ===
+
+impl Cli {
+    /// Runs the command to its end.
+    pub async fn run(self) -> ExitCode {
+        let result = match self.command {
+            Command::Serve(file) => serve(file).await,
+            Command::Sandbox(arguments) => sandbox::run(arguments).await,
+            Command::Check(check) => self::check(check).await,
+            Command::Simulate(arguments) => simulate::run(arguments).await,
+        };
+        result.map_or_else(Failed::report, |()| ExitCode::SUCCESS)
+    }
+}
+
+/// Why a command ended badly, as it is told to a person.
+struct Failed {
+    code: u8,
+    message: String,
+}
+
+impl Failed {
+    fn running(message: impl fmt::Display) -> Self {
+        Self { code: FAILED, message: message.to_string() }
+    }
+
+    fn configuration(message: impl fmt::Display) -> Self {
+        Self { code: MISCONFIGURED, message: message.to_string() }
+    }
+
+    fn report(self) -> ExitCode {
+        for line in self.message.lines() {
+            eprintln!("switchboard: {line}");
+        }
+        ExitCode::from(self.code)
+    }
+}
+
+async fn serve(file: ConfigFile) -> Result<(), Failed> {
+    let config = load(&file)?;
+    let storage = Storage::open(&config.storage).map_err(Failed::configuration)?;
+    let gateway = gateway::bind(config, Clock::system(), storage).await.map_err(Failed::running)?;
+    let (grpc, http, admin) = addresses(&gateway)?;
+    tracing::info!(%grpc, %http, %admin, "serving");
+    gateway.run(shutdown()).await.map_err(Failed::running)
+}
+
+async fn check(check: Check) -> Result<(), Failed> {
+    let config = load(&check.file)?;
+    println!("{}: valid, {} center(s)", check.file.config.display(), config.centers.len());
+    if !check.probe {
+        return Ok(());
+    }
+    let probed = gateway::probe(&config, PROBE_TIMEOUT).await.map_err(Failed::running)?;
+    let mut failed = 0;
+    for probed in &probed {
+        match &probed.outcome {
+            Ok(()) => println!("centers.{}: the vendor answers and takes our credentials", probed.center),
+            Err(error) => {
+                failed += 1;
+                println!("centers.{}: {error}", probed.center);
+            }
+        }
+    }
+    match failed {
+        0 => Ok(()),
+        failed => Err(Failed::running(format!("{failed} of {} center(s) failed the probe", probed.len()))),
+    }
+}
+
+fn load(file: &ConfigFile) -> Result<Config, Failed> {
+    Config::load(&file.config).map_err(Failed::configuration)
+}
+
+/// Addresses as they were bound: gRPC, callbacks, admin.
+fn addresses(
+    gateway: &switchboard::server::Gateway,
+) -> Result<(std::net::SocketAddr, std::net::SocketAddr, std::net::SocketAddr), Failed> {
+    let addresses = || Ok((gateway.grpc_address()?, gateway.http_address()?, gateway.admin_address()?));
+    addresses().map_err(|error: std::io::Error| Failed::running(error.kind()))
+}
+
+/// Ends on SIGTERM or Ctrl-C. A second signal ends the process.
+async fn shutdown() {
+    interrupted().await;
+    tokio::spawn(async {
+        interrupted().await;
+        tracing::warn!("second signal, ending at once");
+        std::process::exit(i32::from(FAILED));
+    });
+}
+
+#[cfg(unix)]
+async fn interrupted() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => tokio::select! {
+            _ = terminate.recv() => {}
+            _ = tokio::signal::ctrl_c() => {}
+        },
+        Err(_) => {
+            let _ = tokio::signal::ctrl_c().await;
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn interrupted() {
+    let _ = tokio::signal::ctrl_c().await;
+}

@@ -1,0 +1,56 @@
+//! `switchboard sandbox`.
+
+use std::net::SocketAddr;
+
+use clap::Args;
+use switchboard::sandbox::{Addresses, Sandbox};
+
+use super::{Failed, addresses, shutdown};
+
+#[derive(Debug, Args)]
+pub struct Arguments {
+    /// Address of the contract; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
+    grpc: SocketAddr,
+    /// Address of vendor callbacks
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
+    http: SocketAddr,
+    /// Address of /metrics, /healthz and /readyz
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
+    admin: SocketAddr,
+}
+
+/// Calls to paste; each works on a fresh sandbox. The service's name is put in front of the method.
+const CALLS: [(&str, &str); 6] = [
+    ("ListCenters", ""),
+    ("GetCapabilities", r#"{"name": "centers/acme/capabilities"}"#),
+    ("ListAgents", r#"{"parent": "centers/acme", "page_size": 2}"#),
+    ("LoginAgent", r#"{"name": "centers/acme/agents/1004", "initial_state": "AGENT_STATE_READY"}"#),
+    ("StartCallback", r#"{"parent": "centers/acme", "customer_number": "13800000000", "entry_number": "01055500100"}"#),
+    ("GetSoftphoneConfig", r#"{"name": "centers/beta/softphoneConfig"}"#),
+];
+
+/// Runs the sandbox until it is interrupted.
+pub async fn run(arguments: Arguments) -> Result<(), Failed> {
+    let Arguments { grpc, http, admin } = arguments;
+    let sandbox = Sandbox::bind(Addresses { grpc, http, admin }).await.map_err(Failed::running)?;
+    let (grpc, http, admin) = addresses(&sandbox.gateway)?;
+    print_welcome(grpc, http, admin);
+    sandbox.gateway.run(shutdown()).await.map_err(Failed::running)
+}
+
+fn print_welcome(grpc: SocketAddr, http: SocketAddr, admin: SocketAddr) {
+    println!("The sandbox is ready. Centers: acme (simulated Udesk), beta (simulated Huawei). Ctrl-C ends it.");
+    println!();
+    println!("  gRPC       {grpc}   contactcenter.v1.ContactCenter, reflection, health");
+    println!("  callbacks  {http}");
+    println!("  admin      http://{admin}/metrics, /healthz, /readyz");
+    println!();
+    println!("Calls to paste (go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3):");
+    println!();
+    println!("  grpcurl -plaintext {grpc} describe contactcenter.v1.ContactCenter");
+    for (method, request) in CALLS {
+        let data = if request.is_empty() { String::new() } else { format!("-d '{request}' ") };
+        println!("  grpcurl -plaintext {data}{grpc} contactcenter.v1.ContactCenter/{method}");
+    }
+}

@@ -1,0 +1,113 @@
+//! `switchboard simulate`.
+
+use std::{env, net::SocketAddr, path::Path};
+
+use axum::Router;
+use clap::{Args, ValueEnum};
+use secrecy::{ExposeSecret as _, SecretString};
+use switchboard::sandbox::{Credentials, huawei, huawei_options, udesk, udesk_options};
+use tokio::net::TcpListener;
+
+use super::{Failed, shutdown};
+
+#[derive(Debug, Args)]
+#[command(after_long_help = "Credentials are taken from the environment, and made up and printed when absent:
+  Udesk   UDESK_APP_ID, UDESK_SID, UDESK_AUTH_TOKEN
+  Huawei  HUAWEI_APP_KEY, HUAWEI_APP_SECRET
+
+Quirks make a simulator answer as the vendor's document does where it contradicts itself; an unknown one lists them all.
+What a simulator received: GET /simulator/requests. What it holds: GET /simulator/state. Anew: POST /simulator/reset.")]
+pub struct Arguments {
+    /// Whose simulator
+    vendor: Vendor,
+    /// Where it listens; port 0 takes a free one
+    #[arg(long, value_name = "ADDR")]
+    listen: SocketAddr,
+    /// A contradiction of the vendor's document to play, e.g. text-numbers; may be repeated
+    #[arg(long, value_name = "NAME")]
+    quirk: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Vendor {
+    /// Udesk ccapi/v2
+    Udesk,
+    /// Huawei Cloud AICC
+    Huawei,
+}
+
+/// Runs one simulator until it is interrupted.
+pub async fn run(arguments: Arguments) -> Result<(), Failed> {
+    let (credentials, made_up) = credentials();
+    let router = router(&arguments, &credentials)?;
+    let listener = TcpListener::bind(arguments.listen)
+        .await
+        .map_err(|error| Failed::running(format!("cannot listen on {}: {}", arguments.listen, error.kind())))?;
+    let address = listener.local_addr().map_err(|error| Failed::running(error.kind()))?;
+    print_welcome(arguments.vendor, address, &credentials, made_up);
+    axum::serve(listener, router)
+        .with_graceful_shutdown(shutdown())
+        .await
+        .map_err(|error| Failed::running(error.kind()))
+}
+
+fn router(arguments: &Arguments, credentials: &Credentials) -> Result<Router, Failed> {
+    let quirks = arguments.quirk.iter();
+    Ok(match arguments.vendor {
+        Vendor::Udesk => {
+            let quirks: Result<udesk::Quirks, _> = quirks.map(|name| name.parse::<udesk::Quirk>()).collect();
+            let quirks = quirks.map_err(Failed::configuration)?;
+            udesk::Simulator::new(udesk::Options { quirks, ..udesk_options(credentials) }).router()
+        }
+        Vendor::Huawei => {
+            let quirks: Result<huawei::Quirks, _> = quirks.map(|name| name.parse::<huawei::Quirk>()).collect();
+            let quirks = quirks.map_err(Failed::configuration)?;
+            huawei::Simulator::new(huawei::Options { quirks, ..huawei_options(credentials) }).router()
+        }
+    })
+}
+
+/// Credentials of the environment, made up where absent; and whether any was.
+fn credentials() -> (Credentials, bool) {
+    let Credentials { app_id, sid, auth_token, app_key, app_secret } = Credentials::random();
+    let mut made_up = false;
+    let mut given = |name: &str, otherwise: String| match env::var(name) {
+        Ok(value) if !value.is_empty() => value,
+        _ => {
+            made_up = true;
+            otherwise
+        }
+    };
+    let secret = |secret: SecretString| secret.expose_secret().to_owned();
+    let credentials = Credentials {
+        app_id: given("UDESK_APP_ID", app_id),
+        sid: given("UDESK_SID", sid),
+        auth_token: given("UDESK_AUTH_TOKEN", secret(auth_token)).into(),
+        app_key: given("HUAWEI_APP_KEY", app_key),
+        app_secret: given("HUAWEI_APP_SECRET", secret(app_secret)).into(),
+    };
+    (credentials, made_up)
+}
+
+/// The lines a gateway needs. A secret that the environment gave is not repeated.
+fn print_welcome(vendor: Vendor, address: SocketAddr, credentials: &Credentials, made_up: bool) {
+    let program = env::args().next().unwrap_or_default();
+    let program = Path::new(&program).file_name().unwrap_or_default().to_string_lossy();
+    println!("# {program} simulates a vendor at http://{address}. For a gateway's configuration:");
+    let secret = |name: &str, secret: &SecretString| {
+        let given = env::var(name).is_ok_and(|value| !value.is_empty());
+        if given || !made_up { format!("{{ env = \"{name}\" }}") } else { format!("\"{}\"", secret.expose_secret()) }
+    };
+    match vendor {
+        Vendor::Udesk => {
+            println!("[centers.acme]\nvendor = \"udesk\"\nbase_url = \"http://{address}\"\nallow_plaintext = true");
+            println!("app_id = \"{}\"\nsid = \"{}\"", credentials.app_id, credentials.sid);
+            println!("auth_token = {}", secret("UDESK_AUTH_TOKEN", &credentials.auth_token));
+        }
+        Vendor::Huawei => {
+            println!("[centers.beta]\nvendor = \"huawei\"\nbase_url = \"http://{address}\"\nallow_plaintext = true");
+            println!("app_key = \"{}\"", credentials.app_key);
+            println!("app_secret = {}", secret("HUAWEI_APP_SECRET", &credentials.app_secret));
+        }
+    }
+}

@@ -1,0 +1,255 @@
+//! The listeners: gRPC, vendor callbacks, and operators.
+//!
+//! The stack of a gRPC call, read top-down:
+//!
+//! 1. [`accept`]: a connection gets a slot and must say something soon, so that silent ones do not pile up;
+//! 2. HTTP/2 with bounds on streams, resets, headers and idle peers;
+//! 3. [`edge`]: the call's context and deadline, counters, and a status that tonic made is given its details;
+//! 4. the service, reflection and health.
+//!
+//! Ending is bounded: from the signal on, new calls are refused as draining, calls and sent writes may end within
+//! `drain_timeout`, then connections are cut.
+
+mod accept;
+mod admin;
+mod edge;
+
+use std::{
+    fmt, io,
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio_util::task::TaskTracker;
+use tonic::transport::Server;
+use tonic_health::server::HealthReporter;
+
+use crate::{
+    config::Config,
+    proto::{FILE_DESCRIPTOR_SET, v1::contact_center_server::ContactCenterServer},
+    service::Service,
+    telemetry::Metrics,
+};
+
+/// Resets by us, and streams reset by the peer before they were accepted, that a connection may cause.
+const LOCAL_RESETS: usize = 1024;
+const PENDING_RESETS: usize = 64;
+/// Largest header list: callers send a deadline, trace and credentials, not data.
+const HEADER_LIST_BYTES: u32 = 16 * 1024;
+/// A peer that answers no ping for this long is gone.
+const PING_EVERY: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The full name of the served contract.
+pub const SERVICE: &str = "contactcenter.v1.ContactCenter";
+
+/// A gateway whose addresses are bound.
+pub struct Gateway {
+    grpc: TcpListener,
+    http: TcpListener,
+    admin: TcpListener,
+    config: Config,
+    service: Service,
+    metrics: Metrics,
+    writes: TaskTracker,
+}
+
+/// Why the gateway could not start or go on.
+#[derive(Debug)]
+pub enum ServerError {
+    /// An address could not be bound.
+    Bind {
+        /// Its key in the configuration.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// The gRPC server failed.
+    Serve(tonic::transport::Error),
+    /// Reflection could not read the contract's descriptors.
+    Reflection(tonic_reflection::server::Error),
+}
+
+/// Whether the gateway takes calls.
+#[derive(Debug, Clone, Default)]
+pub struct Draining(Arc<AtomicBool>);
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// Binds the three addresses.
+    ///
+    /// # Errors
+    /// When one of them is in use or not ours.
+    pub async fn bind(
+        config: Config,
+        service: Service,
+        metrics: Metrics,
+        writes: TaskTracker,
+    ) -> Result<Self, ServerError> {
+        let bind = async |key, address| {
+            TcpListener::bind(address).await.map_err(|error| ServerError::Bind { key, address, error })
+        };
+        Ok(Self {
+            grpc: bind("listen.grpc", config.listen.grpc).await?,
+            http: bind("listen.http", config.listen.http).await?,
+            admin: bind("listen.admin", config.listen.admin).await?,
+            config,
+            service,
+            metrics,
+            writes,
+        })
+    }
+
+    /// The address of the contract, with the port that was given out for port 0.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn grpc_address(&self) -> io::Result<SocketAddr> {
+        self.grpc.local_addr()
+    }
+
+    /// The address of vendor callbacks.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn http_address(&self) -> io::Result<SocketAddr> {
+        self.http.local_addr()
+    }
+
+    /// The address of metrics and probes.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn admin_address(&self) -> io::Result<SocketAddr> {
+        self.admin.local_addr()
+    }
+
+    /// Serves until `shutdown`, then drains for at most `drain_timeout`.
+    ///
+    /// # Errors
+    /// When the gRPC server cannot be set up or fails.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
+        let Self { grpc, http, admin, config, service, metrics, writes } = self;
+        let draining = Draining::default();
+        let (stop, stopped) = watch::channel(false);
+
+        let (health, health_service) = tonic_health::server::health_reporter();
+        serving(&health).await;
+        let listen = &config.listen;
+        let contract = ContactCenterServer::new(service).max_decoding_message_size(listen.max_request_size);
+        let server = Server::builder()
+            .max_concurrent_streams(listen.max_streams_per_connection)
+            .http2_max_local_error_reset_streams(Some(LOCAL_RESETS))
+            .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS))
+            .http2_max_header_list_size(HEADER_LIST_BYTES)
+            .http2_keepalive_interval(Some(PING_EVERY))
+            .http2_keepalive_timeout(Some(PING_TIMEOUT))
+            .layer(edge::EdgeLayer::new(&metrics, config.deadline.clone(), draining.clone()))
+            .add_service(contract)
+            .add_service(health_service)
+            .add_service(reflection().build_v1().map_err(ServerError::Reflection)?)
+            .add_service(reflection().build_v1alpha().map_err(ServerError::Reflection)?)
+            .serve_with_incoming_shutdown(accept::connections(grpc, listen.max_connections), signal(stopped.clone()));
+
+        let admin = tokio::spawn(admin::serve(admin, metrics, draining.clone(), stopped.clone()));
+        let callbacks = tokio::spawn(admin::serve_nothing(http, stopped));
+        let mut server = std::pin::pin!(server);
+        let result = tokio::select! {
+            result = &mut server => result.map_err(ServerError::Serve),
+            () = shutdown => {
+                tracing::info!(timeout_s = listen.drain_timeout.as_secs_f64(), "draining");
+                draining.begin();
+                not_serving(&health).await;
+                stop.send_replace(true);
+                writes.close();
+                let drained = async {
+                    let result = server.await;
+                    writes.wait().await;
+                    result
+                };
+                match timeout(listen.drain_timeout, drained).await {
+                    Ok(result) => result.map_err(ServerError::Serve),
+                    Err(_) => {
+                        tracing::warn!(writes = writes.len(), "calls were still running at the end of drain_timeout");
+                        Ok(())
+                    }
+                }
+            }
+        };
+        admin.abort();
+        callbacks.abort();
+        result
+    }
+}
+
+async fn serving(health: &HealthReporter) {
+    health.set_service_status("", tonic_health::ServingStatus::Serving).await;
+    health.set_service_status(SERVICE, tonic_health::ServingStatus::Serving).await;
+}
+
+async fn not_serving(health: &HealthReporter) {
+    health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+    health.set_service_status(SERVICE, tonic_health::ServingStatus::NotServing).await;
+}
+
+/// The contract with its comments, health, and the error details, so that clients without the contract read them.
+fn reflection() -> tonic_reflection::server::Builder<'static> {
+    tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+async fn signal(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is an end too.
+    let _ = stopped.wait_for(|stopped| *stopped).await;
+}
+
+impl fmt::Debug for Gateway {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Gateway").field("listen", &self.config.listen).finish_non_exhaustive()
+    }
+}
+
+// === impl Draining ===
+
+impl Draining {
+    /// Whether the gateway is about to end.
+    pub fn is_draining(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+
+    fn begin(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+// === impl ServerError ===
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bind { key, address, error } => {
+                let why = match error.kind() {
+                    io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
+                    io::ErrorKind::AddrNotAvailable => "the address is not one of this machine's".to_owned(),
+                    io::ErrorKind::PermissionDenied => "the system does not permit it".to_owned(),
+                    kind => kind.to_string(),
+                };
+                write!(f, "{key}: cannot listen on {address}: {why}")
+            }
+            Self::Serve(_) => f.write_str("the gRPC server failed"),
+            Self::Reflection(_) => f.write_str("the contract's descriptors cannot be served"),
+        }
+    }
+}
+
+impl std::error::Error for ServerError {}

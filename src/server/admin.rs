@@ -1,0 +1,45 @@
+//! What operators and their probes ask: `/metrics`, `/healthz`, `/readyz`. And the address of vendor callbacks, which
+//! answers nothing until the gateway receives events.
+
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header::CONTENT_TYPE},
+    response::{IntoResponse as _, Response},
+    routing::get,
+};
+use tokio::{net::TcpListener, sync::watch};
+
+use super::{Draining, signal};
+use crate::telemetry::Metrics;
+
+/// Serves metrics and probes until stopped.
+pub async fn serve(listener: TcpListener, metrics: Metrics, draining: Draining, stopped: watch::Receiver<bool>) {
+    let router = Router::new()
+        .route("/metrics", get(text).with_state(metrics))
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready).with_state(draining));
+    run(listener, router, stopped).await;
+}
+
+/// Answers 404 to everything until stopped.
+pub async fn serve_nothing(listener: TcpListener, stopped: watch::Receiver<bool>) {
+    run(listener, Router::new(), stopped).await;
+}
+
+async fn run(listener: TcpListener, router: Router, stopped: watch::Receiver<bool>) {
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(signal(stopped)).await {
+        tracing::error!(kind = %error.kind(), "an HTTP listener failed");
+    }
+}
+
+async fn text(State(metrics): State<Metrics>) -> Response {
+    match metrics.text() {
+        Ok(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn ready(State(draining): State<Draining>) -> (StatusCode, &'static str) {
+    if draining.is_draining() { (StatusCode::SERVICE_UNAVAILABLE, "draining\n") } else { (StatusCode::OK, "ok\n") }
+}

@@ -1,0 +1,236 @@
+//! The error table of the design, over real sockets: code, reason, details, and how many requests reached the vendor.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tonic::Code;
+
+use crate::support::{
+    Gateway, acme, beta,
+    client::Failure,
+    udesk,
+    vendor::{Answer, Scripted},
+};
+
+fn read() -> (&'static str, Value) {
+    ("GetAgent", json!({"name": "centers/acme/agents/7"}))
+}
+
+fn write() -> (&'static str, Value) {
+    (
+        "StartCallback",
+        json!({"parent": "centers/acme", "customer_number": "13800000000", "entry_number": "01055500100"}),
+    )
+}
+
+fn unavailable(status: u16) -> Answer {
+    Answer::text(status, "<html>gateway</html>")
+}
+
+/// What the caller is told when the vendor does this, and how often the vendor was asked.
+async fn told(answer: Answer, (method, request): (&'static str, Value)) -> (Failure, usize) {
+    let vendor = Scripted::start([answer]).await;
+    let gateway = Gateway::start(&acme(vendor.address)).await;
+    let failure = gateway.client.call_within(method, request, Duration::from_secs(5)).await.unwrap_err();
+    assert_eq!(failure.metadata["center"], "acme");
+    assert_eq!(failure.metadata["vendor"], "udesk");
+    (failure, vendor.asked().len())
+}
+
+#[tokio::test]
+async fn a_read_that_breaks_is_repeated_and_then_unavailable() {
+    for answer in [Answer::Reset, Answer::ResetWithin { status: 200, body: b"{".to_vec() }] {
+        let (failure, asked) = told(answer, read()).await;
+        assert_eq!((failure.code, failure.reason.as_str()), (Code::Unavailable, "VENDOR_UNAVAILABLE"));
+        assert_eq!(failure.metadata["sent"], "true");
+        assert!(failure.retry_after.is_some());
+        assert!((2..=3).contains(&asked), "{asked}");
+    }
+    for status in [502, 503, 504] {
+        let (failure, asked) = told(unavailable(status), read()).await;
+        assert_eq!((failure.code, failure.reason.as_str()), (Code::Unavailable, "VENDOR_UNAVAILABLE"), "{status}");
+        assert_eq!(failure.metadata["vendorHttpStatus"], status.to_string());
+        assert!((2..=3).contains(&asked), "{asked}");
+    }
+}
+
+#[tokio::test]
+async fn a_write_that_breaks_is_never_repeated_and_its_outcome_is_unknown() {
+    let answers = [
+        Answer::Reset,
+        Answer::ResetWithin { status: 200, body: b"{".to_vec() },
+        unavailable(500),
+        unavailable(502),
+        unavailable(503),
+        unavailable(504),
+        unavailable(200),
+        Answer::json(&json!({"results": "no code"})),
+        Answer::json(&json!({"code": "000060", "message": "internal"})),
+        Answer::json(&json!({"code": "000035", "message": "timeout"})),
+        Answer::status(500, &json!({"code": "000000", "message": "OK", "results": "x"})),
+    ];
+    for answer in answers {
+        let (failure, asked) = told(answer.clone(), write()).await;
+        assert_eq!((failure.code, failure.reason.as_str()), (Code::Unknown, "VENDOR_OUTCOME_UNKNOWN"), "{answer:?}");
+        assert_eq!(failure.metadata["sent"], "true");
+        assert!(failure.metadata.contains_key("cause"), "{answer:?}");
+        assert_eq!(asked, 1, "{answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_sent_where_nobody_listens() {
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let gateway = Gateway::start(&acme(nobody)).await;
+    for (method, request) in [read(), write()] {
+        let failure = gateway.client.call(method, request).await.unwrap_err();
+        assert_eq!((failure.code, failure.reason.as_str()), (Code::Unavailable, "VENDOR_UNAVAILABLE"));
+        assert_eq!(failure.metadata["sent"], "false");
+        assert!(failure.retry_after.is_some());
+    }
+}
+
+#[tokio::test]
+async fn what_the_vendor_says_of_its_own_failures() {
+    for (answer, code, reason) in [
+        (unavailable(500), Code::Internal, "VENDOR_INTERNAL"),
+        (unavailable(401), Code::FailedPrecondition, "VENDOR_AUTH_FAILED"),
+        (unavailable(429), Code::ResourceExhausted, "VENDOR_RATE_LIMITED"),
+        (unavailable(200), Code::Internal, "VENDOR_RESPONSE_INVALID"),
+        (unavailable(302), Code::Internal, "VENDOR_RESPONSE_INVALID"),
+        (Answer::json(&json!({"Result": {}})), Code::Internal, "VENDOR_RESPONSE_INVALID"),
+        (Answer::json(&json!({"ErrCode": "000000", "Result": "text"})), Code::Internal, "VENDOR_RESPONSE_INVALID"),
+        (Answer::json(&json!({"ErrCode": "000060"})), Code::Internal, "VENDOR_INTERNAL"),
+        (Answer::json(&json!({"ErrCode": "000035"})), Code::DeadlineExceeded, "VENDOR_TIMEOUT"),
+        (Answer::json(&json!({"ErrCode": "200003"})), Code::Unavailable, "VENDOR_UNAVAILABLE"),
+        (Answer::json(&json!({"ErrCode": "100002"})), Code::FailedPrecondition, "CENTER_MISCONFIGURED"),
+        (Answer::json(&json!({"ErrCode": "200020"})), Code::FailedPrecondition, "VENDOR_AUTH_FAILED"),
+        (Answer::json(&json!({"ErrCode": "777777"})), Code::Unknown, "VENDOR_CODE_UNMAPPED"),
+        (Answer::json(&json!({"ErrCode": "100021"})), Code::FailedPrecondition, "AGENT_STATE_CONFLICT"),
+    ] {
+        let (failure, _) = told(answer.clone(), read()).await;
+        assert_eq!((failure.code, failure.reason.as_str()), (code, reason), "{answer:?}");
+        assert_eq!(failure.metadata["vendorOperation"], "GET /agents/{id}");
+    }
+}
+
+#[tokio::test]
+async fn an_explicit_no_to_a_write_is_that_and_is_sent_once() {
+    for (vendor_code, code, reason) in [
+        ("200022", Code::FailedPrecondition, "ROUTE_INVALID"),
+        ("000001", Code::InvalidArgument, "VENDOR_REJECTED"),
+        ("100005", Code::NotFound, "RESOURCE_NOT_FOUND"),
+        ("300000", Code::Unknown, "VENDOR_CODE_UNMAPPED"),
+    ] {
+        let answer = Answer::json(&json!({"code": vendor_code, "message": "called 13800000000 is bad"}));
+        let (failure, asked) = told(answer, write()).await;
+        assert_eq!((failure.code, failure.reason.as_str(), asked), (code, reason, 1));
+        assert_eq!(failure.metadata["vendorCode"], vendor_code);
+        assert_eq!(failure.metadata["vendorMessage"], "called *** is bad");
+        assert!(!failure.message.contains("13800000000"));
+    }
+}
+
+#[tokio::test]
+async fn a_deadline_is_kept_with_details_and_says_what_may_have_happened() {
+    for ((method, request), reason) in [(read(), "VENDOR_TIMEOUT"), (write(), "VENDOR_OUTCOME_UNKNOWN")] {
+        let drip = Answer::Drip { body: vec![b' '; 10_000], every: Duration::from_millis(5) };
+        for answer in [Answer::Hang, drip] {
+            let vendor = Scripted::start([answer]).await;
+            let gateway = Gateway::start(&acme(vendor.address)).await;
+            let failure =
+                gateway.client.call_bare(method, request.clone(), Duration::from_millis(200)).await.unwrap_err();
+            assert_eq!((failure.code, failure.reason.as_str()), (Code::DeadlineExceeded, reason));
+            assert_eq!(failure.metadata["sent"], "true");
+            assert_eq!(vendor.asked().len(), 1);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_full_center_says_so_at_once_and_leaves_others_alone() {
+    let hanging = Scripted::start([Answer::Hang]).await;
+    let healthy = Scripted::start([Answer::json(&json!({"ErrCode": "000000", "Result": {"AgentId": "7"}}))]).await;
+    let limits = "[centers.acme.limits]\nconcurrency = 1\nqueue = 0\n";
+    let gateway =
+        Gateway::start(&format!("{}{limits}{}", acme(hanging.address), udesk("other", healthy.address))).await;
+    let (method, request) = read();
+    let held = tokio::spawn({
+        let (client, request) = (gateway.client.clone(), request.clone());
+        async move { client.call(method, request).await }
+    });
+    while hanging.asked().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    let failure = gateway.client.call(method, request).await.unwrap_err();
+    assert_eq!((failure.code, failure.reason.as_str()), (Code::ResourceExhausted, "CENTER_OVERLOADED"));
+    assert!(failure.retry_after.is_some() && failure.has_quota);
+    gateway.client.call(method, json!({"name": "centers/other/agents/7"})).await.unwrap();
+    assert_eq!(hanging.asked().len(), 1);
+    held.abort();
+}
+
+#[tokio::test]
+async fn an_answer_beyond_its_limit_is_not_read_to_the_end() {
+    let limits = "[centers.acme.limits]\nmax_response_size = \"1KiB\"\n";
+    for ((method, request), code, reason) in
+        [(read(), Code::Internal, "VENDOR_RESPONSE_INVALID"), (write(), Code::Unknown, "VENDOR_OUTCOME_UNKNOWN")]
+    {
+        let vendor = Scripted::start([Answer::text(200, &"x".repeat(5000))]).await;
+        let gateway = Gateway::start(&format!("{}{limits}", acme(vendor.address))).await;
+        let failure = gateway.client.call(method, request).await.unwrap_err();
+        assert_eq!((failure.code, failure.reason.as_str()), (code, reason));
+        assert_eq!(vendor.asked().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_write_whose_caller_went_away_runs_on_and_a_read_does_not() {
+    let slow = |body: Value| Answer::Drip { body: body.to_string().into_bytes(), every: Duration::from_millis(2) };
+    let vendor =
+        Scripted::start([slow(json!({"code": "000000", "results": "c9d52506-c41b-431f-5fa0-b701a81a2da6"}))]).await;
+    let mut gateway = Gateway::start(&acme(vendor.address)).await;
+    let (method, request) = write();
+    let caller = tokio::spawn({
+        let client = gateway.client.clone();
+        async move { client.call(method, request).await }
+    });
+    while vendor.asked().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    caller.abort();
+    let _ = caller.await;
+    // The drain waits for the write, so its outcome is counted by then.
+    let ok = "operation=\"POST /callback2ivr\",outcome=\"ok\"} 1";
+    while !gateway.admin("/metrics").await.1.contains(ok) {
+        tokio::task::yield_now().await;
+    }
+    gateway.stop();
+    gateway.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn passwords_are_kept_where_the_center_is_not_told_to_give_them() {
+    let vendor = Scripted::start([Answer::token()]).await;
+    let centers = beta(vendor.address).replace("expose_credentials = true", "expose_credentials = false");
+    let gateway = Gateway::start(&centers).await;
+    let request = json!({"parent": "centers/beta"});
+    let failure = gateway.client.call("AccessSoftphoneCredentials", request).await.unwrap_err();
+    assert_eq!((failure.code, failure.reason.as_str()), (Code::PermissionDenied, "ACCESS_DENIED"));
+    assert!(vendor.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_wrong_secret_is_told_as_ours_and_is_no_stampede() {
+    let vendor = Scripted::start([unavailable(403)]).await;
+    let gateway = Gateway::start(&beta(vendor.address)).await;
+    for _ in 0..5 {
+        let request = json!({"name": "centers/beta/softphoneConfig"});
+        let failure = gateway.client.call("GetSoftphoneConfig", request).await.unwrap_err();
+        assert_eq!((failure.code, failure.reason.as_str()), (Code::FailedPrecondition, "VENDOR_AUTH_FAILED"));
+        assert_eq!(failure.metadata["vendorOperation"], "POST tokenByAkSk");
+        assert_eq!(failure.metadata["sent"], "false");
+    }
+    assert_eq!(vendor.asked().len(), 1);
+}

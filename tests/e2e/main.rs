@@ -1,0 +1,12 @@
+//! The gateway end to end: the real server over real sockets, against simulated and scripted vendors.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
+#![expect(clippy::disallowed_methods, reason = "a test asks the gateway's own addresses")]
+
+mod bad_input;
+mod config;
+mod conformance;
+mod contract;
+mod errors;
+mod server;
+mod support;

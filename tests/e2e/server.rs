@@ -1,0 +1,198 @@
+//! The server as its clients and operators see it.
+
+use std::time::Duration;
+
+use serde_json::json;
+use switchboard::{clock::Clock, config::Config, gateway, sandbox::udesk, server::SERVICE, storage::Storage};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+use tonic::{Code, Request};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_reflection::pb::{v1, v1alpha};
+
+use crate::support::{
+    Gateway, acme,
+    client::Failure,
+    udesk as udesk_center,
+    vendor::{Answer, Scripted, serve_router, udesk_options},
+};
+
+async fn simulated() -> Gateway {
+    let simulator = udesk::Simulator::new(udesk_options());
+    Gateway::start(&acme(serve_router(simulator.router()).await)).await
+}
+
+#[tokio::test]
+async fn a_call_reaches_the_vendor_and_comes_back() {
+    let gateway = simulated().await;
+    let agent = gateway.client.call("GetAgent", json!({"name": "centers/acme/agents/1001"})).await.unwrap();
+    assert_eq!(agent["display_name"], "Mara Lindholm");
+    let centers = gateway.client.call("ListCenters", json!({})).await.unwrap();
+    assert_eq!(centers, json!({"centers": [{"name": "centers/acme", "display_name": "acme", "vendor": "udesk"}]}));
+}
+
+#[tokio::test]
+async fn health_is_told_for_the_server_and_the_service() {
+    let gateway = simulated().await;
+    let mut health = HealthClient::new(gateway.client.channel.clone());
+    for service in ["", SERVICE] {
+        let answer = health.check(HealthCheckRequest { service: service.to_owned() }).await.unwrap();
+        assert_eq!(answer.into_inner().status, 1, "{service:?} is SERVING");
+    }
+    let unknown = health.check(HealthCheckRequest { service: "other".to_owned() }).await.unwrap_err();
+    assert_eq!(unknown.code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn reflection_knows_the_contract_its_comments_and_the_error_details_in_both_versions() {
+    let gateway = simulated().await;
+    let symbols = [SERVICE, "google.rpc.ErrorInfo", "google.rpc.BadRequest", "grpc.health.v1.Health"];
+    let mut client = v1::server_reflection_client::ServerReflectionClient::new(gateway.client.channel.clone());
+    let mut alpha = v1alpha::server_reflection_client::ServerReflectionClient::new(gateway.client.channel.clone());
+    for symbol in symbols {
+        let ask = v1::ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(v1::server_reflection_request::MessageRequest::FileContainingSymbol(symbol.into())),
+        };
+        let mut answers = client.server_reflection_info(tokio_stream::iter([ask])).await.unwrap().into_inner();
+        let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
+        let v1::server_reflection_response::MessageResponse::FileDescriptorResponse(files) = answer else {
+            unreachable!("{symbol}: {answer:?}")
+        };
+        if symbol == SERVICE {
+            let text = String::from_utf8_lossy(&files.file_descriptor_proto[0]).into_owned();
+            assert!(text.contains("Vendor-neutral contact center."), "the service's comment is served");
+        }
+        let ask = v1alpha::ServerReflectionRequest {
+            host: String::new(),
+            message_request: Some(v1alpha::server_reflection_request::MessageRequest::FileContainingSymbol(
+                symbol.into(),
+            )),
+        };
+        let mut answers = alpha.server_reflection_info(tokio_stream::iter([ask])).await.unwrap().into_inner();
+        let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
+        assert!(
+            matches!(answer, v1alpha::server_reflection_response::MessageResponse::FileDescriptorResponse(_)),
+            "{symbol}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_message_above_the_limit_is_refused_and_the_connection_lives_on() {
+    let gateway = simulated().await;
+    let huge = Request::new(vec![0; (4 << 20) + 1]);
+    let failure = Failure::of(gateway.client.raw("GetAgent", huge).await.unwrap_err());
+    assert_eq!((failure.code, failure.reason.as_str()), (Code::ResourceExhausted, "REQUEST_TOO_LARGE"));
+    gateway.client.call("GetCenter", json!({"name": "centers/acme"})).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_no_method_or_no_message_is_told() {
+    let gateway = simulated().await;
+    let failure = Failure::of(gateway.client.raw("DialAgent", Request::new(Vec::new())).await.unwrap_err());
+    assert_eq!((failure.code, failure.reason.as_str()), (Code::Unimplemented, "METHOD_UNSUPPORTED"));
+    let failure = Failure::of(gateway.client.raw("GetAgent", Request::new(vec![0xff; 3])).await.unwrap_err());
+    assert_eq!((failure.code, failure.reason.as_str()), (Code::InvalidArgument, "FIELD_INVALID"));
+    assert_eq!(failure.fields, ["request"]);
+}
+
+#[tokio::test]
+async fn a_caller_s_trace_goes_into_errors() {
+    let gateway = simulated().await;
+    let mut request = Request::new(Vec::new());
+    let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    request.metadata_mut().insert("traceparent", trace.parse().unwrap());
+    let failure = Failure::of(gateway.client.raw("GetAgent", request).await.unwrap_err());
+    assert_eq!(failure.metadata["traceId"], "4bf92f3577b34da6a3ce929d0e0e4736");
+    assert_eq!(failure.metadata["method"], "GetAgent");
+}
+
+#[tokio::test]
+async fn operators_see_probes_and_what_was_counted() {
+    let gateway = simulated().await;
+    gateway.client.call("GetAgent", json!({"name": "centers/acme/agents/1001"})).await.unwrap();
+    gateway.client.call("GetAgent", json!({"name": "centers/acme/agents/9999"})).await.unwrap_err();
+    for probe in ["/healthz", "/readyz"] {
+        assert_eq!(gateway.admin(probe).await, (200, "ok\n".to_owned()));
+    }
+    let (_, metrics) = gateway.admin("/metrics").await;
+    let labels = format!("grpc_method=\"GetAgent\",grpc_service=\"{SERVICE}\",grpc_type=\"unary\"");
+    for line in [
+        format!("grpc_server_started_total{{{labels}}} 2"),
+        format!("grpc_server_handled_total{{grpc_code=\"OK\",{labels}}} 1"),
+        format!("grpc_server_handled_total{{grpc_code=\"NOT_FOUND\",{labels}}} 1"),
+        format!("grpc_server_handling_seconds_count{{{labels}}} 2"),
+        "switchboard_vendor_requests_total{center=\"acme\",operation=\"GET /agents/{id}\",outcome=\"ok\"} 1".to_owned(),
+        "switchboard_vendor_requests_total{center=\"acme\",operation=\"GET /agents/{id}\",outcome=\"refused\"} 1"
+            .to_owned(),
+    ] {
+        assert!(metrics.contains(&line), "{line}\n{metrics}");
+    }
+    // The address that vendors reach shows none of it.
+    let callbacks = reqwest::get(format!("http://{}/metrics", gateway.http)).await.unwrap();
+    assert_eq!(callbacks.status(), 404);
+}
+
+#[tokio::test]
+async fn a_drain_lets_running_calls_end_and_refuses_new_ones() {
+    let vendor = Scripted::start([Answer::Drip {
+        body: br#"{"ErrCode":"000000","Result":{"AgentId":"7","Name":"slow"}}"#.to_vec(),
+        every: Duration::from_millis(5),
+    }])
+    .await;
+    let mut gateway = Gateway::start(&acme(vendor.address)).await;
+    let running = tokio::spawn({
+        let client = gateway.client.clone();
+        async move { client.call("GetAgent", json!({"name": "centers/acme/agents/7"})).await }
+    });
+    while vendor.asked().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    gateway.stop();
+    assert_eq!(running.await.unwrap().unwrap()["display_name"], "slow");
+    gateway.ended().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_drain_ends_also_when_a_call_does_not() {
+    let vendor = Scripted::start([Answer::Hang]).await;
+    let mut gateway = Gateway::start_with(&acme(vendor.address), "drain_timeout = \"100ms\"", Clock::system()).await;
+    let client = gateway.client.clone();
+    let running = tokio::spawn(async move { client.call("GetAgent", json!({"name": "centers/acme/agents/7"})).await });
+    while vendor.asked().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    gateway.stop();
+    tokio::time::timeout(Duration::from_secs(5), gateway.ended()).await.unwrap().unwrap();
+    running.abort();
+}
+
+#[tokio::test]
+async fn connections_beyond_the_limit_wait_and_silent_ones_hold_no_call_up() {
+    let simulator = udesk::Simulator::new(udesk_options());
+    let centers = acme(serve_router(simulator.router()).await);
+    let gateway = Gateway::start_with(&centers, "max_connections = 2", Clock::system()).await;
+    // The client holds one slot; this peer takes the other and is no HTTP/2 client.
+    let mut stranger = TcpStream::connect(gateway.grpc).await.unwrap();
+    stranger.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut answer = Vec::new();
+    let _ = stranger.read_to_end(&mut answer).await;
+    gateway.client.call("GetAgent", json!({"name": "centers/acme/agents/1001"})).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_named_with_its_key() {
+    let gateway = simulated().await;
+    let text = format!(
+        "[listen]\ngrpc = \"{}\"\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n{}",
+        gateway.grpc,
+        udesk_center("acme", gateway.grpc)
+    );
+    let config = Config::parse(&text, "test", &|_| None).unwrap();
+    let storage = Storage::in_memory().unwrap();
+    let error = gateway::bind(config, Clock::system(), storage).await.unwrap_err().to_string();
+    assert_eq!(error, format!("listen.grpc: cannot listen on {}: the address is in use", gateway.grpc));
+}

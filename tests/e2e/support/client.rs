@@ -1,0 +1,183 @@
+//! A client that speaks the contract as JSON, by its descriptors.
+
+use std::{collections::BTreeMap, net::SocketAddr, sync::LazyLock, time::Duration};
+
+use prost::Message as _;
+use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions};
+use serde_json::Value;
+use switchboard::{proto::FILE_DESCRIPTOR_SET, server::SERVICE};
+use tokio::net::TcpStream;
+use tonic::{
+    Code, Request, Status,
+    client::Grpc,
+    codec::{Codec, DecodeBuf, Decoder, EncodeBuf, Encoder},
+    transport::{Channel, Endpoint},
+};
+use tonic_types::StatusExt as _;
+
+/// The contract's descriptors.
+pub static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap());
+
+/// A connection to a gateway.
+#[derive(Clone)]
+pub struct Client {
+    pub channel: Channel,
+    address: SocketAddr,
+}
+
+/// An error as a caller sees it.
+#[derive(Debug, Clone)]
+pub struct Failure {
+    pub code: Code,
+    pub message: String,
+    pub reason: String,
+    pub metadata: BTreeMap<String, String>,
+    pub fields: Vec<String>,
+    pub resource: Option<(String, String)>,
+    pub retry_after: Option<Duration>,
+    pub has_quota: bool,
+}
+
+impl Client {
+    pub async fn connect(address: SocketAddr) -> Self {
+        let endpoint = Endpoint::try_from(format!("http://{address}")).unwrap();
+        Self { channel: endpoint.connect().await.unwrap(), address }
+    }
+
+    /// Calls a method. Request and answer are JSON with the contract's own field names.
+    pub async fn call(&self, method: &str, request: Value) -> Result<Value, Failure> {
+        self.call_within(method, request, Duration::from_secs(30)).await
+    }
+
+    /// The same with a deadline.
+    pub async fn call_within(&self, method: &str, request: Value, timeout: Duration) -> Result<Value, Failure> {
+        let descriptor = descriptor(method);
+        let message = DynamicMessage::deserialize(descriptor.input(), &request)
+            .unwrap_or_else(|error| panic!("{method} {request}: {error}"));
+        let mut request = Request::new(message.encode_to_vec());
+        request.set_timeout(timeout);
+        let answer = self.raw(method, request).await.map_err(Failure::of)?;
+        Ok(json(&DynamicMessage::decode(descriptor.output(), answer.as_slice()).unwrap()))
+    }
+
+    /// Calls a method over an HTTP/2 connection of its own that knows nothing of deadlines: what comes back is what the
+    /// gateway said, and when.
+    pub async fn call_bare(&self, method: &str, request: Value, timeout: Duration) -> Result<Value, Failure> {
+        let descriptor = descriptor(method);
+        let message = DynamicMessage::deserialize(descriptor.input(), &request).unwrap().encode_to_vec();
+        let mut frame = vec![0];
+        frame.extend(u32::try_from(message.len()).unwrap().to_be_bytes());
+        frame.extend(message);
+
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let (mut sender, connection) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(connection);
+        let request = http::Request::post(format!("http://{}/{SERVICE}/{method}", self.address))
+            .header("content-type", "application/grpc")
+            .header("te", "trailers")
+            .header("grpc-timeout", format!("{}m", timeout.as_millis()))
+            .body(())
+            .unwrap();
+        let (answer, mut body) = sender.send_request(request, false).unwrap();
+        body.send_data(frame.into(), true).unwrap();
+        let (head, mut body) = answer.await.unwrap().into_parts();
+        let mut bytes = Vec::new();
+        while let Some(chunk) = body.data().await {
+            bytes.extend_from_slice(&chunk.unwrap());
+        }
+        let trailers = body.trailers().await.unwrap().unwrap_or(head.headers);
+        match Status::from_header_map(&trailers) {
+            Some(status) if status.code() != Code::Ok => Err(Failure::of(status)),
+            _ => Ok(json(&DynamicMessage::decode(descriptor.output(), &bytes[5..]).unwrap())),
+        }
+    }
+
+    /// Calls a method with bytes.
+    pub async fn raw(&self, method: &str, request: Request<Vec<u8>>) -> Result<Vec<u8>, Status> {
+        let path = format!("/{SERVICE}/{method}").parse().unwrap();
+        let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(64 << 20);
+        grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
+        Ok(grpc.unary(request, path, Bytes).await?.into_inner())
+    }
+}
+
+/// A method of the contract.
+pub fn descriptor(method: &str) -> MethodDescriptor {
+    let service = POOL.get_service_by_name(SERVICE).unwrap();
+    service.methods().find(|descriptor| descriptor.name() == method).unwrap_or_else(|| panic!("no method {method}"))
+}
+
+/// A message of the contract.
+pub fn message(name: &str) -> MessageDescriptor {
+    POOL.get_message_by_name(&format!("contactcenter.v1.{name}")).unwrap()
+}
+
+/// A message as JSON with the contract's own field names.
+pub fn json(message: &DynamicMessage) -> Value {
+    let options = SerializeOptions::new().use_proto_field_name(true);
+    message.serialize_with_options(serde_json::value::Serializer, &options).unwrap()
+}
+
+impl Failure {
+    /// Reads a status; every one has exactly one `ErrorInfo`, in our domain, and is small enough for any client.
+    pub fn of(status: Status) -> Self {
+        let details = status.get_error_details_vec();
+        let infos = details.iter().filter(|detail| matches!(detail, tonic_types::ErrorDetail::ErrorInfo(_))).count();
+        assert_eq!(infos, 1, "exactly one ErrorInfo: {status:?}");
+        assert!(status.details().len() < 4096, "details of {} bytes", status.details().len());
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!(info.domain, "contactcenter.gateway");
+        for key in ["method", "traceId"] {
+            assert!(info.metadata.contains_key(key), "no {key} in {:?}", info.metadata);
+        }
+        let fields = status.get_details_bad_request().map_or_else(Vec::new, |details| details.field_violations);
+        Self {
+            code: status.code(),
+            message: status.message().to_owned(),
+            reason: info.reason,
+            metadata: info.metadata.into_iter().collect(),
+            fields: fields.into_iter().map(|violation| violation.field).collect(),
+            resource: status.get_details_resource_info().map(|info| (info.resource_type, info.resource_name)),
+            retry_after: status.get_details_retry_info().and_then(|info| info.retry_delay),
+            has_quota: status.get_details_quota_failure().is_some(),
+        }
+    }
+}
+
+/// Messages as the bytes they are.
+struct Bytes;
+
+impl Codec for Bytes {
+    type Encode = Vec<u8>;
+    type Decode = Vec<u8>;
+    type Encoder = Self;
+    type Decoder = Self;
+
+    fn encoder(&mut self) -> Self {
+        Self
+    }
+
+    fn decoder(&mut self) -> Self {
+        Self
+    }
+}
+
+impl Encoder for Bytes {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn encode(&mut self, item: Vec<u8>, buffer: &mut EncodeBuf<'_>) -> Result<(), Status> {
+        bytes::BufMut::put_slice(buffer, &item);
+        Ok(())
+    }
+}
+
+impl Decoder for Bytes {
+    type Item = Vec<u8>;
+    type Error = Status;
+
+    fn decode(&mut self, buffer: &mut DecodeBuf<'_>) -> Result<Option<Vec<u8>>, Status> {
+        use bytes::Buf as _;
+        Ok(Some(buffer.copy_to_bytes(buffer.remaining()).to_vec()))
+    }
+}

@@ -1,0 +1,110 @@
+//! What every end-to-end test stands on: a gateway of its own on free ports, a client that speaks the contract as JSON,
+//! and vendors that answer as they are told.
+
+pub mod client;
+pub mod vendor;
+
+use std::{net::SocketAddr, sync::Once};
+
+use switchboard::{clock::Clock, config::Config, gateway, server::ServerError, storage::Storage};
+use tempfile::TempDir;
+use tokio::{sync::oneshot, task::JoinHandle};
+
+use self::client::Client;
+
+/// Secrets of the simulated and scripted tenants, so that tests can search for them.
+pub const AUTH_TOKEN: &str = "udesk-auth-token-7c1e";
+pub const APP_SECRET: &str = "huawei-app-secret-52fa";
+/// The other credentials. The application ID is the one of the Udesk document's examples.
+pub const APP_ID: &str = "4b8dc715-05e0-4340-6cae-a6e3c39a6012";
+pub const SID: &str = "sid-of-the-tests";
+pub const APP_KEY: &str = "app-key-of-the-tests";
+
+/// A running gateway.
+pub struct Gateway {
+    pub grpc: SocketAddr,
+    pub http: SocketAddr,
+    pub admin: SocketAddr,
+    pub client: Client,
+    stop: Option<oneshot::Sender<()>>,
+    running: JoinHandle<Result<(), ServerError>>,
+    _folder: TempDir,
+}
+
+impl Gateway {
+    /// A gateway with these centers, by the machine's clock. `centers` are lines of a configuration.
+    pub async fn start(centers: &str) -> Self {
+        Self::start_with(centers, "", Clock::system()).await
+    }
+
+    /// A gateway with these centers, these further lines of `[listen]`, by this clock.
+    pub async fn start_with(centers: &str, listen: &str, clock: Clock) -> Self {
+        install_cryptography();
+        let folder = tempfile::tempdir().unwrap();
+        let storage = folder.path().join("switchboard.db");
+        let text = format!(
+            "[listen]\ngrpc = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n{listen}\n\
+             [storage]\npath = {:?}\n{centers}",
+            storage.to_str().unwrap()
+        );
+        let config = match Config::parse(&text, "test", &|_| None) {
+            Ok(config) => config,
+            Err(errors) => panic!("{errors}"),
+        };
+        let storage = Storage::open(&config.storage).unwrap();
+        let gateway = gateway::bind(config, clock, storage).await.unwrap();
+        let (grpc, http, admin) =
+            (gateway.grpc_address().unwrap(), gateway.http_address().unwrap(), gateway.admin_address().unwrap());
+        let (stop, stopped) = oneshot::channel();
+        let running = tokio::spawn(gateway.run(async {
+            let _ = stopped.await;
+        }));
+        let client = Client::connect(grpc).await;
+        Self { grpc, http, admin, client, stop: Some(stop), running, _folder: folder }
+    }
+
+    /// Begins to drain.
+    pub fn stop(&mut self) {
+        let _ = self.stop.take().unwrap().send(());
+    }
+
+    /// Waits for the end.
+    pub async fn ended(self) -> Result<(), ServerError> {
+        self.running.await.unwrap()
+    }
+
+    /// A page of the admin address.
+    pub async fn admin(&self, path: &str) -> (u16, String) {
+        let response = reqwest::get(format!("http://{}{path}", self.admin)).await.unwrap();
+        (response.status().as_u16(), response.text().await.unwrap())
+    }
+}
+
+/// Lines of a configuration: center `acme`, a Udesk tenant at this address.
+pub fn acme(address: SocketAddr) -> String {
+    udesk("acme", address)
+}
+
+/// Lines of a configuration: a Udesk tenant at this address.
+pub fn udesk(id: &str, address: SocketAddr) -> String {
+    format!(
+        "[centers.{id}]\nvendor = \"udesk\"\nbase_url = \"http://{address}\"\nallow_plaintext = true\n\
+         app_id = \"{APP_ID}\"\nsid = \"{SID}\"\nauth_token = \"{AUTH_TOKEN}\"\nexpose_credentials = true\n"
+    )
+}
+
+/// Lines of a configuration: center `beta`, a Huawei tenant at this address.
+pub fn beta(address: SocketAddr) -> String {
+    format!(
+        "[centers.beta]\nvendor = \"huawei\"\nbase_url = \"http://{address}\"\nallow_plaintext = true\n\
+         app_key = \"{APP_KEY}\"\napp_secret = \"{APP_SECRET}\"\nexpose_credentials = true\n"
+    )
+}
+
+/// The HTTP client needs a provider of cryptography, also where it only speaks plain HTTP.
+pub fn install_cryptography() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+    });
+}
