@@ -57,10 +57,8 @@ pub struct Identified {
 /// Every subscription of a center.
 pub async fn list(ccapi: &Api, storage: &Storage, cx: &Context, center: &str) -> Result<Vec<Identified>> {
     let Records(records) = or_empty(ccapi.call(cx, &ListSubscriptions {}).await)?;
-    let known = match records.iter().all(|record| record.own_id().is_some()) {
-        true => Vec::new(),
-        false => storage.subscriptions(center).await?,
-    };
+    let all_told = records.iter().all(|record| record.own_id().is_some());
+    let known = if all_told { Vec::new() } else { storage.subscriptions(center).await? };
     Ok(identify(records, known))
 }
 

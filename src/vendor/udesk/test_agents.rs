@@ -9,12 +9,12 @@ use crate::{
     proto::v1,
 };
 
-fn seconds(seconds: i64) -> Option<Duration> {
-    Some(Duration { seconds, nanos: 0 })
+fn seconds(seconds: i64) -> Duration {
+    Duration { seconds, nanos: 0 }
 }
 
-fn vendor_data(key: &str, kind: Kind) -> Option<Struct> {
-    Some(Struct { fields: [(key.to_owned(), ProtoValue { kind: Some(kind) })].into() })
+fn vendor_data(key: &str, kind: Kind) -> Struct {
+    Struct { fields: [(key.to_owned(), ProtoValue { kind: Some(kind) })].into() }
 }
 
 fn new_agent() -> v1::Agent {
@@ -38,9 +38,9 @@ async fn an_agent_is_created_with_what_is_set_and_nothing_else() {
         mobile_number: "19900002001".into(),
         email: "vera@example.com".into(),
         enabled: Some(true),
-        inbound_wrap_up_duration: seconds(15),
-        outbound_wrap_up_duration: seconds(0),
-        vendor_data: vendor_data("AssistantAccessRight", Kind::NumberValue(3.0)),
+        inbound_wrap_up_duration: Some(seconds(15)),
+        outbound_wrap_up_duration: Some(seconds(0)),
+        vendor_data: Some(vendor_data("AssistantAccessRight", Kind::NumberValue(3.0))),
         ..new_agent()
     };
     full.set_role(v1::AgentRole::Leader);
@@ -108,14 +108,14 @@ async fn an_agent_that_cannot_be_created_is_refused_before_anything_is_sent() {
     let unsupported = v1::Agent {
         login_account: "vera".into(),
         login_password: "secret".into(),
-        vendor_data: vendor_data("Role", Kind::StringValue("agent".into())),
+        vendor_data: Some(vendor_data("Role", Kind::StringValue("agent".into()))),
         ..new_agent()
     };
     let refused = create(&desk, "2001", unsupported).await.unwrap_err();
     assert_eq!(refused.reason(), ErrorReason::FieldUnsupported);
     assert_eq!(fields(&refused), ["agent.login_account", "agent.login_password", "agent.vendor_data.Role"]);
     for wrong in [Kind::NumberValue(1.5), Kind::NumberValue(f64::NAN), Kind::StringValue("1".into())] {
-        let wrong = v1::Agent { vendor_data: vendor_data("AssistantAccessRight", wrong), ..new_agent() };
+        let wrong = v1::Agent { vendor_data: Some(vendor_data("AssistantAccessRight", wrong)), ..new_agent() };
         let refused = create(&desk, "2001", wrong).await.unwrap_err();
         assert_eq!(fields(&refused), ["agent.vendor_data.AssistantAccessRight"]);
     }
@@ -141,8 +141,8 @@ async fn an_update_sends_the_masked_fields_and_reads_back() {
         display_name: "Theo O.".into(),
         email: String::new(),
         mobile_number: "not in the mask".into(),
-        outbound_wrap_up_duration: seconds(25),
-        vendor_data: vendor_data("AssistantAccessRight", Kind::NumberValue(2.0)),
+        outbound_wrap_up_duration: Some(seconds(25)),
+        vendor_data: Some(vendor_data("AssistantAccessRight", Kind::NumberValue(2.0))),
         ..Default::default()
     };
     let paths = ["display_name", "email", "outbound_wrap_up_duration", "vendor_data"];
@@ -153,7 +153,7 @@ async fn an_update_sends_the_masked_fields_and_reads_back() {
     assert_eq!(sent, [("PUT /agents/1002".into(), body), ("GET /agents/1002".into(), Value::Null)]);
     assert_eq!((changed.display_name.as_str(), changed.email.as_str()), ("Theo O.", ""));
     assert_eq!((changed.mobile_number.as_str(), changed.role()), ("19900001002", v1::AgentRole::Agent));
-    assert_eq!(changed.outbound_wrap_up_duration, seconds(25), "Udesk 25 does not tell it");
+    assert_eq!(changed.outbound_wrap_up_duration, Some(seconds(25)), "Udesk 25 does not tell it");
     let data = changed.vendor_data.unwrap().fields;
     assert!(data.contains_key("AssistantAccessRight") && data.contains_key("NickName"));
 }
@@ -172,7 +172,7 @@ async fn an_update_that_cannot_be_read_back_is_answered_with_what_was_sent() {
 async fn an_update_that_breaks_a_format_is_not_sent() {
     let desk = Desk::open().await;
     let change =
-        v1::Agent { vendor_data: vendor_data("NickName", Kind::StringValue("T".into())), ..Default::default() };
+        v1::Agent { vendor_data: Some(vendor_data("NickName", Kind::StringValue("T".into()))), ..Default::default() };
     let refused = update(&desk, "x", change, &["employee_number", "vendor_data"]).await.unwrap_err();
     assert_eq!(fields(&refused), ["agent.name", "agent.employee_number", "agent.vendor_data.NickName"]);
     assert!(desk.sent().is_empty());
@@ -320,6 +320,6 @@ async fn the_documents_agent_is_read_as_it_is_printed() {
     );
     assert_eq!(
         (list.agents[0].state(), list.agents[0].inbound_wrap_up_duration),
-        (v1::AgentState::Unspecified, seconds(0))
+        (v1::AgentState::Unspecified, Some(seconds(0)))
     );
 }

@@ -7,18 +7,21 @@ use crate::{
     config::TimestampUnit::{Milliseconds, Seconds},
     error::ErrorReason,
     name::AgentName,
+    proto::v1,
     sandbox::udesk::TimestampUnit,
     vendor::udesk::testing::{cx, name},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
+/// 25 minutes before the vendor's time of day.
+const EARLIER: Duration = NOW.saturating_sub(Duration::from_secs(25 * 60));
 /// The scripted vendor's and the gateway's time of day.
 const NOW_AS_DATE: &str = "Tue, 14 Nov 2023 22:13:20 GMT";
 
 #[tokio::test]
 async fn with_a_clock_25_minutes_off_the_first_call_is_repeated_and_the_next_are_not() {
     let desk = Desk::open().await;
-    for now in [NOW + 25 * MINUTE, NOW - 25 * MINUTE] {
+    for now in [NOW + 25 * MINUTE, EARLIER] {
         let udesk = desk.restarted(now, Milliseconds);
         desk.requests();
         assert_eq!(agent(&udesk, "1001").await.unwrap().display_name, "Mara Lindholm");
@@ -33,7 +36,7 @@ async fn with_a_clock_25_minutes_off_the_first_call_is_repeated_and_the_next_are
 #[tokio::test]
 async fn a_write_is_sent_again_after_a_refused_signature_because_it_did_nothing() {
     let desk = Desk::open().await;
-    let udesk = desk.restarted(NOW - 25 * MINUTE, Milliseconds);
+    let udesk = desk.restarted(EARLIER, Milliseconds);
     udesk.logout_agent(&cx(), name("centers/acme/agents/1001")).await.unwrap();
     assert_eq!(desk.requests().len(), 2);
 }
@@ -107,7 +110,7 @@ async fn every_operation_is_signed_and_only_two_name_the_application_in_small_le
     let desk = Desk::open().await;
     let mara: AgentName = name("centers/acme/agents/1001");
     agent(&desk.udesk, "1001").await.unwrap();
-    desk.udesk.login_agent(&cx(), mara.clone(), Vec::new(), Default::default()).await.unwrap();
+    desk.udesk.login_agent(&cx(), mara.clone(), Vec::new(), v1::LoginAgentRequest::default()).await.unwrap();
     desk.udesk.logout_agent(&cx(), mara).await.unwrap();
     let requests = desk.requests();
     let names: Vec<Vec<&str>> =

@@ -16,7 +16,9 @@ async fn extensions(udesk: &std::sync::Arc<dyn Adapter>, size: i32, token: &str)
 }
 
 async fn extension(desk: &Desk, id: &str) -> Result<v1::Extension> {
-    desk.udesk.get_extension(&cx(), name(&format!("centers/acme/extensions/{id}")), Default::default()).await
+    desk.udesk
+        .get_extension(&cx(), name(&format!("centers/acme/extensions/{id}")), v1::GetExtensionRequest::default())
+        .await
 }
 
 async fn create(desk: &Desk, id: &str, protocol: v1::ExtensionProtocol) -> Result<v1::Extension> {
@@ -214,7 +216,7 @@ async fn a_default_number_is_one_of_the_list() {
     let desk = Desk::open().await;
     let number = async |number: &str| {
         let name = name(&format!("centers/acme/phoneNumbers/{number}"));
-        desk.udesk.get_phone_number(&cx(), name, Default::default()).await
+        desk.udesk.get_phone_number(&cx(), name, v1::GetPhoneNumberRequest::default()).await
     };
     let set = async |number: &str| {
         desk.udesk.set_default_phone_number(&cx(), name(&format!("centers/acme/phoneNumbers/{number}"))).await

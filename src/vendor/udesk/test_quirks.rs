@@ -152,7 +152,11 @@ async fn extensions_that_are_numbers_alone_are_told_without_account() {
     let desk = Desk::with_quirk(Quirk::ExtenInfosStrings).await;
     let mara = agent(&desk.udesk, "1001").await.unwrap();
     assert_eq!(mara.extensions, ["centers/acme/extensions/1101", "centers/acme/extensions/1201"]);
-    let line = desk.udesk.get_extension(&cx(), name("centers/acme/extensions/1101"), Default::default()).await.unwrap();
+    let line = desk
+        .udesk
+        .get_extension(&cx(), name("centers/acme/extensions/1101"), v1::GetExtensionRequest::default())
+        .await
+        .unwrap();
     assert_eq!((line.agent.as_str(), line.account.as_str()), ("centers/acme/agents/1001", ""));
     let page = page(&mut v1::AccessSoftphoneCredentialsRequest::default());
     let told = desk.udesk.access_softphone_credentials(&cx(), name("centers/acme"), None, page).await.unwrap();
@@ -199,7 +203,8 @@ async fn a_list_of_which_udesk_gives_one_page_says_so() {
     let lines_page = page(&mut lines);
     let lines = desk.udesk.list_extensions(&cx(), name("centers/acme"), lines_page, lines).await.unwrap();
     assert_eq!((lines.extensions.len(), lines.incomplete_reason), (10, list.incomplete_reason));
-    let beyond = desk.udesk.get_extension(&cx(), name("centers/acme/extensions/1109"), Default::default()).await;
+    let beyond =
+        desk.udesk.get_extension(&cx(), name("centers/acme/extensions/1109"), v1::GetExtensionRequest::default()).await;
     let beyond = beyond.unwrap_err();
     assert_eq!(beyond.reason(), ErrorReason::ResourceNotFound);
     assert!(metadata(beyond, "cause").contains("page 1 of 3"));
