@@ -31,6 +31,7 @@ mod roster;
 mod sessions;
 mod sign;
 mod subscription_list;
+mod subscription_terms;
 mod subscriptions;
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
 //! Agents: what the contract asks, led to Udesk 04 to 08, 16, 17, 22, 23, 25, 26.
 
-use std::borrow::Cow;
-
 use async_trait::async_trait;
 
 use super::{
     Udesk, agent_changes, extensions,
     formats::Formats as _,
     memberships,
-    roster::{self, Filter, ListAgents, OFFLINE, role_code},
+    roster::{self, Filter, OFFLINE, role_code},
     sessions,
 };
 use crate::{
@@ -21,6 +19,36 @@ use crate::{
     proto::v1,
 };
 
+/// The filters of a list, in Udesk's words.
+fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<Filter> {
+    let (role, state) = (request.role(), request.state());
+    let v1::ListAgentsRequest {
+        parent: _,
+        page_size: _,
+        page_token: _,
+        queue: _,
+        role: _,
+        enabled,
+        state: _,
+        query,
+        view: _,
+        vendor_state,
+    } = request;
+    let mut check = Check::new();
+    if let Some(queue) = queue {
+        check.digits("queue", queue.id());
+    }
+    let known_state = matches!(state, v1::AgentState::Unspecified | v1::AgentState::Offline);
+    check.unsupported_if(
+        !known_state,
+        "state",
+        "Udesk does not document its code for this state; use vendor_state, or state OFFLINE",
+    );
+    check.done()?;
+    let state = if state == v1::AgentState::Offline { OFFLINE.to_owned() } else { vendor_state };
+    Ok(Filter { role: role_code(role), enabled, state, query })
+}
+
 #[async_trait]
 impl Agents for Udesk {
     async fn list_agents(
@@ -31,46 +59,14 @@ impl Agents for Udesk {
         page: Page,
         request: v1::ListAgentsRequest,
     ) -> Result<v1::ListAgentsResponse> {
-        let (role, state, view) = (request.role(), request.state(), request.view());
-        let v1::ListAgentsRequest {
-            parent: _,
-            page_size: _,
-            page_token: _,
-            queue: _,
-            role: _,
-            enabled,
-            state: _,
-            query,
-            view: _,
-            vendor_state,
-        } = request;
-        let mut check = Check::new();
-        if let Some(queue) = &queue {
-            check.digits("queue", queue.id());
-        }
-        let known_state = matches!(state, v1::AgentState::Unspecified | v1::AgentState::Offline);
-        check.unsupported_if(
-            !known_state,
-            "state",
-            "Udesk does not document its code for this state; use vendor_state, or state OFFLINE",
-        );
-        check.done()?;
-        let state = if state == v1::AgentState::Offline { Cow::Borrowed(OFFLINE) } else { Cow::Owned(vendor_state) };
-
-        let (agents, total_size, incomplete_reason) = if let Some(queue) = &queue {
-            let filter = Filter { role: role_code(role), enabled, state, query: query.to_lowercase() };
-            let mut agents = roster::of_queue(&self.ccapi, cx, queue).await?;
-            agents.retain(|agent| agent.matches(&filter));
-            let total_size = super::count(agents.len());
-            (agents, total_size, String::new())
-        } else {
-            let enable = enabled.map_or("", |enabled| if enabled { "true" } else { "false" });
-            let filter = ListAgents { role: role_code(role), enable, state: &state, fuzzy_query: &query };
-            let answer = roster::list(&self.ccapi, cx, &filter).await?;
-            let (total_size, incomplete_reason) = (answer.total_size(), answer.incomplete_reason());
-            (answer.agent_list.0, total_size, incomplete_reason)
+        let view = request.view();
+        let filter = checked(queue.as_ref(), request)?;
+        let found = match &queue {
+            Some(queue) => roster::find_in_queue(&self.ccapi, cx, queue, filter).await?,
+            None => roster::find(&self.ccapi, cx, &filter).await?,
         };
-        let (agents, next_page_token) = page.cut(agents, roster::Agent::id);
+        let (total_size, incomplete_reason) = (found.total_size(), found.incomplete_reason());
+        let (agents, next_page_token) = page.cut(found.agent_list.0, roster::Agent::id);
         let agents = agents.into_iter().map(|agent| agent.into_agent(&center, view)).collect();
         Ok(v1::ListAgentsResponse { agents, next_page_token, total_size, incomplete_reason })
     }

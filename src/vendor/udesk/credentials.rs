@@ -6,7 +6,7 @@ use super::{
     Udesk,
     extensions::Line,
     formats::Formats as _,
-    roster::{self, Agent, ListAgents},
+    roster::{self, Agent},
 };
 use crate::{
     adapter::Softphones,
@@ -34,7 +34,7 @@ impl Softphones for Udesk {
                 check.done()?;
                 vec![roster::get(&self.ccapi, cx, name).await?]
             }
-            None => roster::list(&self.ccapi, cx, &ListAgents::default()).await?.agent_list.0,
+            None => roster::all(&self.ccapi, cx).await?.agent_list.0,
         };
         let mut lines: Vec<(String, Line)> = agents.into_iter().flat_map(of_agent).collect();
         lines.sort_by(|(_, left), (_, right)| left.id().cmp(right.id()));

@@ -6,8 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::{
     Api, Udesk, VendorId, about, count,
     formats::Formats as _,
-    is_vague,
-    roster::{self, ListAgents},
+    is_vague, roster,
     sign::{Ccapi, WRITE},
 };
 use crate::{
@@ -118,7 +117,7 @@ async fn missing(ccapi: &Api, cx: &Context, agent: &AgentName, extensions: &[Ext
 
 /// Every extension that an agent holds, each once, and why there may be more.
 async fn bound(ccapi: &Api, cx: &Context) -> Result<(Vec<(AgentId, Line)>, String)> {
-    let page = roster::list(ccapi, cx, &ListAgents::default()).await?;
+    let page = roster::all(ccapi, cx).await?;
     let incomplete_reason = page.incomplete_reason();
     let mut lines: Vec<(AgentId, Line)> = Vec::new();
     for agent in page.agent_list {

@@ -5,8 +5,7 @@ use serde::Serialize;
 use super::{
     Api, about,
     formats::Formats as _,
-    queues,
-    roster::{self, ListAgents},
+    queues, roster,
     sign::{Ccapi, WRITE},
 };
 use crate::{
@@ -116,7 +115,7 @@ async fn missing_queue(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[Q
 /// As for queues; an agent beyond a list that is not whole cannot be told from one that is not there.
 async fn missing_agent(ccapi: &Api, cx: &Context, queue: &QueueName, agents: &[AgentName], error: Error) -> Error {
     if error.reason() == ErrorReason::ResourceNotFound
-        && let Ok(page) = roster::list(ccapi, cx, &ListAgents::default()).await
+        && let Ok(page) = roster::all(ccapi, cx).await
         && page.incomplete_reason().is_empty()
         && let Some(agent) = agents.iter().find(|agent| page.agent_list.0.iter().all(|known| known.id() != agent.id()))
     {

@@ -11,7 +11,7 @@ use crate::{
     adapter::PhoneNumbers,
     context::Context,
     endpoint,
-    error::{Error, Result},
+    error::{Error, ErrorReason, Result},
     name::{CenterName, PhoneNumberName, ResourceName as _},
     page::Page,
     proto::v1,
@@ -50,6 +50,11 @@ endpoint!(Ccapi: ClearDefault, DELETE "/spnumbers/default", write_bare, WRITE =>
 /// The center's numbers.
 pub async fn read(ccapi: &Api, cx: &Context) -> Result<Numbers> {
     or_empty(ccapi.call(cx, &ListNumbers {}).await).map(|Object(numbers)| numbers)
+}
+
+/// A number is in the resource's name, never in the message.
+fn unknown(name: &PhoneNumberName) -> Error {
+    Error::new(ErrorReason::ResourceNotFound, "the center has no such phone number").about("PhoneNumber", name)
 }
 
 // === impl Numbers ===
@@ -108,20 +113,21 @@ impl PhoneNumbers for Udesk {
         let numbers = read(&self.ccapi, cx).await?;
         match numbers.all().into_iter().find(|number| number == name.id()) {
             Some(number) => Ok(numbers.resource(&CenterName::new(name.center()), number)),
-            None => Err(Error::not_found("PhoneNumber", name)),
+            None => Err(unknown(&name)),
         }
     }
 
     async fn set_default_phone_number(&self, cx: &Context, name: PhoneNumberName) -> Result<()> {
         // The default must be one of the list, and no code is documented for one that is not (C28).
         if !read(&self.ccapi, cx).await?.all().iter().any(|number| number == name.id()) {
-            return Err(Error::not_found("PhoneNumber", name));
+            return Err(unknown(&name));
         }
         let set = self.ccapi.call(cx, &SetDefault { def_sp_number: name.id() }).await;
         set.map(|Anything| ()).map_err(|error| about(error, "PhoneNumber", &name))
     }
 
-    async fn clear_default_phone_number(&self, cx: &Context, _center: CenterName) -> Result<()> {
-        self.ccapi.call(cx, &ClearDefault {}).await.map(|Anything| ())
+    async fn clear_default_phone_number(&self, cx: &Context, center: CenterName) -> Result<()> {
+        let cleared = self.ccapi.call(cx, &ClearDefault {}).await;
+        cleared.map(|Anything| ()).map_err(|error| about(error, "Center", &center))
     }
 }

@@ -1,7 +1,5 @@
 //! Agents as they are read: Udesk 06, 25, 26. They answer with one record in three spellings (C18, C33, C56).
 
-use std::borrow::Cow;
-
 use prost_types::{Duration, Struct};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::value::RawValue;
@@ -35,16 +33,12 @@ struct GetAgent<'a> {
 endpoint!(Ccapi: GetAgent<'_>, GET "/agents/{id}", read, READ => List<Agent>, path |e| format!("/agents/{}", e.id));
 
 /// `GET /agents` (Udesk 06). An empty filter is not sent.
-#[derive(Serialize, Default)]
-pub struct ListAgents<'a> {
-    /// `agent`, `leader`.
-    pub role: &'a str,
-    /// `true`, `false`.
-    pub enable: &'a str,
-    /// A number.
-    pub state: &'a str,
-    /// Text within name, ID, e-mail or mobile number.
-    pub fuzzy_query: &'a str,
+#[derive(Serialize)]
+struct ListAgents<'a> {
+    role: &'static str,
+    enable: &'static str,
+    state: &'a str,
+    fuzzy_query: &'a str,
 }
 
 endpoint!(
@@ -107,21 +101,41 @@ pub struct Agent {
     exten_infos: List<Line>,
 }
 
-/// What a list is narrowed to, in Udesk's own words.
-pub struct Filter<'a> {
+/// What a list is narrowed to, in Udesk's own words. Nothing is no condition.
+#[derive(Default)]
+pub struct Filter {
     /// `agent`, `leader`.
     pub role: &'static str,
     /// Enabled or not.
     pub enabled: Option<bool>,
     /// A state's number.
-    pub state: Cow<'a, str>,
-    /// Lower case.
+    pub state: String,
+    /// Text within name, ID, e-mail or mobile number.
     pub query: String,
 }
 
+/// Every agent.
+pub async fn all(ccapi: &Api, cx: &Context) -> Result<AgentPage> {
+    find(ccapi, cx, &Filter::default()).await
+}
+
 /// The agents that match a filter.
-pub async fn list(ccapi: &Api, cx: &Context, filter: &ListAgents<'_>) -> Result<AgentPage> {
-    or_empty(ccapi.call(cx, filter).await).map(|Object(page)| page)
+pub async fn find(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<AgentPage> {
+    let enable = match filter.enabled {
+        None => "",
+        Some(true) => "true",
+        Some(false) => "false",
+    };
+    let list = ListAgents { role: filter.role, enable, state: &filter.state, fuzzy_query: &filter.query };
+    or_empty(ccapi.call(cx, &list).await).map(|Object(page)| page)
+}
+
+/// The agents of a queue that match a filter, which Udesk does not apply to them.
+pub async fn find_in_queue(ccapi: &Api, cx: &Context, queue: &QueueName, filter: Filter) -> Result<AgentPage> {
+    let filter = Filter { query: filter.query.to_lowercase(), ..filter };
+    let mut agents = of_queue(ccapi, cx, queue).await?;
+    agents.retain(|agent| agent.matches(&filter));
+    Ok(AgentPage { agent_list: List(agents), ..AgentPage::default() })
 }
 
 /// The agents of a queue.
@@ -245,10 +259,8 @@ impl Agent {
                 number => PhoneNumberName::new(center, number).to_string(),
             },
             vendor_data,
-            provision_extensions: false,
-            login_account: String::new(),
-            login_password: String::new(),
-            provisioned_extensions: Vec::new(),
+            // The rest is only ever read, or told once.
+            ..v1::Agent::default()
         }
     }
 
@@ -260,12 +272,12 @@ impl Agent {
             .build()
     }
 
-    /// The filters of a list, for answers that Udesk does not filter itself (Udesk 26).
-    pub fn matches(&self, filter: &Filter<'_>) -> bool {
+    /// Whether it matches a filter whose query is in lower case.
+    fn matches(&self, filter: &Filter) -> bool {
         let contains = |text: &Text| text.to_lowercase().contains(&filter.query);
         (filter.role.is_empty() || *self.role == *filter.role)
             && (filter.enabled.is_none() || self.enable.0 == filter.enabled)
-            && (filter.state.is_empty() || *self.state == *filter.state)
+            && (filter.state.is_empty() || *self.state == filter.state)
             && (filter.query.is_empty()
                 || self.agent_id.0.to_lowercase().contains(&filter.query)
                 || [&self.name, &self.email, &self.mobile].into_iter().any(contains))

@@ -168,7 +168,7 @@ async fn an_account_is_fourteen_digits_and_voip_is_not_guessed_at() {
     for (info, account, protocol) in [
         (info("93000077121145", json!(0)), "93000077121145", v1::ExtensionProtocol::Sip),
         (info("93000077121145", json!("1")), "93000077121145", v1::ExtensionProtocol::Webrtc),
-        (info("057126200670", json!("voip")), "", v1::ExtensionProtocol::Unspecified),
+        (info("91234567890", json!("voip")), "", v1::ExtensionProtocol::Unspecified),
         (info("", json!(null)), "", v1::ExtensionProtocol::Unspecified),
         (json!("1145"), "", v1::ExtensionProtocol::Unspecified),
     ] {
@@ -178,10 +178,7 @@ async fn an_account_is_fourteen_digits_and_voip_is_not_guessed_at() {
         assert_eq!((listed[0].name.as_str(), listed[0].account.as_str()), ("centers/acme/extensions/1145", account));
         assert_eq!(listed[0].protocol(), protocol);
         let raw = format!("{:?}", listed[0].vendor_data);
-        assert_eq!(
-            raw.contains("voip"),
-            protocol == v1::ExtensionProtocol::Unspecified && raw.contains("057126200670")
-        );
+        assert_eq!(raw.contains("voip"), protocol == v1::ExtensionProtocol::Unspecified && raw.contains("91234567890"));
     }
 }
 
@@ -228,6 +225,7 @@ async fn a_default_number_is_one_of_the_list() {
     desk.sent();
     for refused in [set("057126200670").await.unwrap_err(), number("057126200670").await.map(drop).unwrap_err()] {
         assert_eq!(refused.reason(), ErrorReason::ResourceNotFound);
+        assert!(!refused.message().contains("057126200670"), "{}", refused.message());
         assert_eq!(resource(refused), "centers/acme/phoneNumbers/057126200670");
     }
     assert_eq!(desk.sent(), [("GET /spnumbers".into(), Value::Null), ("GET /spnumbers".into(), Value::Null)]);
@@ -248,4 +246,18 @@ async fn the_documents_default_number_joins_the_list() {
     let default: Vec<_> = answer.phone_numbers.iter().filter(|number| number.is_default).collect();
     assert_eq!(default.len(), 1);
     assert_eq!(usize::try_from(answer.total_size), Ok(answer.phone_numbers.len()));
+}
+
+#[tokio::test]
+async fn a_callback_through_no_number_names_it_and_rings_nobody() {
+    let desk = Desk::open().await;
+    let request = v1::StartCallbackRequest {
+        customer_number: "13676546374".into(),
+        entry_number: "01055500199".into(),
+        ..v1::StartCallbackRequest::default()
+    };
+    let refused = desk.udesk.start_callback(&cx(), name("centers/acme"), request).await.unwrap_err();
+    assert_eq!((refused.reason(), refused.vendor_code()), (ErrorReason::ResourceNotFound, "100005"));
+    assert_eq!(resource(refused), "centers/acme/phoneNumbers/01055500199");
+    assert!(desk.simulator.callbacks().is_empty());
 }
