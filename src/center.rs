@@ -2,11 +2,15 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
+use prost::Message;
+use uuid::Uuid;
+
 use crate::{
     adapter::Adapter,
     config,
     context::Context,
     error::{Error, ErrorReason, Result},
+    idempotency::{Repeats, Scope},
     name::{CenterName, ResourceName},
     proto::v1,
     vendor,
@@ -26,6 +30,7 @@ pub struct Center {
     pub expose_credentials: bool,
     /// What acts for it.
     pub adapter: Arc<dyn Adapter>,
+    repeats: Repeats,
 }
 
 // === impl Centers ===
@@ -35,13 +40,14 @@ impl Centers {
     ///
     /// # Errors
     /// When an adapter cannot be built.
-    pub fn build(centers: &BTreeMap<String, config::Center>, parts: &vendor::Parts) -> Result<Self> {
+    pub fn build(centers: &BTreeMap<String, config::Center>, parts: &vendor::Parts, repeats: &Repeats) -> Result<Self> {
         let center = |(id, config): (&String, &config::Center)| {
             let center = Center {
                 id: id.clone(),
                 display_name: config.display_name.clone(),
                 expose_credentials: config.vendor.expose_credentials(),
                 adapter: vendor::build(id, config, parts)?,
+                repeats: repeats.clone(),
             };
             Ok((id.clone(), center))
         };
@@ -74,6 +80,28 @@ impl Centers {
 // === impl Center ===
 
 impl Center {
+    /// Runs a call of this center; when the request has an ID, once for all who send it. `request` has its ID taken out.
+    pub async fn once<Q, A, F>(
+        &self,
+        cx: &Context,
+        request_id: &str,
+        request: Q,
+        run: impl FnOnce(Arc<dyn Adapter>, Context, Q) -> F,
+    ) -> Result<A>
+    where
+        Q: Message + Clone,
+        A: Message + Default + 'static,
+        F: Future<Output = Result<A>> + Send + 'static,
+    {
+        let adapter = self.adapter.clone();
+        // Spelled in one way, whichever way it came.
+        let Ok(request_id) = Uuid::try_parse(request_id) else { return run(adapter, cx.clone(), request).await };
+        let scope = Scope { caller: "", center: &self.id, method: cx.method() };
+        let content = request.clone();
+        let run = |cx| run(adapter, cx, request);
+        self.repeats.once(cx, scope, &request_id.to_string(), &content, run).await
+    }
+
     /// The center as the contract shows it.
     pub fn resource(&self) -> v1::Center {
         v1::Center {

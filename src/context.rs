@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
 };
@@ -13,12 +13,17 @@ use tokio::time::Instant;
 
 use crate::config;
 
-/// Time kept back for the answer: it must reach the caller before the caller hangs up.
-pub const TIME_TO_ANSWER: Duration = Duration::from_millis(15);
+/// Time kept back for the answer: it must leave at least 10 ms before the caller hangs up. A quarter of a short deadline
+/// is enough, and some for a machine that is busy.
+const TIME_TO_ANSWER: Duration = Duration::from_millis(25);
+const LEAST_TIME_TO_ANSWER: Duration = Duration::from_millis(12);
 
 /// One call. Cheap to clone: clones are the same call.
 #[derive(Debug, Clone)]
-pub struct Context(Arc<Call>);
+pub struct Context {
+    call: Arc<Call>,
+    patience: Instant,
+}
 
 #[derive(Debug)]
 struct Call {
@@ -27,7 +32,12 @@ struct Call {
     deadline: Instant,
     center: OnceLock<Center>,
     sent: AtomicBool,
+    writes: AtomicU8,
 }
+
+/// Bits of [`Call::writes`]: a write may have left, and nobody waits for the answer any more.
+const LEFT: u8 = 1;
+const ABANDONED: u8 = 2;
 
 /// The center a call turned out to be for.
 #[derive(Debug, Clone)]
@@ -43,52 +53,84 @@ pub struct Center {
 impl Context {
     /// A call of this method that must be answered by `deadline`.
     pub fn new(method: &'static str, trace_id: String, deadline: Instant) -> Self {
-        Self(Arc::new(Call { method, trace_id, deadline, center: OnceLock::new(), sent: AtomicBool::new(false) }))
+        let call = Call {
+            method,
+            trace_id,
+            deadline,
+            center: OnceLock::new(),
+            sent: AtomicBool::new(false),
+            writes: AtomicU8::new(0),
+        };
+        Self { call: Arc::new(call), patience: deadline }
+    }
+
+    /// The same call, which waits for what was sent until `patience`, not only until its deadline: its outcome is kept
+    /// for a repeat, so it is worth knowing.
+    #[must_use]
+    pub fn with_patience(&self, patience: Instant) -> Self {
+        Self { call: self.call.clone(), patience: patience.max(self.patience) }
     }
 
     /// Reads what the caller's headers say.
     ///
     /// The deadline is the caller's own, or the configured default, never later than the configured cap, less
-    /// [`TIME_TO_ANSWER`].
+    /// the time to answer.
     pub fn from_headers(method: &'static str, headers: &HeaderMap, limits: &config::Deadline) -> Self {
         let time = timeout(headers).unwrap_or(limits.default).min(limits.max);
-        let deadline = Instant::now() + time.saturating_sub(TIME_TO_ANSWER);
+        let answer = (time / 4).clamp(LEAST_TIME_TO_ANSWER, TIME_TO_ANSWER);
+        let deadline = Instant::now() + time.saturating_sub(answer);
         Self::new(method, trace_id(headers), deadline)
     }
 
     /// Unqualified name of the method, e.g. `GetAgent`.
     pub fn method(&self) -> &'static str {
-        self.0.method
+        self.call.method
     }
 
     /// ID that ties logs and errors of this call together: the caller's W3C trace ID when there is one.
     pub fn trace_id(&self) -> &str {
-        &self.0.trace_id
+        &self.call.trace_id
     }
 
     /// When work for this call must be over.
     pub fn deadline(&self) -> Instant {
-        self.0.deadline
+        self.call.deadline
+    }
+
+    /// How long the answer to a write that was sent is waited for.
+    pub fn patience(&self) -> Instant {
+        self.patience
     }
 
     /// The center, once it is known.
     pub fn center(&self) -> Option<&Center> {
-        self.0.center.get()
+        self.call.center.get()
     }
 
     /// Notes which center the call is for. A call is for one center: a second one is ignored.
     pub fn enter(&self, id: &str, vendor: &'static str) {
-        let _ = self.0.center.set(Center { id: id.to_owned(), vendor });
+        let _ = self.call.center.set(Center { id: id.to_owned(), vendor });
     }
 
-    /// Whether a write may have reached the vendor at any step of this call.
+    /// Notes that a write is about to leave. `false` when nobody waits any more and none has left before: then none may.
+    pub fn leave(&self) -> bool {
+        let leave = |state| (state != ABANDONED).then_some(state | LEFT);
+        self.call.writes.fetch_update(Ordering::AcqRel, Ordering::Acquire, leave).is_ok()
+    }
+
+    /// Notes that nobody waits for the answer any more. Says whether a write may have left already; it then runs on.
+    pub fn abandon(&self) -> bool {
+        self.call.writes.fetch_or(ABANDONED, Ordering::AcqRel) & LEFT != 0
+    }
+
+    /// Whether a request may have reached the vendor at any step of this call.
     pub fn sent(&self) -> bool {
-        self.0.sent.load(Ordering::Acquire)
+        self.call.sent.load(Ordering::Acquire)
     }
 
-    /// Notes that a write is about to leave.
+    /// Notes that a request may have reached the vendor.
     pub fn mark_sent(&self) {
-        self.0.sent.store(true, Ordering::Release);
+        self.call.sent.store(true, Ordering::Release);
     }
 }
 

@@ -7,8 +7,9 @@
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
+use prost::Message as _;
 use tonic::{Code, Status};
-use tonic_types::{ErrorDetails, StatusExt as _};
+use tonic_types::{ErrorDetails, StatusExt as _, pb};
 
 use crate::context::Context;
 pub use crate::proto::v1::ErrorReason;
@@ -38,6 +39,7 @@ struct Parts {
     deadline_passed: bool,
     vendor: Option<Vendor>,
     metadata: Vec<(&'static str, String)>,
+    kept: Option<Vec<u8>>,
 }
 
 /// One field that cannot be taken as it is.
@@ -83,6 +85,7 @@ impl Error {
             deadline_passed: false,
             vendor: None,
             metadata: Vec::new(),
+            kept: None,
         }))
     }
 
@@ -179,6 +182,25 @@ impl Error {
         self
     }
 
+    /// The same failure for whoever asks later, with a deadline of its own.
+    #[must_use]
+    pub fn for_a_repeat(mut self) -> Self {
+        self.0.deadline_passed = false;
+        self
+    }
+
+    /// A failure that was told before, from the `google.rpc.Status` it was told with. It is told again as it was.
+    pub fn told_before(status: Vec<u8>) -> Option<Self> {
+        let told = pb::Status::decode(status.as_slice()).ok()?;
+        let info = told.details.iter().find_map(|detail| {
+            detail.type_url.ends_with("/google.rpc.ErrorInfo").then(|| pb::ErrorInfo::decode(detail.value.as_slice()))
+        })?;
+        let reason = ErrorReason::from_str_name(&info.ok()?.reason)?;
+        let mut error = Self::new(reason, told.message);
+        error.0.kept = Some(status);
+        Some(error)
+    }
+
     /// The kind.
     pub fn reason(&self) -> ErrorReason {
         self.0.reason
@@ -215,6 +237,10 @@ impl Error {
     /// What the caller gets: a `google.rpc.Status` with exactly one `ErrorInfo`.
     pub fn into_status(self, cx: &Context) -> Status {
         let parts = *self.0;
+        if let Some(kept) = parts.kept {
+            let code = pb::Status::decode(kept.as_slice()).map_or(Code::Unknown, |told| Code::from(told.code));
+            return Status::with_details(code, parts.message, kept.into());
+        }
         let mut metadata: HashMap<String, String> = HashMap::with_capacity(10);
         metadata.insert("method".into(), cx.method().into());
         metadata.insert("traceId".into(), cx.trace_id().into());

@@ -11,6 +11,7 @@ use crate::{
     context::Context,
     error::Error,
     http::Connections,
+    idempotency::Repeats,
     server::{Gateway, ServerError},
     service::Service,
     storage::{Storage, StorageError},
@@ -83,7 +84,9 @@ fn build(config: &Config, clock: Clock, storage: Storage) -> Result<(Centers, Pa
         clock,
         storage,
     };
-    let centers = Centers::build(&config.centers, &parts).map_err(StartError::Build)?;
+    let store = Arc::new(parts.storage.clone());
+    let repeats = Repeats::new(store, parts.clock.clone(), parts.connections.running_writes());
+    let centers = Centers::build(&config.centers, &parts, &repeats).map_err(StartError::Build)?;
     Ok((centers, parts))
 }
 

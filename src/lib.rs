@@ -10,6 +10,7 @@ pub mod context;
 pub mod error;
 pub mod gateway;
 pub mod http;
+pub mod idempotency;
 pub mod name;
 pub mod page;
 pub mod proto;

@@ -4,6 +4,7 @@
 //! the system lets go of the lock when the process ends, however it ends. A commit is on disk when it returns (WAL,
 //! `synchronous=FULL`). All access runs on blocking threads, never on those that serve calls.
 
+mod repeat;
 mod subscription;
 
 use std::{
@@ -23,7 +24,7 @@ use crate::{
 };
 
 /// What brings a database of each version to the next, beginning with an empty one. Rows are only ever added.
-const MIGRATIONS: [&str; 1] = [subscription::TABLE];
+const MIGRATIONS: [&str; 2] = [subscription::TABLE, repeat::TABLE];
 
 /// The open database. Cheap to clone: clones are the same database.
 #[derive(Clone)]

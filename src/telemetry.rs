@@ -24,6 +24,7 @@ pub struct Metrics {
     token_fetches: IntCounterVec,
     token_expiry: IntGaugeVec,
     clock_offset: IntGaugeVec,
+    breaker_open: IntGaugeVec,
 }
 
 /// The counters of one method, looked up once.
@@ -84,6 +85,13 @@ impl Metrics {
                 ),
                 &["center"],
             )?,
+            breaker_open: IntGaugeVec::new(
+                Opts::new(
+                    "switchboard_breaker_open",
+                    "1 while a vendor that failed several times in a row is left alone.",
+                ),
+                &["center", "family"],
+            )?,
             registry,
         };
         let registry = &metrics.registry;
@@ -95,6 +103,7 @@ impl Metrics {
         registry.register(Box::new(metrics.token_fetches.clone()))?;
         registry.register(Box::new(metrics.token_expiry.clone()))?;
         registry.register(Box::new(metrics.clock_offset.clone()))?;
+        registry.register(Box::new(metrics.breaker_open.clone()))?;
         Ok(metrics)
     }
 
@@ -126,6 +135,11 @@ impl Metrics {
     /// Tells when a center's access token ends, in seconds since 1970; 0 when there is none any more.
     pub fn token_expiry(&self, center: &str, timestamp: i64) {
         self.token_expiry.with_label_values(&[center]).set(timestamp);
+    }
+
+    /// Tells whether a breaker is open.
+    pub fn breaker(&self, center: &str, family: &str, open: bool) {
+        self.breaker_open.with_label_values(&[center, family]).set(open.into());
     }
 
     /// Tells how far a vendor's clock is ahead.

@@ -14,6 +14,8 @@ use crate::{
 /// A family of interfaces.
 #[async_trait]
 pub trait Dialect: Send + Sync + 'static {
+    /// The family's name, as metrics show it.
+    const FAMILY: &'static str;
     /// What differs between operations of the family.
     type Style: Sync + 'static;
     /// The credentials that went into a request, so that those very ones can be dropped when they are refused.

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How long after its own deadline a call may still hand over its answer.
-const GRACE: Duration = Duration::from_millis(4);
+const GRACE: Duration = Duration::from_millis(1);
 /// The method of a path that is none of ours.
 const UNKNOWN: &str = "unknown";
 

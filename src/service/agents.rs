@@ -53,7 +53,7 @@ pub async fn get_agent(centers: &Centers, cx: &Context, request: GetAgentRequest
     centers.get(cx, &name)?.adapter.get_agent(cx, name, request).await
 }
 
-pub async fn create_agent(centers: &Centers, cx: &Context, request: CreateAgentRequest) -> Result<Agent> {
+pub async fn create_agent(centers: &Centers, cx: &Context, mut request: CreateAgentRequest) -> Result<Agent> {
     let mut check = Check::new();
     let parent: CenterName = check.name("parent", &request.parent);
     if !request.agent_id.is_empty() {
@@ -65,7 +65,11 @@ pub async fn create_agent(centers: &Centers, cx: &Context, request: CreateAgentR
     }
     check.request_id(&request.request_id);
     check.done()?;
-    centers.get(cx, &parent)?.adapter.create_agent(cx, parent, request).await
+    let request_id = std::mem::take(&mut request.request_id);
+    let center = centers.get(cx, &parent)?;
+    center
+        .once(cx, &request_id, request, async |adapter, cx, request| adapter.create_agent(&cx, parent, request).await)
+        .await
 }
 
 pub async fn update_agent(centers: &Centers, cx: &Context, request: UpdateAgentRequest) -> Result<Agent> {

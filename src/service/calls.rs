@@ -16,7 +16,7 @@ const KEY_BYTES: usize = 64;
 pub async fn start_callback(
     centers: &Centers,
     cx: &Context,
-    request: StartCallbackRequest,
+    mut request: StartCallbackRequest,
 ) -> Result<StartCallbackResponse> {
     let mut check = Check::new();
     let parent: CenterName = check.name("parent", &request.parent);
@@ -29,7 +29,11 @@ pub async fn start_callback(
     }
     check.request_id(&request.request_id);
     check.done()?;
-    centers.get(cx, &parent)?.adapter.start_callback(cx, parent, request).await
+    let request_id = std::mem::take(&mut request.request_id);
+    let center = centers.get(cx, &parent)?;
+    center
+        .once(cx, &request_id, request, async |adapter, cx, request| adapter.start_callback(&cx, parent, request).await)
+        .await
 }
 
 fn is_variable(key: &str) -> bool {

@@ -1,6 +1,9 @@
 //! Extensions.
 
+use std::sync::Arc;
+
 use crate::{
+    adapter::Adapter,
     center::Centers,
     check::Check,
     context::Context,
@@ -36,17 +39,28 @@ pub async fn get_extension(centers: &Centers, cx: &Context, request: GetExtensio
     centers.get(cx, &name)?.adapter.get_extension(cx, name, request).await
 }
 
-pub async fn create_extension(centers: &Centers, cx: &Context, request: CreateExtensionRequest) -> Result<Extension> {
-    let CreateExtensionRequest { parent, extension_id, extension, request_id } = request;
+pub async fn create_extension(
+    centers: &Centers,
+    cx: &Context,
+    mut request: CreateExtensionRequest,
+) -> Result<Extension> {
     let mut check = Check::new();
-    let parent: CenterName = check.name("parent", &parent);
-    check.id::<ExtensionName>("extension_id", &extension_id);
-    let extension = check.message("extension", extension);
-    check.chosen::<ExtensionProtocol>("extension.protocol", extension.protocol);
-    check.request_id(&request_id);
+    let parent: CenterName = check.name("parent", &request.parent);
+    check.id::<ExtensionName>("extension_id", &request.extension_id);
+    match &request.extension {
+        Some(extension) => check.chosen::<ExtensionProtocol>("extension.protocol", extension.protocol),
+        None => check.invalid("extension", "required"),
+    }
+    check.request_id(&request.request_id);
     check.done()?;
-    let name = ExtensionName::new(parent.center(), extension_id);
-    centers.get(cx, &parent)?.adapter.create_extension(cx, name, extension).await
+    let request_id = std::mem::take(&mut request.request_id);
+    let center = centers.get(cx, &parent)?;
+    let call = async move |adapter: Arc<dyn Adapter>, cx: Context, request: CreateExtensionRequest| {
+        let CreateExtensionRequest { parent: _, extension_id, extension, request_id: _ } = request;
+        let name = ExtensionName::new(parent.center(), extension_id);
+        adapter.create_extension(&cx, name, extension.unwrap_or_default()).await
+    };
+    center.once(cx, &request_id, request, call).await
 }
 
 pub async fn delete_extension(centers: &Centers, cx: &Context, request: DeleteExtensionRequest) -> Result<()> {

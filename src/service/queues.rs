@@ -37,7 +37,7 @@ pub async fn get_queue(centers: &Centers, cx: &Context, request: GetQueueRequest
     centers.get(cx, &name)?.adapter.get_queue(cx, name, request).await
 }
 
-pub async fn create_queue(centers: &Centers, cx: &Context, request: CreateQueueRequest) -> Result<Queue> {
+pub async fn create_queue(centers: &Centers, cx: &Context, mut request: CreateQueueRequest) -> Result<Queue> {
     let mut check = Check::new();
     let parent: CenterName = check.name("parent", &request.parent);
     if !request.queue_id.is_empty() {
@@ -49,7 +49,11 @@ pub async fn create_queue(centers: &Centers, cx: &Context, request: CreateQueueR
     }
     check.request_id(&request.request_id);
     check.done()?;
-    centers.get(cx, &parent)?.adapter.create_queue(cx, parent, request).await
+    let request_id = std::mem::take(&mut request.request_id);
+    let center = centers.get(cx, &parent)?;
+    center
+        .once(cx, &request_id, request, async |adapter, cx, request| adapter.create_queue(&cx, parent, request).await)
+        .await
 }
 
 pub async fn update_queue(centers: &Centers, cx: &Context, request: UpdateQueueRequest) -> Result<Queue> {

@@ -1,6 +1,6 @@
 //! Subscriptions and the events they bring.
 
-use std::convert::Infallible;
+use std::{convert::Infallible, sync::Arc};
 
 use url::Url;
 
@@ -9,6 +9,7 @@ use super::{
     unsupported,
 };
 use crate::{
+    adapter::Adapter,
     center::Centers,
     check::Check,
     context::Context,
@@ -53,19 +54,28 @@ pub async fn get_subscription(
 pub async fn create_subscription(
     centers: &Centers,
     cx: &Context,
-    request: CreateSubscriptionRequest,
+    mut request: CreateSubscriptionRequest,
 ) -> Result<Subscription> {
-    let CreateSubscriptionRequest { parent, subscription, request_id } = request;
     let mut check = Check::new();
-    let parent: CenterName = check.name("parent", &parent);
-    let subscription = check.message("subscription", subscription);
-    check.required("subscription.display_name", &subscription.display_name);
-    let events = subscription.event_types.len() + subscription.vendor_event_types.len();
-    check.count("subscription.event_types", events, (1, EVENT_TYPES));
-    subscription_fields(&mut check, &subscription);
-    check.request_id(&request_id);
+    let parent: CenterName = check.name("parent", &request.parent);
+    match &request.subscription {
+        Some(subscription) => {
+            check.required("subscription.display_name", &subscription.display_name);
+            let events = subscription.event_types.len() + subscription.vendor_event_types.len();
+            check.count("subscription.event_types", events, (1, EVENT_TYPES));
+            subscription_fields(&mut check, subscription);
+        }
+        None => check.invalid("subscription", "required"),
+    }
+    check.request_id(&request.request_id);
     check.done()?;
-    centers.get(cx, &parent)?.adapter.create_subscription(cx, parent, subscription).await
+    let request_id = std::mem::take(&mut request.request_id);
+    let center = centers.get(cx, &parent)?;
+    let call = async |adapter: Arc<dyn Adapter>, cx: Context, request: CreateSubscriptionRequest| {
+        let CreateSubscriptionRequest { parent: _, subscription, request_id: _ } = request;
+        adapter.create_subscription(&cx, parent, subscription.unwrap_or_default()).await
+    };
+    center.once(cx, &request_id, request, call).await
 }
 
 pub async fn update_subscription(

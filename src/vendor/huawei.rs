@@ -48,7 +48,9 @@ impl Huawei {
     /// The adapter of a configured center.
     pub fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
         let dialect = Fabric::new(id, center, huawei, parts);
-        Self { fabric: Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone()) }
+        let fabric = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
+        fabric.probe_with(|fabric, cx| Box::pin(async move { softphones::probe(&fabric, &cx).await }));
+        Self { fabric }
     }
 }
 
@@ -63,7 +65,7 @@ impl Adapter for Huawei {
     }
 
     async fn probe(&self, cx: &Context) -> Result<()> {
-        self.fabric.call(cx, &softphones::QuerySysInfo {}).await.map(|_| ())
+        softphones::probe(&self.fabric, cx).await
     }
 }
 

@@ -95,12 +95,9 @@ impl Udesk {
     /// The adapter of a configured center.
     pub fn new(id: &str, center: &config::Center, udesk: &config::Udesk, parts: &Parts) -> Self {
         let dialect = Ccapi::new(id, &center.base_url, udesk, parts.clock.clone(), parts.metrics.clone());
-        Self {
-            ccapi: Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone()),
-            storage: parts.storage.clone(),
-            queue_turns: Serial::new(),
-            subscription_turns: Serial::new(),
-        }
+        let ccapi = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
+        ccapi.probe_with(|ccapi, cx| Box::pin(async move { phone_numbers::probe(&ccapi, &cx).await }));
+        Self { ccapi, storage: parts.storage.clone(), queue_turns: Serial::new(), subscription_turns: Serial::new() }
     }
 }
 
@@ -115,7 +112,7 @@ impl Adapter for Udesk {
     }
 
     async fn probe(&self, cx: &Context) -> Result<()> {
-        phone_numbers::read(&self.ccapi, cx).await.map(drop)
+        phone_numbers::probe(&self.ccapi, cx).await
     }
 }
 

@@ -234,3 +234,31 @@ async fn a_wrong_secret_is_told_as_ours_and_is_no_stampede() {
     }
     assert_eq!(vendor.asked().len(), 1);
 }
+
+#[tokio::test]
+async fn a_vendor_that_fails_in_a_row_is_left_alone_until_a_read_shows_that_it_is_back() {
+    let ok = Answer::json(&json!({"ErrCode": "000000", "code": "000000", "Result": {}, "results": "call-7"}));
+    let vendor = Scripted::start([Answer::Reset, Answer::Reset, ok]).await;
+    let settings = "[centers.acme.retry]\nattempts = 1\n\
+        [centers.acme.breaker]\nconsecutive_failures = 2\nmin_penalty = \"50ms\"\n";
+    let gateway = Gateway::start(&format!("{}{settings}", acme(vendor.address))).await;
+    let (method, request) = read();
+    for _ in 0..2 {
+        gateway.client.call(method, request.clone()).await.unwrap_err();
+    }
+    let failure = gateway.client.call(method, request).await.unwrap_err();
+    assert_eq!((failure.code, failure.reason.as_str()), (Code::Unavailable, "VENDOR_UNAVAILABLE"));
+    assert_eq!((failure.metadata["sent"].as_str(), failure.metadata["cause"].as_str()), ("false", "breaker open"));
+    assert!(failure.retry_after.is_some());
+    assert_eq!(vendor.asked().len(), 2);
+    assert!(gateway.admin("/metrics").await.1.contains("switchboard_breaker_open{center=\"acme\",family=\"ccapi\"} 1"));
+
+    // Only writes come from here on: none of them is the probe.
+    let (method, request) = write();
+    while let Err(failure) = gateway.client.call(method, request.clone()).await {
+        assert_eq!(failure.metadata["sent"], "false");
+    }
+    let asked: Vec<String> = vendor.asked()[2..].iter().map(|asked| asked.path.clone()).collect();
+    assert_eq!(asked, ["/ccapi/v2/spnumbers", "/ccapi/v2/callback2ivr"]);
+    assert!(gateway.admin("/metrics").await.1.contains("switchboard_breaker_open{center=\"acme\",family=\"ccapi\"} 0"));
+}

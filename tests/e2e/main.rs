@@ -9,5 +9,6 @@ mod config;
 mod conformance;
 mod contract;
 mod errors;
+mod request_id;
 mod server;
 mod support;

@@ -76,6 +76,7 @@ impl Fabric {
 
 #[async_trait]
 impl Dialect for Fabric {
+    const FAMILY: &'static str = "fabric";
     type Style = Style;
     type Pass = Arc<Token>;
 

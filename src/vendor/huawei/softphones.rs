@@ -188,6 +188,11 @@ impl Phone {
     }
 }
 
+/// Asks one harmless question.
+pub async fn probe(fabric: &Arc<Client<Fabric>>, cx: &Context) -> Result<()> {
+    fabric.call(cx, &QuerySysInfo {}).await.map(|_| ())
+}
+
 #[async_trait]
 impl Extensions for Huawei {
     async fn list_extensions(

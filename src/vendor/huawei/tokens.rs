@@ -105,6 +105,7 @@ impl Fetch for TokenByAkSk {
 
 #[async_trait]
 impl Dialect for Door {
+    const FAMILY: &'static str = "token";
     type Style = ();
     type Pass = ();
 

@@ -20,7 +20,7 @@ const ROWS: &[Row] = &[
         .limited("state can only be OFFLINE, the one state whose code Udesk documents; vendor_state takes any code"),
     Row::native("GetAgent").never_fills(NEVER_OF_AN_AGENT).limited("wrap-up times are told by ListAgents only"),
     Row::native("CreateAgent")
-        .refuses(&["agent.login_account", "agent.login_password", "request_id"])
+        .refuses(&["agent.login_account", "agent.login_password"])
         .requires(&["agent_id", "agent.employee_number"])
         .never_fills(&[
             "state",
@@ -55,16 +55,12 @@ const ROWS: &[Row] = &[
         "description",
         "initial_password",
     ]),
-    Row::native("CreateExtension").refuses(&["extension.vendor_data", "request_id"]).never_fills(&[
-        "agent",
-        "state",
-        "description",
-    ]),
+    Row::native("CreateExtension").refuses(&["extension.vendor_data"]).never_fills(&["agent", "state", "description"]),
     Row::native("DeleteExtension"),
     Row::native("ListQueues"),
     Row::derived("GetQueue", "found in the list of all queues"),
     Row::native("CreateQueue")
-        .refuses(&["queue.strategy", "queue.wait_timeout", "queue.vendor_data", "request_id"])
+        .refuses(&["queue.strategy", "queue.wait_timeout", "queue.vendor_data"])
         .requires(&["queue.display_name"])
         .never_fills(&["strategy", "wait_timeout", "vendor_data"]),
     Row::native("UpdateQueue")
@@ -74,12 +70,11 @@ const ROWS: &[Row] = &[
     Row::native("AddQueueAgents"),
     Row::derived("AccessSoftphoneCredentials", "only passwords that Udesk shows with an agent; others are not listed")
         .never_fills(&["credentials.agent_login_password"]),
-    Row::native("StartCallback").refuses(&["request_id"]),
+    Row::native("StartCallback"),
     Row::native("ListSubscriptions")
         .limited("Udesk tells no IDs: one that the gateway did not make has a stand-in and can only be read"),
     Row::derived("GetSubscription", "found in the list of all subscriptions"),
     Row::native("CreateSubscription")
-        .refuses(&["request_id"])
         .limited("callback_uri must be set: the gateway receives no events yet; enabled = false is a second request"),
     Row::native("UpdateSubscription")
         .limited("one whose ID the gateway does not know can only be replaced whole, with every path in update_mask"),

@@ -27,7 +27,7 @@ endpoint!(Ccapi: ListNumbers, GET "/spnumbers", read, READ => Object<Numbers>);
 /// Answer of Udesk 01. The default need not be one of the list (C28).
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Numbers {
+struct Numbers {
     sp_numbers: List<Text>,
     def_sp_number: Text,
 }
@@ -47,8 +47,13 @@ struct ClearDefault {}
 
 endpoint!(Ccapi: ClearDefault, DELETE "/spnumbers/default", write_bare, WRITE => Anything);
 
+/// Asks one harmless question.
+pub async fn probe(ccapi: &Api, cx: &Context) -> Result<()> {
+    read(ccapi, cx).await.map(drop)
+}
+
 /// The center's numbers.
-pub async fn read(ccapi: &Api, cx: &Context) -> Result<Numbers> {
+async fn read(ccapi: &Api, cx: &Context) -> Result<Numbers> {
     or_empty(ccapi.call(cx, &ListNumbers {}).await).map(|Object(numbers)| numbers)
 }
 

@@ -125,6 +125,7 @@ fn sign(sid: &str, auth_token: &str, timestamp: &str) -> String {
 
 #[async_trait]
 impl Dialect for Ccapi {
+    const FAMILY: &'static str = "ccapi";
     type Style = Style;
     type Pass = Pass;
 

@@ -4,7 +4,7 @@
 pub mod client;
 pub mod vendor;
 
-use std::{net::SocketAddr, sync::Once};
+use std::{net::SocketAddr, path::Path, sync::Once};
 
 use switchboard::{clock::Clock, config::Config, gateway, server::ServerError, storage::Storage};
 use tempfile::TempDir;
@@ -28,7 +28,8 @@ pub struct Gateway {
     pub client: Client,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<Result<(), ServerError>>,
-    _folder: TempDir,
+    /// Held as long as the gateway runs.
+    folder: Option<TempDir>,
 }
 
 impl Gateway {
@@ -39,9 +40,15 @@ impl Gateway {
 
     /// A gateway with these centers, these further lines of `[listen]`, by this clock.
     pub async fn start_with(centers: &str, listen: &str, clock: Clock) -> Self {
-        install_cryptography();
         let folder = tempfile::tempdir().unwrap();
-        let storage = folder.path().join("switchboard.db");
+        let gateway = Self::start_in(folder.path(), centers, listen, clock).await;
+        Self { folder: Some(folder), ..gateway }
+    }
+
+    /// The same with its storage in this folder.
+    pub async fn start_in(folder: &Path, centers: &str, listen: &str, clock: Clock) -> Self {
+        install_cryptography();
+        let storage = folder.join("switchboard.db");
         let text = format!(
             "[listen]\ngrpc = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n{listen}\n\
              [storage]\npath = {:?}\n{centers}",
@@ -60,7 +67,7 @@ impl Gateway {
             let _ = stopped.await;
         }));
         let client = Client::connect(grpc).await;
-        Self { grpc, http, admin, client, stop: Some(stop), running, _folder: folder }
+        Self { grpc, http, admin, client, stop: Some(stop), running, folder: None }
     }
 
     /// Begins to drain.
@@ -70,7 +77,9 @@ impl Gateway {
 
     /// Waits for the end.
     pub async fn ended(self) -> Result<(), ServerError> {
-        self.running.await.unwrap()
+        let ended = self.running.await.unwrap();
+        drop(self.folder);
+        ended
     }
 
     /// A page of the admin address.

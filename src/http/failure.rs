@@ -1,0 +1,143 @@
+//! What a request that came to nothing means: it depends on whether the operation is repeatable, and on whether anything
+//! left.
+
+use std::{borrow::Cow, time::Duration};
+
+use super::{Failure, Operation, Refusal, Reply, redact, retry};
+use crate::{
+    context::Context,
+    error::{Error, ErrorReason, Vendor},
+};
+
+/// When to ask again after a vendor that could not be reached.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The cause of a request that was called off.
+pub(super) const CALLER_GONE: &str = "the caller went away";
+
+// === impl Failure ===
+
+impl Failure {
+    pub(super) fn outcome(&self) -> &'static str {
+        match self {
+            Self::NotSent(_) => "not_sent",
+            Self::Broken(_) => "broken",
+            Self::TooLarge => "too_large",
+        }
+    }
+
+    /// Whether the vendor failed, rather than the caller or our own limit.
+    pub(super) fn is_the_vendors(&self) -> bool {
+        match self {
+            Self::NotSent(cause) => *cause != CALLER_GONE,
+            Self::Broken(_) => true,
+            Self::TooLarge => false,
+        }
+    }
+
+    pub(super) fn cause(&self) -> &'static str {
+        match self {
+            Self::NotSent(cause) | Self::Broken(cause) => cause,
+            Self::TooLarge => "the answer is larger than max_response_size",
+        }
+    }
+}
+
+/// What a caller is told of an attempt that brought no answer.
+pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failure) -> Error {
+    let vendor = Vendor { operation: operation.name, ..Vendor::default() };
+    tracing::warn!(center = center, operation = operation.name, cause = failure.cause(), "vendor request failed");
+    match failure {
+        Failure::NotSent(_) => Error::new(
+            ErrorReason::VendorUnavailable,
+            "the vendor could not be reached; nothing was sent, so it is safe to try again",
+        )
+        .retry_after(ASK_AGAIN),
+        Failure::Broken(_) if operation.repeatable => {
+            Error::new(ErrorReason::VendorUnavailable, "the connection to the vendor broke; it is safe to try again")
+                .retry_after(ASK_AGAIN)
+        }
+        Failure::TooLarge if operation.repeatable => {
+            Error::new(ErrorReason::VendorResponseInvalid, "the vendor's answer is larger than max_response_size")
+        }
+        Failure::Broken(_) | Failure::TooLarge => outcome_unknown(),
+    }
+    .with("cause", failure.cause())
+    .from_vendor(vendor)
+}
+
+pub(super) fn refused<S>(operation: &Operation<S>, reply: &Reply, refusal: Refusal, secrets: &[&str]) -> Error {
+    let reason = if operation.repeatable { refusal.read } else { refusal.write };
+    let vendor = Vendor {
+        operation: operation.name,
+        message: redact::vendor_text(&refusal.message, secrets),
+        code: redact::vendor_code(&refusal.code),
+        http_status: Some(reply.status.as_u16()),
+    };
+    let message: Cow<'static, str> = match reason {
+        ErrorReason::VendorOutcomeUnknown => {
+            return outcome_unknown().with("cause", "the vendor failed inside").from_vendor(vendor);
+        }
+        ErrorReason::VendorAuthFailed => {
+            "the vendor refuses the gateway's credentials; whoever runs the gateway must look at this center".into()
+        }
+        ErrorReason::CenterMisconfigured => {
+            "the vendor does not accept how this center is configured; whoever runs the gateway must look at it".into()
+        }
+        ErrorReason::VendorRateLimited => "the vendor takes no more requests just now".into(),
+        ErrorReason::VendorUnavailable => "the vendor cannot serve requests just now".into(),
+        ErrorReason::VendorTimeout => "the vendor says that it took too long".into(),
+        ErrorReason::VendorInternal => "the vendor says that it failed inside".into(),
+        ErrorReason::VendorCodeUnmapped => "the vendor answered with a code that is not documented".into(),
+        ErrorReason::VendorResponseInvalid => "the vendor's answer contradicts itself".into(),
+        _ if vendor.message.is_empty() => "the vendor refused the request".into(),
+        _ => format!("the vendor refused the request: {}", vendor.message).into(),
+    };
+    let error = Error::new(reason, message).from_vendor(vendor);
+    match (reason, retry::retry_after(&reply.headers)) {
+        (ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable, asked) => {
+            error.retry_after(asked.unwrap_or(ASK_AGAIN))
+        }
+        _ => error,
+    }
+}
+
+pub(super) fn past_deadline<S>(cx: &Context, operation: &Operation<S>, left: bool) -> Error {
+    if left {
+        cx.mark_sent();
+    }
+    match (left, operation.repeatable) {
+        (false, _) => Error::new(
+            ErrorReason::DeadlineBeforeSend,
+            "the deadline passed before anything was sent; it is safe to try again",
+        ),
+        (true, true) => Error::new(
+            ErrorReason::VendorTimeout,
+            "the vendor did not answer before the deadline; it is safe to try again",
+        ),
+        (true, false) => outcome_unknown().with("cause", "no answer before the deadline").past_deadline(),
+    }
+    .from_vendor(Vendor { operation: operation.name, ..Vendor::default() })
+}
+
+pub(super) fn outcome_unknown() -> Error {
+    Error::new(
+        ErrorReason::VendorOutcomeUnknown,
+        "the request was sent but its outcome is not known; look whether it was done before repeating it",
+    )
+}
+
+/// An answer that cannot be read: after a read that is all there is to say, after a write the outcome is unknown.
+pub(super) fn unreadable<S>(operation: &Operation<S>, reply: Option<&Reply>) -> Error {
+    let vendor = Vendor {
+        operation: operation.name,
+        http_status: reply.map(|reply| reply.status.as_u16()),
+        ..Vendor::default()
+    };
+    if operation.repeatable {
+        Error::new(ErrorReason::VendorResponseInvalid, "the vendor's answer could not be read")
+    } else {
+        outcome_unknown()
+    }
+    .from_vendor(vendor)
+}

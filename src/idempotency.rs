@@ -1,0 +1,415 @@
+//! `request_id`: a call that is repeated is made once.
+//!
+//! Before the first byte goes to a vendor the call is noted on disk; when it ends, its answer is. A repeat with the same
+//! content gets that answer and calls nobody; one that comes while the first still runs waits for it; one with other
+//! content is refused. A definite refusal did nothing, so it is not kept and a repeat runs again. When the gateway ended
+//! between noting and answering, nobody can know what became of the call, and a repeat is told just that.
+//!
+//! What is kept is not readable from the file alone: only hashes of the ID and the content are stored, and the answer is
+//! sealed with a key that is derived from the ID, because it may hold a password.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use async_trait::async_trait;
+use prost::Message;
+use ring::{
+    aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hmac,
+    rand::{SecureRandom as _, SystemRandom},
+};
+use tokio::{
+    sync::{OnceCell, watch},
+    time::{Instant, timeout_at},
+};
+use tokio_util::task::TaskTracker;
+
+use crate::{
+    clock::Clock,
+    context::Context,
+    error::{Error, ErrorReason, Result},
+};
+
+/// How long an answer is kept.
+pub const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
+/// Longest a call runs on after its caller went away.
+const LONGEST_RUN: Duration = Duration::from_secs(60);
+
+/// A keyed hash.
+pub type Hash = [u8; 32];
+
+/// Where calls and their answers are kept.
+#[async_trait]
+pub trait IdempotencyStore: Send + Sync + fmt::Debug {
+    /// Notes a call that is about to run, unless it is known already. What is older than `expired` counts as gone.
+    ///
+    /// It is on disk when this returns.
+    async fn begin(&self, call: Hash, content: Hash, now: SystemTime, expired: SystemTime) -> Result<Begun>;
+    /// Keeps a call's sealed answer.
+    async fn finish(&self, call: Hash, sealed: Vec<u8>) -> Result<()>;
+    /// Forgets a call that did nothing.
+    async fn forget(&self, call: Hash) -> Result<()>;
+    /// The key that everything is hashed and sealed with; made once and kept for as long as the store is.
+    async fn key(&self) -> Result<Hash>;
+}
+
+/// What was known of a call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Begun {
+    /// Nothing: it is noted now.
+    Fresh,
+    /// It had ended with this sealed answer.
+    Finished(Vec<u8>),
+    /// It began and its end was never noted.
+    Unfinished,
+    /// The ID belongs to a call with other content.
+    Other,
+}
+
+/// Calls that can be repeated. Cheap to clone: clones know the same calls.
+#[derive(Debug, Clone)]
+pub struct Repeats(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    store: Arc<dyn IdempotencyStore>,
+    clock: Clock,
+    /// The store's key, read once.
+    key: OnceCell<hmac::Key>,
+    running: Mutex<HashMap<Hash, Running>>,
+    /// Calls run here, so that an orderly end waits for them.
+    tasks: TaskTracker,
+}
+
+#[derive(Debug, Clone)]
+struct Running {
+    content: Hash,
+    ended: watch::Receiver<()>,
+}
+
+/// The one run of a call, until it is dropped.
+struct Turn {
+    shared: Arc<Shared>,
+    call: Hash,
+    _ended: watch::Sender<()>,
+}
+
+/// Tells a call that its caller went away.
+struct Abandon<'a>(&'a Context);
+
+/// Whose call it is: an ID is good for one caller, center and method.
+#[derive(Debug, Clone, Copy)]
+pub struct Scope<'a> {
+    /// Who calls; empty while callers are not told apart.
+    pub caller: &'a str,
+    /// ID of the center.
+    pub center: &'a str,
+    /// Name of the method.
+    pub method: &'a str,
+}
+
+// === impl Repeats ===
+
+impl Repeats {
+    /// Calls kept in this store. `tasks` is where they run.
+    pub fn new(store: Arc<dyn IdempotencyStore>, clock: Clock, tasks: TaskTracker) -> Self {
+        Self(Arc::new(Shared { store, clock, key: OnceCell::new(), running: Mutex::default(), tasks }))
+    }
+
+    /// Runs a call once for all who send it with this ID. `content` is the request without the ID.
+    ///
+    /// # Errors
+    /// What the call fails with; `REQUEST_ID_REUSED` for an ID of another call; `STORAGE_UNAVAILABLE` when the call could
+    /// not be noted, and then nothing is sent; `VENDOR_OUTCOME_UNKNOWN` for a call whose end was never noted.
+    pub async fn once<A, F>(
+        &self,
+        cx: &Context,
+        scope: Scope<'_>,
+        request_id: &str,
+        content: &impl Message,
+        run: impl FnOnce(Context) -> F,
+    ) -> Result<A>
+    where
+        A: Message + Default + 'static,
+        F: Future<Output = Result<A>> + Send + 'static,
+    {
+        let key = timeout_at(cx.deadline(), self.0.key()).await.map_err(|_| too_late())??;
+        let call = hash(key, &["call", scope.caller, scope.center, scope.method, request_id], &[]);
+        let content = hash(key, &["content"], &content.encode_to_vec());
+        let seal = hash(key, &["seal", request_id], &[]);
+
+        let turn = self.turn(cx, call, content).await?;
+        let patient = cx.with_patience(Instant::now() + LONGEST_RUN);
+        let task = self.0.tasks.spawn(turn.run(patient.clone(), content, seal, run(patient)));
+        let abandon = Abandon(cx);
+        let result = match timeout_at(cx.deadline(), task).await {
+            Ok(Ok(result)) => result,
+            Ok(Err(_)) => Err(Error::internal("a call that can be repeated ended abnormally")),
+            Err(_) if cx.abandon() => Err(outcome_unknown("no answer before the deadline").past_deadline()),
+            Err(_) => Err(too_late()),
+        };
+        drop(abandon);
+        result
+    }
+
+    /// Waits until no other run of this call is under way.
+    async fn turn(&self, cx: &Context, call: Hash, content: Hash) -> Result<Turn> {
+        loop {
+            let mut running = match self.0.enter(call, content) {
+                Ok(turn) => return Ok(turn),
+                Err(running) => running,
+            };
+            if running.content != content {
+                return Err(reused());
+            }
+            // An error means that the run ended.
+            if timeout_at(cx.deadline(), running.ended.changed()).await.is_err() {
+                return Err(outcome_unknown("an earlier call with this request_id still runs").past_deadline());
+            }
+        }
+    }
+}
+
+// === impl Shared ===
+
+impl Shared {
+    async fn key(&self) -> Result<&hmac::Key> {
+        let read = async || self.store.key().await.map(|key| hmac::Key::new(hmac::HMAC_SHA256, &key));
+        self.key.get_or_try_init(read).await
+    }
+
+    fn enter(self: &Arc<Self>, call: Hash, content: Hash) -> Result<Turn, Running> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = running.get(&call) {
+            return Err(other.clone());
+        }
+        let (sender, ended) = watch::channel(());
+        running.insert(call, Running { content, ended });
+        Ok(Turn { shared: self.clone(), call, _ended: sender })
+    }
+}
+
+// === impl Turn ===
+
+impl Turn {
+    async fn run<A: Message + Default>(
+        self,
+        cx: Context,
+        content: Hash,
+        seal: Hash,
+        call: impl Future<Output = Result<A>>,
+    ) -> Result<A> {
+        let store = &self.shared.store;
+        let now = self.shared.clock.now();
+        match store.begin(self.call, content, now, now - KEPT_FOR).await? {
+            Begun::Fresh => {}
+            Begun::Finished(sealed) => return opened(&seal, sealed),
+            Begun::Unfinished => return Err(outcome_unknown("the gateway ended while the first call ran")),
+            Begun::Other => return Err(reused()),
+        }
+        let result = call.await;
+        let noted = match &result {
+            Ok(answer) => store.finish(self.call, sealed(&seal, 0, &answer.encode_to_vec())?).await,
+            Err(error) if is_kept(error) => {
+                let status = error.clone().for_a_repeat().into_status(&cx);
+                store.finish(self.call, sealed(&seal, 1, status.details())?).await
+            }
+            Err(_) => store.forget(self.call).await,
+        };
+        if noted.is_err() {
+            // The call's own outcome stands; a repeat is told that nobody knows.
+            tracing::error!(method = cx.method(), trace_id = cx.trace_id(), "the outcome of a call could not be kept");
+        }
+        result
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        self.shared.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.call);
+    }
+}
+
+impl Drop for Abandon<'_> {
+    fn drop(&mut self) {
+        self.0.abandon();
+    }
+}
+
+/// Whether something may have been done, so that a repeat must not run again.
+fn is_kept(error: &Error) -> bool {
+    matches!(
+        error.reason(),
+        ErrorReason::VendorOutcomeUnknown | ErrorReason::VendorCodeUnmapped | ErrorReason::PartiallyApplied
+    )
+}
+
+fn reused() -> Error {
+    Error::new(
+        ErrorReason::RequestIdReused,
+        "this request_id was used with another request within 24 hours; take a fresh UUID",
+    )
+}
+
+fn too_late() -> Error {
+    Error::new(ErrorReason::DeadlineBeforeSend, "the deadline passed before anything was sent; it is safe to try again")
+}
+
+fn outcome_unknown(cause: &'static str) -> Error {
+    Error::new(
+        ErrorReason::VendorOutcomeUnknown,
+        "the request may have been sent but its outcome is not known; look whether it was done before making a new one",
+    )
+    .with("cause", cause)
+}
+
+/// Texts are hashed with their lengths, so that no two lists of texts are one.
+fn hash(key: &hmac::Key, texts: &[&str], bytes: &[u8]) -> Hash {
+    let mut context = hmac::Context::with_key(key);
+    for text in texts {
+        context.update(&(text.len() as u64).to_le_bytes());
+        context.update(text.as_bytes());
+    }
+    context.update(bytes);
+    let mut hash = Hash::default();
+    hash.copy_from_slice(context.sign().as_ref());
+    hash
+}
+
+/// Kind and bytes of an answer, sealed: nonce, then ciphertext.
+fn sealed(key: &Hash, kind: u8, answer: &[u8]) -> Result<Vec<u8>> {
+    let failed = |_| Error::internal("an answer could not be sealed");
+    let mut nonce = [0; NONCE_LEN];
+    SystemRandom::new().fill(&mut nonce).map_err(failed)?;
+    let mut text = Vec::with_capacity(1 + answer.len() + AES_256_GCM.tag_len());
+    text.push(kind);
+    text.extend_from_slice(answer);
+    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).map_err(failed)?);
+    key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut text).map_err(failed)?;
+    Ok([nonce.as_slice(), &text].concat())
+}
+
+fn opened<A: Message + Default>(key: &Hash, sealed: Vec<u8>) -> Result<A> {
+    let unreadable = || outcome_unknown("the answer that was kept cannot be read");
+    let (nonce, text) = sealed.split_first_chunk::<NONCE_LEN>().ok_or_else(unreadable)?;
+    let mut text = text.to_vec();
+    let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).map_err(|_| unreadable())?);
+    let nonce = Nonce::assume_unique_for_key(*nonce);
+    match key.open_in_place(nonce, Aad::empty(), &mut text).map_err(|_| unreadable())? {
+        [0, answer @ ..] => A::decode(&*answer).map_err(|_| unreadable()),
+        [1, status @ ..] => Err(Error::told_before(status.to_vec()).ok_or_else(unreadable)?),
+        _ => Err(unreadable()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+    use super::*;
+    use crate::{clock::Source, proto::v1::StartCallbackResponse, storage::Storage};
+
+    /// The time of day, as told.
+    #[derive(Clone, Default)]
+    struct Day(Arc<AtomicU64>);
+
+    impl Source for Day {
+        fn now(&self) -> SystemTime {
+            SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + self.0.load(Ordering::Acquire))
+        }
+
+        fn steady(&self) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    struct Setting {
+        repeats: Repeats,
+        storage: Storage,
+        day: Day,
+        runs: Arc<AtomicUsize>,
+    }
+
+    fn setting() -> Setting {
+        let (storage, day) = (Storage::in_memory().unwrap(), Day::default());
+        let clock = Clock::from_source(day.clone());
+        let repeats = Repeats::new(Arc::new(storage.clone()), clock, TaskTracker::new());
+        Setting { repeats, storage, day, runs: Arc::default() }
+    }
+
+    impl Setting {
+        async fn call(&self, caller: &str, content: &str) -> Result<StartCallbackResponse> {
+            let cx = Context::new("StartCallback", String::new(), Instant::now() + Duration::from_secs(5));
+            let scope = Scope { caller, center: "acme", method: "StartCallback" };
+            let content = StartCallbackResponse { call_id: content.to_owned() };
+            let runs = self.runs.clone();
+            let run = async move |_| {
+                let run = runs.fetch_add(1, Ordering::AcqRel) + 1;
+                Ok(StartCallbackResponse { call_id: run.to_string() })
+            };
+            self.repeats.once(&cx, scope, "id", &content, run).await
+        }
+
+        fn runs(&self) -> usize {
+            self.runs.load(Ordering::Acquire)
+        }
+    }
+
+    #[tokio::test]
+    async fn a_call_whose_end_was_never_noted_is_unknown_and_does_not_run() {
+        let setting = setting();
+        // As a gateway leaves it that is killed between sending and noting.
+        let key = hmac::Key::new(hmac::HMAC_SHA256, &setting.storage.key().await.unwrap());
+        let call = hash(&key, &["call", "", "acme", "StartCallback", "id"], &[]);
+        let content = hash(&key, &["content"], &StartCallbackResponse { call_id: "a".into() }.encode_to_vec());
+        let now = setting.day.now();
+        setting.storage.begin(call, content, now, now - KEPT_FOR).await.unwrap();
+
+        let error = setting.call("", "a").await.unwrap_err();
+        assert_eq!((error.reason(), setting.runs()), (ErrorReason::VendorOutcomeUnknown, 0));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_be_noted_does_not_run() {
+        let setting = setting();
+        // The key is there already; only the call cannot be noted.
+        setting.storage.key().await.unwrap();
+        setting.storage.refuse_writes().await;
+        let error = setting.call("", "a").await.unwrap_err();
+        assert_eq!((error.reason(), setting.runs()), (ErrorReason::StorageUnavailable, 0));
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_kept_for_a_day() {
+        let setting = setting();
+        assert_eq!(setting.call("", "a").await.unwrap().call_id, "1");
+        setting.day.0.store(KEPT_FOR.as_secs(), Ordering::Release);
+        assert_eq!(setting.call("", "a").await.unwrap().call_id, "1");
+        setting.day.0.store(KEPT_FOR.as_secs() + 1, Ordering::Release);
+        assert_eq!(setting.call("", "b").await.unwrap().call_id, "2");
+    }
+
+    #[tokio::test]
+    async fn callers_do_not_share_ids() {
+        let setting = setting();
+        assert_eq!(setting.call("one", "a").await.unwrap().call_id, "1");
+        assert_eq!(setting.call("other", "b").await.unwrap().call_id, "2");
+        assert_eq!(setting.call("one", "b").await.unwrap_err().reason(), ErrorReason::RequestIdReused);
+    }
+
+    #[test]
+    fn a_sealed_answer_opens_with_its_own_key_only() {
+        let answer = StartCallbackResponse { call_id: "c9d52506".into() };
+        let (key, other) = ([1; 32], [2; 32]);
+        let text = sealed(&key, 0, &answer.encode_to_vec()).unwrap();
+        assert_eq!(opened::<StartCallbackResponse>(&key, text.clone()).unwrap(), answer);
+        assert!(opened::<StartCallbackResponse>(&other, text.clone()).is_err());
+        assert!(opened::<StartCallbackResponse>(&key, text[..text.len() - 1].to_vec()).is_err());
+        assert!(opened::<StartCallbackResponse>(&key, Vec::new()).is_err());
+        assert_ne!(text, sealed(&key, 0, &answer.encode_to_vec()).unwrap(), "no two are alike");
+    }
+}

@@ -1,0 +1,149 @@
+//! `request_id`: a repeat rings nobody twice.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use switchboard::{clock::Clock, sandbox::udesk};
+use tonic::Code;
+
+use crate::support::{
+    Gateway, acme,
+    vendor::{Answer, Scripted, serve_router, udesk_options},
+};
+
+const ID: &str = "6f9619ff-8b86-4d11-b42d-00c04fc964ff";
+
+fn callback(id: &str, customer: &str) -> Value {
+    json!({"parent": "centers/acme", "customer_number": customer, "entry_number": "01055500100", "request_id": id})
+}
+
+fn rung() -> Answer {
+    Answer::json(&json!({"code": "000000", "message": "OK", "results": "c9d52506-c41b-431f-5fa0-b701a81a2da6"}))
+}
+
+#[tokio::test]
+async fn a_repeat_gets_the_first_answer_and_calls_nobody_also_after_a_restart() {
+    let simulator = udesk::Simulator::new(udesk_options());
+    let centers = acme(serve_router(simulator.router()).await);
+    let folder = tempfile::tempdir().unwrap();
+    let first = {
+        let mut gateway = Gateway::start_in(folder.path(), &centers, "", Clock::system()).await;
+        let first = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap();
+        // The same UUID in another spelling is the same ID.
+        for id in [ID, &ID.to_uppercase()] {
+            assert_eq!(gateway.client.call("StartCallback", callback(id, "13800000000")).await.unwrap(), first);
+        }
+        gateway.stop();
+        gateway.ended().await.unwrap();
+        first
+    };
+    let gateway = Gateway::start_in(folder.path(), &centers, "", Clock::system()).await;
+    assert_eq!(gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap(), first);
+    assert_eq!(simulator.callbacks().len(), 1);
+    // Without an ID every call is a call.
+    let plain = json!({"parent": "centers/acme", "customer_number": "13800000000", "entry_number": "01055500100"});
+    gateway.client.call("StartCallback", plain).await.unwrap();
+    assert_eq!(simulator.callbacks().len(), 2);
+}
+
+#[tokio::test]
+async fn an_id_belongs_to_its_content_center_and_method() {
+    let vendor = Scripted::start([rung()]).await;
+    let centers = format!("{}{}", acme(vendor.address), crate::support::udesk("other", vendor.address));
+    let gateway = Gateway::start(&centers).await;
+    gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap();
+    let failure = gateway.client.call("StartCallback", callback(ID, "13900000000")).await.unwrap_err();
+    assert_eq!((failure.code, failure.reason.as_str()), (Code::InvalidArgument, "REQUEST_ID_REUSED"));
+    assert_eq!(vendor.asked().len(), 1);
+    let mut other = callback(ID, "13900000000");
+    other["parent"] = json!("centers/other");
+    gateway.client.call("StartCallback", other).await.unwrap();
+    assert_eq!(vendor.asked().len(), 2);
+}
+
+#[tokio::test]
+async fn repeats_at_the_same_time_wait_for_the_first() {
+    let body = json!({"code": "000000", "results": "c9d52506-c41b-431f-5fa0-b701a81a2da6"}).to_string().into_bytes();
+    let vendor = Scripted::start([Answer::Drip { body, every: Duration::from_millis(2) }]).await;
+    let gateway = Gateway::start(&acme(vendor.address)).await;
+    let calls: Vec<_> = (0..20)
+        .map(|_| {
+            let client = gateway.client.clone();
+            tokio::spawn(async move { client.call("StartCallback", callback(ID, "13800000000")).await })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap()["call_id"], "c9d52506-c41b-431f-5fa0-b701a81a2da6");
+    }
+    assert_eq!(vendor.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_definite_refusal_may_be_tried_again_and_an_unknown_outcome_may_not() {
+    let refusal = Answer::json(&json!({"code": "200022", "message": "no route"}));
+    let vendor = Scripted::start([refusal, rung()]).await;
+    let gateway = Gateway::start(&acme(vendor.address)).await;
+    let failure = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap_err();
+    assert_eq!(failure.reason, "ROUTE_INVALID");
+    gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap();
+    assert_eq!(vendor.asked().len(), 2);
+
+    for (answer, reason) in [
+        (Answer::Reset, "VENDOR_OUTCOME_UNKNOWN"),
+        (Answer::json(&json!({"code": "300000", "message": "new"})), "VENDOR_CODE_UNMAPPED"),
+    ] {
+        let vendor = Scripted::start([answer, rung()]).await;
+        let gateway = Gateway::start(&acme(vendor.address)).await;
+        let first = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap_err();
+        let repeat = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap_err();
+        assert_eq!((first.code, first.reason.as_str()), (Code::Unknown, reason));
+        assert_eq!((repeat.code, &repeat.reason, &repeat.message), (first.code, &first.reason, &first.message));
+        assert_eq!(repeat.metadata, first.metadata);
+        assert_eq!(vendor.asked().len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn nothing_was_sent_so_nothing_is_kept() {
+    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let gateway = Gateway::start(&acme(nobody)).await;
+    for _ in 0..2 {
+        let failure = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap_err();
+        assert_eq!((failure.code, failure.reason.as_str()), (Code::Unavailable, "VENDOR_UNAVAILABLE"));
+    }
+}
+
+#[tokio::test]
+async fn a_caller_who_gave_up_finds_the_answer_on_its_repeat() {
+    let body = json!({"code": "000000", "results": "c9d52506-c41b-431f-5fa0-b701a81a2da6"}).to_string().into_bytes();
+    let vendor = Scripted::start([Answer::Drip { body, every: Duration::from_millis(5) }]).await;
+    let gateway = Gateway::start(&acme(vendor.address)).await;
+    let soon = Duration::from_millis(100);
+    let failure = gateway.client.call_bare("StartCallback", callback(ID, "13800000000"), soon).await.unwrap_err();
+    assert_eq!((failure.code, failure.reason.as_str()), (Code::DeadlineExceeded, "VENDOR_OUTCOME_UNKNOWN"));
+    let repeat = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap();
+    assert_eq!(repeat["call_id"], "c9d52506-c41b-431f-5fa0-b701a81a2da6");
+    assert_eq!(vendor.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn what_is_kept_tells_nothing_without_the_id() {
+    let simulator = udesk::Simulator::new(udesk_options());
+    let centers = acme(serve_router(simulator.router()).await);
+    let folder = tempfile::tempdir().unwrap();
+    let mut gateway = Gateway::start_in(folder.path(), &centers, "", Clock::system()).await;
+    let answer = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap();
+    gateway.stop();
+    gateway.ended().await.unwrap();
+    let call_id = answer["call_id"].as_str().unwrap();
+    let mut files = 0;
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap();
+        let text = String::from_utf8_lossy(&bytes);
+        for secret in [ID, call_id, "13800000000"] {
+            assert!(!text.contains(secret), "{secret} is in the file");
+        }
+        files += 1;
+    }
+    assert!(files >= 2, "the database and its lock");
+}
