@@ -3,15 +3,15 @@
 //! Source: the Udesk document; numbers such as "Udesk 12" are its operations. Where the document contradicts itself the
 //! number of the contradiction (C1 to C66) stands beside the code that settles it:
 //!
-//! - one signature over account and time only, in the query string (C1 to C4): [`sign`];
-//! - three envelopes, and a return code that decides whatever the HTTP status says (C6, C10, C11, C14): [`envelope`];
-//! - two generations of return codes for one meaning (C13), and rules without a code (C62): [`codes`], [`is_vague`];
-//! - IDs with `@app` behind them in some answers and without in others (C18, C19): [`VendorId`];
+//! - one signature over account and time only, in the query string (C1 to C4): `sign`;
+//! - three envelopes, and a return code that decides whatever the HTTP status says (C6, C10, C11, C14): `envelope`;
+//! - two generations of return codes for one meaning (C13), and rules without a code (C62): `codes`, `is_vague`;
+//! - IDs with `@app` behind them in some answers and without in others (C18, C19): `VendorId`;
 //! - numbers, booleans and lists in several spellings (C25, C30, C33, C46): [`crate::vendor::lenient`];
-//! - one agent in three spellings (C33, C55, C56), never paged (C35), so the gateway pages by ID: [`roster`];
-//! - extensions that are numbers or objects (C30), accounts that are no accounts (C24): [`extensions`];
-//! - queues that get another ID than asked for, or none (C20, C21, C38), and are written whole (C15): [`queue_changes`];
-//! - subscriptions whose ID is told once and never again (C42, C45, C46): [`subscriptions`], [`subscription_list`].
+//! - one agent in three spellings (C33, C55, C56), never paged (C35), so the gateway pages by ID: `roster`;
+//! - extensions that are numbers or objects (C30), accounts that are no accounts (C24): `extensions`;
+//! - queues that get another ID than asked for, or none (C20, C21, C38), and are written whole (C15): `queue_changes`;
+//! - subscriptions whose ID is told once and never again (C42, C45, C46): `subscriptions`, `subscription_list`.
 
 mod agent_changes;
 mod agents;
