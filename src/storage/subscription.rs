@@ -64,7 +64,7 @@ impl Storage {
     /// # Errors
     /// `STORAGE_UNAVAILABLE`: the vendor must not be asked.
     pub async fn await_subscription(&self, center: &str, name: &str, callback: Callback) -> Result<()> {
-        self.know_subscription(center, AWAITED, name, callback).await
+        self.know_subscription(center, AWAITED, name, callback).await.map(drop)
     }
 
     /// Notes the vendor's ID of a subscription that was awaited, under each name it may be listed by.
@@ -93,11 +93,11 @@ impl Storage {
         self.forget_version(center, AWAITED, name, callback).await
     }
 
-    /// Notes one more name and callback that a subscription may be listed by.
+    /// Notes one more name and callback that a subscription may be listed by. Says whether they are new.
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`.
-    pub async fn know_subscription(&self, center: &str, id: &str, name: &str, callback: Callback) -> Result<()> {
+    pub async fn know_subscription(&self, center: &str, id: &str, name: &str, callback: Callback) -> Result<bool> {
         let (center, id, name) = (center.to_owned(), id.to_owned(), name.to_owned());
         self.run(move |connection| insert(connection, &center, &id, &name, callback)).await
     }
@@ -137,9 +137,9 @@ impl Storage {
     }
 }
 
-fn insert(at: &Connection, center: &str, id: &str, name: &str, callback: Callback) -> rusqlite::Result<()> {
+fn insert(at: &Connection, center: &str, id: &str, name: &str, callback: Callback) -> rusqlite::Result<bool> {
     let insert = "INSERT OR IGNORE INTO subscription (center, id, name, callback) VALUES (?1, ?2, ?3, ?4)";
-    at.execute(insert, params![center, id, name, callback.0]).map(drop)
+    at.execute(insert, params![center, id, name, callback.0]).map(|rows| rows > 0)
 }
 
 fn remove(at: &Connection, center: &str, id: &str, name: &str, callback: Callback) -> rusqlite::Result<()> {
@@ -197,8 +197,8 @@ mod tests {
         let storage = Storage::in_memory().unwrap();
         let (old, new) = (Callback::of("http://old.example.com"), Callback::of("http://new.example.com"));
         storage.keep_subscription("acme", "168", &["a"], old).await.unwrap();
-        storage.know_subscription("acme", "168", "b", new).await.unwrap();
-        storage.know_subscription("acme", "168", "b", new).await.unwrap();
+        assert!(storage.know_subscription("acme", "168", "b", new).await.unwrap());
+        assert!(!storage.know_subscription("acme", "168", "b", new).await.unwrap());
         assert_eq!(known(&storage, "acme").await, [("168".into(), "a".into()), ("168".into(), "b".into())]);
         storage.forget_other_versions("acme", "168", "b", new).await.unwrap();
         assert_eq!(known(&storage, "acme").await, [("168".into(), "b".into())]);

@@ -3,23 +3,53 @@
 //! Source: the Udesk document; numbers such as "Udesk 12" are its operations. Where the document contradicts itself the
 //! number of the contradiction (C1 to C66) stands beside the code that settles it:
 //!
-//! - one signature over account and time only, in the query string (C1 to C3): [`sign`];
-//! - three envelopes, and a return code that decides whatever the HTTP status says (C6, C10, C11, C14): [`envelope`];
-//! - two generations of return codes for one meaning (C13): [`codes`];
-//! - IDs with `@app` behind them in some answers and without in others (C18, C19): [`VendorId`];
+//! - one signature over account and time only, in the query string (C1 to C4): `sign`;
+//! - three envelopes, and a return code that decides whatever the HTTP status says (C6, C10, C11, C14): `envelope`;
+//! - two generations of return codes for one meaning (C13), and rules without a code (C62): `codes`, `is_vague`;
+//! - IDs with `@app` behind them in some answers and without in others (C18, C19): `VendorId`;
 //! - numbers, booleans and lists in several spellings (C25, C30, C33, C46): [`crate::vendor::lenient`];
-//! - nothing is paged (C35), so the gateway pages by ID.
+//! - one agent in three spellings (C33, C55, C56), never paged (C35), so the gateway pages by ID: `roster`;
+//! - extensions that are numbers or objects (C30), accounts that are no accounts (C24): `extensions`;
+//! - queues that get another ID than asked for, or none (C20, C21, C38), and are written whole (C15): `queue_changes`;
+//! - subscriptions whose ID is told once and never again (C42, C45, C46): `subscriptions`, `subscription_list`.
 
+mod agent_changes;
 mod agents;
 mod calls;
 mod capabilities;
 mod codes;
+mod credentials;
 mod envelope;
+mod events;
+mod extensions;
 mod formats;
+mod memberships;
 mod phone_numbers;
+mod queue_changes;
 mod queues;
+mod roster;
 mod sessions;
 mod sign;
+mod subscription_list;
+mod subscription_terms;
+mod subscriptions;
+
+#[cfg(test)]
+mod test_agents;
+#[cfg(test)]
+mod test_clock;
+#[cfg(test)]
+mod test_codes;
+#[cfg(test)]
+mod test_extensions;
+#[cfg(test)]
+mod test_queues;
+#[cfg(test)]
+mod test_quirks;
+#[cfg(test)]
+mod test_subscriptions;
+#[cfg(test)]
+mod testing;
 
 use std::sync::Arc;
 
@@ -28,22 +58,31 @@ use serde::{Deserialize, Deserializer};
 
 use self::sign::Ccapi;
 use crate::{
-    adapter::{Adapter, Extensions, Softphones, Subscriptions},
+    adapter::Adapter,
     config,
     context::Context,
-    error::{Error, Result},
+    error::{Error, ErrorReason, Result},
     http::Client,
     proto::v1,
+    serial::Serial,
+    storage::Storage,
     vendor::{Parts, lenient::Text},
 };
 
 /// The vendor's name in the contract.
 pub const NAME: &str = "udesk";
 
+/// The client of one tenant.
+type Api = Arc<Client<Ccapi>>;
+
 /// One Udesk tenant.
 #[derive(Debug)]
 pub struct Udesk {
-    ccapi: Arc<Client<Ccapi>>,
+    ccapi: Api,
+    storage: Storage,
+    /// Changes of a queue or a subscription, which are written whole: one at a time (C15, C45).
+    queue_turns: Serial<String>,
+    subscription_turns: Serial<String>,
 }
 
 /// An ID as requests spell it: text or number, cut at the last `@` (C18, C19).
@@ -58,7 +97,7 @@ impl Udesk {
         let dialect = Ccapi::new(id, &center.base_url, udesk, parts.clock.clone(), parts.metrics.clone());
         let ccapi = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
         ccapi.probe_with(|ccapi, cx| Box::pin(async move { phone_numbers::probe(&ccapi, &cx).await }));
-        Self { ccapi }
+        Self { ccapi, storage: parts.storage.clone(), queue_turns: Serial::new(), subscription_turns: Serial::new() }
     }
 }
 
@@ -77,10 +116,6 @@ impl Adapter for Udesk {
     }
 }
 
-impl Extensions for Udesk {}
-impl Softphones for Udesk {}
-impl Subscriptions for Udesk {}
-
 /// In a list, "no records" is an empty list.
 fn or_empty<T: Default>(result: Result<T>) -> Result<T> {
     match result {
@@ -91,11 +126,21 @@ fn or_empty<T: Default>(result: Result<T>) -> Result<T> {
 
 /// Names the resource in a vendor's "no records", which does not say what is missing.
 fn about(error: Error, kind: &'static str, name: &impl ToString) -> Error {
-    use crate::error::ErrorReason::{AgentStateConflict, ResourceExists, ResourceInUse, ResourceNotFound};
+    use ErrorReason::{AgentStateConflict, ResourceExists, ResourceInUse, ResourceNotFound};
     match error.reason() {
         ResourceNotFound | ResourceExists | ResourceInUse | AgentStateConflict => error.about(kind, name.to_string()),
         _ => error,
     }
+}
+
+/// Whether a refusal leaves open which of the document's rules was broken: several have no code of their own (C62).
+fn is_vague(error: &Error) -> bool {
+    matches!(error.reason(), ErrorReason::VendorRejected | ErrorReason::VendorCodeUnmapped)
+}
+
+/// How many there are, as the contract counts.
+fn count(items: usize) -> i32 {
+    i32::try_from(items).unwrap_or(i32::MAX)
 }
 
 // === impl VendorId ===

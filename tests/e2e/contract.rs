@@ -153,6 +153,9 @@ fn valid(method: &str, center: &str) -> Value {
         "GetPhoneNumber" | "SetDefaultPhoneNumber" => json!({"name": name("phoneNumbers/01055500100")}),
         "GetAgent" | "DeleteAgent" | "LogoutAgent" => json!({"name": agent}),
         "LoginAgent" => json!({"name": agent, "queues": [queue]}),
+        "CreateAgent" if center == "acme" => json!({
+            "parent": "centers/acme", "agent_id": "2001", "agent": {"display_name": "New", "employee_number": "E2001"},
+        }),
         "CreateAgent" => json!({"parent": format!("centers/{center}"), "agent": {"display_name": "New"}}),
         "UpdateAgent" => json!({"agent": {"name": agent, "display_name": "New"}}),
         "BindAgentExtensions" | "UnbindAgentExtensions" => {
@@ -339,6 +342,9 @@ async fn fields_that_capabilities_call_unsupported_are_refused_when_set() {
     let gateway = both_vendors().await;
     let values = BTreeMap::from([
         ("request_id", json!("6f9619ff-8b86-4d11-b42d-00c04fc964ff")),
+        ("agent.login_account", json!("new-account")),
+        ("agent.login_password", json!("Abcde#12")),
+        ("extension.vendor_data", json!({"x": 1})),
         ("queue.strategy", json!("QUEUE_STRATEGY_ROUND_ROBIN")),
         ("queue.wait_timeout", json!("30s")),
         ("queue.vendor_data", json!({"x": 1})),

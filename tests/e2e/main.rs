@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test asks the gateway's own addresses")]
 
 mod bad_input;
+mod bad_input_udesk;
 mod config;
 mod conformance;
 mod contract;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::Serialize;
 
 use super::{
-    Udesk,
+    Udesk, about,
     formats::Formats as _,
     sign::{CALLBACK, Ccapi},
 };
@@ -16,7 +16,7 @@ use crate::{
     context::Context,
     endpoint,
     error::{Error, Result},
-    name::CenterName,
+    name::{CenterName, PhoneNumberName, ResourceName as _},
     proto::v1,
     vendor::lenient::Text,
 };
@@ -47,7 +47,7 @@ impl Calls for Udesk {
     async fn start_callback(
         &self,
         cx: &Context,
-        _center: CenterName,
+        center: CenterName,
         request: v1::StartCallbackRequest,
     ) -> Result<v1::StartCallbackResponse> {
         let v1::StartCallbackRequest { parent: _, customer_number, entry_number, caller_id, variables, request_id: _ } =
@@ -65,7 +65,8 @@ impl Calls for Udesk {
             called_display: if caller_id.is_empty() { &entry_number } else { &caller_id },
             variables: variables_text(&variables)?,
         };
-        let call_id = self.ccapi.call(cx, &call_back).await?;
+        let entry = PhoneNumberName::new(center.center(), entry_number.as_str());
+        let call_id = self.ccapi.call(cx, &call_back).await.map_err(|error| about(error, "PhoneNumber", &entry))?;
         Ok(v1::StartCallbackResponse { call_id: call_id.into_string() })
     }
 }

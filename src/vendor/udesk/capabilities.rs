@@ -1,38 +1,95 @@
 //! What a Udesk center can do.
 
-use super::{NAME, formats::FIELD_FORMATS};
+use super::{NAME, events::EVENTS, formats::FIELD_FORMATS};
 use crate::{
     capability::{self, Row},
     proto::v1,
 };
 
+/// What no agent of a Udesk center has.
+const NEVER_OF_AN_AGENT: &[&str] = &["login_account", "login_password", "provisioned_extensions"];
+
 /// In the contract's order.
 const ROWS: &[Row] = &[
     Row::native("ListPhoneNumbers").never_fills(&["phone_numbers.vendor_data"]),
+    Row::derived("GetPhoneNumber", "found in the list of all numbers").never_fills(&["vendor_data"]),
+    Row::native("SetDefaultPhoneNumber").limited("the list of numbers is read first: the number must be one of it"),
+    Row::native("ClearDefaultPhoneNumber"),
     Row::native("ListAgents")
         .never_fills(&["agents.login_account", "agents.login_password", "agents.provisioned_extensions"])
         .limited("state can only be OFFLINE, the one state whose code Udesk documents; vendor_state takes any code"),
-    Row::native("GetAgent").never_fills(&["login_account", "login_password", "provisioned_extensions"]),
+    Row::native("GetAgent").never_fills(NEVER_OF_AN_AGENT).limited("wrap-up times are told by ListAgents only"),
+    Row::native("CreateAgent")
+        .refuses(&["agent.login_account", "agent.login_password"])
+        .requires(&["agent_id", "agent.employee_number"])
+        .never_fills(&[
+            "state",
+            "vendor_state",
+            "state_reason",
+            "vendor_extension_state",
+            "queues",
+            "default_phone_number",
+            "login_account",
+            "login_password",
+        ])
+        .limited("the answer is what was sent and what Udesk made; vendor_data takes AssistantAccessRight only"),
+    Row::native("UpdateAgent")
+        .never_fills(NEVER_OF_AN_AGENT)
+        .limited("an agent is disabled only while OFFLINE; vendor_data takes AssistantAccessRight only"),
     Row::native("LoginAgent")
         .refuses(&["phone_number"])
         .limited("Udesk does not say which of its two states is READY; vendor_data.state takes its number"),
     Row::native("LogoutAgent"),
+    Row::native("BindAgentExtensions"),
+    Row::native("UnbindAgentExtensions"),
+    Row::native("AddAgentQueues"),
+    Row::native("SetAgentQueues"),
+    Row::native("RemoveAgentQueues"),
+    Row::derived("ListExtensions", "only extensions that an agent holds are visible").never_fills(&[
+        "extensions.state",
+        "extensions.description",
+        "extensions.initial_password",
+    ]),
+    Row::derived("GetExtension", "only extensions that an agent holds are visible").never_fills(&[
+        "state",
+        "description",
+        "initial_password",
+    ]),
+    Row::native("CreateExtension").refuses(&["extension.vendor_data"]).never_fills(&["agent", "state", "description"]),
+    Row::native("DeleteExtension"),
     Row::native("ListQueues"),
+    Row::derived("GetQueue", "found in the list of all queues"),
     Row::native("CreateQueue")
         .refuses(&["queue.strategy", "queue.wait_timeout", "queue.vendor_data"])
         .requires(&["queue.display_name"])
         .never_fills(&["strategy", "wait_timeout", "vendor_data"]),
+    Row::native("UpdateQueue")
+        .refuses(&["queue.vendor_data"])
+        .limited("read, merged and written whole: a change made elsewhere at the same moment may be lost"),
+    Row::native("DeleteQueue"),
+    Row::native("AddQueueAgents"),
+    Row::derived("AccessSoftphoneCredentials", "only passwords that Udesk shows with an agent; others are not listed")
+        .never_fills(&["credentials.agent_login_password"]),
     Row::native("StartCallback"),
+    Row::native("ListSubscriptions")
+        .limited("Udesk tells no IDs: one that the gateway did not make has a stand-in and can only be read"),
+    Row::derived("GetSubscription", "found in the list of all subscriptions"),
+    Row::native("CreateSubscription")
+        .limited("callback_uri must be set: the gateway receives no events yet; enabled = false is a second request"),
+    Row::native("UpdateSubscription")
+        .limited("one whose ID the gateway does not know can only be replaced whole, with every path in update_mask"),
+    Row::native("DeleteSubscription"),
 ];
 
 /// Everything in one answer; the caller fills in the name.
 pub fn capabilities() -> v1::Capabilities {
+    let strategies = [v1::QueueStrategy::RoundRobin, v1::QueueStrategy::FewestCalls, v1::QueueStrategy::LongestIdle];
     v1::Capabilities {
         name: String::new(),
         vendor: NAME.to_owned(),
         methods: capability::methods(ROWS),
-        event_types: Vec::new(),
-        queue_strategies: Vec::new(),
+        event_types: EVENTS.iter().map(|(event, _)| (*event).into()).collect(),
+        queue_strategies: strategies.map(Into::into).to_vec(),
         field_formats: capability::formats(FIELD_FORMATS),
     }
 }

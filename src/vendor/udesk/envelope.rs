@@ -38,6 +38,8 @@ struct Envelope<'a> {
     result: Option<&'a RawValue>,
     #[serde(borrow, default)]
     results: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    data: Option<&'a RawValue>,
 }
 
 /// Takes an answer out of its envelope.
@@ -62,9 +64,9 @@ pub fn open(operation: &Operation<Style>, reply: &Reply) -> Opened {
             Opened::Unreadable("the return code says success, the HTTP status says failure")
         }
         code if code == codes::SUCCESS => Opened::Payload(match operation.style.envelope {
-            Kind::Result => payload(&reply.body, envelope.result),
+            Kind::Result => payload(&reply.body, envelope.result.or(envelope.data).or(envelope.results)),
             Kind::Message => reply.body.clone(),
-            Kind::Results => payload(&reply.body, envelope.results),
+            Kind::Results => payload(&reply.body, envelope.results.or(envelope.result).or(envelope.data)),
         }),
         code => {
             let text = if envelope.err_desc.is_empty() { envelope.message } else { envelope.err_desc };
@@ -189,6 +191,13 @@ mod tests {
             outcome(open(&operation(Method::POST, CALLBACK), &reply(200, refused))),
             Err(("200022".into(), RouteInvalid))
         );
+    }
+
+    #[test]
+    fn a_payload_under_another_envelopes_name_is_found() {
+        assert_eq!(read(200, r#"{"code":"000000","results":null,"data":{"a":1}}"#), Ok(r#"{"a":1}"#.into()));
+        let result = r#"{"ErrCode":"000000","Result":"c9d52506"}"#;
+        assert_eq!(outcome(open(&operation(Method::POST, CALLBACK), &reply(200, result))), Ok("\"c9d52506\"".into()));
     }
 
     proptest! {

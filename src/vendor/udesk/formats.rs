@@ -2,31 +2,66 @@
 
 use crate::check::Check;
 
-/// A field and the pattern its whole value must match, as `Capabilities.field_formats` tells them.
+/// A field and the pattern its whole value must match, as `Capabilities.field_formats` tells them, in the contract's
+/// order. Of a list, the pattern is that of each item.
 pub const FIELD_FORMATS: &[(&str, &str)] = &[
-    ("GetAgentRequest.name", r"centers/[^/]+/agents/[0-9]{1,32}"),
-    ("ListAgentsRequest.queue", r"centers/[^/]+/queues/[0-9]{1,32}"),
-    ("LoginAgentRequest.name", r"centers/[^/]+/agents/[0-9]{1,32}"),
-    ("LoginAgentRequest.employee_number", r"[0-9A-Za-z_]{1,32}"),
-    ("LoginAgentRequest.queues", r"centers/[^/]+/queues/[0-9]{1,32}"),
-    ("LogoutAgentRequest.name", r"centers/[^/]+/agents/[0-9]{1,32}"),
+    ("ListAgentsRequest.queue", QUEUE),
+    ("GetAgentRequest.name", AGENT),
+    ("CreateAgentRequest.agent_id", r"[0-9]{1,32}"),
+    ("CreateAgentRequest.agent.employee_number", WORK_ID),
+    ("UpdateAgentRequest.agent.name", AGENT),
+    ("UpdateAgentRequest.agent.employee_number", WORK_ID),
+    ("LoginAgentRequest.name", AGENT),
+    ("LoginAgentRequest.employee_number", WORK_ID),
+    ("LoginAgentRequest.queues", QUEUE),
+    ("LogoutAgentRequest.name", AGENT),
+    ("BindAgentExtensionsRequest.agent", AGENT),
+    ("BindAgentExtensionsRequest.extensions", EXTENSION),
+    ("UnbindAgentExtensionsRequest.agent", AGENT),
+    ("UnbindAgentExtensionsRequest.extensions", EXTENSION),
+    ("AddAgentQueuesRequest.agent", AGENT),
+    ("AddAgentQueuesRequest.queues", QUEUE),
+    ("SetAgentQueuesRequest.agent", AGENT),
+    ("SetAgentQueuesRequest.queues", QUEUE),
+    ("RemoveAgentQueuesRequest.agent", AGENT),
+    ("RemoveAgentQueuesRequest.queues", QUEUE),
+    ("GetExtensionRequest.name", EXTENSION),
+    ("CreateExtensionRequest.extension_id", r"1[0-9]{3}"),
+    ("DeleteExtensionRequest.name", EXTENSION),
+    ("GetQueueRequest.name", QUEUE),
     ("CreateQueueRequest.queue_id", r"9[0-9]{3}"),
+    ("UpdateQueueRequest.queue.name", QUEUE),
+    ("DeleteQueueRequest.name", QUEUE),
+    ("AddQueueAgentsRequest.queue", QUEUE),
+    ("AddQueueAgentsRequest.agents", AGENT),
+    ("AccessSoftphoneCredentialsRequest.agent", AGENT),
     ("StartCallbackRequest.customer_number", PSTN),
     ("StartCallbackRequest.entry_number", PSTN),
     ("StartCallbackRequest.caller_id", PSTN),
+    ("UpdateSubscriptionRequest.subscription.name", SUBSCRIPTION),
+    ("DeleteSubscriptionRequest.name", SUBSCRIPTION),
 ];
 
+const AGENT: &str = r"centers/[^/]+/agents/[0-9]{1,32}";
+const EXTENSION: &str = r"centers/[^/]+/extensions/[0-9]{1,32}";
+const QUEUE: &str = r"centers/[^/]+/queues/[0-9]{1,32}";
+const SUBSCRIPTION: &str = r"centers/[^/]+/subscriptions/[0-9]{1,32}";
+const WORK_ID: &str = r"[0-9A-Za-z_]{1,32}";
 /// Landline and international numbers begin with 0, mobile numbers have 11 digits, agents' SIP numbers are 9 and 13 digits.
 const PSTN: &str = r"0[0-9]{6,31}|[1-9][0-9]{10}|9[0-9]{13}";
 
 /// A field of Udesk's own format.
 pub trait Formats {
-    /// `AgentId` or `QueueId` in a name: digits, up to 32 (C20, C27).
+    /// `AgentId`, `QueueId` or an extension in a name: digits, up to 32 (C20, C22, C27).
     fn digits(&mut self, field: impl Into<String>, id: &str);
     /// `WorkId`: letters, digits and underscore, up to 32.
     fn work_id(&mut self, field: &str, id: &str);
     /// A queue ID that the caller chooses (C20).
     fn chosen_queue_id(&mut self, field: &str, id: &str);
+    /// An extension that the caller chooses: narrower than what is read (C22).
+    fn chosen_extension(&mut self, field: &str, id: &str);
+    /// The ID of a subscription to change. One that nobody knows has a stand-in, which only reads (C46).
+    fn subscription_id(&mut self, field: &str, id: &str);
     /// A number on the public network.
     fn pstn(&mut self, field: &str, number: &str);
 }
@@ -46,8 +81,22 @@ impl Formats for Check {
     }
 
     fn chosen_queue_id(&mut self, field: &str, id: &str) {
-        if id.len() != 4 || !id.starts_with('9') || !all_digits(id) {
+        if !is_chosen(id, '9') {
             self.invalid(field, "Udesk takes 9 and three digits");
+        }
+    }
+
+    fn chosen_extension(&mut self, field: &str, id: &str) {
+        if !is_chosen(id, '1') {
+            self.invalid(field, "Udesk takes 1 and three digits");
+        }
+    }
+
+    fn subscription_id(&mut self, field: &str, id: &str) {
+        if id.starts_with('~') {
+            self.invalid(field, "Udesk does not tell this subscription's ID, so that it can only be read");
+        } else {
+            self.digits(field, id);
         }
     }
 
@@ -68,6 +117,10 @@ impl Formats for Check {
     }
 }
 
+fn is_chosen(id: &str, first: char) -> bool {
+    id.len() == 4 && id.starts_with(first) && all_digits(id)
+}
+
 fn all_digits(text: &str) -> bool {
     text.bytes().all(|byte| byte.is_ascii_digit())
 }
@@ -82,30 +135,109 @@ mod tests {
         violations.done().is_ok()
     }
 
+    /// What checks a field, and whether its value is a name that ends with what is checked.
+    fn check_of(field: &str) -> (fn(&mut Check, &str), Option<&'static str>) {
+        let digits: fn(&mut Check, &str) = |check, id| check.digits("f", id);
+        let (message, field) = field.split_once('.').unwrap();
+        match field {
+            "customer_number" | "entry_number" | "caller_id" => (|check, number| check.pstn("f", number), None),
+            "employee_number" | "agent.employee_number" => (|check, id| check.work_id("f", id), None),
+            "agent_id" => (digits, None),
+            "extension_id" => (|check, id| check.chosen_extension("f", id), None),
+            "queue_id" => (|check, id| check.chosen_queue_id("f", id), None),
+            "agent" | "agents" | "agent.name" => (digits, Some("agents")),
+            "queue" | "queues" | "queue.name" => (digits, Some("queues")),
+            "extensions" => (digits, Some("extensions")),
+            "subscription.name" => (|check, id| check.subscription_id("f", id), Some("subscriptions")),
+            "name" if message.contains("Subscription") => {
+                (|check, id| check.subscription_id("f", id), Some("subscriptions"))
+            }
+            "name" if message.contains("Extension") => (digits, Some("extensions")),
+            "name" if message.contains("Queue") => (digits, Some("queues")),
+            "name" if message.contains("Agent") => (digits, Some("agents")),
+            other => panic!("no check is known for {other}"),
+        }
+    }
+
+    /// Values at the edges of one format or another.
+    const VALUES: [&str; 36] = [
+        "",
+        "0",
+        "1",
+        "2",
+        "100",
+        "1000",
+        "1999",
+        "2000",
+        "8001",
+        "9000",
+        "9999",
+        "10000",
+        "19999",
+        "99990",
+        "181154",
+        "123456",
+        "0123456",
+        "012345",
+        "01067654637",
+        "13676546374",
+        "136765463745",
+        "0086057126200670",
+        "93000077121002",
+        "83000077121002",
+        "02863208944",
+        "+8657126200670",
+        "1367654637a",
+        "12345678901234567890123456789012",
+        "123456789012345678901234567890123",
+        "01234567890123456789012345678901",
+        "012345678901234567890123456789012",
+        "w_199",
+        "a-b",
+        "a b",
+        "~0123456789abcdef",
+        "\u{661}3676546374",
+    ];
+
+    #[test]
+    fn what_callers_are_told_is_what_is_checked() {
+        for (field, pattern) in FIELD_FORMATS {
+            let told = regex::Regex::new(&format!("^(?:{pattern})$")).unwrap();
+            let (check, collection) = check_of(field);
+            let is_told = |value: &str| match collection {
+                Some(collection) => told.is_match(&format!("centers/acme/{collection}/{value}")),
+                None => told.is_match(value),
+            };
+            for value in VALUES {
+                assert_eq!(is_told(value), accepts(|violations| check(violations, value)), "{field}: {value}");
+            }
+            assert!(VALUES.iter().any(|value| is_told(value)) && !VALUES.iter().all(|value| is_told(value)), "{field}");
+        }
+    }
+
+    #[test]
+    fn formats_are_of_fields_that_there_are() {
+        use prost_reflect::{DescriptorPool, Kind};
+        let pool = DescriptorPool::decode(crate::proto::FILE_DESCRIPTOR_SET).unwrap();
+        for (path, _) in FIELD_FORMATS {
+            let mut parts = path.split('.');
+            let mut message = pool.get_message_by_name(&format!("contactcenter.v1.{}", parts.next().unwrap()));
+            for part in parts {
+                let field = message.unwrap().get_field_by_name(part).unwrap_or_else(|| panic!("{path}"));
+                message = match field.kind() {
+                    Kind::Message(message) => Some(message),
+                    _ => None,
+                };
+            }
+            assert!(message.is_none(), "{path} is no plain field");
+        }
+    }
+
     #[test]
     fn numbers_as_the_document_writes_them() {
         for good in ["01067654637", "13676546374", "0086057126200670", "93000077121002", "02863208944"] {
             assert!(accepts(|check| check.pstn("f", good)), "{good}");
         }
-        for bad in
-            ["", "+8657126200670", "123", "0", "1367654637a", "136765463745", "83000077121002", "\u{661}3676546374"]
-        {
-            assert!(!accepts(|check| check.pstn("f", bad)), "{bad}");
-        }
-    }
-
-    #[test]
-    fn ids_as_the_document_writes_them() {
-        assert!(accepts(|check| check.digits("f", "9415")));
-        assert!(accepts(|check| check.work_id("f", "w_199")));
-        assert!(accepts(|check| check.chosen_queue_id("f", "9008")));
-        for bad in ["", "94a", "123456789012345678901234567890123", "\u{661}"] {
-            assert!(!accepts(|check| check.digits("f", bad)), "{bad}");
-            assert!(!accepts(|check| check.chosen_queue_id("f", bad)), "{bad}");
-        }
-        for bad in ["", "a-b", "123456789012345678901234567890123"] {
-            assert!(!accepts(|check| check.work_id("f", bad)), "{bad}");
-        }
-        assert!(!accepts(|check| check.chosen_queue_id("f", "8001")));
+        assert!(!accepts(|check| check.pstn("f", "+8657126200670")));
     }
 }

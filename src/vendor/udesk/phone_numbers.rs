@@ -1,29 +1,28 @@
-//! Relay numbers: Udesk 01.
-
-use std::sync::Arc;
+//! Relay numbers: Udesk 01 to 03.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Udesk, or_empty,
-    sign::{Ccapi, READ},
+    Api, Udesk, about, count, or_empty,
+    sign::{Ccapi, READ, WRITE},
 };
 use crate::{
     adapter::PhoneNumbers,
     context::Context,
     endpoint,
-    error::Result,
-    http::Client,
+    error::{Error, ErrorReason, Result},
     name::{CenterName, PhoneNumberName, ResourceName as _},
     page::Page,
     proto::v1,
-    vendor::lenient::{List, Object, Text},
+    vendor::lenient::{Anything, List, Object, Text},
 };
 
 /// `GET /spnumbers` (Udesk 01).
 #[derive(Serialize)]
 struct ListNumbers {}
+
+endpoint!(Ccapi: ListNumbers, GET "/spnumbers", read, READ => Object<Numbers>);
 
 /// Answer of Udesk 01. The default need not be one of the list (C28).
 #[derive(Default, Deserialize)]
@@ -33,11 +32,58 @@ struct Numbers {
     def_sp_number: Text,
 }
 
-endpoint!(Ccapi: ListNumbers, GET "/spnumbers", read, READ => Object<Numbers>);
+/// `PUT /spnumbers/default` (Udesk 02).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct SetDefault<'a> {
+    def_sp_number: &'a str,
+}
+
+endpoint!(Ccapi: SetDefault<'_>, PUT "/spnumbers/default", write, WRITE => Anything);
+
+/// `DELETE /spnumbers/default` (Udesk 03), without a body.
+#[derive(Serialize)]
+struct ClearDefault {}
+
+endpoint!(Ccapi: ClearDefault, DELETE "/spnumbers/default", write_bare, WRITE => Anything);
 
 /// Asks one harmless question.
-pub async fn probe(ccapi: &Arc<Client<Ccapi>>, cx: &Context) -> Result<()> {
-    ccapi.call(cx, &ListNumbers {}).await.map(|_| ())
+pub async fn probe(ccapi: &Api, cx: &Context) -> Result<()> {
+    read(ccapi, cx).await.map(drop)
+}
+
+/// The center's numbers.
+async fn read(ccapi: &Api, cx: &Context) -> Result<Numbers> {
+    or_empty(ccapi.call(cx, &ListNumbers {}).await).map(|Object(numbers)| numbers)
+}
+
+/// A number is in the resource's name, never in the message.
+fn unknown(name: &PhoneNumberName) -> Error {
+    Error::new(ErrorReason::ResourceNotFound, "the center has no such phone number").about("PhoneNumber", name)
+}
+
+// === impl Numbers ===
+
+impl Numbers {
+    /// Every number once, the default one included.
+    fn all(&self) -> Vec<String> {
+        let mut numbers: Vec<String> = Vec::with_capacity(self.sp_numbers.0.len() + 1);
+        for number in self.sp_numbers.0.iter().chain([&self.def_sp_number]) {
+            if !number.is_empty() && !numbers.contains(&number.0) {
+                numbers.push(number.0.clone());
+            }
+        }
+        numbers
+    }
+
+    fn resource(&self, center: &CenterName, number: String) -> v1::PhoneNumber {
+        v1::PhoneNumber {
+            name: PhoneNumberName::new(center.center(), number.as_str()).to_string(),
+            is_default: number == *self.def_sp_number,
+            number,
+            vendor_data: None,
+        }
+    }
 }
 
 #[async_trait]
@@ -50,28 +96,43 @@ impl PhoneNumbers for Udesk {
         request: v1::ListPhoneNumbersRequest,
     ) -> Result<v1::ListPhoneNumbersResponse> {
         let v1::ListPhoneNumbersRequest { parent: _, page_size: _, page_token: _, view: _ } = request;
-        let Object(Numbers { sp_numbers, def_sp_number }) = or_empty(self.ccapi.call(cx, &ListNumbers {}).await)?;
-        let mut numbers: Vec<String> =
-            sp_numbers.into_iter().map(Text::into_string).filter(|number| !number.is_empty()).collect();
-        if !def_sp_number.is_empty() && !numbers.contains(&def_sp_number.0) {
-            numbers.push(def_sp_number.to_string());
-        }
-        let total_size = i32::try_from(numbers.len()).unwrap_or(i32::MAX);
-        let (numbers, next_page_token) = page.cut(numbers, |number| number);
-        let phone_numbers = numbers
-            .into_iter()
-            .map(|number| v1::PhoneNumber {
-                name: PhoneNumberName::new(center.center(), number.as_str()).to_string(),
-                is_default: number == *def_sp_number,
-                number,
-                vendor_data: None,
-            })
-            .collect();
+        let numbers = read(&self.ccapi, cx).await?;
+        let all = numbers.all();
+        let total_size = count(all.len());
+        let (page, next_page_token) = page.cut(all, |number| number);
         Ok(v1::ListPhoneNumbersResponse {
-            phone_numbers,
+            phone_numbers: page.into_iter().map(|number| numbers.resource(&center, number)).collect(),
             next_page_token,
             total_size,
             incomplete_reason: String::new(),
         })
+    }
+
+    async fn get_phone_number(
+        &self,
+        cx: &Context,
+        name: PhoneNumberName,
+        request: v1::GetPhoneNumberRequest,
+    ) -> Result<v1::PhoneNumber> {
+        let v1::GetPhoneNumberRequest { name: _, view: _ } = request;
+        let numbers = read(&self.ccapi, cx).await?;
+        match numbers.all().into_iter().find(|number| number == name.id()) {
+            Some(number) => Ok(numbers.resource(&CenterName::new(name.center()), number)),
+            None => Err(unknown(&name)),
+        }
+    }
+
+    async fn set_default_phone_number(&self, cx: &Context, name: PhoneNumberName) -> Result<()> {
+        // The default must be one of the list, and no code is documented for one that is not (C28).
+        if !read(&self.ccapi, cx).await?.all().iter().any(|number| number == name.id()) {
+            return Err(unknown(&name));
+        }
+        let set = self.ccapi.call(cx, &SetDefault { def_sp_number: name.id() }).await;
+        set.map(|Anything| ()).map_err(|error| about(error, "PhoneNumber", &name))
+    }
+
+    async fn clear_default_phone_number(&self, cx: &Context, center: CenterName) -> Result<()> {
+        let cleared = self.ccapi.call(cx, &ClearDefault {}).await;
+        cleared.map(|Anything| ()).map_err(|error| about(error, "Center", &center))
     }
 }

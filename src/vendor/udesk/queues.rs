@@ -1,22 +1,22 @@
-//! Queues: Udesk 11, 12.
+//! Queues as they are read: Udesk 11. What changes them is led to Udesk 12 to 15.
 
 use async_trait::async_trait;
 use prost_types::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Udesk, VendorId, about,
+    Api, Udesk, VendorId, count,
     formats::Formats as _,
-    or_empty,
-    sign::{Ccapi, READ, WRITE},
+    memberships, or_empty, queue_changes,
+    sign::{Ccapi, READ},
 };
 use crate::{
     adapter::Queues,
     check::Check,
     context::Context,
     endpoint,
-    error::Result,
-    name::{CenterName, QueueName, ResourceName as _},
+    error::{Error, Result},
+    name::{AgentName, CenterName, QueueName, ResourceName as _},
     page::Page,
     proto::v1,
     vendor::lenient::{Integer, List, Object, Text},
@@ -39,44 +39,43 @@ struct QueueList {
 /// A queue as Udesk 11 gives it. The name is read in either spelling (C37).
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct Queue {
+pub struct Queue {
     queue_id: VendorId,
-    #[serde(alias = "QueueName")]
     name: Text,
+    queue_name: Text,
     strategy: Text,
     timeout: Integer,
     wait_music: Text,
 }
 
-/// `POST /queues` (Udesk 12). The answer's ID wins over the one asked for (C21).
-#[derive(Serialize)]
-#[serde(rename_all = "PascalCase")]
-struct CreateQueue<'a> {
-    #[serde(skip_serializing_if = "str::is_empty")]
-    queue_id: &'a str,
-    queue_name: &'a str,
-    #[serde(skip_serializing_if = "str::is_empty")]
-    wait_music: &'a str,
+/// Every queue.
+pub async fn list(ccapi: &Api, cx: &Context) -> Result<Vec<Queue>> {
+    or_empty(ccapi.call(cx, &ListQueues {}).await).map(|Object(QueueList { queues })| queues.0)
 }
 
-endpoint!(Ccapi: CreateQueue<'_>, POST "/queues", write, WRITE => QueueCreated);
-
-/// Answer of Udesk 12: an object in the example, a text in the table (C21, C38).
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum QueueCreated {
-    Object {
-        #[serde(rename = "QueueId")]
-        queue_id: VendorId,
-    },
-    Text(VendorId),
+/// One queue: Udesk has no operation for one.
+pub async fn get(ccapi: &Api, cx: &Context, name: &QueueName) -> Result<Queue> {
+    let queues = list(ccapi, cx).await?;
+    queues.into_iter().find(|queue| queue.id() == name.id()).ok_or_else(|| Error::not_found("Queue", name))
 }
 
 // === impl Queue ===
 
 impl Queue {
-    fn into_queue(self, center: &CenterName, view: v1::View) -> v1::Queue {
+    /// Its ID.
+    pub fn id(&self) -> &str {
+        &self.queue_id.0
+    }
+
+    /// Its name.
+    pub fn name(&self) -> &str {
+        if self.name.is_empty() { &self.queue_name } else { &self.name }
+    }
+
+    /// The queue as the contract shows it.
+    pub fn into_queue(self, center: &CenterName, view: v1::View) -> v1::Queue {
         let strategy = strategy(&self.strategy);
+        let display_name = self.name().to_owned();
         // A code the contract has no word for is not lost.
         let vendor_data = match view {
             v1::View::Full => VendorData::new().text("Strategy", self.strategy.0).build(),
@@ -84,7 +83,7 @@ impl Queue {
         };
         v1::Queue {
             name: QueueName::new(center.center(), self.queue_id.0).to_string(),
-            display_name: self.name.into_string(),
+            display_name,
             strategy: strategy.into(),
             wait_timeout: self.timeout.0.map(|seconds| Duration { seconds, nanos: 0 }),
             wait_music: self.wait_music.into_string(),
@@ -113,11 +112,21 @@ impl Queues for Udesk {
     ) -> Result<v1::ListQueuesResponse> {
         let view = request.view();
         let v1::ListQueuesRequest { parent: _, page_size: _, page_token: _, view: _ } = request;
-        let Object(QueueList { queues }) = or_empty(self.ccapi.call(cx, &ListQueues {}).await)?;
-        let total_size = i32::try_from(queues.0.len()).unwrap_or(i32::MAX);
-        let (queues, next_page_token) = page.cut(queues.0, |queue| &queue.queue_id.0);
+        let queues = list(&self.ccapi, cx).await?;
+        let total_size = count(queues.len());
+        let (queues, next_page_token) = page.cut(queues, Queue::id);
         let queues = queues.into_iter().map(|queue| queue.into_queue(&center, view)).collect();
         Ok(v1::ListQueuesResponse { queues, next_page_token, total_size, incomplete_reason: String::new() })
+    }
+
+    async fn get_queue(&self, cx: &Context, name: QueueName, request: v1::GetQueueRequest) -> Result<v1::Queue> {
+        let view = request.view();
+        let v1::GetQueueRequest { name: _, view: _ } = request;
+        let mut check = Check::new();
+        check.digits("name", name.id());
+        check.done()?;
+        let queue = get(&self.ccapi, cx, &name).await?;
+        Ok(queue.into_queue(&CenterName::new(name.center()), view))
     }
 
     async fn create_queue(
@@ -126,26 +135,26 @@ impl Queues for Udesk {
         center: CenterName,
         request: v1::CreateQueueRequest,
     ) -> Result<v1::Queue> {
-        let v1::CreateQueueRequest { parent: _, queue_id, queue, request_id: _ } = request;
-        let v1::Queue { name: _, display_name, strategy, wait_timeout, wait_music, vendor_data } =
-            queue.unwrap_or_default();
-        let mut check = Check::new();
-        if !queue_id.is_empty() {
-            check.chosen_queue_id("queue_id", &queue_id);
-        }
-        // C39: Udesk requires no name, but a queue nobody can tell apart helps nobody.
-        check.required("queue.display_name", &display_name);
-        check.unsupported_if(strategy != 0, "queue.strategy", "only UpdateQueue can set it on Udesk");
-        check.unsupported_if(wait_timeout.is_some(), "queue.wait_timeout", "only UpdateQueue can set it on Udesk");
-        check.unsupported_if(vendor_data.is_some(), "queue.vendor_data", "Udesk has no further fields for queues");
-        check.done()?;
-        let create = CreateQueue { queue_id: &queue_id, queue_name: &display_name, wait_music: &wait_music };
-        let created = self.ccapi.call(cx, &create).await.map_err(|error| {
-            let name = QueueName::new(center.center(), queue_id.as_str());
-            about(error, "Queue", &name)
-        })?;
-        let (QueueCreated::Object { queue_id: id } | QueueCreated::Text(id)) = created;
-        let name = QueueName::new(center.center(), id.0).to_string();
-        Ok(v1::Queue { name, display_name, wait_music, ..v1::Queue::default() })
+        queue_changes::create(&self.ccapi, cx, &center, request).await
+    }
+
+    async fn update_queue(
+        &self,
+        cx: &Context,
+        name: QueueName,
+        queue: v1::Queue,
+        mask: Vec<String>,
+    ) -> Result<v1::Queue> {
+        let change = queue_changes::checked(&name, queue, &mask)?;
+        let _turn = self.queue_turns.turn(name.id().to_owned(), cx.deadline()).await?;
+        queue_changes::update(&self.ccapi, cx, &name, change).await
+    }
+
+    async fn delete_queue(&self, cx: &Context, name: QueueName) -> Result<()> {
+        queue_changes::delete(&self.ccapi, cx, &name).await
+    }
+
+    async fn add_queue_agents(&self, cx: &Context, queue: QueueName, agents: Vec<AgentName>) -> Result<()> {
+        memberships::add_agents(&self.ccapi, cx, &queue, &agents).await
     }
 }

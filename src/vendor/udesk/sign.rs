@@ -52,8 +52,10 @@ const JSON: Option<&str> = Some("application/json;charset=utf-8");
 /// Udesk 01, 06, 11, 21, 25, 26: reads.
 pub const READ: Style =
     Style { app_id: "AppId", message_id: false, content_type: None, envelope: envelope::Kind::Result };
-/// Udesk 02 to 05, 07 to 10, 12 to 19: writes with JSON.
+/// Udesk 02 to 05, 07 to 10, 12 to 19: writes with JSON; 03 names the type without a body.
 pub const WRITE: Style = Style { content_type: JSON, ..READ };
+/// Udesk 20: the type of a form, without a body.
+pub const UNSUBSCRIBE: Style = Style { content_type: Some("application/x-www-form-urlencoded"), ..READ };
 /// Udesk 22.
 pub const SIGN_IN: Style = Style { message_id: true, envelope: envelope::Kind::Message, ..WRITE };
 /// Udesk 23.

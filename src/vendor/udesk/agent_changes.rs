@@ -1,0 +1,276 @@
+//! Agents as they are written: Udesk 04, 05.
+
+use prost_types::{Duration, Struct, value::Kind};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{
+    Api, VendorId, about,
+    extensions::Line,
+    formats::Formats as _,
+    is_vague,
+    roster::{self, role_code},
+    sign::{Ccapi, WRITE},
+};
+use crate::{
+    check::Check,
+    context::Context,
+    endpoint,
+    error::{Error, ErrorReason, Result},
+    name::{AgentName, CenterName, ExtensionName, ResourceName as _},
+    proto::v1,
+    vendor::lenient::{Anything, List, Object, Text},
+    vendor_data::VendorData,
+};
+
+/// The one field of Udesk 04 and 05 without a neutral home. It is written and never read.
+const ACCESS_RIGHT: &str = "AssistantAccessRight";
+
+/// What Udesk 04 and 05 write of an agent. What is not sent stays as it is (C15).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Fields<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    work_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mobile: Option<&'a str>,
+    /// The document lost this row's name (C29).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    email: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    enable: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wrap_up_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    out_wrap_up_time: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    assistant_access_right: Option<i64>,
+}
+
+/// `POST /agents` (Udesk 04).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CreateAgent<'a> {
+    agent_id: &'a str,
+    #[serde(flatten)]
+    fields: &'a Fields<'a>,
+    /// 1 or absent (C31).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_create_extension: Option<u8>,
+}
+
+endpoint!(Ccapi: CreateAgent<'_>, POST "/agents", write, WRITE => Object<Created>);
+
+/// Answer of Udesk 04. It holds passwords.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Created {
+    agent_id: VendorId,
+    extension: VendorId,
+    number: Text,
+    password: Text,
+    exten_infos: List<Line>,
+}
+
+/// `PUT /agents/{id}` (Udesk 05).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct UpdateAgent<'a> {
+    agent_id: &'a str,
+    #[serde(flatten)]
+    fields: &'a Fields<'a>,
+}
+
+endpoint!(
+    Ccapi: UpdateAgent<'_>, PUT "/agents/{id}", write, WRITE => Anything,
+    path |e| format!("/agents/{}", e.agent_id)
+);
+
+/// Creates an agent.
+pub async fn create(
+    ccapi: &Api,
+    cx: &Context,
+    center: &CenterName,
+    request: v1::CreateAgentRequest,
+) -> Result<v1::Agent> {
+    let v1::CreateAgentRequest { parent: _, agent_id, agent, request_id: _ } = request;
+    let agent = agent.unwrap_or_default();
+    let mut check = Check::new();
+    check.digits("agent_id", &agent_id);
+    check.work_id("agent.employee_number", &agent.employee_number);
+    let no_account = "Udesk agents have no account of their own";
+    check.unsupported_if(!agent.login_account.is_empty(), "agent.login_account", no_account);
+    check.unsupported_if(!agent.login_password.is_empty(), "agent.login_password", no_account);
+    let access_right = access_right(&mut check, agent.vendor_data.as_ref());
+    check.done()?;
+
+    let fields = Fields::of(&agent, access_right, |_, is_set| is_set);
+    let is_create_extension = agent.provision_extensions.then_some(1);
+    let asked = AgentName::new(center.center(), agent_id.as_str());
+    let create = CreateAgent { agent_id: &agent_id, fields: &fields, is_create_extension };
+    let Object(created) = ccapi.call(cx, &create).await.map_err(|error| about(error, "Agent", &asked))?;
+    Ok(created.into_agent(asked, &fields, agent.provision_extensions))
+}
+
+/// Changes the fields of an agent that `mask` names.
+pub async fn update(
+    ccapi: &Api,
+    cx: &Context,
+    name: &AgentName,
+    agent: v1::Agent,
+    mask: &[String],
+) -> Result<v1::Agent> {
+    let is_masked = |path: &str| mask.iter().any(|masked| masked == path);
+    let mut check = Check::new();
+    check.digits("agent.name", name.id());
+    if is_masked("employee_number") {
+        check.work_id("agent.employee_number", &agent.employee_number);
+    }
+    let vendor_data = agent.vendor_data.as_ref().filter(|_| is_masked("vendor_data"));
+    let access_right = access_right(&mut check, vendor_data);
+    check.done()?;
+
+    let fields = Fields::of(&agent, access_right, |path, _| is_masked(path));
+    let update = UpdateAgent { agent_id: name.id(), fields: &fields };
+    if let Err(error) = ccapi.call(cx, &update).await {
+        return Err(diagnosed(ccapi, cx, name, &fields, about(error, "Agent", name)).await);
+    }
+    Ok(read_back(ccapi, cx, name, fields).await)
+}
+
+/// The agent as it is now, with what Udesk 25 does not tell (C56); as far as it was sent, when it cannot be read.
+async fn read_back(ccapi: &Api, cx: &Context, name: &AgentName, fields: Fields<'_>) -> v1::Agent {
+    let sent = fields.to_agent(name);
+    let Ok(agent) = roster::get(ccapi, cx, name).await else {
+        return sent;
+    };
+    let mut agent = agent.into_agent(&CenterName::new(name.center()), v1::View::Full);
+    agent.inbound_wrap_up_duration = agent.inbound_wrap_up_duration.or(sent.inbound_wrap_up_duration);
+    agent.outbound_wrap_up_duration = agent.outbound_wrap_up_duration.or(sent.outbound_wrap_up_duration);
+    if let Some(sent) = sent.vendor_data {
+        agent.vendor_data.get_or_insert_default().fields.extend(sent.fields);
+    }
+    agent
+}
+
+/// An agent is disabled only while offline; the document has no code for that (C62).
+async fn diagnosed(ccapi: &Api, cx: &Context, name: &AgentName, fields: &Fields<'_>, error: Error) -> Error {
+    if fields.enable != Some(false) || !is_vague(&error) {
+        return error;
+    }
+    match roster::get(ccapi, cx, name).await {
+        Ok(agent) if agent.is_signed_in() => error
+            .explained(ErrorReason::AgentStateConflict, "an agent must be OFFLINE before it can be disabled")
+            .about("Agent", name),
+        _ => error,
+    }
+}
+
+/// `vendor_data.AssistantAccessRight`, a whole number; no other key is taken.
+fn access_right(check: &mut Check, vendor_data: Option<&Struct>) -> Option<i64> {
+    /// Beyond this a double does not hold every whole number.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let mut right = None;
+    for (key, value) in vendor_data.iter().flat_map(|data| &data.fields) {
+        match (key.as_str(), &value.kind) {
+            (ACCESS_RIGHT, Some(Kind::NumberValue(number))) if number.fract() == 0.0 && number.abs() < EXACT => {
+                #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and within 53 bits")]
+                let whole = *number as i64;
+                right = Some(whole);
+            }
+            (ACCESS_RIGHT, _) => check.invalid("agent.vendor_data.AssistantAccessRight", "a whole number"),
+            _ => check
+                .unsupported(format!("agent.vendor_data.{key}"), "Udesk takes the key \"AssistantAccessRight\" only"),
+        }
+    }
+    right
+}
+
+// === impl Fields ===
+
+impl<'a> Fields<'a> {
+    /// The fields of an agent that are to be sent, by their path and whether they are set.
+    fn of(agent: &'a v1::Agent, access_right: Option<i64>, is_sent: impl Fn(&str, bool) -> bool) -> Self {
+        let text = |path, text: &'a str| is_sent(path, !text.is_empty()).then_some(text);
+        let seconds = |path, duration: Option<Duration>| {
+            duration.filter(|_| is_sent(path, true)).map(|duration| duration.seconds)
+        };
+        let role = role_code(agent.role());
+        Self {
+            work_id: text("employee_number", &agent.employee_number),
+            name: text("display_name", &agent.display_name),
+            mobile: text("mobile_number", &agent.mobile_number),
+            email: text("email", &agent.email),
+            role: is_sent("role", !role.is_empty()).then_some(role),
+            enable: agent.enabled.filter(|_| is_sent("enabled", true)),
+            wrap_up_time: seconds("inbound_wrap_up_duration", agent.inbound_wrap_up_duration),
+            out_wrap_up_time: seconds("outbound_wrap_up_duration", agent.outbound_wrap_up_duration),
+            assistant_access_right: access_right,
+        }
+    }
+
+    /// An agent of which only these fields are known.
+    fn to_agent(&self, name: &AgentName) -> v1::Agent {
+        let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
+        let duration = |seconds: Option<i64>| seconds.map(|seconds| Duration { seconds, nanos: 0 });
+        let role = match self.role {
+            Some("agent") => v1::AgentRole::Agent,
+            Some("leader") => v1::AgentRole::Leader,
+            _ => v1::AgentRole::Unspecified,
+        };
+        v1::Agent {
+            name: name.to_string(),
+            display_name: text(self.name),
+            employee_number: text(self.work_id),
+            mobile_number: text(self.mobile),
+            email: text(self.email),
+            role: role.into(),
+            enabled: self.enable,
+            inbound_wrap_up_duration: duration(self.wrap_up_time),
+            outbound_wrap_up_duration: duration(self.out_wrap_up_time),
+            vendor_data: VendorData::new().json(ACCESS_RIGHT, &json!(self.assistant_access_right)).build(),
+            ..v1::Agent::default()
+        }
+    }
+}
+
+// === impl Created ===
+
+impl Created {
+    fn into_agent(self, asked: AgentName, fields: &Fields<'_>, provisioned: bool) -> v1::Agent {
+        let center = CenterName::new(asked.center());
+        let name = match &self.agent_id.0 {
+            none if none.is_empty() => asked,
+            id => AgentName::new(center.center(), id.as_str()),
+        };
+        let lines = self.into_lines();
+        let mut agent = fields.to_agent(&name);
+        if fields.role.is_none() {
+            agent.set_role(v1::AgentRole::Agent); // "default is agent"
+        }
+        agent.extensions =
+            lines.iter().map(|line| ExtensionName::new(center.center(), line.id()).to_string()).collect();
+        if provisioned {
+            let provisioned = lines.into_iter().map(|line| line.into_provisioned(&center, &name));
+            agent.provisioned_extensions = provisioned.collect();
+        }
+        agent
+    }
+
+    /// What `ExtenInfos` tells, with what `Extension`, `Number` and `Password` add to it (C30).
+    fn into_lines(self) -> Vec<Line> {
+        let mut lines = self.exten_infos.0;
+        lines.retain(|line| !line.id().is_empty());
+        let first = Line::new(self.extension, self.number, self.password);
+        match lines.iter_mut().find(|line| line.id() == first.id()) {
+            Some(line) => line.complete(first),
+            None if first.id().is_empty() => {}
+            None => lines.push(first),
+        }
+        lines
+    }
+}

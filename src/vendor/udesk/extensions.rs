@@ -1,0 +1,313 @@
+//! Extensions: Udesk 07 to 10. There is no list of them: what agents hold is what can be seen (Udesk 06).
+
+use async_trait::async_trait;
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::{
+    Api, Udesk, VendorId, about, count,
+    formats::Formats as _,
+    is_vague, roster,
+    sign::{Ccapi, WRITE},
+};
+use crate::{
+    adapter::Extensions,
+    check::Check,
+    context::Context,
+    endpoint,
+    error::{Error, ErrorReason, Result},
+    name::{AgentName, CenterName, ExtensionName, ResourceName as _},
+    page::Page,
+    proto::v1,
+    vendor::lenient::{Anything, Object, Text},
+    vendor_data::VendorData,
+};
+
+/// `POST /agents/extensions` (Udesk 07). The rest of its table is a leaked agent (C36).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct BindExtensions<'a> {
+    agent_id: &'a str,
+    extensions: Vec<&'a str>,
+}
+
+endpoint!(Ccapi: BindExtensions<'_>, POST "/agents/extensions", write, WRITE => Anything);
+
+/// `DELETE /agents/extensions` (Udesk 08), with a body (C7).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct UnbindExtensions<'a> {
+    agent_id: &'a str,
+    extensions: Vec<&'a str>,
+}
+
+endpoint!(Ccapi: UnbindExtensions<'_>, DELETE "/agents/extensions", write, WRITE => Anything);
+
+/// `DELETE /extensions` (Udesk 09), with a body (C7).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct DeleteExtension<'a> {
+    extension: &'a str,
+}
+
+endpoint!(Ccapi: DeleteExtension<'_>, DELETE "/extensions", write, WRITE => Anything);
+
+/// `POST /extensions` (Udesk 10). The password is the system's own (C23).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CreateExtension<'a> {
+    extension: &'a str,
+    signal_type: u8,
+}
+
+endpoint!(Ccapi: CreateExtension<'_>, POST "/extensions", write, WRITE => Object<Fields>);
+
+/// An extension with what is told of it: by Udesk 10, and in `ExtenInfos` of 04, 06, 25 and 26, where it may be its
+/// number alone (C30). It holds a password.
+#[derive(Default)]
+pub struct Line(Fields);
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct Fields {
+    extension: VendorId,
+    number: Text,
+    password: Text,
+    signal_type: Text,
+}
+
+/// Binds extensions to an agent.
+pub async fn bind(ccapi: &Api, cx: &Context, agent: &AgentName, extensions: &[ExtensionName]) -> Result<()> {
+    let bind = BindExtensions { agent_id: agent.id(), extensions: checked(agent, extensions)? };
+    match ccapi.call(cx, &bind).await {
+        Ok(Anything) => Ok(()),
+        Err(error) => Err(missing(ccapi, cx, agent, extensions, error).await),
+    }
+}
+
+/// Unbinds extensions from an agent.
+pub async fn unbind(ccapi: &Api, cx: &Context, agent: &AgentName, extensions: &[ExtensionName]) -> Result<()> {
+    let unbind = UnbindExtensions { agent_id: agent.id(), extensions: checked(agent, extensions)? };
+    match ccapi.call(cx, &unbind).await {
+        Ok(Anything) => Ok(()),
+        Err(error) => Err(missing(ccapi, cx, agent, extensions, error).await),
+    }
+}
+
+fn checked<'a>(agent: &AgentName, extensions: &'a [ExtensionName]) -> Result<Vec<&'a str>> {
+    let mut check = Check::new();
+    check.digits("agent", agent.id());
+    for (index, extension) in extensions.iter().enumerate() {
+        check.digits(format!("extensions[{index}]"), extension.id());
+    }
+    check.done()?;
+    Ok(extensions.iter().map(ExtensionName::id).collect())
+}
+
+/// Udesk's "no records" does not say of what. If the agent is there, it is an extension that the agent does not hold.
+async fn missing(ccapi: &Api, cx: &Context, agent: &AgentName, extensions: &[ExtensionName], error: Error) -> Error {
+    if error.reason() == ErrorReason::ResourceNotFound
+        && let Ok(record) = roster::get(ccapi, cx, agent).await
+        && let Some(extension) =
+            extensions.iter().find(|extension| record.extension_ids().all(|id| id != extension.id()))
+    {
+        return error.about("Extension", extension);
+    }
+    about(error, "Agent", agent)
+}
+
+/// Every extension that an agent holds, each once, and why there may be more.
+async fn bound(ccapi: &Api, cx: &Context) -> Result<(Vec<(AgentId, Line)>, String)> {
+    let page = roster::all(ccapi, cx).await?;
+    let incomplete_reason = page.incomplete_reason();
+    let mut lines: Vec<(AgentId, Line)> = Vec::new();
+    for agent in page.agent_list {
+        let holder = agent.id().to_owned();
+        lines.extend(agent.into_lines().into_iter().map(|line| (holder.clone(), line)));
+    }
+    lines.sort_by(|(_, left), (_, right)| left.id().cmp(right.id()));
+    lines.dedup_by(|(_, later), (_, first)| later.id() == first.id());
+    Ok((lines, incomplete_reason))
+}
+
+/// Whose extension it is.
+type AgentId = String;
+
+#[async_trait]
+impl Extensions for Udesk {
+    async fn list_extensions(
+        &self,
+        cx: &Context,
+        center: CenterName,
+        page: Page,
+        request: v1::ListExtensionsRequest,
+    ) -> Result<v1::ListExtensionsResponse> {
+        let view = request.view();
+        let v1::ListExtensionsRequest { parent: _, page_size: _, page_token: _, view: _ } = request;
+        let (lines, incomplete_reason) = bound(&self.ccapi, cx).await?;
+        let total_size = count(lines.len());
+        let (lines, next_page_token) = page.cut(lines, |(_, line)| line.id());
+        let extensions = lines
+            .into_iter()
+            .map(|(agent, line)| line.into_extension(&center, &AgentName::new(center.center(), agent), view))
+            .collect();
+        Ok(v1::ListExtensionsResponse { extensions, next_page_token, total_size, incomplete_reason })
+    }
+
+    async fn get_extension(
+        &self,
+        cx: &Context,
+        name: ExtensionName,
+        request: v1::GetExtensionRequest,
+    ) -> Result<v1::Extension> {
+        let view = request.view();
+        let v1::GetExtensionRequest { name: _, view: _ } = request;
+        let mut check = Check::new();
+        check.digits("name", name.id());
+        check.done()?;
+        let center = CenterName::new(name.center());
+        let (lines, incomplete_reason) = bound(&self.ccapi, cx).await?;
+        match lines.into_iter().find(|(_, line)| line.id() == name.id()) {
+            Some((agent, line)) => Ok(line.into_extension(&center, &AgentName::new(center.center(), agent), view)),
+            None if incomplete_reason.is_empty() => Err(Error::not_found("Extension", name)),
+            None => Err(Error::not_found("Extension", name).with("cause", incomplete_reason)),
+        }
+    }
+
+    async fn create_extension(
+        &self,
+        cx: &Context,
+        name: ExtensionName,
+        extension: v1::Extension,
+    ) -> Result<v1::Extension> {
+        let asked = extension.protocol();
+        let mut check = Check::new();
+        check.chosen_extension("extension_id", name.id());
+        let no_fields = "Udesk has no further fields for extensions";
+        check.unsupported_if(extension.vendor_data.is_some(), "extension.vendor_data", no_fields);
+        check.done()?;
+        let signal_type = u8::from(asked == v1::ExtensionProtocol::Webrtc);
+        let create = CreateExtension { extension: name.id(), signal_type };
+        let Object(mut made) = self.ccapi.call(cx, &create).await.map_err(|error| about(error, "Extension", &name))?;
+        // What was asked for stands where the answer is silent.
+        if made.extension.0.is_empty() {
+            made.extension = VendorId(name.id().to_owned());
+        }
+        if made.signal_type.is_empty() {
+            made.signal_type = Text(signal_type.to_string());
+        }
+        Ok(Line(made).into_new(&CenterName::new(name.center())))
+    }
+
+    async fn delete_extension(&self, cx: &Context, name: ExtensionName) -> Result<()> {
+        let mut check = Check::new();
+        check.digits("name", name.id());
+        check.done()?;
+        let Err(error) = self.ccapi.call(cx, &DeleteExtension { extension: name.id() }).await else { return Ok(()) };
+        let error = about(error, "Extension", &name);
+        if !is_vague(&error) {
+            return Err(error);
+        }
+        // "An extension bound to an agent cannot be deleted", without a code for it (C62).
+        match bound(&self.ccapi, cx).await {
+            Ok((lines, _)) if lines.iter().any(|(_, line)| line.id() == name.id()) => Err(error
+                .explained(ErrorReason::ResourceInUse, "an extension that is bound to an agent cannot be deleted")
+                .about("Extension", name)),
+            _ => Err(error),
+        }
+    }
+}
+
+// === impl Line ===
+
+impl Line {
+    /// An extension of which the type is not told.
+    pub fn new(extension: VendorId, number: Text, password: Text) -> Self {
+        Self(Fields { extension, number, password, signal_type: Text::default() })
+    }
+
+    /// An extension of which nothing else is told.
+    pub fn bare(id: String) -> Self {
+        Self::new(VendorId(id), Text::default(), Text::default())
+    }
+
+    /// Its number, which is its ID.
+    pub fn id(&self) -> &str {
+        &self.0.extension.0
+    }
+
+    /// Its password; empty when it is not told.
+    pub fn password(&self) -> &str {
+        &self.0.password
+    }
+
+    /// The account its softphone registers with: company prefix and number, 14 digits (C24). Empty when not told.
+    pub fn account(&self) -> &str {
+        let number = &*self.0.number;
+        let is_account =
+            number.len() == 14 && number.starts_with('9') && number.bytes().all(|byte| byte.is_ascii_digit());
+        if is_account { number } else { "" }
+    }
+
+    /// Its protocol. `voip`, which Udesk 25 shows for either, is not guessed at (C25).
+    pub fn protocol(&self) -> v1::ExtensionProtocol {
+        match &*self.0.signal_type {
+            "0" => v1::ExtensionProtocol::Sip,
+            "1" => v1::ExtensionProtocol::Webrtc,
+            _ => v1::ExtensionProtocol::Unspecified,
+        }
+    }
+
+    /// Takes over from another telling of the same extension what this one lacks.
+    pub fn complete(&mut self, other: Self) {
+        for (field, value) in [(&mut self.0.number, other.0.number), (&mut self.0.password, other.0.password)] {
+            if field.is_empty() {
+                *field = value;
+            }
+        }
+    }
+
+    /// The extension as the contract shows it: without its password.
+    fn into_extension(self, center: &CenterName, agent: &AgentName, view: v1::View) -> v1::Extension {
+        let vendor_data = match view {
+            v1::View::Full => {
+                let number = if self.account().is_empty() { &*self.0.number } else { "" };
+                VendorData::new().text("SignalType", &*self.0.signal_type).text("Number", number).build()
+            }
+            v1::View::Basic | v1::View::Unspecified => None,
+        };
+        v1::Extension {
+            name: ExtensionName::new(center.center(), self.id()).to_string(),
+            protocol: self.protocol().into(),
+            account: self.account().to_owned(),
+            agent: if agent.id().is_empty() { String::new() } else { agent.to_string() },
+            vendor_data,
+            ..v1::Extension::default()
+        }
+    }
+
+    /// An extension that was just made for an agent, with its password.
+    pub fn into_provisioned(self, center: &CenterName, agent: &AgentName) -> v1::Extension {
+        let initial_password = self.password().to_owned();
+        v1::Extension { initial_password, ..self.into_extension(center, agent, v1::View::Full) }
+    }
+
+    /// An extension that was just made and is nobody's, with its password.
+    fn into_new(self, center: &CenterName) -> v1::Extension {
+        self.into_provisioned(center, &AgentName::default())
+    }
+}
+
+impl<'de> Deserialize<'de> for Line {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Told {
+            InFull(Fields),
+            Number(VendorId),
+        }
+        Ok(match Told::deserialize(deserializer)? {
+            Told::InFull(fields) => Self(fields),
+            Told::Number(VendorId(id)) => Self::bare(id),
+        })
+    }
+}

@@ -1,0 +1,253 @@
+//! Queues as they are written: Udesk 12 to 14.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{
+    Api, VendorId, about,
+    codes::SUCCESS,
+    formats::Formats as _,
+    is_vague, or_empty, queues, roster,
+    sign::{Ccapi, READ, WRITE},
+};
+use crate::{
+    check::Check,
+    context::Context,
+    endpoint,
+    error::{Error, ErrorReason, Result, Vendor},
+    http::Endpoint as _,
+    name::{CenterName, QueueName, ResourceName as _},
+    proto::v1,
+    vendor::lenient::{Anything, List, Object, Text},
+};
+
+/// `POST /queues` (Udesk 12). The answer's ID wins over the one asked for (C21).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct CreateQueue<'a> {
+    #[serde(skip_serializing_if = "str::is_empty")]
+    queue_id: &'a str,
+    queue_name: &'a str,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    wait_music: &'a str,
+}
+
+endpoint!(Ccapi: CreateQueue<'_>, POST "/queues", write, WRITE => QueueCreated);
+
+/// Answer of Udesk 12: an object in the example, a text in the table (C21, C38).
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum QueueCreated {
+    Object {
+        #[serde(rename = "QueueId")]
+        queue_id: VendorId,
+    },
+    Text(VendorId),
+}
+
+/// `GET /queues` (Udesk 11), kept as the vendor writes it, to be written back.
+#[derive(Serialize)]
+struct ReadQueues {}
+
+endpoint!(Ccapi: ReadQueues, GET "/queues", read, READ => Object<RawQueues>);
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+struct RawQueues {
+    queues: List<Map<String, Value>>,
+}
+
+/// `PUT /queues` (Udesk 13), the whole queue: whether what is left out stays or is reset is not documented (C15).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct UpdateQueue {
+    queue_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_name: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    strategy: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    timeout: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    wait_music: Option<Value>,
+}
+
+endpoint!(Ccapi: UpdateQueue, PUT "/queues", write, WRITE => Anything);
+
+/// `DELETE /queues` (Udesk 14), with a body (C7).
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct DeleteQueue<'a> {
+    queue_id: &'a str,
+}
+
+endpoint!(Ccapi: DeleteQueue<'_>, DELETE "/queues", write, WRITE => Anything);
+
+/// What is to change of a queue, in Udesk's words.
+pub struct Change {
+    name: Option<String>,
+    strategy: Option<i64>,
+    timeout: Option<i64>,
+    wait_music: Option<String>,
+}
+
+/// Creates a queue.
+pub async fn create(
+    ccapi: &Api,
+    cx: &Context,
+    center: &CenterName,
+    request: v1::CreateQueueRequest,
+) -> Result<v1::Queue> {
+    let v1::CreateQueueRequest { parent: _, queue_id, queue, request_id: _ } = request;
+    let v1::Queue { name: _, display_name, strategy, wait_timeout, wait_music, vendor_data } =
+        queue.unwrap_or_default();
+    let mut check = Check::new();
+    if !queue_id.is_empty() {
+        check.chosen_queue_id("queue_id", &queue_id);
+    }
+    // C39: Udesk requires no name, but a queue nobody can tell apart helps nobody.
+    check.required("queue.display_name", &display_name);
+    check.unsupported_if(strategy != 0, "queue.strategy", "only UpdateQueue can set it on Udesk");
+    check.unsupported_if(wait_timeout.is_some(), "queue.wait_timeout", "only UpdateQueue can set it on Udesk");
+    check.unsupported_if(vendor_data.is_some(), "queue.vendor_data", NO_FURTHER_FIELDS);
+    check.done()?;
+    let create = CreateQueue { queue_id: &queue_id, queue_name: &display_name, wait_music: &wait_music };
+    let created = ccapi.call(cx, &create).await.map_err(|error| match queue_id.as_str() {
+        "" => about(error, "Queue", center),
+        id => about(error, "Queue", &QueueName::new(center.center(), id)),
+    })?;
+    let id = match created {
+        QueueCreated::Object { queue_id: id } | QueueCreated::Text(id) if !id.0.is_empty() => id.0,
+        _ => id_of_new(ccapi, cx, &display_name).await?,
+    };
+    let name = QueueName::new(center.center(), id).to_string();
+    Ok(v1::Queue { name, display_name, wait_music, ..v1::Queue::default() })
+}
+
+/// The ID of a queue that was made, where the answer does not tell it: no two queues have one name (code 100006).
+async fn id_of_new(ccapi: &Api, cx: &Context, name: &str) -> Result<String> {
+    let mut named: Vec<queues::Queue> = match queues::list(ccapi, cx).await {
+        Ok(queues) => queues.into_iter().filter(|queue| queue.name() == name).collect(),
+        Err(_) => Vec::new(),
+    };
+    match (named.pop(), named.is_empty()) {
+        (Some(only), true) if !only.id().is_empty() => Ok(only.id().to_owned()),
+        _ => Err(Error::new(
+            ErrorReason::VendorOutcomeUnknown,
+            "Udesk reports success without the new queue's ID, and the list of queues does not tell it",
+        )
+        .from_vendor(Vendor {
+            operation: CreateQueue::operation().name,
+            code: SUCCESS.to_owned(),
+            ..Vendor::default()
+        })),
+    }
+}
+
+const NO_FURTHER_FIELDS: &str = "Udesk has no further fields for queues";
+
+/// What `mask` names of a queue, checked.
+pub fn checked(name: &QueueName, queue: v1::Queue, mask: &[String]) -> Result<Change> {
+    let is_masked = |path: &str| mask.iter().any(|masked| masked == path);
+    let strategy = queue.strategy();
+    let v1::Queue { name: _, display_name, strategy: _, wait_timeout, wait_music, vendor_data: _ } = queue;
+    let mut check = Check::new();
+    check.digits("queue.name", name.id());
+    if is_masked("display_name") {
+        check.required("queue.display_name", &display_name);
+    }
+    check.unsupported_if(is_masked("vendor_data"), "queue.vendor_data", NO_FURTHER_FIELDS);
+    check.done()?;
+    let strategy = match strategy {
+        v1::QueueStrategy::Unspecified => None,
+        v1::QueueStrategy::RoundRobin => Some(0),
+        v1::QueueStrategy::FewestCalls => Some(1),
+        v1::QueueStrategy::LongestIdle => Some(2),
+    };
+    Ok(Change {
+        name: is_masked("display_name").then_some(display_name),
+        strategy: strategy.filter(|_| is_masked("strategy")),
+        timeout: wait_timeout.filter(|_| is_masked("wait_timeout")).map(|timeout| timeout.seconds),
+        wait_music: is_masked("wait_music").then_some(wait_music),
+    })
+}
+
+/// Changes a queue: read, merged, written whole, read back. It must be this queue's turn.
+pub async fn update(ccapi: &Api, cx: &Context, name: &QueueName, change: Change) -> Result<v1::Queue> {
+    let Object(RawQueues { queues }) = or_empty(ccapi.call(cx, &ReadQueues {}).await)?;
+    let queue = queues
+        .into_iter()
+        .find(|queue| {
+            text(queue, "QueueId").is_some_and(|id| id.rsplit_once('@').map_or(&*id, |(id, _)| id) == name.id())
+        })
+        .ok_or_else(|| Error::not_found("Queue", name))?;
+    let update = change.merged(name, queue);
+    let Anything = ccapi.call(cx, &update).await.map_err(|error| about(error, "Queue", name))?;
+    let queue = match queues::get(ccapi, cx, name).await {
+        Ok(queue) => queue,
+        Err(_) => update.as_read()?,
+    };
+    Ok(queue.into_queue(&CenterName::new(name.center()), v1::View::Full))
+}
+
+/// Deletes a queue.
+pub async fn delete(ccapi: &Api, cx: &Context, name: &QueueName) -> Result<()> {
+    let mut check = Check::new();
+    check.digits("name", name.id());
+    check.done()?;
+    let Err(error) = ccapi.call(cx, &DeleteQueue { queue_id: name.id() }).await else { return Ok(()) };
+    let error = about(error, "Queue", name);
+    if !is_vague(&error) {
+        return Err(error);
+    }
+    // "Queues with agents in them cannot be deleted", without a code for it (C62).
+    match roster::of_queue(ccapi, cx, name).await {
+        Ok(agents) if !agents.is_empty() => Err(error
+            .explained(ErrorReason::ResourceInUse, "a queue that has agents cannot be deleted")
+            .about("Queue", name)),
+        _ => Err(error),
+    }
+}
+
+// === impl Change ===
+
+impl Change {
+    /// The whole queue as it shall be: what is not changed is the vendor's own JSON, so that a strategy which the
+    /// contract has no word for survives.
+    fn merged(self, name: &QueueName, queue: Map<String, Value>) -> UpdateQueue {
+        let old_name = text(&queue, "Name").or_else(|| text(&queue, "QueueName")).filter(|name| !name.is_empty());
+        UpdateQueue {
+            queue_id: name.id().to_owned(),
+            queue_name: self.name.or(old_name).map(Value::from),
+            strategy: self.strategy.map(Value::from).or_else(|| number(&queue, "Strategy")),
+            timeout: self.timeout.map(Value::from).or_else(|| number(&queue, "Timeout")),
+            wait_music: self.wait_music.or_else(|| text(&queue, "WaitMusic")).map(Value::from),
+        }
+    }
+}
+
+/// A field as text; `None` for null and for no field.
+fn text(queue: &Map<String, Value>, field: &str) -> Option<String> {
+    let value = queue.get(field).filter(|value| !value.is_null())?;
+    Text::deserialize(value).ok().map(Text::into_string)
+}
+
+/// A field as the number that Udesk 13 takes, or as whatever it is; `None` for nothing.
+fn number(queue: &Map<String, Value>, field: &str) -> Option<Value> {
+    let value = queue.get(field).filter(|value| !value.is_null())?;
+    match value.as_str().map(str::trim) {
+        Some("") => None,
+        Some(text) => Some(text.parse::<i64>().map_or_else(|_| value.clone(), Value::from)),
+        None => Some(value.clone()),
+    }
+}
+
+// === impl UpdateQueue ===
+
+impl UpdateQueue {
+    /// What was written, as if it were read.
+    fn as_read(&self) -> Result<queues::Queue> {
+        let written = serde_json::to_value(self).and_then(serde_json::from_value);
+        written.map_err(|_| Error::internal("a queue that was written cannot be read"))
+    }
+}

@@ -1,0 +1,207 @@
+//! Subscriptions as they are read: Udesk 21. It documents no IDs, so those of Udesk 18 are remembered (C46).
+
+use std::fmt::Write as _;
+
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::value::RawValue;
+use sha2::{Digest as _, Sha256};
+
+use super::{
+    Api, VendorId, events, or_empty,
+    sign::{Ccapi, READ},
+};
+use crate::{
+    context::Context,
+    endpoint,
+    error::Result,
+    name::{CenterName, ResourceName as _, SubscriptionName},
+    proto::v1,
+    storage::{Callback, KnownSubscription, Storage},
+    vendor::lenient::{Flag, List, Text},
+};
+
+/// `GET /subscriptions` (Udesk 21).
+#[derive(Serialize)]
+struct ListSubscriptions {}
+
+endpoint!(Ccapi: ListSubscriptions, GET "/subscriptions", read, READ => Records);
+
+/// Answer of Udesk 21: one object in the example, a list by the operation's name, or a list within an object (C46).
+#[derive(Default)]
+struct Records(Vec<Record>);
+
+/// A subscription as Udesk 21 gives it. Its callback may hold a secret.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Record {
+    subid: VendorId,
+    id: VendorId,
+    /// Its name.
+    pub name: Text,
+    /// Where it posts.
+    pub callback: Text,
+    /// Udesk's names of its events.
+    pub events: List<Text>,
+    /// Whether it is delivered.
+    pub enable: Flag,
+}
+
+/// A subscription with its ID: the vendor's, or `~` and a hash where nobody knows it.
+pub struct Identified {
+    /// The ID.
+    pub id: String,
+    /// The rest.
+    pub record: Record,
+}
+
+/// Every subscription of a center.
+pub async fn list(ccapi: &Api, storage: &Storage, cx: &Context, center: &str) -> Result<Vec<Identified>> {
+    let Records(records) = or_empty(ccapi.call(cx, &ListSubscriptions {}).await)?;
+    let all_told = records.iter().all(|record| record.own_id().is_some());
+    let known = if all_told { Vec::new() } else { storage.subscriptions(center).await? };
+    Ok(identify(records, known))
+}
+
+/// Gives each record its ID. One that is remembered names one record only: two subscriptions may look the same.
+fn identify(records: Vec<Record>, mut known: Vec<KnownSubscription>) -> Vec<Identified> {
+    let identify = |record: Record| {
+        let id = record.own_id().map(str::to_owned).or_else(|| {
+            let callback = Callback::of(&record.callback);
+            let same = |known: &&KnownSubscription| known.name == *record.name && known.callback == callback;
+            known.iter().find(same).map(|known| known.id.clone())
+        });
+        if let Some(id) = &id {
+            known.retain(|known| known.id != *id);
+        }
+        Identified { id: id.unwrap_or_else(|| record.stand_in()), record }
+    };
+    records.into_iter().map(identify).collect()
+}
+
+// === impl Records ===
+
+impl<'de> Deserialize<'de> for Records {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // An object's error text would quote what it read.
+        let unreadable = |_| D::Error::custom("not a list of subscriptions");
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        let list = if json.starts_with('{') {
+            let fields: std::collections::BTreeMap<String, &RawValue> =
+                serde_json::from_str(json).map_err(unreadable)?;
+            let is_record = ["name", "callback", "events"].iter().any(|field| fields.contains_key(*field));
+            let list = fields.values().map(|field| field.get()).find(|field| field.starts_with('['));
+            if is_record { json } else { list.unwrap_or("[]") }
+        } else {
+            json
+        };
+        serde_json::from_str(list).map(|List(records)| Self(records)).map_err(unreadable)
+    }
+}
+
+// === impl Record ===
+
+impl Record {
+    /// The ID that the vendor tells, if it does.
+    fn own_id(&self) -> Option<&str> {
+        [&self.subid, &self.id].into_iter().map(|id| id.0.as_str()).find(|id| !id.is_empty())
+    }
+
+    /// What stands for an ID that nobody knows: the same for the same name and callback.
+    fn stand_in(&self) -> String {
+        let digest = Sha256::new().chain_update(&*self.name).chain_update([0]).chain_update(&*self.callback).finalize();
+        let mut id = String::from("~");
+        for byte in &digest[..8] {
+            let _ = write!(id, "{byte:02x}");
+        }
+        id
+    }
+}
+
+// === impl Identified ===
+
+impl Identified {
+    /// The subscription as the contract shows it.
+    pub fn into_subscription(self, center: &CenterName) -> v1::Subscription {
+        let Self { id, record: Record { subid: _, id: _, name, callback, events, enable } } = self;
+        let (event_types, vendor_event_types) = split(events.into_iter().map(Text::into_string));
+        v1::Subscription {
+            name: SubscriptionName::new(center.center(), id).to_string(),
+            display_name: name.into_string(),
+            callback_uri: callback.into_string(),
+            event_types,
+            enabled: enable.0,
+            vendor_event_types,
+        }
+    }
+}
+
+/// Udesk's names of events, as event types and, where the contract has none, as they are.
+pub fn split(names: impl IntoIterator<Item = String>) -> (Vec<i32>, Vec<String>) {
+    let (mut known, mut others) = (Vec::new(), Vec::new());
+    for name in names {
+        match events::event_type(&name) {
+            Some(event) => known.push(event.into()),
+            None if name.is_empty() => {}
+            None => others.push(name),
+        }
+    }
+    (known, others)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn records(json: &str) -> Vec<Record> {
+        serde_json::from_str::<Records>(json).unwrap().0
+    }
+
+    fn ids(json: &str, known: &[(&str, &str, &str)]) -> Vec<String> {
+        let known = known.iter().map(|(id, name, callback)| KnownSubscription {
+            id: (*id).to_owned(),
+            name: (*name).to_owned(),
+            callback: Callback::of(callback),
+        });
+        identify(records(json), known.collect()).into_iter().map(|identified| identified.id).collect()
+    }
+
+    #[test]
+    fn a_list_comes_in_many_forms() {
+        let one = r#"{"callback":"http://ip:port","enable":"false","events":["acd_agent_state"],"name":"sub1"}"#;
+        for json in [
+            one.to_owned(),
+            format!("[{one}]"),
+            format!(r#"{{"total":1,"subscriptions":[{one}]}}"#),
+            r#"[{"callback":"http://ip:port","enable":0,"events":["acd_agent_state"],"name":"sub1","more":{}}]"#
+                .to_owned(),
+        ] {
+            let records = records(&json);
+            assert_eq!(records.len(), 1, "{json}");
+            assert_eq!((&*records[0].name, records[0].enable.0, records[0].events.0.len()), ("sub1", Some(false), 1));
+        }
+        for nothing in ["null", "\"\"", "[]", "{}", r#"{"subscriptions":null}"#] {
+            assert!(records(nothing).is_empty(), "{nothing}");
+        }
+        for odd in ["1", "\"x\"", "[1]"] {
+            let error = serde_json::from_str::<Records>(odd).map(drop).unwrap_err().to_string();
+            assert!(error.starts_with("not a list of subscriptions"), "{error}");
+        }
+    }
+
+    #[test]
+    fn an_id_is_told_or_remembered_or_stood_in_for() {
+        let json = r#"[{"name":"a","callback":"x","subid":7},{"name":"b","callback":"x","id":"8"},
+            {"name":"c","callback":"x"},{"name":"c","callback":"y"}]"#;
+        let ids = ids(json, &[("9", "c", "x"), ("9", "c", "z")]);
+        assert_eq!(ids[..3], ["7", "8", "9"]);
+        assert!(ids[3].len() == 17 && ids[3].starts_with('~'), "{}", ids[3]);
+    }
+
+    #[test]
+    fn a_remembered_id_names_one_subscription() {
+        let twins = r#"[{"name":"a","callback":"x"},{"name":"a","callback":"x"},{"name":"a","callback":"x"}]"#;
+        let ids = ids(twins, &[("7", "a", "x"), ("8", "a", "x")]);
+        assert_eq!(ids[..2], ["7", "8"]);
+        assert!(ids[2].starts_with('~'));
+    }
+}
