@@ -3,6 +3,7 @@
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use prost::Message;
+use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::{
@@ -12,6 +13,7 @@ use crate::{
     error::{Error, ErrorReason, Result},
     idempotency::{Repeats, Scope},
     name::{CenterName, ResourceName},
+    outlive,
     proto::v1,
     vendor,
 };
@@ -31,6 +33,7 @@ pub struct Center {
     /// What acts for it.
     pub adapter: Arc<dyn Adapter>,
     repeats: Repeats,
+    tasks: TaskTracker,
 }
 
 // === impl Centers ===
@@ -48,6 +51,7 @@ impl Centers {
                 expose_credentials: config.vendor.expose_credentials(),
                 adapter: vendor::build(id, config, parts)?,
                 repeats: repeats.clone(),
+                tasks: parts.connections.running_writes(),
             };
             Ok((id.clone(), center))
         };
@@ -80,7 +84,16 @@ impl Centers {
 // === impl Center ===
 
 impl Center {
-    /// Runs a call of this center; when the request has an ID, once for all who send it. `request` has its ID taken out.
+    /// Runs a method that changes something: it outlives its caller.
+    pub async fn write<A, F>(&self, cx: &Context, run: impl FnOnce(Arc<dyn Adapter>, Context) -> F) -> Result<A>
+    where
+        A: Send + 'static,
+        F: Future<Output = Result<A>> + Send + 'static,
+    {
+        outlive::run(&self.tasks, cx, |cx| run(self.adapter.clone(), cx)).await
+    }
+
+    /// The same; when the request has an ID, once for all who send it. `request` has its ID taken out.
     pub async fn once<Q, A, F>(
         &self,
         cx: &Context,
@@ -95,7 +108,9 @@ impl Center {
     {
         let adapter = self.adapter.clone();
         // Spelled in one way, whichever way it came.
-        let Ok(request_id) = Uuid::try_parse(request_id) else { return run(adapter, cx.clone(), request).await };
+        let Ok(request_id) = Uuid::try_parse(request_id) else {
+            return outlive::run(&self.tasks, cx, |cx| run(adapter, cx, request)).await;
+        };
         let scope = Scope { caller: "", center: &self.id, method: cx.method() };
         let content = request.clone();
         let run = |cx| run(adapter, cx, request);

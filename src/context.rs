@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc, OnceLock,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::Duration,
@@ -33,6 +33,7 @@ struct Call {
     center: OnceLock<Center>,
     sent: AtomicBool,
     writes: AtomicU8,
+    operation: Mutex<&'static str>,
 }
 
 /// Bits of [`Call::writes`]: a write may have left, and nobody waits for the answer any more.
@@ -60,6 +61,7 @@ impl Context {
             center: OnceLock::new(),
             sent: AtomicBool::new(false),
             writes: AtomicU8::new(0),
+            operation: Mutex::default(),
         };
         Self { call: Arc::new(call), patience: deadline }
     }
@@ -121,6 +123,16 @@ impl Context {
     /// Notes that nobody waits for the answer any more. Says whether a write may have left already; it then runs on.
     pub fn abandon(&self) -> bool {
         self.call.writes.fetch_or(ABANDONED, Ordering::AcqRel) & LEFT != 0
+    }
+
+    /// The vendor's operation that was asked for last; empty before the first.
+    pub fn operation(&self) -> &'static str {
+        *self.call.operation.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes which of the vendor's operations is asked for.
+    pub fn note_operation(&self, operation: &'static str) {
+        *self.call.operation.lock().unwrap_or_else(PoisonError::into_inner) = operation;
     }
 
     /// Whether a request may have reached the vendor at any step of this call.

@@ -241,7 +241,9 @@ impl Error {
             metadata.insert("vendor".into(), center.vendor.into());
         }
         if let Some(vendor) = parts.vendor {
-            metadata.insert("vendorOperation".into(), vendor.operation.into());
+            if !vendor.operation.is_empty() {
+                metadata.insert("vendorOperation".into(), vendor.operation.into());
+            }
             if !vendor.code.is_empty() {
                 metadata.insert("vendorCode".into(), vendor.code);
             }

@@ -24,7 +24,7 @@ use ring::{
 };
 use tokio::{
     sync::{OnceCell, watch},
-    time::{Instant, timeout_at},
+    time::timeout_at,
 };
 use tokio_util::task::TaskTracker;
 
@@ -32,12 +32,11 @@ use crate::{
     clock::Clock,
     context::Context,
     error::{Error, ErrorReason, Result},
+    outlive,
 };
 
 /// How long an answer is kept.
 pub const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
-/// Longest a call runs on after its caller went away.
-const LONGEST_RUN: Duration = Duration::from_secs(60);
 
 /// A keyed hash.
 pub type Hash = [u8; 32];
@@ -98,9 +97,6 @@ struct Turn {
     _ended: watch::Sender<()>,
 }
 
-/// Tells a call that its caller went away.
-struct Abandon<'a>(&'a Context);
-
 /// Whose call it is: an ID is good for one caller, center and method.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {
@@ -137,23 +133,13 @@ impl Repeats {
         A: Message + Default + 'static,
         F: Future<Output = Result<A>> + Send + 'static,
     {
-        let key = timeout_at(cx.deadline(), self.0.key()).await.map_err(|_| too_late())??;
+        let key = timeout_at(cx.deadline(), self.0.key()).await.map_err(|_| outlive::too_late(cx))??;
         let call = hash(key, &["call", scope.caller, scope.center, scope.method, request_id], &[]);
         let content = hash(key, &["content"], &content.encode_to_vec());
         let seal = hash(key, &["seal", request_id], &[]);
 
         let turn = self.turn(cx, call, content).await?;
-        let patient = cx.with_patience(Instant::now() + LONGEST_RUN);
-        let task = self.0.tasks.spawn(turn.run(patient.clone(), content, seal, run(patient)));
-        let abandon = Abandon(cx);
-        let result = match timeout_at(cx.deadline(), task).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Error::internal("a call that can be repeated ended abnormally")),
-            Err(_) if cx.abandon() => Err(outcome_unknown("no answer before the deadline").past_deadline()),
-            Err(_) => Err(too_late()),
-        };
-        drop(abandon);
-        result
+        outlive::run(&self.0.tasks, cx, |cx| turn.run(cx.clone(), content, seal, run(cx))).await
     }
 
     /// Waits until no other run of this call is under way.
@@ -234,12 +220,6 @@ impl Drop for Turn {
     }
 }
 
-impl Drop for Abandon<'_> {
-    fn drop(&mut self) {
-        self.0.abandon();
-    }
-}
-
 /// Whether something may have been done, so that a repeat must not run again.
 fn is_kept(error: &Error) -> bool {
     matches!(
@@ -253,10 +233,6 @@ fn reused() -> Error {
         ErrorReason::RequestIdReused,
         "this request_id was used with another request within 24 hours; take a fresh UUID",
     )
-}
-
-fn too_late() -> Error {
-    Error::new(ErrorReason::DeadlineBeforeSend, "the deadline passed before anything was sent; it is safe to try again")
 }
 
 fn outcome_unknown(cause: &'static str) -> Error {
@@ -309,6 +285,8 @@ fn opened<A: Message + Default>(key: &Hash, sealed: Vec<u8>) -> Result<A> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+    use tokio::time::Instant;
 
     use super::*;
     use crate::{clock::Source, proto::v1::StartCallbackResponse, storage::Storage};

@@ -12,6 +12,7 @@ pub mod gateway;
 pub mod http;
 pub mod idempotency;
 pub mod name;
+pub mod outlive;
 pub mod page;
 pub mod proto;
 pub mod sandbox;

@@ -44,6 +44,7 @@ impl<D: Dialect> Client<D> {
         let mut renewed = None;
         loop {
             attempts += 1;
+            cx.note_operation(operation.name);
             let Authorized { url, headers, pass } =
                 self.dialect.authorize(cx, operation, outgoing, renewed.as_ref()).await?;
             let mut watched = Watched { client: &**self, leave: Some(self.enter(operation)?), start: Instant::now() };

@@ -91,14 +91,14 @@ pub async fn update_agent(centers: &Centers, cx: &Context, request: UpdateAgentR
     ];
     let mask = mask::paths(&mut check, "agent", update_mask.as_ref(), &paths);
     check.done()?;
-    centers.get(cx, &name)?.adapter.update_agent(cx, name, agent, mask).await
+    centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.update_agent(&cx, name, agent, mask).await).await
 }
 
 pub async fn delete_agent(centers: &Centers, cx: &Context, request: DeleteAgentRequest) -> Result<()> {
     let mut check = Check::new();
     let name: AgentName = check.name("name", &request.name);
     check.done()?;
-    centers.get(cx, &name)?.adapter.delete_agent(cx, name).await
+    centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.delete_agent(&cx, name).await).await
 }
 
 pub async fn login_agent(centers: &Centers, cx: &Context, request: LoginAgentRequest) -> Result<LoginAgentResponse> {
@@ -111,14 +111,17 @@ pub async fn login_agent(centers: &Centers, cx: &Context, request: LoginAgentReq
     }
     let queues: Vec<QueueName> = check.names("queues", &request.queues, (0, QUEUES.1));
     check.done()?;
-    centers.get(cx, &name)?.adapter.login_agent(cx, name, queues, request).await
+    centers
+        .get(cx, &name)?
+        .write(cx, async move |adapter, cx| adapter.login_agent(&cx, name, queues, request).await)
+        .await
 }
 
 pub async fn logout_agent(centers: &Centers, cx: &Context, request: LogoutAgentRequest) -> Result<LogoutAgentResponse> {
     let mut check = Check::new();
     let name: AgentName = check.name("name", &request.name);
     check.done()?;
-    centers.get(cx, &name)?.adapter.logout_agent(cx, name).await
+    centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.logout_agent(&cx, name).await).await
 }
 
 pub async fn bind_agent_extensions(
@@ -130,7 +133,10 @@ pub async fn bind_agent_extensions(
     let agent: AgentName = check.name("agent", &request.agent);
     let extensions: Vec<ExtensionName> = check.names("extensions", &request.extensions, EXTENSIONS);
     check.done()?;
-    centers.get(cx, &agent)?.adapter.bind_agent_extensions(cx, agent, extensions).await?;
+    centers
+        .get(cx, &agent)?
+        .write(cx, async move |adapter, cx| adapter.bind_agent_extensions(&cx, agent, extensions).await)
+        .await?;
     Ok(BindAgentExtensionsResponse {})
 }
 
@@ -143,7 +149,10 @@ pub async fn unbind_agent_extensions(
     let agent: AgentName = check.name("agent", &request.agent);
     let extensions: Vec<ExtensionName> = check.names("extensions", &request.extensions, EXTENSIONS);
     check.done()?;
-    centers.get(cx, &agent)?.adapter.unbind_agent_extensions(cx, agent, extensions).await?;
+    centers
+        .get(cx, &agent)?
+        .write(cx, async move |adapter, cx| adapter.unbind_agent_extensions(&cx, agent, extensions).await)
+        .await?;
     Ok(UnbindAgentExtensionsResponse {})
 }
 
@@ -153,7 +162,10 @@ pub async fn add_agent_queues(
     request: AddAgentQueuesRequest,
 ) -> Result<AddAgentQueuesResponse> {
     let (agent, queues) = membership(&request.agent, &request.queues)?;
-    centers.get(cx, &agent)?.adapter.add_agent_queues(cx, agent, queues).await?;
+    centers
+        .get(cx, &agent)?
+        .write(cx, async move |adapter, cx| adapter.add_agent_queues(&cx, agent, queues).await)
+        .await?;
     Ok(AddAgentQueuesResponse {})
 }
 
@@ -163,7 +175,10 @@ pub async fn set_agent_queues(
     request: SetAgentQueuesRequest,
 ) -> Result<SetAgentQueuesResponse> {
     let (agent, queues) = membership(&request.agent, &request.queues)?;
-    centers.get(cx, &agent)?.adapter.set_agent_queues(cx, agent, queues).await?;
+    centers
+        .get(cx, &agent)?
+        .write(cx, async move |adapter, cx| adapter.set_agent_queues(&cx, agent, queues).await)
+        .await?;
     Ok(SetAgentQueuesResponse {})
 }
 
@@ -173,7 +188,10 @@ pub async fn remove_agent_queues(
     request: RemoveAgentQueuesRequest,
 ) -> Result<RemoveAgentQueuesResponse> {
     let (agent, queues) = membership(&request.agent, &request.queues)?;
-    centers.get(cx, &agent)?.adapter.remove_agent_queues(cx, agent, queues).await?;
+    centers
+        .get(cx, &agent)?
+        .write(cx, async move |adapter, cx| adapter.remove_agent_queues(&cx, agent, queues).await)
+        .await?;
     Ok(RemoveAgentQueuesResponse {})
 }
 

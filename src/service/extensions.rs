@@ -67,5 +67,5 @@ pub async fn delete_extension(centers: &Centers, cx: &Context, request: DeleteEx
     let mut check = Check::new();
     let name: ExtensionName = check.name("name", &request.name);
     check.done()?;
-    centers.get(cx, &name)?.adapter.delete_extension(cx, name).await
+    centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.delete_extension(&cx, name).await).await
 }

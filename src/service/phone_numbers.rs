@@ -45,7 +45,10 @@ pub async fn set_default_phone_number(
     let mut check = Check::new();
     let name: PhoneNumberName = check.name("name", &request.name);
     check.done()?;
-    centers.get(cx, &name)?.adapter.set_default_phone_number(cx, name).await?;
+    centers
+        .get(cx, &name)?
+        .write(cx, async move |adapter, cx| adapter.set_default_phone_number(&cx, name).await)
+        .await?;
     Ok(SetDefaultPhoneNumberResponse {})
 }
 
@@ -57,6 +60,9 @@ pub async fn clear_default_phone_number(
     let mut check = Check::new();
     let parent: CenterName = check.name("parent", &request.parent);
     check.done()?;
-    centers.get(cx, &parent)?.adapter.clear_default_phone_number(cx, parent).await?;
+    centers
+        .get(cx, &parent)?
+        .write(cx, async move |adapter, cx| adapter.clear_default_phone_number(&cx, parent).await)
+        .await?;
     Ok(ClearDefaultPhoneNumberResponse {})
 }

@@ -71,14 +71,14 @@ pub async fn update_queue(centers: &Centers, cx: &Context, request: UpdateQueueR
     ];
     let mask = mask::paths(&mut check, "queue", update_mask.as_ref(), &paths);
     check.done()?;
-    centers.get(cx, &name)?.adapter.update_queue(cx, name, queue, mask).await
+    centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.update_queue(&cx, name, queue, mask).await).await
 }
 
 pub async fn delete_queue(centers: &Centers, cx: &Context, request: DeleteQueueRequest) -> Result<()> {
     let mut check = Check::new();
     let name: QueueName = check.name("name", &request.name);
     check.done()?;
-    centers.get(cx, &name)?.adapter.delete_queue(cx, name).await
+    centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.delete_queue(&cx, name).await).await
 }
 
 pub async fn add_queue_agents(
@@ -90,7 +90,10 @@ pub async fn add_queue_agents(
     let queue: QueueName = check.name("queue", &request.queue);
     let agents: Vec<AgentName> = check.names("agents", &request.agents, (1, 500));
     check.done()?;
-    centers.get(cx, &queue)?.adapter.add_queue_agents(cx, queue, agents).await?;
+    centers
+        .get(cx, &queue)?
+        .write(cx, async move |adapter, cx| adapter.add_queue_agents(&cx, queue, agents).await)
+        .await?;
     Ok(AddQueueAgentsResponse {})
 }
 

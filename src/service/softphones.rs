@@ -83,5 +83,10 @@ pub async fn update_user_call_settings(
     ];
     let mask = mask::paths(&mut check, "user_call_settings", update_mask.as_ref(), &paths);
     check.done()?;
-    centers.get(cx, &name)?.adapter.update_user_call_settings(cx, name, settings, mask, allow_missing).await
+    centers
+        .get(cx, &name)?
+        .write(cx, async move |adapter, cx| {
+            adapter.update_user_call_settings(&cx, name, settings, mask, allow_missing).await
+        })
+        .await
 }

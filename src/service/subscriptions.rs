@@ -99,14 +99,17 @@ pub async fn update_subscription(
     ];
     let mask = mask::paths(&mut check, "subscription", update_mask.as_ref(), &paths);
     check.done()?;
-    centers.get(cx, &name)?.adapter.update_subscription(cx, name, subscription, mask).await
+    centers
+        .get(cx, &name)?
+        .write(cx, async move |adapter, cx| adapter.update_subscription(&cx, name, subscription, mask).await)
+        .await
 }
 
 pub async fn delete_subscription(centers: &Centers, cx: &Context, request: DeleteSubscriptionRequest) -> Result<()> {
     let mut check = Check::new();
     let name: SubscriptionName = check.name("name", &request.name);
     check.done()?;
-    centers.get(cx, &name)?.adapter.delete_subscription(cx, name).await
+    centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.delete_subscription(&cx, name).await).await
 }
 
 /// Checked as it will be; no center keeps events yet.
