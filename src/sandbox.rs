@@ -3,6 +3,7 @@
 //! The simulators are built from the vendors' documents and share no code with the adapters, so that a mistake does not
 //! cancel itself out. Their credentials are made up anew at every start.
 
+pub mod faults;
 pub mod huawei;
 pub mod udesk;
 
@@ -39,6 +40,10 @@ pub struct Sandbox {
     pub udesk: Arc<udesk::Simulator>,
     /// The simulator behind [`HUAWEI_CENTER`].
     pub huawei: Arc<huawei::Simulator>,
+    /// Where the Udesk simulator listens; its own routes are under `/simulator`.
+    pub udesk_address: SocketAddr,
+    /// Where the Huawei simulator listens; its own routes are under `/simulator`.
+    pub huawei_address: SocketAddr,
 }
 
 /// What the simulators ask for.
@@ -70,7 +75,8 @@ impl Sandbox {
         let huawei_address = serve_on_loopback(huawei.router()).await?;
         let config = configuration(addresses, &credentials, udesk_address, huawei_address)?;
         let storage = Storage::in_memory().map_err(gateway::StartError::Storage)?;
-        Ok(Self { gateway: gateway::bind(config, Clock::system(), storage).await?, udesk, huawei })
+        let gateway = gateway::bind(config, Clock::system(), storage).await?;
+        Ok(Self { gateway, udesk, huawei, udesk_address, huawei_address })
     }
 }
 
@@ -98,7 +104,7 @@ async fn serve_on_loopback(router: Router) -> Result<SocketAddr, gateway::StartE
     let bound = async {
         let listener = TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).await?;
         let address = listener.local_addr()?;
-        tokio::spawn(axum::serve(listener, router).into_future());
+        tokio::spawn(faults::serve(listener, router).into_future());
         io::Result::Ok(address)
     };
     bound.await.map_err(|error| {

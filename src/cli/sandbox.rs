@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use clap::Args;
-use switchboard::sandbox::{Addresses, Sandbox};
+use switchboard::sandbox::{Addresses, HUAWEI_CENTER, Sandbox, UDESK_CENTER};
 
 use super::{Failed, addresses, shutdown};
 
@@ -30,12 +30,16 @@ const CALLS: [(&str, &str); 6] = [
     ("GetSoftphoneConfig", r#"{"name": "centers/beta/softphoneConfig"}"#),
 ];
 
+/// A rule to paste.
+const OUTAGE: &str = r#"{"operation": "*", "times": 3, "status": 503}"#;
+
 /// Runs the sandbox until it is interrupted.
 pub async fn run(arguments: Arguments) -> Result<(), Failed> {
     let Arguments { grpc, http, admin } = arguments;
     let sandbox = Sandbox::bind(Addresses { grpc, http, admin }).await.map_err(Failed::running)?;
     let (grpc, http, admin) = addresses(&sandbox.gateway)?;
     print_welcome(grpc, http, admin);
+    print_simulators(sandbox.udesk_address, sandbox.huawei_address);
     sandbox.gateway.run(shutdown()).await.map_err(Failed::running)
 }
 
@@ -53,4 +57,20 @@ fn print_welcome(grpc: SocketAddr, http: SocketAddr, admin: SocketAddr) {
         let data = if request.is_empty() { String::new() } else { format!("-d '{request}' ") };
         println!("  grpcurl -plaintext {data}{grpc} contactcenter.v1.ContactCenter/{method}");
     }
+}
+
+fn print_simulators(udesk: SocketAddr, huawei: SocketAddr) {
+    println!();
+    println!(
+        "Each simulator tells what it received and holds, and can be made to fail (docs/faults.md has every fault):"
+    );
+    println!();
+    for (center, address) in [(UDESK_CENTER, udesk), (HUAWEI_CENTER, huawei)] {
+        println!("  {center}  http://{address}/simulator/faults, /simulator/requests, /simulator/state");
+    }
+    println!();
+    println!("An outage of {UDESK_CENTER} for the next three requests, and its end:");
+    println!();
+    println!("  curl -d '{OUTAGE}' http://{udesk}/simulator/faults");
+    println!("  curl -X DELETE http://{udesk}/simulator/faults");
 }

@@ -5,7 +5,7 @@ use std::{env, net::SocketAddr, path::Path};
 use axum::Router;
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret as _, SecretString};
-use switchboard::sandbox::{Credentials, huawei, huawei_options, udesk, udesk_options};
+use switchboard::sandbox::{Credentials, faults, huawei, huawei_options, udesk, udesk_options};
 use tokio::net::TcpListener;
 
 use super::{Failed, shutdown};
@@ -16,7 +16,21 @@ use super::{Failed, shutdown};
   Huawei  HUAWEI_APP_KEY, HUAWEI_APP_SECRET
 
 Quirks make a simulator answer as the vendor's document does where it contradicts itself; an unknown one lists them all.
-What a simulator received: GET /simulator/requests. What it holds: GET /simulator/state. Anew: POST /simulator/reset.")]
+
+Its own routes, each with a GET unless it says otherwise:
+  /simulator/requests   what it received
+  /simulator/state      what it holds
+  /simulator/callbacks  whom it rang, and how often (Udesk)
+  /simulator/faults     the rules by which it fails; POST adds one, DELETE clears them
+  /simulator/reset      POST: everything as at the start
+  /simulator/tokens/revoke  POST: every token ends (Huawei)
+
+Faults make it fail while it runs, by rules in JSON. \"operation\" says what a rule befalls, e.g. \"callback2ivr\" or \
+\"queryPhone\", or \"*\" for all; \"matching\" picks the calls that hold a text; \"times\" and \"probability\" (with a \
+\"seed\") say how many of them. What happens is one or more of latency_ms, jitter_ms, status (with body, retry_after), \
+throttle, rate, reset (before, during, after), garbage (html, truncated, not-utf8, deep, duplicate-keys, wrong-types, \
+huge, gzip), drip_ms, clock_skew_s, revoke_token, partial. docs/faults.md explains every key.
+  curl -d '{\"operation\": \"callback2ivr\", \"times\": 1, \"reset\": \"after\"}' http://ADDR/simulator/faults")]
 pub struct Arguments {
     /// Whose simulator
     vendor: Vendor,
@@ -45,10 +59,11 @@ pub async fn run(arguments: Arguments) -> Result<(), Failed> {
         .map_err(|error| Failed::running(format!("cannot listen on {}: {}", arguments.listen, error.kind())))?;
     let address = listener.local_addr().map_err(|error| Failed::running(error.kind()))?;
     print_welcome(arguments.vendor, address, &credentials, made_up);
-    axum::serve(listener, router)
-        .with_graceful_shutdown(shutdown())
-        .await
-        .map_err(|error| Failed::running(error.kind()))
+    tokio::select! {
+        served = faults::serve(listener, router) => served.map_err(|error| Failed::running(error.kind())),
+        // Nothing in it is worth waiting for, least of all a call that a fault holds up.
+        () = shutdown() => Ok(()),
+    }
 }
 
 fn router(arguments: &Arguments, credentials: &Credentials) -> Result<Router, Failed> {

@@ -9,7 +9,8 @@
 //! `operations` is the table of everything served. `fabric` stands before it (path, token, app key, JSON), `envelope`
 //! gives every family its return codes, `fields` reads bodies strictly. One file per family does the work on the
 //! `state`; `seed` and `document` are the two filled call centers; `quirks` are the deviations that one can switch on;
-//! `journal` and `admin` let a test look at what happened.
+//! `faults` names the operations for the rules of [`crate::sandbox::faults`]; `journal` and `admin` let a test look at
+//! what happened.
 //!
 //! # Where the vendor is silent, or says two things
 //!
@@ -37,6 +38,7 @@ mod admin;
 mod document;
 mod envelope;
 mod fabric;
+mod faults;
 mod fields;
 mod journal;
 mod memberships;
@@ -68,6 +70,7 @@ use secrecy::SecretString;
 use self::journal::Journal;
 use self::state::Center;
 use self::token::LiveTokens;
+use crate::sandbox::faults::Faults;
 
 pub use self::journal::Request;
 pub use self::quirks::{Quirk, Quirks, UnknownQuirk};
@@ -105,6 +108,7 @@ pub enum Tenant {
 /// One simulated API Fabric with one call center behind it.
 pub struct Simulator {
     options: Options,
+    faults: Arc<Faults>,
     /// Never held across an await: every operation is one short, synchronous step.
     state: Mutex<State>,
 }
@@ -135,7 +139,7 @@ impl Simulator {
     #[must_use]
     pub fn new(options: Options) -> Arc<Simulator> {
         let state = Mutex::new(State::new(options.tenant));
-        Arc::new(Simulator { options, state })
+        Arc::new(Simulator { options, faults: Faults::new(faults::VENDOR), state })
     }
 
     /// Everything the simulator serves: the vendor's operations, and the admin route under `/simulator`.
@@ -151,6 +155,7 @@ impl Simulator {
             .route("/simulator/reset", post(admin::reset))
             .route("/simulator/tokens/revoke", post(admin::revoke_tokens))
             .with_state(Arc::clone(self))
+            .merge(self.faults.routes())
             .fallback_service(operations)
     }
 
@@ -166,14 +171,20 @@ impl Simulator {
         self.lock().journal.forget_requests();
     }
 
+    /// What goes wrong, and when: rules that can be added and cleared while the simulator serves.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
+    }
+
     /// Ends every token issued so far: it answers HTTP 401 from now on.
     pub fn revoke_tokens(&self) {
         self.lock().tokens.revoke_all();
     }
 
-    /// Back to the start: the tenant's data, no tokens, no requests, no counts.
+    /// Back to the start: the tenant's data, no tokens, no requests, no counts, no faults.
     fn reset(&self) {
         *self.lock() = State::new(self.options.tenant);
+        self.faults.clear();
     }
 
     fn now(&self) -> SystemTime {

@@ -6,10 +6,11 @@
 //!
 //! # Layout
 //!
-//! `operation` holds the 26 operations as data. A request passes `log` (recorded, and the place for faults), `auth` and
-//! `strict` (driven by the operation's row), then the operation's handler in `numbers`, `agents`, `roster`, `extensions`, `queues`,
+//! `operation` holds the 26 operations as data. A request passes `log` (recorded, and struck by a fault if
+//! there is one), `auth` and `strict` (driven by the operation's row), then the operation's handler in `numbers`, `agents`, `roster`, `extensions`, `queues`,
 //! `subscriptions`, `sessions` or `callback`, which works on `state`; `shape` and `envelope` make the answer. `seed`
-//! and `document` fill the state. `admin` is not the vendor's: what the simulator tells about itself.
+//! and `document` fill the state. `faults` names the operations for the
+//! rules of [`crate::sandbox::faults`]. `admin` is not the vendor's: what the simulator tells about itself.
 //!
 //! # Rules
 //!
@@ -31,9 +32,11 @@
 //! - 18 takes an array or one object (C41) and the events of its own example (C44); a subscription begins enabled (C47).
 //!   19 answers a map by name (C45); 21 one object for one subscription, without id, with `enable` as text (C46).
 //! - `variables` of 24 is JSON text or the array (C53).
-//! - An agent may be in no queue (C57). Lists are applied whole or not at all (C60); 16 may replace by nothing (C61).
+//! - An agent may be in no queue (C57). Lists are applied whole or not at all, unless a fault says otherwise (C60); 16 may
+//!   replace by nothing (C61).
 //! - Refusals without a documented code: 100021 for an agent's state (signing in without an extension or disabled,
 //!   disabling while not offline), 000001 for the others, each with its own `ErrDesc` (C62).
+//! - There is no limit of requests, unless a fault sets one (C17).
 //! - One extension of a type per agent (C63). Signing in and out can be repeated (C64). Text keeps its spaces (C66).
 
 mod admin;
@@ -44,6 +47,7 @@ mod callback;
 mod document;
 mod envelope;
 mod extensions;
+mod faults;
 mod log;
 mod numbers;
 mod operation;
@@ -62,12 +66,12 @@ mod examples;
 #[cfg(test)]
 mod testing;
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
 use crate::clock::Clock;
+use crate::sandbox::faults::{Alteration, Faults};
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Response};
@@ -75,8 +79,8 @@ use secrecy::SecretString;
 use serde_json::Value;
 
 use self::call::{Call, Query};
-use self::envelope::Failure;
-use self::log::REQUESTS_KEPT;
+use self::envelope::{Failure, INVALID_PARAMETER};
+use self::log::Requests;
 use self::operation::Operation;
 use self::state::State;
 
@@ -143,7 +147,8 @@ pub enum Tenant {
 pub struct Simulator {
     options: Options,
     quirks: Quirks,
-    /// The only lock; never held across an await.
+    faults: Arc<Faults>,
+    /// Beside that of the faults the only lock; never held across an await.
     center: Mutex<Center>,
 }
 
@@ -151,7 +156,7 @@ pub struct Simulator {
 struct Center {
     /// One state for all operations, or one for each ([`Tenant::Document`]).
     states: Vec<State>,
-    requests: VecDeque<Request>,
+    requests: Requests,
 }
 
 // === impl Options ===
@@ -207,20 +212,27 @@ impl Simulator {
         if options.queue_ids == QueueIds::Assign {
             quirks.insert(Quirk::AssignedQueueIds);
         }
-        let center = Mutex::new(Center { states: options.states(), requests: VecDeque::new() });
-        Arc::new(Self { options, quirks, center })
+        let center = Mutex::new(Center { states: options.states(), requests: Requests::default() });
+        Arc::new(Self { options, quirks, faults: Faults::new(faults::VENDOR), center })
     }
 
     /// The vendor's operations under `/ccapi/v2` and the simulator's own routes under `/simulator`.
     pub fn router(self: &Arc<Self>) -> axum::Router {
         admin::routes(self)
+            .merge(self.faults.routes())
             .merge(log::routes(self))
             .layer(axum::middleware::map_response_with_state(Arc::clone(self), log::date))
     }
 
-    /// The requests to `/ccapi` received so far, oldest first, at most the last 1,000.
+    /// The requests to `/ccapi` received so far, oldest first: at most the last 1,000, and fewer when
+    /// their bodies are large.
     pub fn requests(&self) -> Vec<Request> {
-        self.center().requests.iter().cloned().collect()
+        self.center().requests.kept().cloned().collect()
+    }
+
+    /// What goes wrong, and when: rules that can be added and cleared while the simulator serves.
+    pub fn faults(&self) -> &Faults {
+        &self.faults
     }
 
     /// Empties what [`requests`](Self::requests) answers.
@@ -239,17 +251,14 @@ impl Simulator {
     }
 
     fn record(&self, request: Request) {
-        let requests = &mut self.center().requests;
-        if requests.len() == REQUESTS_KEPT {
-            requests.pop_front();
-        }
-        requests.push_back(request);
+        self.center().requests.keep(request);
     }
 
-    /// Forgets everything and fills the application anew.
+    /// Forgets everything, faults included, and fills the application anew.
     fn reset(&self) {
         let states = self.options.states();
-        *self.center() = Center { states, requests: VecDeque::new() };
+        *self.center() = Center { states, requests: Requests::default() };
+        self.faults.clear();
     }
 
     /// Answers a call of `operation`.
@@ -260,11 +269,12 @@ impl Simulator {
         mut query: Query,
         headers: &HeaderMap,
         body: &Bytes,
+        alteration: Alteration,
     ) -> Response<Body> {
         if self.options.tenant == Tenant::Document {
             document::complete(operation, &mut query);
         }
-        let result = self.check_and_run(operation, id, &query, headers, body);
+        let result = self.check_and_run(operation, id, &query, headers, body, alteration);
         let msg_id = query.get("MsgId").unwrap_or_default();
         match result {
             Ok(result) => envelope::success(operation, msg_id, result, self.quirks),
@@ -279,12 +289,15 @@ impl Simulator {
         query: &Query,
         headers: &HeaderMap,
         body: &Bytes,
+        alteration: Alteration,
     ) -> Result<Value, Failure> {
         strict::check_headers(operation, headers)?;
         strict::check_repeats(query)?;
-        auth::authenticate(&self.options, query, operation.app_id, (self.options.clock)())?;
+        let now = alteration.clock((self.options.clock)());
+        auth::authenticate(&self.options, query, operation.app_id, now)?;
         strict::check_parameters(operation, query)?;
-        let body = strict::check_body(operation, body)?;
+        let mut body = strict::check_body(operation, body)?;
+        let in_part = alteration.partial.is_some_and(|entries| faults::shorten(operation, &mut body, entries));
         let call = Call { id, query, body: &body, quirks: self.quirks };
         let mut center = self.center();
         let place = match self.options.tenant {
@@ -293,6 +306,9 @@ impl Simulator {
         };
         let state = &mut center.states[place];
         let result = (operation.run)(state, &call)?;
+        if in_part {
+            return Err(INVALID_PARAMETER.because("the list was applied in part"));
+        }
         Ok(self.quirks.shape_result(operation, &state.short_app_id, result))
     }
 }

@@ -9,6 +9,7 @@ mod config;
 mod conformance;
 mod contract;
 mod errors;
+mod faults;
 mod request_id;
 mod server;
 mod simulation;

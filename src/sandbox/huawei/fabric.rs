@@ -15,12 +15,12 @@ use super::envelope::{self, Refusal};
 use super::operations::{self, AppKey, Call, Operation, Work};
 use super::quirks::{Quirk, Quirks};
 use super::{Request, Simulator, token};
+use crate::sandbox::faults::{Alteration, Arrived, Wire};
 
 /// The largest body that is read, in bytes.
 const MAX_BODY: usize = 1 << 20;
 
-/// Records a request and finds its operation: the one layer around all of them. What may befall an operation from
-/// outside (a delay, a fault) belongs here, after the operation is known and before `next` does anything.
+/// Records a request, finds its operation, and lets the faults befall it: the one layer around all of them.
 pub(super) async fn observe(
     State(simulator): State<Arc<Simulator>>,
     request: axum::extract::Request,
@@ -32,14 +32,22 @@ pub(super) async fn observe(
         return envelope::page(StatusCode::PAYLOAD_TOO_LARGE);
     };
     simulator.lock().journal.record(Request::new(&parts, &body), operation);
+    let place = operation.and_then(operations::place);
+    let fault = simulator.faults.strike(&Arrived { operation: place, uri: &parts.uri, body: &body });
+    if fault.revokes_tokens() {
+        simulator.revoke_tokens();
+    }
+    let wire = Wire::of(&parts.extensions);
     parts.extensions.insert(operation);
-    next.run(axum::extract::Request::from_parts(parts, Body::from(body))).await
+    parts.extensions.insert(fault.alteration());
+    fault.around(wire, next.run(axum::extract::Request::from_parts(parts, Body::from(body)))).await
 }
 
 /// Answers a request whose operation is known.
 pub(super) async fn answer(
     State(simulator): State<Arc<Simulator>>,
     Extension(operation): Extension<Option<&'static Operation>>,
+    Extension(alteration): Extension<Alteration>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
     body: Bytes,
@@ -47,7 +55,7 @@ pub(super) async fn answer(
     let Some(operation) = operation else {
         return envelope::not_found();
     };
-    let now = simulator.now();
+    let now = alteration.clock(simulator.now());
     let options = &simulator.options;
     let mut state = simulator.lock();
     if !matches!(operation.work, Work::IssueToken) {

@@ -103,6 +103,24 @@ pub(super) fn find(method: &Method, path: &str) -> Option<&'static Operation> {
     OPERATIONS.iter().find(|row| row.method() == method && path.strip_prefix(row.prefix) == Some(row.name))
 }
 
+/// The row's place in the table.
+pub(super) fn place(operation: &'static Operation) -> Option<usize> {
+    OPERATIONS.iter().position(|row| std::ptr::eq(row, operation))
+}
+
+/// The places of the rows of the one operation whose name is `name` or ends with it after a slash; none if there are
+/// several such operations.
+pub(super) fn named(name: &str) -> Vec<usize> {
+    let is_named = |row: &Operation| {
+        row.name
+            .strip_suffix(name)
+            .is_some_and(|before| !name.is_empty() && (before.is_empty() || before.ends_with('/')))
+    };
+    let found: Vec<usize> = (0..OPERATIONS.len()).filter(|place| is_named(&OPERATIONS[*place])).collect();
+    let is_one = found.iter().all(|place| OPERATIONS[*place].name == OPERATIONS[found[0]].name);
+    if is_one { found } else { Vec::new() }
+}
+
 /// Every row of the table.
 #[cfg(test)]
 pub(super) fn all() -> impl Iterator<Item = &'static Operation> {

@@ -1,7 +1,8 @@
-//! The simulator's own routes, outside `/ccapi`: what it received, what it holds, a fresh start.
+//! The simulator's own routes, outside `/ccapi`: what it received, what it holds, whom it rang, a fresh start.
 //!
 //! They ask for no credentials: a simulator belongs on loopback or in a test network.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use axum::Router;
@@ -21,6 +22,7 @@ pub(super) fn routes(simulator: &Arc<Simulator>) -> Router {
     Router::new()
         .route("/simulator/requests", get(requests))
         .route("/simulator/state", get(counts))
+        .route("/simulator/callbacks", get(callbacks))
         .route("/simulator/reset", post(reset))
         .with_state(Arc::clone(simulator))
 }
@@ -28,7 +30,7 @@ pub(super) fn routes(simulator: &Arc<Simulator>) -> Router {
 /// `GET /simulator/requests`: the requests received, oldest first, without headers, signatures, passwords and callback
 /// addresses (whose path may be a secret).
 async fn requests(State(simulator): State<Arc<Simulator>>) -> Response<String> {
-    let requests: Vec<Value> = simulator.center().requests.iter().map(shown).collect();
+    let requests: Vec<Value> = simulator.center().requests.kept().map(shown).collect();
     json_response(&json!({ "requests": requests }))
 }
 
@@ -46,12 +48,28 @@ async fn counts(State(simulator): State<Arc<Simulator>>) -> Response<String> {
         "extensions": count(|state| state.extensions.len()),
         "queues": count(|state| state.queues.len()),
         "relay_numbers": count(|state| state.numbers.len()),
-        "requests_kept": requests.len(),
+        "requests_kept": requests.kept().len(),
         "subscriptions": count(|state| state.subscriptions.len()),
     }))
 }
 
-/// `POST /simulator/reset`: the application as it was at the start, no requests, no callbacks.
+/// `GET /simulator/callbacks`: the customers rung, oldest first, at most the last 10,000 of an application. `times` says how
+/// often the customer was rung up to then, among these: a 2 is a customer who was rung twice.
+async fn callbacks(State(simulator): State<Arc<Simulator>>) -> Response<String> {
+    let callbacks = simulator.callbacks();
+    let mut times: HashMap<&str, u64> = HashMap::new();
+    let rows: Vec<Value> = callbacks
+        .iter()
+        .map(|callback| {
+            let times = times.entry(&callback.customer).or_default();
+            *times += 1;
+            json!({ "call_id": callback.call_id, "customer": callback.customer, "times": *times })
+        })
+        .collect();
+    json_response(&json!({ "callbacks": rows }))
+}
+
+/// `POST /simulator/reset`: the application as it was at the start, no requests, no callbacks, no faults.
 async fn reset(State(simulator): State<Arc<Simulator>>) -> StatusCode {
     simulator.reset();
     StatusCode::NO_CONTENT
@@ -135,6 +153,21 @@ mod tests {
         assert_eq!(requests[0]["body"], json!({ "Extension": "1500", "Password": REMOVED }));
         assert_eq!(requests[1]["body"]["subscriptions"][0]["name"], "n");
         assert_eq!(requests[2]["body"], "22 bytes that are not JSON");
+    }
+
+    #[tokio::test]
+    async fn callbacks_tell_who_was_rung_and_how_often() {
+        let desk = Desk::open().await;
+        let mut ids = Vec::new();
+        for customer in ["13676546374", "13676546375", "13676546374"] {
+            let call = json!({ "caller": customer, "called": "01055500100", "called_display": "01055500100" });
+            ids.push(desk.done(24, "", call).await);
+        }
+        let row =
+            |id: usize, customer: &str, times: u64| json!({ "call_id": ids[id], "customer": customer, "times": times });
+        let rows = [row(0, "13676546374", 1), row(1, "13676546375", 1), row(2, "13676546374", 2)];
+        let answer = admin(&desk, "GET", "/simulator/callbacks").await;
+        assert_eq!(answer.json(), json!({ "callbacks": rows }));
     }
 
     #[tokio::test]

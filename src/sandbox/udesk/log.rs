@@ -1,5 +1,6 @@
 //! The way in: every request is recorded, and led to its operation.
 
+use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 
@@ -12,9 +13,11 @@ use super::Simulator;
 use super::call::Query;
 use super::envelope::{INCORRECT_REQUEST, rejection};
 use super::operation::Route;
+use crate::sandbox::faults::{Alteration, Arrived, Wire};
 
-/// How many requests are remembered.
-pub(super) const REQUESTS_KEPT: usize = 1000;
+/// How many requests are remembered, and how many bytes of their bodies together.
+const REQUESTS_KEPT: usize = 1000;
+const BYTES_KEPT: usize = 16 << 20;
 
 /// The largest body taken, in bytes.
 const BODY_LIMIT: usize = 1024 * 1024;
@@ -34,6 +37,13 @@ pub struct Request {
     pub body: String,
 }
 
+/// The requests received.
+#[derive(Default)]
+pub(super) struct Requests {
+    kept: VecDeque<Request>,
+    bytes: usize,
+}
+
 // Queries hold signatures, bodies passwords and people's data: neither is shown.
 impl fmt::Debug for Request {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -48,6 +58,31 @@ impl fmt::Debug for Request {
     }
 }
 
+// === impl Requests ===
+
+impl Requests {
+    /// Remembers a request, and forgets the oldest where there is no room.
+    pub fn keep(&mut self, request: Request) {
+        self.bytes += request.body.len();
+        self.kept.push_back(request);
+        while self.kept.len() > REQUESTS_KEPT || self.bytes > BYTES_KEPT {
+            let Some(oldest) = self.kept.pop_front() else {
+                break;
+            };
+            self.bytes -= oldest.body.len();
+        }
+    }
+
+    /// Oldest first.
+    pub fn kept(&self) -> impl ExactSizeIterator<Item = &Request> {
+        self.kept.iter()
+    }
+
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
 /// Everything that is not the simulator's own is the vendor's.
 pub(super) fn routes(simulator: &Arc<Simulator>) -> axum::Router {
     axum::Router::new()
@@ -56,10 +91,7 @@ pub(super) fn routes(simulator: &Arc<Simulator>) -> axum::Router {
         .with_state(Arc::clone(simulator))
 }
 
-/// Records the request and finds its operation.
-///
-/// Here the operation's number is known and nothing has been done yet: a fault that is to happen before, instead of or
-/// after the operation belongs around `next.run`.
+/// Records the request, finds its operation, and lets the faults befall it.
 async fn identify(
     extract::State(simulator): extract::State<Arc<Simulator>>,
     request: extract::Request,
@@ -79,14 +111,22 @@ async fn identify(
         let refused = INCORRECT_REQUEST.because("the body is longer than 1 MiB or was cut off");
         return rejection(StatusCode::PAYLOAD_TOO_LARGE, refused, simulator.quirks);
     };
+    let operation = match &route {
+        Route::Operation(operation, _) => Some(usize::from(operation.number) - 1),
+        Route::WrongMethod(_) | Route::Unknown => None,
+    };
+    let fault = simulator.faults.strike(&Arrived { operation, uri: &parts.uri, body: &body });
+    let wire = Wire::of(&parts.extensions);
     parts.extensions.insert(route);
-    next.run(extract::Request::from_parts(parts, Body::from(body))).await
+    parts.extensions.insert(fault.alteration());
+    fault.around(wire, next.run(extract::Request::from_parts(parts, Body::from(body)))).await
 }
 
 /// Answers by the operation, or in the general error form where there is none.
 async fn operate(
     extract::State(simulator): extract::State<Arc<Simulator>>,
     Extension(route): Extension<Route>,
+    Extension(alteration): Extension<Alteration>,
     uri: Uri,
     headers: HeaderMap,
     body: Bytes,
@@ -94,7 +134,7 @@ async fn operate(
     match route {
         Route::Operation(operation, id) => {
             let query = Query::parse(uri.query().unwrap_or_default());
-            simulator.answer(operation, &id, query, &headers, &body)
+            simulator.answer(operation, &id, query, &headers, &body, alteration)
         }
         Route::WrongMethod(allowed) => {
             let refused = INCORRECT_REQUEST.because("no operation has this method");
@@ -111,12 +151,13 @@ async fn operate(
     }
 }
 
-/// Dates the answer by the simulator's clock.
+/// Dates the answer by the simulator's clock, or by what a fault has made of it.
 pub(super) async fn date(
     extract::State(simulator): extract::State<Arc<Simulator>>,
     mut response: Response<Body>,
 ) -> Response<Body> {
-    let now = httpdate::fmt_http_date((simulator.options.clock)());
+    let alteration = response.extensions().get::<Alteration>().copied().unwrap_or_default();
+    let now = httpdate::fmt_http_date(alteration.clock((simulator.options.clock)()));
     if let Ok(now) = HeaderValue::try_from(now) {
         response.headers_mut().insert(header::DATE, now);
     }
@@ -195,7 +236,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_the_last_thousand_are_remembered() {
+    async fn the_oldest_requests_make_room() {
         let desk = Desk::open().await;
         let request = |number: usize| Request {
             method: "GET".to_owned(),
@@ -209,6 +250,13 @@ mod tests {
         }
         let kept = desk.simulator.requests();
         assert_eq!((kept.len(), kept[0].path.as_str()), (1000, "2"));
+        for _ in 0..17 {
+            desk.simulator.record(Request { body: " ".repeat(1 << 20), ..request(0) });
+        }
+        assert_eq!(desk.simulator.requests().len(), 16);
+        desk.simulator.forget_requests();
+        desk.simulator.record(request(1));
+        assert_eq!(desk.simulator.requests().len(), 1);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 use switchboard::{
     clock::Clock,
-    sandbox::{huawei, udesk},
+    sandbox::{faults, huawei, udesk},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -190,6 +190,6 @@ pub fn huawei_options() -> huawei::Options {
 pub async fn serve_router(router: axum::Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    tokio::spawn(axum::serve(listener, router).into_future());
+    tokio::spawn(faults::serve(listener, router).into_future());
     address
 }

@@ -1,0 +1,284 @@
+//! Whether a customer is ever rung twice, or told of a call that does not exist, when the gateway dies.
+//!
+//! `cargo bench --bench kill [-- KILLS [SEED]]` starts a simulated Udesk tenant and the gateway as processes of their own.
+//! Again and again it sends a burst of `StartCallback` with request ids, each for another customer, ends the gateway with
+//! SIGKILL at a random point, starts it again on the same storage, and repeats every call with its request id until there
+//! is a definite answer or `VENDOR_OUTCOME_UNKNOWN`. Then the simulator is asked whom it rang. It fails if
+//!
+//! - a customer was rung twice,
+//! - an answer names a call that the simulator does not know, or that rang somebody else,
+//! - a repeated call is answered otherwise than the first time,
+//! - a call is refused: nothing was wrong with it,
+//! - no kill struck a call that was under way: then nothing was shown.
+//!
+//! The seed is printed; the same seed kills at the same delays.
+
+mod support;
+
+use std::{
+    collections::HashMap,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use support::{Process, Result, Simulator, connect, reason};
+use switchboard::proto::v1::{StartCallbackRequest, contact_center_client::ContactCenterClient};
+use tokio::task::JoinSet;
+use tonic::{Request, transport::Channel};
+
+/// Kills when the command line does not say.
+const KILLS: u64 = 20;
+/// Calls in a burst.
+const CALLS: u64 = 40;
+/// Longest random pause of the vendor before it rings, so that calls are caught at every stage.
+const JITTER: Duration = Duration::from_millis(10);
+/// Longest a call is repeated.
+const PATIENCE: Duration = Duration::from_secs(30);
+const DEADLINE: Duration = Duration::from_secs(10);
+/// The first customer's number.
+const FIRST_CUSTOMER: u64 = 13_000_000_000;
+/// A relay number of the simulated tenant.
+const ENTRY: &str = "01055500100";
+
+type Client = ContactCenterClient<Channel>;
+
+/// One call to be made, and repeated as it is.
+#[derive(Clone)]
+struct Call {
+    customer: String,
+    request_id: String,
+}
+
+/// What a caller may rely on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Outcome {
+    /// The customer is rung by the call with this id.
+    Rung(String),
+    /// `VENDOR_OUTCOME_UNKNOWN`.
+    Unknown,
+}
+
+/// How one attempt ended.
+enum Attempt {
+    Definite(Outcome),
+    /// Nothing definite: repeat.
+    Again,
+    /// Refused, for this reason.
+    Refused(String),
+}
+
+/// What is counted over all kills.
+#[derive(Default)]
+struct Tally {
+    calls: u64,
+    /// Calls without an answer when the gateway died.
+    interrupted: u64,
+    unknown: u64,
+    /// Those of unknown outcome whose customer was rung.
+    unknown_and_rung: u64,
+}
+
+fn main() -> ExitCode {
+    match support::arguments().and_then(|arguments| arguments.map_or(Ok(()), |arguments| run(&arguments))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("FAILED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &[u64]) -> Result<()> {
+    let kills = arguments.first().copied().unwrap_or(KILLS);
+    let seed = arguments.get(1).copied().unwrap_or_else(|| fastrand::u64(..1_000_000_000));
+    println!("kills        {kills}, {CALLS} calls each; replay with: cargo bench --bench kill -- {kills} {seed}");
+    rustls::crypto::ring::default_provider().install_default().map_err(|_| "two providers of cryptography")?;
+    let folder = tempfile::tempdir()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let result = runtime.block_on(rehearse(kills, seed, folder.path()));
+    if result.is_err() {
+        eprintln!("the gateway's storage is kept in {}", folder.keep().display());
+    }
+    result
+}
+
+async fn rehearse(kills: u64, seed: u64, folder: &std::path::Path) -> Result<()> {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let simulator = Simulator::start()?;
+    let jitter = json!({ "operation": "callback2ivr", "jitter_ms": JITTER.as_millis(), "seed": seed });
+    simulator.fail(&jitter).await?;
+    let center = simulator.center("acme");
+    let (mut gateway, address) = Process::gateway(folder, &center).await?;
+    let mut client = Client::new(connect(&address).await?);
+    let start = Instant::now();
+    let mut tally = Tally::default();
+
+    // How long a burst takes when nobody interferes: kills fall anywhere within that.
+    let calls = burst(&mut tally, &mut random);
+    let undisturbed = Instant::now();
+    let answers = repeat(&client, &calls).await?;
+    let span = undisturbed.elapsed();
+    verify(&simulator, &calls, &answers, &mut tally).await?;
+
+    for kill in 1..=kills {
+        let delay = span.mul_f64(random.f64());
+        let context = |error| format!("kill {kill}, {} us into its burst: {error}", delay.as_micros());
+        let calls = burst(&mut tally, &mut random);
+        let first = tokio::spawn(once(client.clone(), calls.clone()));
+        tokio::time::sleep(delay).await;
+        gateway.kill()?;
+        let first = first.await??;
+        tally.interrupted += u64::try_from(first.iter().filter(|answer| answer.is_none()).count())?;
+
+        let (again, address) = Process::gateway(folder, &center).await.map_err(context)?;
+        gateway = again;
+        client = Client::new(connect(&address).await?);
+        let answers = repeat(&client, &calls).await.map_err(context)?;
+        for ((call, first), second) in calls.iter().zip(&first).zip(&answers) {
+            if first.as_ref().is_some_and(|first| first != second) {
+                let changed = format!("{} was answered {first:?} and then {second:?}", call.customer);
+                return Err(context(changed.into()).into());
+            }
+        }
+        verify(&simulator, &calls, &answers, &mut tally).await.map_err(context)?;
+    }
+    // What a gateway that is gone had sent may still ring.
+    tokio::time::sleep(JITTER * 5).await;
+    verify(&simulator, &[], &[], &mut tally).await?;
+    report(kills, &tally, start.elapsed())
+}
+
+fn report(kills: u64, tally: &Tally, elapsed: Duration) -> Result<()> {
+    let Tally { calls, interrupted, unknown, unknown_and_rung } = tally;
+    println!("calls        {calls}, {interrupted} of them under way when the gateway died");
+    println!(
+        "unknown      {unknown} answered VENDOR_OUTCOME_UNKNOWN, {unknown_and_rung} of them had rung the customer"
+    );
+    println!(
+        "time         {:.1} s, {} ms a kill",
+        elapsed.as_secs_f64(),
+        elapsed.as_millis() / u128::from(kills.max(1))
+    );
+    if *interrupted == 0 && kills > 0 {
+        return Err("no kill struck a call that was under way".into());
+    }
+    println!("result       no customer was rung twice, no answer was untrue");
+    Ok(())
+}
+
+/// Calls to customers nobody has called.
+fn burst(tally: &mut Tally, random: &mut fastrand::Rng) -> Vec<Call> {
+    let first = FIRST_CUSTOMER + tally.calls;
+    tally.calls += CALLS;
+    let call = |customer: u64| Call {
+        customer: customer.to_string(),
+        request_id: uuid::Builder::from_random_bytes(random.u128(..).to_be_bytes()).into_uuid().to_string(),
+    };
+    (first..first + CALLS).map(call).collect()
+}
+
+/// Makes every call once, all at the same time.
+async fn once(client: Client, calls: Vec<Call>) -> Result<Vec<Option<Outcome>>> {
+    let mut running = JoinSet::new();
+    for (place, call) in calls.into_iter().enumerate() {
+        let client = client.clone();
+        running.spawn(async move { (place, attempt(client, &call).await) });
+    }
+    let mut answers = vec![None; running.len()];
+    while let Some(ended) = running.join_next().await {
+        let (place, attempt) = ended?;
+        answers[place] = match attempt {
+            Attempt::Definite(outcome) => Some(outcome),
+            Attempt::Again => None,
+            Attempt::Refused(reason) => return Err(format!("a call was refused: {reason}").into()),
+        };
+    }
+    Ok(answers)
+}
+
+/// Makes every call until there is a definite answer to each.
+async fn repeat(client: &Client, calls: &[Call]) -> Result<Vec<Outcome>> {
+    let start = Instant::now();
+    let mut answers = vec![None; calls.len()];
+    loop {
+        let open: Vec<usize> = (0..calls.len()).filter(|place| answers[*place].is_none()).collect();
+        let asked = open.iter().map(|place| calls[*place].clone()).collect();
+        for (place, answer) in open.into_iter().zip(once(client.clone(), asked).await?) {
+            answers[place] = answer;
+        }
+        if answers.iter().all(Option::is_some) {
+            return Ok(answers.into_iter().flatten().collect());
+        }
+        if start.elapsed() > PATIENCE {
+            return Err(format!("no definite answer within {} s", PATIENCE.as_secs()).into());
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn attempt(mut client: Client, call: &Call) -> Attempt {
+    let mut request = Request::new(StartCallbackRequest {
+        parent: "centers/acme".to_owned(),
+        customer_number: call.customer.clone(),
+        entry_number: ENTRY.to_owned(),
+        request_id: call.request_id.clone(),
+        ..StartCallbackRequest::default()
+    });
+    request.set_timeout(DEADLINE);
+    let status = match client.start_callback(request).await {
+        Ok(answer) => return Attempt::Definite(Outcome::Rung(answer.into_inner().call_id)),
+        Err(status) => status,
+    };
+    match reason(&status).as_deref() {
+        Some("VENDOR_OUTCOME_UNKNOWN") => Attempt::Definite(Outcome::Unknown),
+        // A connection that broke, and what the contract says can be repeated.
+        None
+        | Some(
+            "CENTER_OVERLOADED"
+            | "DEADLINE_BEFORE_SEND"
+            | "GATEWAY_DRAINING"
+            | "STORAGE_UNAVAILABLE"
+            | "VENDOR_RATE_LIMITED"
+            | "VENDOR_UNAVAILABLE",
+        ) => Attempt::Again,
+        Some(reason) => Attempt::Refused(format!("{:?}, {reason}: {}", status.code(), status.message())),
+    }
+}
+
+/// Whom the simulator rang.
+async fn callbacks(simulator: &Simulator) -> Result<serde_json::Value> {
+    let answer = simulator.client.get(format!("{}/simulator/callbacks", simulator.address)).send().await;
+    let body = answer.map_err(|_| "the simulator does not answer")?.bytes().await;
+    serde_json::from_slice(&body.map_err(|_| "the simulator's answer broke off")?).map_err(|_| "no JSON".into())
+}
+
+/// Compares the answers with whom the simulator rang; nobody may have been rung twice, in this burst or before.
+async fn verify(simulator: &Simulator, calls: &[Call], answers: &[Outcome], tally: &mut Tally) -> Result<()> {
+    let page = callbacks(simulator).await?;
+    let rows = page["callbacks"].as_array().ok_or("the simulator lists no callbacks")?;
+    let mut rung = HashMap::new();
+    for row in rows {
+        let customer = row["customer"].as_str().unwrap_or_default();
+        if row["times"] != 1 {
+            return Err(format!("customer {customer} was rung {} times", row["times"]).into());
+        }
+        rung.insert(customer, row["call_id"].as_str().unwrap_or_default());
+    }
+    for (call, answer) in calls.iter().zip(answers) {
+        let truth = rung.get(call.customer.as_str());
+        match answer {
+            Outcome::Rung(id) if truth != Some(&id.as_str()) => {
+                return Err(
+                    format!("customer {} was answered a call that the vendor does not know", call.customer).into()
+                );
+            }
+            Outcome::Rung(_) => {}
+            Outcome::Unknown => {
+                tally.unknown += 1;
+                tally.unknown_and_rung += u64::from(truth.is_some());
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! What a hanging vendor costs the others: latency at a healthy center, with and without a sick one beside it.
+//!
+//! `cargo bench --bench load [-- CALLERS [SECONDS [PERIOD_MS]]]` starts two simulated Udesk tenants and one gateway as processes of
+//! their own. One tenant answers after 20 ms, the other never. Half of the callers call `GetAgent` at the healthy one,
+//! first alone and then while the other half calls the sick one; each caller makes one call at a time and begins one
+//! every period, two seconds unless told otherwise, or as soon as the one before has ended. Printed are the latency that the healthy center's callers
+//! see, what the sick one's are told, and the gateway's memory and threads. Linux only, because those come from `/proc`.
+
+mod support;
+
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    fs,
+    ops::Range,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
+use support::{Process, Result, Simulator, connect, reason};
+use switchboard::proto::v1::{GetAgentRequest, contact_center_client::ContactCenterClient};
+use tokio::task::JoinSet;
+use tonic::{Request, transport::Channel};
+
+/// Callers, and seconds a phase lasts, when the command line does not say.
+const CALLERS: u64 = 2_000;
+const SECONDS: u64 = 10;
+/// Callers that share one connection: the gateway lets 200 calls run at once on one.
+const CALLERS_PER_CONNECTION: u64 = 100;
+/// What passes from one call of a caller to its next, in milliseconds.
+const PERIOD_MS: u64 = 2_000;
+const DEADLINE: Duration = Duration::from_secs(5);
+/// How long the healthy vendor takes, in milliseconds.
+const HEALTHY_MS: u64 = 20;
+
+/// What the callers of one center saw.
+#[derive(Default)]
+struct Seen {
+    /// Of the calls that were answered OK.
+    latencies: Vec<Duration>,
+    /// How often each reason was told, and how long it took at most.
+    failures: BTreeMap<String, (u64, Duration)>,
+}
+
+fn main() -> Result<()> {
+    let Some(arguments) = support::arguments()? else {
+        return Ok(());
+    };
+    let callers = arguments.first().copied().unwrap_or(CALLERS);
+    let phase = Duration::from_secs(arguments.get(1).copied().unwrap_or(SECONDS));
+    let period = Duration::from_millis(arguments.get(2).copied().unwrap_or(PERIOD_MS));
+    rustls::crypto::ring::default_provider().install_default().map_err(|_| "two providers of cryptography")?;
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(measure(callers / 2, phase, period))
+}
+
+async fn measure(half: u64, phase: Duration, period: Duration) -> Result<()> {
+    let (healthy, sick) = (Simulator::start()?, Simulator::start()?);
+    healthy.fail(&json!({ "operation": "*", "latency_ms": HEALTHY_MS })).await?;
+    sick.fail(&json!({ "operation": "*", "latency_ms": 600_000 })).await?;
+    let folder = tempfile::tempdir()?;
+    let centers = format!("{}{}", healthy.center("healthy"), sick.center("sick"));
+    let (gateway, address) = Process::gateway(folder.path(), &centers).await?;
+
+    let build = if cfg!(debug_assertions) { "debug build, which says nothing" } else { "release build" };
+    println!(
+        "machine      {} processors; switchboard {}, {build}",
+        std::thread::available_parallelism()?,
+        env!("CARGO_PKG_VERSION")
+    );
+    println!(
+        "callers      {half} at the healthy center, {half} at the sick one; a call every {} ms, deadline {} s",
+        period.as_millis(),
+        DEADLINE.as_secs()
+    );
+    println!(
+        "vendors      the healthy one answers after {HEALTHY_MS} ms, the sick one never; {} s a phase",
+        phase.as_secs()
+    );
+
+    // Connections are made and caches filled.
+    call(&address, "healthy", half, period, period).await?;
+    println!("idle         {}", resources(&gateway)?);
+    let alone = call(&address, "healthy", half, phase, period).await?;
+    println!("without      {}", alone.shown());
+    println!("             {}", resources(&gateway)?);
+    let (beside, hanging) =
+        tokio::join!(call(&address, "healthy", half, phase, period), call(&address, "sick", half, phase, period));
+    let (beside, hanging) = (beside?, hanging?);
+    println!("with         {}", beside.shown());
+    println!("             {}", resources(&gateway)?);
+    println!("sick         {}", hanging.shown());
+    Ok(())
+}
+
+/// Calls a center for a while.
+async fn call(address: &str, center: &str, callers: u64, phase: Duration, period: Duration) -> Result<Seen> {
+    let mut channels = Vec::new();
+    for _ in 0..callers.div_ceil(CALLERS_PER_CONNECTION) {
+        channels.push(connect(address).await?);
+    }
+    let begin = tokio::time::Instant::now();
+    let end = begin + phase;
+    let mut running = JoinSet::new();
+    for (place, channel) in (0..callers).zip(channels.iter().cycle()) {
+        // Spread over the period, so that they do not call in step.
+        let wait = period.mul_f64(fraction(place, callers));
+        let first = begin + wait;
+        running.spawn(caller(channel.clone(), center.to_owned(), first..end, period));
+    }
+    let mut seen = Seen::default();
+    while let Some(ended) = running.join_next().await {
+        seen.add(ended?);
+    }
+    Ok(seen)
+}
+
+async fn caller(channel: Channel, center: String, time: Range<tokio::time::Instant>, period: Duration) -> Seen {
+    let mut client = ContactCenterClient::new(channel);
+    let mut seen = Seen::default();
+    let mut next = time.start;
+    while next < time.end {
+        tokio::time::sleep_until(next).await;
+        let name = format!("centers/{center}/agents/1001");
+        let mut request = Request::new(GetAgentRequest { name, ..GetAgentRequest::default() });
+        request.set_timeout(DEADLINE);
+        let start = Instant::now();
+        match client.get_agent(request).await {
+            Ok(_) => seen.latencies.push(start.elapsed()),
+            Err(status) => {
+                let reason =
+                    reason(&status).unwrap_or_else(|| format!("{:?} (said by the client itself)", status.code()));
+                seen.failed(reason, 1, start.elapsed());
+            }
+        }
+        next = (next + period).max(tokio::time::Instant::now());
+    }
+    seen
+}
+
+/// Memory and threads of a process, as the kernel counts them.
+fn resources(process: &Process) -> Result<String> {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.0.id()))?;
+    let field = |name: &str| -> Result<u64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("the kernel tells no such figure")?;
+        Ok(line.trim_start_matches(':').split_whitespace().next().unwrap_or_default().parse()?)
+    };
+    let [now, most] = [field("VmRSS")?, field("VmHWM")?].map(mebibytes);
+    Ok(format!("{now:.1} MiB resident, {most:.1} MiB at most, {} threads", field("Threads")?))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "for people, to one decimal place")]
+fn mebibytes(kib: u64) -> f64 {
+    kib as f64 / 1024.0
+}
+
+#[expect(clippy::cast_precision_loss, reason = "callers are a few thousand")]
+fn fraction(part: u64, whole: u64) -> f64 {
+    part as f64 / whole.max(1) as f64
+}
+
+// === impl Seen ===
+
+impl Seen {
+    fn add(&mut self, other: Self) {
+        self.latencies.extend(other.latencies);
+        for (reason, (times, longest)) in other.failures {
+            self.failed(reason, times, longest);
+        }
+    }
+
+    fn failed(&mut self, reason: String, times: u64, longest: Duration) {
+        let (all, most) = self.failures.entry(reason).or_default();
+        *all += times;
+        *most = longest.max(*most);
+    }
+
+    fn shown(&self) -> String {
+        let mut latencies = self.latencies.clone();
+        latencies.sort_unstable();
+        let mut shown = format!("{} answered", latencies.len());
+        for (name, share) in [("p50", 50), ("p95", 95), ("p99", 99), ("max", 100)] {
+            // The nearest rank: the smallest value that so many percent do not exceed.
+            let rank = (latencies.len() * share).div_ceil(100).max(1);
+            if let Some(latency) = latencies.get(rank - 1) {
+                let _ = write!(shown, ", {name} {:.1} ms", latency.as_secs_f64() * 1e3);
+            }
+        }
+        for (reason, (times, longest)) in &self.failures {
+            let _ = write!(shown, "; {times} x {reason} within {:.1} s", longest.as_secs_f64());
+        }
+        shown
+    }
+}

@@ -1,0 +1,210 @@
+//! A gzip bomb: JSON that unpacks to 32 MiB of spaces (RFC 1951, RFC 1952).
+//!
+//! The spaces are one block of fixed Huffman codes: a literal, and then "258 bytes, one back" over and over, 13 bits each.
+//! It lies on byte boundaries, so that it is made once; only what follows it differs.
+
+use std::sync::LazyLock;
+
+/// How often "258 bytes, one back" is said: 32 MiB.
+const MATCHES: usize = (32 << 20) / MATCH;
+const MATCH: usize = 258;
+/// How much unpacks before the rest: the brace and the spaces.
+const OPENED: usize = 1 + 1 + MATCHES * MATCH;
+
+/// Method deflate, no flags, no time, system unknown.
+const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+
+/// The packed start, and the checksum of what it unpacks to.
+static START: LazyLock<(Vec<u8>, Crc)> = LazyLock::new(start);
+
+static TABLE: [u32; 256] = table();
+
+/// The running CRC-32 of RFC 1952.
+#[derive(Clone, Copy)]
+struct Crc(u32);
+
+/// Bits from the lowest of each byte to the highest.
+struct Bits {
+    bytes: Vec<u8>,
+    pending: u32,
+    count: u32,
+}
+
+/// `{`, 32 MiB of spaces, and `rest`, packed.
+pub(super) fn around(rest: &[u8]) -> Vec<u8> {
+    let (start, mut crc) = START.clone();
+    let mut packed = start;
+    let pieces: Vec<&[u8]> = if rest.is_empty() { vec![b""] } else { rest.chunks(usize::from(u16::MAX)).collect() };
+    for (place, piece) in pieces.iter().enumerate() {
+        store(&mut packed, piece, place + 1 == pieces.len());
+    }
+    crc.add(rest);
+    packed.extend(crc.value().to_le_bytes());
+    // RFC 1952: the size modulo 2^32.
+    let size = u32::try_from((OPENED + rest.len()) & 0xffff_ffff).unwrap_or_default();
+    packed.extend(size.to_le_bytes());
+    packed
+}
+
+fn start() -> (Vec<u8>, Crc) {
+    let mut bytes = HEADER.to_vec();
+    store(&mut bytes, b"{", false);
+    let mut bits = Bits { bytes, pending: 0, count: 0 };
+    // Not the last block; fixed codes.
+    bits.number(0, 1);
+    bits.number(1, 2);
+    // The literal ' ' is 0x30 + 0x20, the length 258 is code 285, the distance 1 is code 0.
+    bits.code(0x50, 8);
+    for _ in 0..MATCHES {
+        bits.code(0xc5, 8);
+        bits.code(0, 5);
+    }
+    // The end of the block, and an empty stored one: it ends on a byte.
+    bits.code(0, 7);
+    bits.number(0, 3);
+    let mut packed = bits.into_bytes();
+    packed.extend([0, 0, 0xff, 0xff]);
+
+    let mut crc = Crc(u32::MAX);
+    crc.add(b"{");
+    let spaces = [b' '; MATCH];
+    (0..MATCHES).for_each(|_| crc.add(&spaces));
+    crc.add(b" ");
+    (packed, crc)
+}
+
+/// A stored block, beginning on a byte.
+fn store(packed: &mut Vec<u8>, bytes: &[u8], is_last: bool) {
+    let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+    packed.push(u8::from(is_last));
+    packed.extend(length.to_le_bytes());
+    packed.extend((!length).to_le_bytes());
+    packed.extend(&bytes[..usize::from(length)]);
+}
+
+const fn table() -> [u32; 256] {
+    let mut table = [0; 256];
+    let mut value = 0_u32;
+    while value < 256 {
+        let (mut crc, mut bit) = (value, 0);
+        while bit < 8 {
+            crc = if crc & 1 == 1 { 0xedb8_8320 ^ (crc >> 1) } else { crc >> 1 };
+            bit += 1;
+        }
+        table[value as usize] = crc;
+        value += 1;
+    }
+    table
+}
+
+// === impl Crc ===
+
+impl Crc {
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            let [low, ..] = self.0.to_le_bytes();
+            self.0 = TABLE[usize::from(low ^ byte)] ^ (self.0 >> 8);
+        }
+    }
+
+    fn value(self) -> u32 {
+        !self.0
+    }
+}
+
+// === impl Bits ===
+
+impl Bits {
+    /// A number, its lowest bit first.
+    fn number(&mut self, value: u32, width: u32) {
+        self.pending |= value << self.count;
+        self.count += width;
+        while self.count >= 8 {
+            let [low, ..] = self.pending.to_le_bytes();
+            self.bytes.push(low);
+            self.pending >>= 8;
+            self.count -= 8;
+        }
+    }
+
+    /// A Huffman code, its highest bit first.
+    fn code(&mut self, code: u32, width: u32) {
+        self.number(code.reverse_bits() >> (32 - width), width);
+    }
+
+    /// The last byte is filled up with zeros.
+    fn into_bytes(mut self) -> Vec<u8> {
+        if self.count > 0 {
+            self.number(0, 8 - self.count);
+        }
+        self.bytes
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Unpacks what this file packs: stored blocks, and fixed blocks of literals below 144 and matches of 258 one back.
+    fn unpack(packed: &[u8]) -> Vec<u8> {
+        let mut place = HEADER.len() * 8;
+        let bit = |place: &mut usize| {
+            let bit = packed[*place / 8] >> (*place % 8) & 1;
+            *place += 1;
+            u32::from(bit)
+        };
+        let mut out = Vec::new();
+        loop {
+            let is_last = bit(&mut place) == 1;
+            let kind = bit(&mut place) | bit(&mut place) << 1;
+            if kind == 0 {
+                let start = place.div_ceil(8);
+                let length = usize::from(u16::from_le_bytes([packed[start], packed[start + 1]]));
+                assert_eq!([!packed[start], !packed[start + 1]], packed[start + 2..start + 4]);
+                out.extend(&packed[start + 4..start + 4 + length]);
+                place = (start + 4 + length) * 8;
+            } else {
+                loop {
+                    let read = |place: &mut usize, width: u32| (0..width).fold(0, |code, _| code << 1 | bit(place));
+                    let end = read(&mut place, 7);
+                    if end == 0 {
+                        break;
+                    }
+                    let code = end << 1 | bit(&mut place);
+                    if code == 0xc5 {
+                        assert_eq!(read(&mut place, 5), 0);
+                        let last = *out.last().unwrap();
+                        out.resize(out.len() + MATCH, last);
+                    } else {
+                        out.push(u8::try_from(code - 0x30).unwrap());
+                    }
+                }
+            }
+            if is_last {
+                return out;
+            }
+        }
+    }
+
+    #[test]
+    fn it_unpacks_to_the_answer_with_spaces_in_it() {
+        let rest = format!("\"a\":\"{}\"}}", "x".repeat(70_000));
+        let packed = around(rest.as_bytes());
+        assert!(packed.len() < 400 << 10, "{} bytes", packed.len());
+        let unpacked = unpack(&packed);
+        assert_eq!((unpacked[0], unpacked.len()), (b'{', OPENED + rest.len()));
+        assert!(unpacked[1..OPENED].iter().all(|byte| *byte == b' '));
+        assert_eq!(&unpacked[OPENED..], rest.as_bytes());
+        let mut crc = Crc(u32::MAX);
+        crc.add(&unpacked);
+        let (checksum, size) = (crc.value().to_le_bytes(), u32::try_from(unpacked.len()).unwrap().to_le_bytes());
+        assert_eq!(packed[packed.len() - 8..], [checksum, size].concat());
+    }
+
+    #[test]
+    fn the_checksum_is_the_one_of_the_standard() {
+        let mut crc = Crc(u32::MAX);
+        crc.add(b"123456789");
+        assert_eq!(crc.value(), 0xcbf4_3926);
+    }
+}
