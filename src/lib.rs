@@ -1,4 +1,67 @@
 //! Switchboard: one gRPC contract for every contact center.
+//!
+//! Callers speak `contactcenter.v1.ContactCenter`; the gateway translates each call to the REST backend of the center
+//! it names: Udesk `ccapi/v2` or Huawei Cloud AICC. A *center* is one tenant of one vendor, configured in the gateway,
+//! which alone holds the vendor's credentials.
+//!
+//! # Layout
+//!
+//! A file is named for the thing it holds, and a folder holds what belongs to the file of its name.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`proto`] | the contract's generated code and descriptors |
+//! | [`config`] | the configuration file: one struct per table |
+//! | [`gateway`] | a configuration becomes centers, a service and bound addresses |
+//! | [`server`] | listeners, the edge (context, deadline, counters), health, reflection, drain |
+//! | [`service`] | the one implementation of the contract; beneath it one file per family of resources |
+//! | [`check`], [`name`], [`page`] | checked fields, typed resource names, page tokens |
+//! | [`center`] | the registry: center to adapter |
+//! | [`adapter`], [`capability`] | what is asked of a vendor, and how it says what it can do; no vendor's word in it |
+//! | [`vendor`] | the adapters: [`vendor::udesk`] and [`vendor::huawei`], one file per family each |
+//! | [`http`] | the vendor client, the only code that sends: endpoint, dialect, limits, breaker, retries, redaction |
+//! | [`token`] | access tokens, fetched once for all who wait |
+//! | [`idempotency`], [`storage`] | a repeated call is made once; what must outlive the gateway |
+//! | [`serial`], [`vendor_data`] | changes of one resource one after the other; fields without a neutral home |
+//! | [`error`] | the one error type, and the only place that names a gRPC code |
+//! | [`context`], [`clock`], [`telemetry`] | what is known of a call, time, metrics and logs |
+//! | [`sandbox`] | simulators of both vendors; they share no code with the adapters |
+//!
+//! Dependencies point one way: `service -> center -> adapter <- vendor -> http`. [`adapter`] and [`error`] know no
+//! vendor, [`vendor`] knows no tonic, and nothing but the program and the tests uses [`sandbox`].
+//!
+//! The contract's messages are the domain model. Adapters take typed names and the request, and return the contract's
+//! resource: there is no third model between contract and vendor.
+//!
+//! # Life of a call
+//!
+//! 1. [`server`] accepts a connection, within its limits, and HTTP/2 within its own.
+//! 2. The edge builds the [`context::Context`] from the call's metadata: the deadline (`grpc-timeout`, or the
+//!    configured default, never above the configured cap) and the trace ID. It counts the call, and answers for the
+//!    deadline.
+//! 3. [`service`] checks the request against the contract with [`check::Check`]: resource names become typed values of
+//!    one center, and everything that is wrong is told at once.
+//! 4. [`center::Centers`] finds the center, or answers `CENTER_NOT_FOUND`. A call with a `request_id` goes through
+//!    [`idempotency`]: it is noted on disk before anything is sent, and a repeat gets the first answer.
+//! 5. The center's [`adapter::Adapter`] takes the request apart, field by field and without `..`, so that a new field
+//!    is not dropped silently. It checks what only its vendor demands and makes an [`http::Endpoint`]: a value that is
+//!    one REST operation's query or body.
+//! 6. [`http::Client`] waits for a place within the center's limits unless its breaker is open, lets the
+//!    [`http::Dialect`] sign the request or add a token, sends it within the remaining time, reads the answer up to
+//!    the configured size and lets the dialect open it. A read may be repeated. A write that was sent is not, unless
+//!    the vendor refused the gateway's credentials.
+//! 7. The adapter turns the typed answer into the contract's resource. A value that the contract does not know becomes
+//!    `_UNSPECIFIED` beside the vendor's own code; it never fails a call.
+//! 8. An [`error::Error`] becomes a status once, at the end of [`service`]. The edge gives the statuses that tonic
+//!    makes by itself the same details.
+//!
+//! # Errors
+//!
+//! Every failed call is an [`error::Error`]: a reason of the contract ([`error::ErrorReason`]), a text for people, and
+//! what the vendor said, made safe to show. The caller gets a `google.rpc.Status` with exactly one `ErrorInfo`.
+//! Whether a write may have reached the vendor is part of it: an outcome that is not known is never `UNAVAILABLE`,
+//! which clients repeat by themselves. What is wrong with a configuration is a [`config::ConfigErrors`], all of it at
+//! once.
 
 pub mod adapter;
 pub mod capability;

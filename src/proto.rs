@@ -13,6 +13,7 @@ use std::fmt;
     clippy::default_trait_access,
     clippy::too_many_lines,
     clippy::missing_errors_doc,
+    rustdoc::broken_intra_doc_links,
     reason = "generated; the contract's own comments are carried over where prost does so"
 )]
 pub mod v1 {

@@ -30,7 +30,7 @@ struct GetAgent<'a> {
 }
 
 // Nothing at all is read as no agent (C14).
-endpoint!(Ccapi: GetAgent<'_>, GET "/agents/{id}", read, READ => List<Agent>, path |e| format!("/agents/{}", e.id));
+endpoint!(Ccapi: GetAgent<'_>, GET "/agents/{id}", read, READ => List<Object<Agent>>, path |e| format!("/agents/{}", e.id));
 
 /// `GET /agents` (Udesk 06). An empty filter is not sent.
 #[derive(Serialize)]
@@ -147,7 +147,7 @@ pub async fn of_queue(ccapi: &Api, cx: &Context, queue: &QueueName) -> Result<Ve
 /// One agent.
 pub async fn get(ccapi: &Api, cx: &Context, name: &AgentName) -> Result<Agent> {
     let answer = ccapi.call(cx, &GetAgent { id: name.id() }).await.map_err(|error| about(error, "Agent", name))?;
-    let mut agent = answer.into_iter().next().ok_or_else(|| Error::not_found("Agent", name))?;
+    let Object(mut agent) = answer.into_iter().next().ok_or_else(|| Error::not_found("Agent", name))?;
     // What was asked for names the agent, also where the answer does not.
     agent.agent_id = VendorId(name.id().to_owned());
     Ok(agent)
@@ -252,7 +252,12 @@ impl Agent {
             vendor_state: vendor_value(self.state, self.state_des),
             state_reason: vendor_value(self.reason_code, self.reason_code_des),
             vendor_extension_state: vendor_value(self.ext_state, Text::default()),
-            queues: self.queues.into_iter().map(|id| QueueName::new(center, id.0).to_string()).collect(),
+            queues: self
+                .queues
+                .into_iter()
+                .filter(|id| !id.0.is_empty())
+                .map(|id| QueueName::new(center, id.0).to_string())
+                .collect(),
             extensions,
             default_phone_number: match self.def_sp_number.into_string() {
                 none if none.is_empty() => none,

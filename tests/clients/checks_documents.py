@@ -1,0 +1,192 @@
+"""What the documents print is what happens."""
+
+import functools
+import os
+import pathlib
+import re
+import subprocess
+
+import grpc
+
+from contactcenter.v1 import contact_center_pb2, contact_center_pb2_grpc, errors_pb2, resources_pb2
+from world import PATIENCE, ROOT, World, get
+
+# The sandbox's own addresses, as the documents show them.
+SHOWN = {"grpc": "127.0.0.1:50051", "http": "127.0.0.1:8080", "admin": "127.0.0.1:9090"}
+# Commands that are run; others of a console block are for people.
+RUN = ("grpcurl ", "curl ")
+SANDBOX = "cargo run -- sandbox"
+
+# What differs from run to run, so that the documents can show real values: UUIDs and trace IDs.
+RANDOM = re.compile(r"\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})\b")
+
+
+def checks(world: World):
+    """The checks of this file, by name."""
+    yield "README.md: the methods", functools.partial(methods, world)
+    yield "README.md: the reasons", functools.partial(reasons, world)
+    yield "docs/operations.md: the metrics", functools.partial(metrics, world)
+    documents = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
+    documents += sorted((ROOT / "docs").glob("*.md"))
+    for document in documents:
+        shown = document.relative_to(ROOT)
+        text = document.read_text()
+        yield f"{shown}: links lead somewhere", functools.partial(links, document, text)
+        for number, block in enumerate(blocks(text, "rust"), 1):
+            yield f"{shown}: code {number} is in the code", functools.partial(in_the_code, block, "src", ".rs")
+        for number, block in enumerate(blocks(text, "json"), 1):
+            yield f"{shown}: example {number} is an example", functools.partial(in_the_code, block, "tests", ".json")
+        for number, block in enumerate(blocks(text, "toml"), 1):
+            if "[centers." in block:
+                yield f"{shown}: configuration {number} is valid", functools.partial(valid, world, block)
+        steps = [step for block in blocks(text, "console") for step in commands(block)]
+        if not any(command.startswith(RUN) or command == SANDBOX for command, _ in steps):
+            continue
+        # One sandbox for one document, from its first line to its last.
+        with world.sandbox() as sandbox:
+            for command, expected in steps:
+                if command == SANDBOX and not expected.strip():
+                    continue  # said, not shown
+                if command == SANDBOX:
+                    yield f"{shown}: $ {command}", functools.partial(same, expected, as_shown(sandbox.out, sandbox))
+                elif command.startswith(RUN):
+                    title = " ".join(command.split())
+                    yield f"{shown}: $ {title}", functools.partial(run, world, sandbox, command, expected)
+
+
+def blocks(text: str, language: str) -> list:
+    """The fenced blocks of one language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)
+
+
+def commands(block: str):
+    """The commands of a console block, each with what is printed under it."""
+    for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+        lines = part.splitlines()
+        end = next(index for index, line in enumerate(lines) if not line.endswith("\\"))
+        yield "\n".join(lines[: end + 1]), "\n".join(lines[end + 1 :])
+
+
+def run(world: World, sandbox, command: str, expected: str) -> None:
+    for name, address in SHOWN.items():
+        command = command.replace(address, getattr(sandbox, name))
+    path = os.pathsep.join([os.path.dirname(world.grpcurl), os.environ.get("PATH", "")])
+    done = subprocess.run(
+        ["bash", "-c", command],
+        check=False,
+        env={**os.environ, "PATH": path},
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
+    )
+    same(expected, as_shown(done.stdout, sandbox))
+
+
+def as_shown(text: str, sandbox) -> str:
+    for name, address in SHOWN.items():
+        text = text.replace(getattr(sandbox, name), address)
+    return text
+
+
+def same(expected: str, found: str) -> None:
+    """`...` stands for anything: on a line of its own for lines, within a line for characters."""
+    pattern = []
+    for line in comparable(expected).splitlines():
+        if line.strip() == "...":
+            pattern.append(r"(?:.*\n)*?")
+        else:
+            pattern.append(".*".join(map(re.escape, line.split("..."))) + r"\n")
+    matched = re.fullmatch("".join(pattern), comparable(found))
+    assert matched, f"the document says\n{expected}\nand this happened\n{found}"
+
+
+def comparable(text: str) -> str:
+    """Without what differs from run to run, and without differences that nobody sees."""
+    lines = (line.expandtabs(4).rstrip() for line in RANDOM.sub("<random>", text).strip("\n").splitlines())
+    return "".join(f"{line}\n" for line in lines)
+
+
+def in_the_code(block: str, folder: str, ending: str) -> None:
+    files = [file.read_text() for file in (ROOT / folder).rglob(f"*{ending}")]
+    for part in block.strip("\n").split("\n\n"):
+        assert any(part in text for text in files), f"not in {folder}:\n{part}"
+
+
+def table(text: str, heading: str) -> dict:
+    """The rows of the table with this heading, by the name in their first cell."""
+    (rows,) = re.findall(rf"^\| {heading} \|.*\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows.splitlines()]
+    return {name.strip("`"): rest for name, *rest in cells}
+
+
+def methods(world: World) -> None:
+    """What the README says of each method is what the centers say."""
+    rows = table((ROOT / "README.md").read_text(), "method")
+    wrong = []
+    with world.sandbox() as sandbox, grpc.insecure_channel(sandbox.grpc) as channel:
+        stub = contact_center_pb2_grpc.ContactCenterStub(channel)
+        for column, center in enumerate(("acme", "beta")):
+            request = contact_center_pb2.GetCapabilitiesRequest(name=f"centers/{center}/capabilities")
+            told = {method.method: method.support for method in stub.GetCapabilities(request).methods}
+            for own in ("ListCenters", "GetCenter", "GetCapabilities"):
+                assert told.pop(own) == resources_pb2.SUPPORT_NATIVE
+            assert rows.keys() == told.keys(), rows.keys() ^ told.keys()
+            for method, support in told.items():
+                shown = rows[method][column]
+                if meant(shown) != support:
+                    wrong.append(f"{center}: {method}: {resources_pb2.Support.Name(support)}, the README: {shown}")
+    assert not wrong, "\n".join(wrong)
+
+
+def meant(cell: str) -> int:
+    if cell == "–" or cell.endswith("*not yet*"):
+        return resources_pb2.SUPPORT_UNSUPPORTED
+    return resources_pb2.SUPPORT_DERIVED if cell.startswith("derived") else resources_pb2.SUPPORT_NATIVE
+
+
+def reasons(_world: World) -> None:
+    """Every reason has a row, with the codes that the contract's comments give it."""
+    rows = table((ROOT / "README.md").read_text(), "reason")
+    contract = (ROOT / "proto/contactcenter/v1/errors.proto").read_text()
+    comments = re.findall(r"^  // ([A-Z_]+)\b.*\n(?:  //.*\n)*  ([A-Z_]+) = \d+;", contract, re.MULTILINE)
+    documented = {reason: code for code, reason in comments}
+    expected = set(errors_pb2.ErrorReason.keys()) - {"ERROR_REASON_UNSPECIFIED"}
+    assert rows.keys() == expected, rows.keys() ^ expected
+    for reason, (codes, _) in rows.items():
+        assert documented[reason] in codes.split(", "), f"{reason}: {codes}, the contract: {documented[reason]}"
+
+
+def metrics(world: World) -> None:
+    """Every metric that shows after a call to each vendor has a row."""
+    rows = table((ROOT / "docs/operations.md").read_text(), "metric")
+    with world.sandbox() as sandbox, grpc.insecure_channel(sandbox.grpc) as channel:
+        stub = contact_center_pb2_grpc.ContactCenterStub(channel)
+        stub.ListAgents(contact_center_pb2.ListAgentsRequest(parent="centers/acme"))
+        stub.ListExtensions(contact_center_pb2.ListExtensionsRequest(parent="centers/beta"))
+        _, text = get(f"http://{sandbox.admin}/metrics")
+    shown = set(re.findall(r"^# TYPE (\w+)", text, re.MULTILINE))
+    assert len(shown) > 5 and shown <= rows.keys(), shown - rows.keys()
+
+
+def valid(world: World, block: str) -> None:
+    file = world.folder / "document.toml"
+    file.write_text(block)
+    environment = {name: "x" for name in re.findall(r'env = "(\w+)"', block)}
+    done = world.run("check", "--config", str(file), environment=environment)
+    assert done.returncode == 0, done.stderr
+
+
+def links(document: pathlib.Path, text: str) -> None:
+    prose = re.sub(r"^```.*?^```$", "", text, flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        file = document.parent / path if path else document
+        assert file.exists(), f"{target} is not there"
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+            anchors = [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
+            assert anchor in anchors, f"{target}: there is no such heading"

@@ -1,0 +1,121 @@
+"""The gateway on its own, as it starts and ends."""
+
+import contextlib
+import functools
+import json
+import queue
+import subprocess
+import threading
+import uuid
+
+import grpc
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+
+from client import channel, refusal
+from contactcenter.v1 import contact_center_pb2 as api
+from contactcenter.v1 import contact_center_pb2_grpc as api_grpc
+from world import LISTEN, PATIENCE, SERVICE, Gateway, Simulator, World, get
+
+ACME, BETA = "centers/acme", "centers/beta"
+
+
+def checks(world: World):
+    """The checks of this file, by name."""
+    for check in (
+        two_processes,
+        a_repeat_after_a_restart,
+        sigterm_drains,
+        a_watched_gateway_ends_in_bounded_time,
+        a_second_signal_ends_it_at_once,
+    ):
+        yield f"processes: {check.__name__.replace('_', ' ')}", functools.partial(check, world)
+
+
+def two_processes(world: World) -> None:
+    """Simulators and gateway on their own, put together by the lines that the simulators print."""
+    with Simulator(world, "udesk") as udesk, Simulator(world, "huawei") as huawei:
+        configuration = LISTEN + udesk.configuration + huawei.configuration
+        with Gateway(world, configuration) as gateway, channel(gateway.grpc) as wire:
+            stub = api_grpc.ContactCenterStub(wire)
+            assert stub.GetAgent(api.GetAgentRequest(name=f"{ACME}/agents/1001")).display_name
+            assert stub.ListExtensions(api.ListExtensionsRequest(parent=BETA)).extensions
+            # Passwords are told only where the configuration says so.
+            request = api.AccessSoftphoneCredentialsRequest(parent=BETA)
+            refusal(
+                lambda: stub.AccessSoftphoneCredentials(request), grpc.StatusCode.PERMISSION_DENIED, "ACCESS_DENIED"
+            )
+        for simulator in (udesk, huawei):
+            simulator.terminate()
+            assert simulator.wait() == 0
+
+
+def a_repeat_after_a_restart(world: World) -> None:
+    """What was answered is on disk, so another process tells it again and rings nobody."""
+    storage = f'[storage]\npath = "{world.folder / "restart.db"}"\n'
+    request = api.StartCallbackRequest(
+        parent=ACME, customer_number="13800000000", entry_number="01055500100", request_id=str(uuid.uuid4())
+    )
+    with Simulator(world, "udesk") as udesk:
+        answers = []
+        for _ in range(2):
+            configuration = LISTEN + storage + udesk.configuration
+            with Gateway(world, configuration) as gateway, channel(gateway.grpc) as wire:
+                answers.append(api_grpc.ContactCenterStub(wire).StartCallback(request))
+        _, state = get(f"http://{udesk.address}/simulator/state")
+    assert answers[0] == answers[1], answers
+    assert json.loads(state)["callbacks"] == 1, state
+
+
+def sigterm_drains(world: World) -> None:
+    with world.sandbox() as sandbox, channel(sandbox.grpc) as wire:
+        stub = api_grpc.ContactCenterStub(wire)
+        stub.ListCenters(api.ListCentersRequest())
+        # The connection stays open, and idle.
+        sandbox.terminate()
+        assert sandbox.wait(limit=8) == 0, sandbox.err
+
+
+@contextlib.contextmanager
+def watched(gateway):
+    """Watches the gateway's health by a stream that only the gateway ends; gives what it is told."""
+    told = queue.Queue()
+
+    def listen_to(watch) -> None:
+        with contextlib.suppress(grpc.RpcError):
+            for answer in watch:
+                told.put(answer.status)
+
+    with channel(gateway.grpc) as wire:
+        watch = health_pb2_grpc.HealthStub(wire).Watch(health_pb2.HealthCheckRequest(service=SERVICE))
+        threading.Thread(target=listen_to, args=[watch], daemon=True).start()
+        assert told.get(timeout=PATIENCE) == health_pb2.HealthCheckResponse.SERVING
+        yield told
+
+
+def a_watched_gateway_ends_in_bounded_time(world: World) -> None:
+    """A stream that never ends must not keep the gateway: drain_timeout is the bound."""
+    with Simulator(world, "udesk") as udesk:
+        listen = LISTEN + 'drain_timeout = "2s"\n'
+        with Gateway(world, listen + udesk.configuration) as gateway, watched(gateway) as told:
+            gateway.terminate()
+            assert told.get(timeout=PATIENCE) == health_pb2.HealthCheckResponse.NOT_SERVING
+            with contextlib.suppress(OSError):  # 503, or no longer there
+                status, _ = get(f"http://{gateway.admin}/readyz")
+                raise AssertionError(f"/readyz answers {status} while it drains")
+            assert gateway.wait(limit=8) == 0, gateway.err
+
+
+def a_second_signal_ends_it_at_once(world: World) -> None:
+    with Simulator(world, "udesk") as udesk:
+        listen = LISTEN + 'drain_timeout = "10m"\n'
+        with Gateway(world, listen + udesk.configuration) as gateway, watched(gateway) as told:
+            gateway.terminate()
+            assert told.get(timeout=PATIENCE) == health_pb2.HealthCheckResponse.NOT_SERVING
+            gateway.until('"draining"', err=True)
+            # It listens for the second one as soon as it has heard the first.
+            for _ in range(50):
+                gateway.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    assert gateway.wait(limit=0.2) == 1, gateway.err
+                    return
+            raise AssertionError("still there")
