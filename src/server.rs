@@ -24,7 +24,11 @@ use std::{
     time::Duration,
 };
 
-use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio::{
+    net::TcpListener,
+    sync::watch,
+    time::{sleep, timeout},
+};
 use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
 use tonic_health::server::HealthReporter;
@@ -41,6 +45,8 @@ const LOCAL_RESETS: usize = 1024;
 const PENDING_RESETS: usize = 64;
 /// Largest header list: callers send a deadline, trace and credentials, not data.
 const HEADER_LIST_BYTES: u32 = 16 * 1024;
+/// How long new calls are still answered, with a refusal, before connections are closed.
+const LAME_DUCK: Duration = Duration::from_millis(500);
 /// A peer that answers no ping for this long is gone.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -139,7 +145,9 @@ impl Gateway {
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
         let Self { grpc, http, admin, config, service, metrics, writes } = self;
         let draining = Draining::default();
+        // Operators and their probes see the drain to its end.
         let (stop, stopped) = watch::channel(false);
+        let (end, ended) = watch::channel(false);
 
         let (health, health_service) = tonic_health::server::health_reporter();
         serving(&health).await;
@@ -159,7 +167,7 @@ impl Gateway {
             .add_service(reflection().build_v1alpha().map_err(ServerError::Reflection)?)
             .serve_with_incoming_shutdown(accept::connections(grpc, listen.max_connections), signal(stopped.clone()));
 
-        let admin = tokio::spawn(admin::serve(admin, metrics, draining.clone(), stopped.clone()));
+        let admin = tokio::spawn(admin::serve(admin, metrics, draining.clone(), ended));
         let callbacks = tokio::spawn(admin::serve_nothing(http, stopped));
         let mut server = std::pin::pin!(server);
         let result = tokio::select! {
@@ -168,9 +176,15 @@ impl Gateway {
                 tracing::info!(timeout_s = listen.drain_timeout.as_secs_f64(), "draining");
                 draining.begin();
                 not_serving(&health).await;
-                stop.send_replace(true);
                 writes.close();
                 let drained = async {
+                    // Whoever still calls is told to go elsewhere before connections are closed under it.
+                    let lame_duck = LAME_DUCK.min(listen.drain_timeout / 10);
+                    tokio::select! {
+                        result = &mut server => return result,
+                        () = sleep(lame_duck) => {}
+                    }
+                    stop.send_replace(true);
                     let result = server.await;
                     writes.wait().await;
                     result
@@ -184,6 +198,7 @@ impl Gateway {
                 }
             }
         };
+        end.send_replace(true);
         admin.abort();
         callbacks.abort();
         result

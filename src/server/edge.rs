@@ -257,3 +257,55 @@ fn code_name(code: Code) -> &'static str {
         Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use tonic_types::StatusExt as _;
+
+    use super::*;
+
+    /// A service with a fault.
+    #[derive(Clone)]
+    struct Faulty;
+
+    impl Service<Request<Body>> for Faulty {
+        type Response = Response<Body>;
+        type Error = Infallible;
+        type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+        fn poll_ready(&mut self, _cx: &mut TaskContext<'_>) -> Poll<Result<(), Infallible>> {
+            Poll::Ready(Ok(()))
+        }
+
+        fn call(&mut self, request: Request<Body>) -> Self::Future {
+            let sent = request.uri().path().ends_with("StartCallback");
+            let cx = request.extensions().get::<Context>().cloned();
+            Box::pin(async move {
+                if sent && let Some(cx) = cx {
+                    cx.mark_sent();
+                }
+                panic!("somebody's phone number")
+            })
+        }
+    }
+
+    async fn told(method: &str) -> (Code, String, String) {
+        let limits = config::Deadline { default: Duration::from_secs(10), max: Duration::from_secs(60) };
+        let mut edge = EdgeLayer::new(&Metrics::new().unwrap(), limits, Draining::default()).layer(Faulty);
+        let request = Request::post(format!("/{SERVICE}/{method}")).body(Body::empty()).unwrap();
+        let response = edge.call(request).await.unwrap();
+        let status = response.extensions().get::<Status>().unwrap();
+        (status.code(), status.get_details_error_info().unwrap().reason, status.message().to_owned())
+    }
+
+    #[tokio::test]
+    async fn a_fault_ends_its_own_call_only_and_says_what_may_have_happened() {
+        let (code, reason, message) = told("GetAgent").await;
+        assert_eq!((code, reason.as_str()), (Code::Internal, "GATEWAY_INTERNAL"));
+        assert!(!message.contains("phone number"));
+        let (code, reason, _) = told("StartCallback").await;
+        assert_eq!((code, reason.as_str()), (Code::Unknown, "VENDOR_OUTCOME_UNKNOWN"));
+    }
+}

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use switchboard::sandbox::huawei;
 use tokio::net::TcpListener;
 use tonic::Code;
 
@@ -10,7 +11,7 @@ use crate::support::{
     Gateway, acme, beta,
     client::Failure,
     udesk,
-    vendor::{Answer, Scripted},
+    vendor::{Answer, Scripted, huawei_options, serve_router},
 };
 
 fn read() -> (&'static str, Value) {
@@ -146,6 +147,89 @@ async fn a_deadline_is_kept_with_details_and_says_what_may_have_happened() {
             assert_eq!(vendor.asked().len(), 1);
         }
     }
+}
+
+/// Over a client that knows nothing of deadlines, so what is measured is what the gateway does.
+#[tokio::test]
+async fn an_answer_leaves_at_least_ten_milliseconds_before_the_deadline() {
+    let vendor = Scripted::start([Answer::Hang]).await;
+    let gateway = Gateway::start(&acme(vendor.address)).await;
+    let mut in_time = 0;
+    for ((method, request), deadline) in
+        [read(), write(), read(), write(), read()].into_iter().zip([50, 120, 300, 400, 700])
+    {
+        let deadline = Duration::from_millis(deadline);
+        let begun = std::time::Instant::now();
+        let failure = gateway.client.call_bare(method, request, deadline).await.unwrap_err();
+        assert_eq!(failure.code, Code::DeadlineExceeded);
+        in_time += usize::from(begun.elapsed() + Duration::from_millis(10) <= deadline);
+    }
+    // A machine that is busy with other tests may hold one of them up.
+    assert!(in_time >= 4, "{in_time} of 5");
+}
+
+#[tokio::test]
+async fn a_deadline_that_passes_in_the_queue_sent_nothing() {
+    let vendor = Scripted::start([Answer::Hang]).await;
+    let limits = "[centers.acme.limits]\nconcurrency = 1\n";
+    let gateway = Gateway::start(&format!("{}{limits}", acme(vendor.address))).await;
+    let (method, request) = read();
+    let held = tokio::spawn({
+        let (client, request) = (gateway.client.clone(), request.clone());
+        async move { client.call(method, request).await }
+    });
+    while vendor.asked().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    for (method, request) in [read(), write()] {
+        let failure = gateway.client.call_bare(method, request, Duration::from_millis(100)).await.unwrap_err();
+        assert_eq!((failure.code, failure.reason.as_str()), (Code::DeadlineExceeded, "DEADLINE_BEFORE_SEND"));
+    }
+    assert_eq!(vendor.asked().len(), 1);
+    held.abort();
+}
+
+#[tokio::test]
+async fn what_cannot_be_noted_is_not_sent() {
+    let vendor = Scripted::start([Answer::json(&json!({"code": "000000", "results": "x"}))]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let gateway =
+        Gateway::start_in(folder.path(), &acme(vendor.address), "", switchboard::clock::Clock::system()).await;
+    let other = rusqlite::Connection::open(folder.path().join("switchboard.db")).unwrap();
+    other.execute_batch("DROP TABLE repeat").unwrap();
+    let (method, mut request) = write();
+    request["request_id"] = json!("6f9619ff-8b86-4d11-b42d-00c04fc964ff");
+    let failure = gateway.client.call(method, request).await.unwrap_err();
+    assert_eq!((failure.code, failure.reason.as_str()), (Code::Unavailable, "STORAGE_UNAVAILABLE"));
+    assert!(vendor.asked().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_done_in_part_is_told_and_may_be_repeated() {
+    let simulator = huawei::Simulator::new(huawei_options());
+    let gateway = Gateway::start(&beta(serve_router(simulator.router()).await)).await;
+    let queues: Vec<String> = [2, 3, 4].iter().map(|queue| format!("centers/beta/queues/{queue}")).collect();
+    let request = json!({"agent": "centers/beta/agents/1007", "queues": queues});
+    gateway.client.call("RemoveAgentQueues", request.clone()).await.unwrap();
+    let fails = |skill: u8| {
+        let body = format!("\"skillId\":{skill}");
+        json!({"operation": "agentAccount/addSkillsToAgent", "matching": body, "status": 503})
+    };
+
+    simulator.faults().add(&fails(2)).unwrap();
+    let failure = gateway.client.call("AddAgentQueues", request.clone()).await.unwrap_err();
+    assert_eq!(failure.reason, "VENDOR_OUTCOME_UNKNOWN", "nothing was done before it: {failure:?}");
+
+    simulator.faults().clear();
+    simulator.faults().add(&fails(3)).unwrap();
+    let failure = gateway.client.call("AddAgentQueues", request.clone()).await.unwrap_err();
+    assert_eq!((failure.code, failure.reason.as_str()), (Code::Aborted, "PARTIALLY_APPLIED"), "{failure:?}");
+    let told = ["appliedCount", "unknownCount", "remaining"].map(|key| failure.metadata[key].as_str());
+    assert_eq!(told[..2], ["1", "1"]);
+    assert!(told[2].contains('4') && !told[2].contains('2'), "{told:?}");
+
+    simulator.faults().clear();
+    gateway.client.call("AddAgentQueues", request).await.unwrap();
 }
 
 #[tokio::test]

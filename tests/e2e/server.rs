@@ -14,7 +14,7 @@ use tonic_reflection::pb::{v1, v1alpha};
 
 use crate::support::{
     Gateway, acme,
-    client::Failure,
+    client::{Client, Failure},
     udesk as udesk_center,
     vendor::{Answer, Scripted, serve_router, udesk_options},
 };
@@ -140,10 +140,11 @@ async fn operators_see_probes_and_what_was_counted() {
 async fn a_drain_lets_running_calls_end_and_refuses_new_ones() {
     let vendor = Scripted::start([Answer::Drip {
         body: br#"{"ErrCode":"000000","Result":{"AgentId":"7","Name":"slow"}}"#.to_vec(),
-        every: Duration::from_millis(5),
+        every: Duration::from_millis(20),
     }])
     .await;
     let mut gateway = Gateway::start(&acme(vendor.address)).await;
+    let other = Client::connect(gateway.grpc).await;
     let running = tokio::spawn({
         let client = gateway.client.clone();
         async move { client.call("GetAgent", json!({"name": "centers/acme/agents/7"})).await }
@@ -152,8 +153,15 @@ async fn a_drain_lets_running_calls_end_and_refuses_new_ones() {
         tokio::task::yield_now().await;
     }
     gateway.stop();
+    while gateway.admin("/readyz").await != (503, "draining\n".to_owned()) {
+        tokio::task::yield_now().await;
+    }
+    let failure = other.call("GetCenter", json!({"name": "centers/acme"})).await.unwrap_err();
+    assert_eq!((failure.code, failure.reason.as_str()), (Code::Unavailable, "GATEWAY_DRAINING"));
+    assert!(failure.retry_after.is_some());
     assert_eq!(running.await.unwrap().unwrap()["display_name"], "slow");
     gateway.ended().await.unwrap();
+    assert_eq!(vendor.asked().len(), 1);
 }
 
 #[tokio::test]
