@@ -46,20 +46,25 @@ pub fn connections(listener: TcpListener, most: usize) -> ReceiverStream<io::Res
 
 async fn accept(listener: &TcpListener, slots: Arc<Semaphore>, sender: &mpsc::Sender<io::Result<Connection>>) {
     while let Ok(slot) = slots.clone().acquire_owned().await {
-        let stream = loop {
-            match listener.accept().await {
-                Ok((stream, _)) => break stream,
-                Err(error) => {
-                    tracing::warn!(kind = %error.kind(), "a connection could not be accepted");
-                    sleep(PAUSE).await;
-                }
-            }
-        };
+        let (stream, _) = patiently(|| listener.accept()).await;
         // Small answers must not wait for each other; a peer that is gone already shows on the first read.
         let _ = stream.set_nodelay(true);
         let connection = Connection { stream, silence: Some(Box::pin(sleep(FIRST_BYTE))), _slot: slot };
         if sender.send(Ok(connection)).await.is_err() {
             return;
+        }
+    }
+}
+
+/// Tries until it succeeds, with a pause after each failure.
+async fn patiently<T, F: Future<Output = io::Result<T>>>(mut accept: impl FnMut() -> F) -> T {
+    loop {
+        match accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                tracing::warn!(kind = %error.kind(), "a connection could not be accepted");
+                sleep(PAUSE).await;
+            }
         }
     }
 }
@@ -121,6 +126,8 @@ impl AsyncWrite for Connection {
 
 #[cfg(test)]
 mod tests {
+    use std::future::ready;
+
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio_stream::StreamExt as _;
 
@@ -143,6 +150,19 @@ mod tests {
         tokio::time::pause();
         let error = connection.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn want_of_file_descriptors_does_not_spin() {
+        const EMFILE: i32 = 24;
+        let begun = tokio::time::Instant::now();
+        let mut failures = 50;
+        let accept = || {
+            failures -= 1;
+            ready(if failures > 0 { Err(io::Error::from_raw_os_error(EMFILE)) } else { Ok(()) })
+        };
+        patiently(accept).await;
+        assert_eq!(begun.elapsed(), PAUSE * 49);
     }
 
     #[tokio::test]
