@@ -21,7 +21,8 @@
 //! | [`vendor`] | the adapters: [`vendor::udesk`] and [`vendor::huawei`], one file per family each |
 //! | [`http`] | the vendor client, the only code that sends: endpoint, dialect, limits, breaker, retries, redaction |
 //! | [`token`] | access tokens, fetched once for all who wait |
-//! | [`idempotency`], [`storage`] | a repeated call is made once; what must outlive the gateway |
+//! | [`idempotency`], [`outlive`] | a repeated call is made once; a change outlives its caller |
+//! | [`storage`] | the embedded database: what must outlive the gateway |
 //! | [`serial`], [`vendor_data`] | changes of one resource one after the other; fields without a neutral home |
 //! | [`error`] | the one error type, and the only place that names a gRPC code |
 //! | [`context`], [`clock`], [`telemetry`] | what is known of a call, time, metrics and logs |
