@@ -16,7 +16,7 @@ use crate::config;
 /// Time kept back for the answer: it must leave at least 10 ms before the caller hangs up. A quarter of a short deadline
 /// is enough, and some for a machine that is busy.
 const TIME_TO_ANSWER: Duration = Duration::from_millis(25);
-const LEAST_TIME_TO_ANSWER: Duration = Duration::from_millis(12);
+const LEAST_TIME_TO_ANSWER: Duration = Duration::from_millis(15);
 
 /// One call. Cheap to clone: clones are the same call.
 #[derive(Debug, Clone)]

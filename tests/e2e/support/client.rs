@@ -1,6 +1,11 @@
 //! A client that speaks the contract as JSON, by its descriptors.
 
-use std::{collections::BTreeMap, net::SocketAddr, sync::LazyLock, time::Duration};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::LazyLock,
+    time::{Duration, Instant},
+};
 
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions};
@@ -63,6 +68,16 @@ impl Client {
     /// Calls a method over an HTTP/2 connection of its own that knows nothing of deadlines: what comes back is what the
     /// gateway said, and when.
     pub async fn call_bare(&self, method: &str, request: Value, timeout: Duration) -> Result<Value, Failure> {
+        self.call_timed(method, request, timeout).await.0
+    }
+
+    /// The same, with the time from the request's first byte to the answer's last.
+    pub async fn call_timed(
+        &self,
+        method: &str,
+        request: Value,
+        timeout: Duration,
+    ) -> (Result<Value, Failure>, Duration) {
         let descriptor = descriptor(method);
         let message = DynamicMessage::deserialize(descriptor.input(), &request).unwrap().encode_to_vec();
         let mut frame = vec![0];
@@ -78,6 +93,7 @@ impl Client {
             .header("grpc-timeout", format!("{}m", timeout.as_millis()))
             .body(())
             .unwrap();
+        let begun = Instant::now();
         let (answer, mut body) = sender.send_request(request, false).unwrap();
         body.send_data(frame.into(), true).unwrap();
         let (head, mut body) = answer.await.unwrap().into_parts();
@@ -86,10 +102,12 @@ impl Client {
             bytes.extend_from_slice(&chunk.unwrap());
         }
         let trailers = body.trailers().await.unwrap().unwrap_or(head.headers);
-        match Status::from_header_map(&trailers) {
+        let took = begun.elapsed();
+        let result = match Status::from_header_map(&trailers) {
             Some(status) if status.code() != Code::Ok => Err(Failure::of(status)),
             _ => Ok(json(&DynamicMessage::decode(descriptor.output(), &bytes[5..]).unwrap())),
-        }
+        };
+        (result, took)
     }
 
     /// Calls a method with bytes.
