@@ -4,7 +4,9 @@ import functools
 import os
 import pathlib
 import re
+import shlex
 import subprocess
+import sys
 
 import grpc
 
@@ -14,7 +16,7 @@ from world import PATIENCE, ROOT, World, get
 # The sandbox's own addresses, as the documents show them.
 SHOWN = {"grpc": "127.0.0.1:50051", "http": "127.0.0.1:8080", "admin": "127.0.0.1:9090"}
 # Commands that are run; others of a console block are for people.
-RUN = ("grpcurl ", "curl ")
+RUN = ("grpcurl ", "curl ", "python examples/")
 SANDBOX = "cargo run -- sandbox"
 
 # What differs from run to run, so that the documents can show real values: UUIDs and trace IDs.
@@ -24,6 +26,7 @@ RANDOM = re.compile(r"\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{
 def checks(world: World):
     """The checks of this file, by name."""
     yield "README.md: the methods", functools.partial(methods, world)
+    yield "README.md: Udesk's 26 operations", udesk_operations
     yield "README.md: the reasons", functools.partial(reasons, world)
     yield "docs/operations.md: the metrics", functools.partial(metrics, world)
     documents = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
@@ -34,7 +37,9 @@ def checks(world: World):
         yield f"{shown}: links lead somewhere", functools.partial(links, document, text)
         for number, block in enumerate(blocks(text, "rust"), 1):
             yield f"{shown}: code {number} is in the code", functools.partial(in_the_code, block, "src", ".rs")
-        for number, block in enumerate(blocks(text, "json"), 1):
+        # Those of docs/faults.md are run by tests/e2e/faults.rs.
+        examples = [] if document.name == "faults.md" else blocks(text, "json")
+        for number, block in enumerate(examples, 1):
             yield f"{shown}: example {number} is an example", functools.partial(in_the_code, block, "tests", ".json")
         for number, block in enumerate(blocks(text, "toml"), 1):
             if "[centers." in block:
@@ -63,18 +68,30 @@ def commands(block: str):
     """The commands of a console block, each with what is printed under it."""
     for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
         lines = part.splitlines()
-        end = next(index for index, line in enumerate(lines) if not line.endswith("\\"))
-        yield "\n".join(lines[: end + 1]), "\n".join(lines[end + 1 :])
+        end = next(end for end in range(1, len(lines) + 1) if is_whole("\n".join(lines[:end])))
+        yield "\n".join(lines[:end]), "\n".join(lines[end:])
+
+
+def is_whole(command: str) -> bool:
+    """A command goes on after a backslash, and while a quote is open."""
+    try:
+        shlex.split(command)
+    except ValueError:
+        return False
+    return True
 
 
 def run(world: World, sandbox, command: str, expected: str) -> None:
     for name, address in SHOWN.items():
         command = command.replace(address, getattr(sandbox, name))
-    path = os.pathsep.join([os.path.dirname(world.grpcurl), os.environ.get("PATH", "")])
+    path = os.pathsep.join(
+        [os.path.dirname(sys.executable), os.path.dirname(world.grpcurl), os.environ.get("PATH", "")]
+    )
     done = subprocess.run(
         ["bash", "-c", command],
         check=False,
-        env={**os.environ, "PATH": path},
+        cwd=ROOT,
+        env={**os.environ, "PATH": path, "PYTHONPATH": str(world.generated)},
         stderr=subprocess.STDOUT,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -138,6 +155,15 @@ def methods(world: World) -> None:
                 if meant(shown) != support:
                     wrong.append(f"{center}: {method}: {resources_pb2.Support.Name(support)}, the README: {shown}")
     assert not wrong, "\n".join(wrong)
+
+
+def udesk_operations() -> None:
+    """Each of them serves a method, and has its section in docs/udesk.md."""
+    rows = table((ROOT / "README.md").read_text(), "method")
+    numbered = {int(number) for udesk, _ in rows.values() for number in re.findall(r"\((\d+)\)", udesk)}
+    assert numbered == set(range(1, 27)), numbered
+    sections = re.findall(r"^### (\d\d) ", (ROOT / "docs/udesk.md").read_text(), re.MULTILINE)
+    assert sections == [f"{number:02}" for number in range(1, 27)], sections
 
 
 def meant(cell: str) -> int:

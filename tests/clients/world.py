@@ -30,6 +30,11 @@ class World:
     folder: pathlib.Path
     processes: list = dataclasses.field(default_factory=list)
 
+    @property
+    def generated(self) -> pathlib.Path:
+        """Where the generated client is."""
+        return self.folder / "generated"
+
     def sandbox(self) -> "Sandbox":
         """A fresh sandbox on free ports."""
         return Sandbox(self)
@@ -186,7 +191,7 @@ def get(url: str):
 
 def generate_client(world: World) -> None:
     """Compiles the contract as any user would, and puts it on the path of the checks."""
-    out = world.folder / "generated"
+    out = world.generated
     out.mkdir()
     protos = sorted((ROOT / "proto").rglob("*.proto"))
     command = [sys.executable, "-m", "grpc_tools.protoc", f"-I{ROOT / 'proto'}"]

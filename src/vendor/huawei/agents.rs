@@ -199,10 +199,12 @@ fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<
 fn incomplete_reason(without_account: usize, unnamed: usize) -> String {
     let mut reasons = Vec::new();
     if without_account > 0 {
-        reasons.push(format!("{without_account} agents without a business account are left out; GetAgent reads them"));
+        reasons.push(format!(
+            "agents without a business account are in no list, {without_account} of this center; GetAgent reads them"
+        ));
     }
     if unnamed > 0 {
-        reasons.push(format!("{unnamed} business accounts without an agent are left out"));
+        reasons.push(format!("business accounts without an agent are in no list, {unnamed} of those that were read"));
     }
     reasons.join("; ")
 }

@@ -101,7 +101,10 @@ async fn agents_are_listed_in_pages_of_any_size() {
     }
     let answer = bench.list_agents(list(3)).await.unwrap();
     assert_eq!(answer.total_size, 10);
-    assert_eq!(answer.incomplete_reason, "2 agents without a business account are left out; GetAgent reads them");
+    assert_eq!(
+        answer.incomplete_reason,
+        "agents without a business account are in no list, 2 of this center; GetAgent reads them"
+    );
     assert!(answer.agents.iter().all(|agent| agent.vendor_data.is_none()));
 }
 
@@ -178,7 +181,11 @@ async fn accounts_without_a_number_get_it_from_the_other_list_or_are_left_out() 
     let answer = bench.list_agents(list(0)).await.unwrap();
     let ids: Vec<String> = answer.agents.iter().map(|agent| last(&agent.name)).collect();
     assert_eq!(ids, ["1001", "1002"]);
-    assert!(answer.incomplete_reason.ends_with("; 1 business accounts without an agent are left out"));
+    assert!(
+        answer
+            .incomplete_reason
+            .ends_with("; business accounts without an agent are in no list, 1 of those that were read")
+    );
 }
 
 #[tokio::test]
@@ -187,8 +194,8 @@ async fn the_documents_own_tenant_is_read() {
     // Its samples have accounts without numbers and numbers without accounts, and no total.
     let answer = bench.list_agents(list(0)).await.unwrap();
     assert!(answer.agents.is_empty());
-    let reason = "2 agents without a business account are left out; GetAgent reads them; \
-                  3 business accounts without an agent are left out";
+    let reason = "agents without a business account are in no list, 2 of this center; GetAgent reads them; \
+                  business accounts without an agent are in no list, 3 of those that were read";
     assert_eq!(answer.incomplete_reason, reason);
     assert_eq!(bench.agent("1522").await.unwrap().extensions, ["centers/beta/extensions/88881619"]);
     let account = r#"{"agents":[{"workNo":101,"accountCode":"test123456"}]}"#;

@@ -1,0 +1,72 @@
+"""The programs of examples/, in both languages, at both centers."""
+
+import functools
+import os
+import re
+import subprocess
+import sys
+
+from world import PATIENCE, ROOT, World
+
+ACME_TOLD = """\
+centers/acme is a center of udesk
+queues: Sales, Billing, Support, Complaints
+created centers/acme/agents/<id>
+in the queues: Sales, Billing
+signed in
+agents of Sales: Mara Lindholm, Theo Okafor, Ines Carvalho, Grace Tamura, Emil Vasko, Vera Lund
+signed out
+in the queues: none
+disabled, because this center deletes no agents
+"""
+BETA_TOLD = """\
+centers/beta is a center of huawei
+queues: Support, Sales, Chat, Video
+created centers/beta/agents/<id>
+in the queues: Support, Sales
+signed in
+agents of Support: Anna Berg, Ben Okafor, Chen Yu, Dana Silva, Goran Lind, Vera Lund
+signed out
+in the queues: none
+deleted
+"""
+NOWHERE_TOLD = """\
+first_day: GetCapabilities: NOT_FOUND CENTER_NOT_FOUND: \
+there is no center centers/nowhere; ListCenters tells which there are
+"""
+
+
+def checks(world: World):
+    """The checks of this file, by name."""
+    rust = world.binary.parent / "examples/first_day"
+    python = ROOT / "examples/first_day.py"
+    with world.sandbox() as sandbox:
+        for language, command in (("python", [sys.executable, python]), ("rust", [rust])):
+            # Twice: what a first run leaves behind is in nobody's way.
+            for time in ("first", "second"):
+                for center, expected in (("acme", ACME_TOLD), ("beta", BETA_TOLD)):
+                    yield (
+                        f"examples: first_day at {center} in {language}, {time} time",
+                        functools.partial(tells, world, [*command, center, sandbox.grpc], 0, expected),
+                    )
+            yield (
+                f"examples: first_day at an unknown center in {language}",
+                functools.partial(tells, world, [*command, "nowhere", sandbox.grpc], 1, NOWHERE_TOLD),
+            )
+
+
+def tells(world: World, command: list, code: int, expected: str) -> None:
+    """What it prints, but for IDs, and how it ends."""
+    assert command[0] == sys.executable or command[0].is_file(), f"{command[0]} is missing: cargo build --examples"
+    done = subprocess.run(
+        command,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(world.generated)},
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=PATIENCE,
+    )
+    told = re.sub(r"agents/\d+$", "agents/<id>", done.stdout, flags=re.MULTILINE)
+    assert told == expected and done.returncode == code, f"exit code {done.returncode}, and this was told:\n{told}"
