@@ -52,8 +52,13 @@ impl<D: Dialect> Client<D> {
             let took = watched.start.elapsed();
             let reply = match sent {
                 Ok(reply) => reply,
+                Err(Failure::NotSent(CALLER_GONE)) => {
+                    // Nothing was learned about the vendor, and nobody waits for another attempt.
+                    watched.leave = None;
+                    return Err(failed(&self.center, operation, &Failure::NotSent(CALLER_GONE)));
+                }
                 Err(failure) => {
-                    watched.ended(!failure.is_the_vendors());
+                    watched.ended(matches!(failure, Failure::TooLarge));
                     let not_sent = matches!(failure, Failure::NotSent(_));
                     self.metrics.vendor_request(&self.center, operation.name, failure.outcome(), Some(took));
                     let may_repeat = (operation.repeatable && !matches!(failure, Failure::TooLarge)) || not_sent;

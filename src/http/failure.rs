@@ -26,15 +26,6 @@ impl Failure {
         }
     }
 
-    /// Whether the vendor failed, rather than the caller or our own limit.
-    pub(super) fn is_the_vendors(&self) -> bool {
-        match self {
-            Self::NotSent(cause) => *cause != CALLER_GONE,
-            Self::Broken(_) => true,
-            Self::TooLarge => false,
-        }
-    }
-
     pub(super) fn cause(&self) -> &'static str {
         match self {
             Self::NotSent(cause) | Self::Broken(cause) => cause,

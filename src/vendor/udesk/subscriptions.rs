@@ -115,10 +115,7 @@ impl Subscriptions for Udesk {
         subscription: v1::Subscription,
     ) -> Result<v1::Subscription> {
         let terms = Change::of(subscription, |_| true, Check::new())?.into_new();
-        let (ccapi, storage, cx) = (self.ccapi.clone(), self.storage.clone(), cx.clone());
-        // In a task of its own: a caller that goes away must not make the gateway miss the only telling of the ID.
-        let created = tokio::spawn(async move { create(&ccapi, &storage, &cx, &center, terms).await });
-        created.await.map_err(|_| Error::internal("creating a subscription ended abnormally"))?
+        create(&self.ccapi, &self.storage, cx, &center, terms).await
     }
 
     async fn update_subscription(
