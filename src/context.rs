@@ -148,7 +148,7 @@ impl Context {
 
 /// `grpc-timeout`: at most eight digits and a unit. Anything else is no timeout, as the gRPC specification has it for
 /// malformed values.
-fn timeout(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
     if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

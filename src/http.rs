@@ -16,7 +16,7 @@ mod exchange;
 mod failure;
 mod limit;
 pub mod redact;
-mod retry;
+pub(crate) mod retry;
 mod transport;
 
 use std::{
@@ -32,7 +32,7 @@ use tokio_util::task::TaskTracker;
 use self::{
     breaker::Breaker,
     departure::{CallOff, Departure},
-    failure::{past_deadline, unreadable},
+    failure::{ended_abnormally, past_deadline, unreadable},
     limit::Limit,
     retry::Retries,
 };
@@ -41,12 +41,7 @@ pub use self::{
     endpoint::{Endpoint, Operation, Outgoing},
     transport::{Failure, Network, Parcel, Transport},
 };
-use crate::{
-    config,
-    context::Context,
-    error::{Error, Result},
-    telemetry::Metrics,
-};
+use crate::{config, context::Context, error::Result, telemetry::Metrics};
 
 /// Longest a write runs on after its caller's deadline.
 const LONGEST_WRITE: Duration = Duration::from_mins(1);
@@ -195,7 +190,7 @@ impl<D: Dialect> Client<D> {
         });
         let result = match timeout_at(cx.patience(), task).await {
             Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(Error::internal("a request to the vendor ended abnormally")),
+            Ok(Err(_)) => Err(ended_abnormally(cx, operation, departure.call_off())),
             Err(_) => Err(past_deadline(cx, operation, departure.call_off())),
         };
         drop(call_off);

@@ -8,6 +8,10 @@ use prometheus::{
     Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
     TextEncoder,
 };
+use tracing::{Level, Metadata, Subscriber};
+use tracing_subscriber::{
+    EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 /// Upper bounds, in seconds, of the buckets that times are counted in.
 const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
@@ -178,17 +182,27 @@ impl MethodMetrics {
     }
 }
 
-/// Where logs go: standard error, as text for a person and as JSON otherwise. `RUST_LOG` says how much; without it,
-/// warnings and what the gateway itself has to say.
+/// Where logs go: standard error, as text for a person and as JSON otherwise. `RUST_LOG` says how much, within
+/// [`log_filter`]; without it, warnings and what the gateway itself has to say.
 pub fn install_logging() {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,switchboard=info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let asked = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,switchboard=info"));
+    let logs = tracing_subscriber::registry().with(log_filter(asked));
+    let lines = fmt::layer().with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
-        builder.with_target(false).init();
+        logs.with(lines.with_target(false)).init();
     } else {
-        builder.json().flatten_event(true).with_current_span(false).with_span_list(false).init();
+        logs.with(lines.json().flatten_event(true).with_current_span(false).with_span_list(false)).init();
     }
+}
+
+/// What was asked for, and of libraries nothing below a warning, whatever was asked for: at lower levels they print
+/// addresses, which hold signatures, headers, which hold tokens, and what was sent.
+pub fn log_filter<S: Subscriber>(asked: EnvFilter) -> impl Layer<S> {
+    asked.and_then(filter_fn(|metadata| is_ours(metadata) || *metadata.level() <= Level::WARN))
+}
+
+fn is_ours(metadata: &Metadata<'_>) -> bool {
+    metadata.target().strip_prefix("switchboard").is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 #[cfg(test)]

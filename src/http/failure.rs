@@ -111,6 +111,17 @@ pub(super) fn past_deadline<S>(cx: &Context, operation: &Operation<S>, left: boo
     .from_vendor(Vendor { operation: operation.name, ..Vendor::default() })
 }
 
+/// A write's own task met a fault of the gateway.
+pub(super) fn ended_abnormally<S>(cx: &Context, operation: &Operation<S>, left: bool) -> Error {
+    if !left {
+        return Error::internal("a request to the vendor ended abnormally; nothing was sent");
+    }
+    cx.mark_sent();
+    outcome_unknown()
+        .with("cause", "the gateway failed after it was sent")
+        .from_vendor(Vendor { operation: operation.name, ..Vendor::default() })
+}
+
 pub(super) fn outcome_unknown() -> Error {
     Error::new(
         ErrorReason::VendorOutcomeUnknown,

@@ -30,8 +30,8 @@ mod credentials;
 mod directory;
 mod extensions;
 mod extras;
-mod fabric;
-mod family;
+pub(crate) mod fabric;
+pub(crate) mod family;
 mod formats;
 mod memberships;
 mod operations;
@@ -45,7 +45,7 @@ mod slices;
 mod softphones;
 #[cfg(test)]
 mod tests;
-mod tokens;
+pub(crate) mod tokens;
 mod wrapping;
 
 use std::sync::Arc;

@@ -14,7 +14,13 @@ from contactcenter.v1 import contact_center_pb2, contact_center_pb2_grpc, errors
 from world import PATIENCE, ROOT, World, get
 
 # The sandbox's own addresses, as the documents show them.
-SHOWN = {"grpc": "127.0.0.1:50051", "http": "127.0.0.1:8080", "admin": "127.0.0.1:9090"}
+SHOWN = {
+    "grpc": "127.0.0.1:50051",
+    "http": "127.0.0.1:8080",
+    "admin": "127.0.0.1:9090",
+    # The simulator of acme has a free port always; the documents say so.
+    "udesk": "127.0.0.1:40001",
+}
 # Commands that are run; others of a console block are for people.
 RUN = ("grpcurl ", "curl ", "python examples/")
 SANDBOX = "cargo run -- sandbox"

@@ -157,6 +157,7 @@ class Sandbox(Process):
         self.grpc = self.until(r"^ *gRPC +(\S+:\d+)").group(1)
         self.http = self.until(r"^ *callbacks +(\S+:\d+)").group(1)
         self.admin = self.until(r"^ *admin +http://([^/\s]+)/").group(1)
+        self.udesk = self.until(r"^ *acme +http://([^/\s]+)/simulator/").group(1)
         # Everything was printed before anything is accepted.
         wait_ready(self.admin)
 

@@ -9,12 +9,12 @@ use crate::support::{
 };
 
 /// A bad request: method, request, code, reason, and the fields that are named.
-type Row = (&'static str, Value, &'static str, &'static str, &'static [&'static str]);
+pub type Row = (&'static str, Value, &'static str, &'static str, &'static [&'static str]);
 
 const INVALID: &str = "InvalidArgument";
 
 #[expect(clippy::too_many_lines, reason = "a table")]
-fn rows() -> Vec<Row> {
+pub fn rows() -> Vec<Row> {
     let long = "x".repeat(129);
     vec![
         // Names.

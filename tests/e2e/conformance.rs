@@ -21,7 +21,7 @@ use crate::support::{
 };
 
 /// Every row: the vendor, and the example's name.
-const ROWS: &[(&str, &str)] = &[
+pub const ROWS: &[(&str, &str)] = &[
     ("udesk", "00_error_form"),
     ("udesk", "01_get_phone_number"),
     ("udesk", "01_list_phone_numbers"),
@@ -126,13 +126,13 @@ const ROWS: &[(&str, &str)] = &[
 /// An example, as its file holds it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Example {
+pub struct Example {
     /// Where it is from.
     #[serde(rename = "source")]
     _source: String,
-    method: String,
-    request: Value,
-    exchanges: Vec<Exchange>,
+    pub method: String,
+    pub request: Value,
+    pub exchanges: Vec<Exchange>,
     #[serde(default)]
     result: Option<Value>,
     #[serde(default)]
@@ -153,10 +153,10 @@ struct Seeded {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Exchange {
+pub struct Exchange {
     asked: ExpectedAsk,
     /// Null is no body at all.
-    answer: Value,
+    pub answer: Value,
     #[serde(default = "ok")]
     status: u16,
 }
@@ -185,7 +185,7 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/conformance")
 }
 
-fn example(vendor: &str, name: &str) -> Example {
+pub fn example(vendor: &str, name: &str) -> Example {
     let path = folder().join(vendor).join(format!("{name}.json"));
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -223,24 +223,43 @@ fn every_example_is_a_row() {
     assert_eq!(rows, files);
 }
 
+/// A gateway before a vendor that gives an example's recorded answers.
+pub async fn recorded(vendor: &str, example: &Example) -> (Gateway, Scripted) {
+    let is_huawei = vendor == "huawei";
+    let token = is_huawei.then(Answer::token);
+    let answers = example.exchanges.iter().map(|exchange| match &exchange.answer {
+        Value::Null => Answer::text(exchange.status, ""),
+        answer => Answer::status(exchange.status, answer),
+    });
+    let scripted = Scripted::start(token.into_iter().chain(answers)).await;
+    let centers = if is_huawei { beta(scripted.address) } else { acme(scripted.address) };
+    (Gateway::start(&centers).await, scripted)
+}
+
+/// A gateway before the simulator of an example's tenant; `None` where the simulator cannot answer the same.
+pub async fn simulated(vendor: &str, example: &Example) -> Option<Gateway> {
+    if example.not_simulated.is_some() {
+        return None;
+    }
+    let router = if vendor == "huawei" {
+        huawei::Simulator::new(huawei::Options { tenant: huawei::Tenant::Document, ..huawei_options() }).router()
+    } else {
+        udesk::Simulator::new(udesk_tenant(example)).router()
+    };
+    let address = serve_router(router).await;
+    Some(Gateway::start(&if vendor == "huawei" { beta(address) } else { acme(address) }).await)
+}
+
 #[tokio::test]
 async fn each_row_against_the_recorded_answers() {
     for (vendor, name) in ROWS {
         let example = example(vendor, name);
-        let is_huawei = *vendor == "huawei";
-        let token = is_huawei.then(Answer::token);
-        let answers = example.exchanges.iter().map(|exchange| match &exchange.answer {
-            Value::Null => Answer::text(exchange.status, ""),
-            answer => Answer::status(exchange.status, answer),
-        });
-        let scripted = Scripted::start(token.into_iter().chain(answers)).await;
-        let centers = if is_huawei { beta(scripted.address) } else { acme(scripted.address) };
-        let gateway = Gateway::start(&centers).await;
+        let (gateway, scripted) = recorded(vendor, &example).await;
 
         assert_eq!(outcome(&gateway, &example).await, expected(&example), "{vendor}/{name}");
 
         let mut asked = scripted.asked();
-        if is_huawei {
+        if *vendor == "huawei" {
             check_token(&asked.remove(0));
         }
         assert_eq!(asked.len(), example.exchanges.len(), "{vendor}/{name}: {asked:?}");
@@ -254,17 +273,9 @@ async fn each_row_against_the_recorded_answers() {
 async fn each_row_against_the_simulator() {
     for (vendor, name) in ROWS {
         let example = example(vendor, name);
-        if example.not_simulated.is_some() {
-            continue;
+        if let Some(gateway) = simulated(vendor, &example).await {
+            assert_eq!(outcome(&gateway, &example).await, expected(&example), "{vendor}/{name}");
         }
-        let router = if *vendor == "huawei" {
-            huawei::Simulator::new(huawei::Options { tenant: huawei::Tenant::Document, ..huawei_options() }).router()
-        } else {
-            udesk::Simulator::new(udesk_tenant(&example)).router()
-        };
-        let address = serve_router(router).await;
-        let gateway = Gateway::start(&if *vendor == "huawei" { beta(address) } else { acme(address) }).await;
-        assert_eq!(outcome(&gateway, &example).await, expected(&example), "{vendor}/{name}");
     }
 }
 

@@ -1,11 +1,26 @@
 //! The error table of the design, over real sockets: code, reason, details, and how many requests reached the vendor.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use serde_json::{Value, json};
-use switchboard::sandbox::huawei;
-use tokio::net::TcpListener;
-use tonic::Code;
+use switchboard::{
+    center::Centers,
+    clock::Clock,
+    config::Config,
+    context::Context,
+    http::{Connections, Failure as Lost, Parcel, Reply, Transport},
+    idempotency::Repeats,
+    proto::v1::{self, contact_center_server::ContactCenter as _},
+    sandbox::huawei,
+    service::Service,
+    storage::Storage,
+    telemetry::Metrics,
+    token::Tokens,
+    vendor::Parts,
+};
+use tokio::{net::TcpListener, time::Instant};
+use tonic::{Code, Request};
 
 use crate::support::{
     Gateway, acme, beta,
@@ -348,4 +363,38 @@ async fn a_vendor_that_fails_in_a_row_is_left_alone_until_a_read_shows_that_it_i
     let asked: Vec<String> = vendor.asked()[2..].iter().map(|asked| asked.path.clone()).collect();
     assert_eq!(asked, ["/ccapi/v2/spnumbers", "/ccapi/v2/callback2ivr"]);
     assert!(gateway.admin("/metrics").await.1.contains("switchboard_breaker_open{center=\"acme\",family=\"ccapi\"} 0"));
+}
+
+/// A network that meets a fault of the gateway itself, after the request has left.
+#[derive(Debug)]
+struct Faulty;
+
+#[async_trait]
+impl Transport for Faulty {
+    async fn carry(&self, _parcel: Parcel, _largest: usize) -> Result<Reply, Lost> {
+        panic!("a fault, as the test wants it");
+    }
+}
+
+#[tokio::test]
+async fn a_fault_of_the_gateway_after_a_write_left_is_an_unknown_outcome() {
+    let nobody = "127.0.0.1:1".parse().unwrap();
+    let config = Config::parse(&acme(nobody), "test", &|_| None).unwrap();
+    let (clock, metrics, storage) = (Clock::system(), Metrics::new().unwrap(), Storage::in_memory().unwrap());
+    let connections = Connections::over(Arc::new(Faulty));
+    let repeats = Repeats::new(Arc::new(storage.clone()), clock.clone(), connections.running_writes());
+    let tokens = Tokens::new(clock.clone(), metrics.clone());
+    let parts = Parts { connections, metrics, clock, tokens, storage };
+    let service = Service::new(Arc::new(Centers::build(&config.centers, &parts, &repeats).unwrap()));
+    let mut request = Request::new(v1::StartCallbackRequest {
+        parent: "centers/acme".to_owned(),
+        customer_number: "13800000000".to_owned(),
+        entry_number: "01055500100".to_owned(),
+        ..v1::StartCallbackRequest::default()
+    });
+    let deadline = Instant::now() + Duration::from_secs(20);
+    request.extensions_mut().insert(Context::new("StartCallback", String::new(), deadline));
+    let failure = Failure::of(service.start_callback(request).await.unwrap_err());
+    assert_eq!((failure.code, failure.reason.as_str()), (Code::Unknown, "VENDOR_OUTCOME_UNKNOWN"));
+    assert_eq!((failure.metadata["sent"].as_str(), failure.metadata["center"].as_str()), ("true", "acme"));
 }

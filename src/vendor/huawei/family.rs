@@ -1,9 +1,13 @@
 //! Return codes: every family of interfaces has its own (section B2). One row here is one family.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, fmt};
 
 use bytes::Bytes;
 use http::StatusCode;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
 
 use super::fabric::Style;
@@ -28,6 +32,9 @@ pub struct Family {
     /// What a code other than "0" means, by code and text.
     meaning: fn(&str, &str) -> ErrorReason,
 }
+
+/// The members of an answer; `None` is one that is there twice and so says nothing.
+struct Members<'a>(HashMap<String, Option<&'a RawValue>>);
 
 /// querySysInfo, queryAgentInfo: a bare object.
 pub const BARE: Family = Family { code: None, text: "", payload: None, meaning: |_, _| VendorCodeUnmapped };
@@ -84,28 +91,31 @@ impl Family {
             status if status.is_success() || status == StatusCode::INTERNAL_SERVER_ERROR => {}
             status => return by_status(status, "the HTTP status is not one of the documented"),
         }
-        let Ok(fields) = serde_json::from_slice::<HashMap<String, &RawValue>>(&reply.body) else {
+        let Ok(members) = serde_json::from_slice::<Members<'_>>(&reply.body) else {
             return by_status(reply.status, "the answer is not the documented JSON");
         };
+        if [self.code, self.payload].into_iter().flatten().any(|member| members.is_ambiguous(member)) {
+            return by_status(reply.status, "the answer says two things");
+        }
         let Some(code) = self.code else {
             return match Refusal::of_status(reply.status) {
                 Some(refusal) => Opened::Refused(refusal),
                 None => Opened::Payload(reply.body.clone()),
             };
         };
-        match text(&fields, code).as_str() {
+        match members.text(code).as_str() {
             "" => by_status(reply.status, "the answer has no return code"),
             "0" if !reply.status.is_success() => {
                 Opened::Unreadable("the return code says success, the HTTP status says failure")
             }
             "0" => Opened::Payload(match self.payload {
-                Some(field) => fields
+                Some(field) => members
                     .get(field)
                     .map_or(Bytes::from_static(b"null"), |raw| reply.body.slice_ref(raw.get().as_bytes())),
                 None => reply.body.clone(),
             }),
             code => {
-                let message = text(&fields, self.text);
+                let message = members.text(self.text);
                 let read = (self.meaning)(code, &message);
                 let write = if read == VendorInternal { VendorOutcomeUnknown } else { read };
                 Opened::Refused(Refusal { code: code.to_owned(), message, read, write })
@@ -114,10 +124,46 @@ impl Family {
     }
 }
 
-/// A field as text: codes are text in one family and numbers in another.
-fn text(fields: &HashMap<String, &RawValue>, field: &str) -> String {
-    let text = fields.get(field).and_then(|raw| serde_json::from_str::<Text>(raw.get()).ok());
-    text.unwrap_or_default().into_string()
+// === impl Members ===
+
+impl<'a> Members<'a> {
+    fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.get(name).copied().flatten()
+    }
+
+    fn is_ambiguous(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(Option::is_none)
+    }
+
+    /// A member as text: codes are text in one family and numbers in another.
+    fn text(&self, name: &str) -> String {
+        let text = self.get(name).and_then(|raw| serde_json::from_str::<Text>(raw.get()).ok());
+        text.unwrap_or_default().into_string()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = HashMap<String, Option<&'de RawValue>>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+                let mut members = HashMap::new();
+                while let Some((name, value)) = entries.next_entry::<String, &RawValue>()? {
+                    members.entry(name).and_modify(|known| *known = None).or_insert(Some(value));
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(MembersVisitor).map(Members)
+    }
 }
 
 fn by_status(status: StatusCode, why: &'static str) -> Opened {
@@ -194,6 +240,20 @@ mod tests {
             let body = format!(r#"{{"{}":"0","data":[]}}"#, names[0]);
             assert_eq!(open(family, false, 200, body.clone()), Ok(body));
         }
+    }
+
+    #[test]
+    fn what_is_said_twice_is_not_said() {
+        let invalid = Err((String::new(), VendorResponseInvalid));
+        for body in [r#"{"retCode":"0","retCode":"2"}"#, r#"{"retCode":"0","result":{},"result":{"total":1}}"#] {
+            assert_eq!(open(MOBILE_AGENT, false, 200, body), invalid);
+        }
+        let harmless = r#"{"retCode":"0","result":{},"x":1,"x":2}"#;
+        assert_eq!(open(MOBILE_AGENT, false, 200, harmless), Ok("{}".into()));
+        assert_eq!(
+            open(MOBILE_AGENT, false, 500, r#"{"retCode":"0","retCode":"2"}"#),
+            Err((String::new(), VendorInternal))
+        );
     }
 
     #[test]

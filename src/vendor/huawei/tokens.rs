@@ -16,8 +16,8 @@ use crate::{
     config,
     context::Context,
     endpoint,
-    error::{Error, ErrorReason, Result},
-    http::{Authorized, Client, Dialect, Opened, Operation, Outgoing, Refusal, Reply},
+    error::{Error, ErrorReason, Result, Vendor},
+    http::{Authorized, Client, Dialect, Endpoint, Opened, Operation, Outgoing, Refusal, Reply},
     token::{Fetch, Fetched, LONGEST_FETCH},
     vendor::{
         Parts,
@@ -88,18 +88,43 @@ impl Fetch for TokenByAkSk {
         // On behalf of every waiter, so with a deadline of its own.
         let cx = Context::new("tokenByAkSk", String::new(), Instant::now() + LONGEST_FETCH);
         let ask = Ask { app_key: &self.app_key, app_secret: self.app_secret.expose_secret() };
-        let granted = self.client.call(&cx, &ask).await?;
-        let token = granted.access_token.into_string();
+        self.client.call(&cx, &ask).await?.token(self.lifetime)
+    }
+}
+
+// === impl Granted ===
+
+impl Granted {
+    /// The token, if it can be sent in a header. `asked` is the life that was asked for.
+    fn token(self, asked: Duration) -> Result<Fetched> {
+        let token = self.access_token.into_string();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
             let message = "the vendor's answer holds no access token that can be sent in a header";
-            return Err(Error::new(ErrorReason::VendorResponseInvalid, message));
+            let operation = <Ask<'_> as Endpoint>::operation().name;
+            return Err(Error::new(ErrorReason::VendorResponseInvalid, message)
+                .from_vendor(Vendor { operation, ..Vendor::default() }));
         }
         // Both bounds are promises: the vendor's of how long it lives, ours of how long we asked for.
-        let lifetime = match granted.expires.0.and_then(|seconds| u64::try_from(seconds).ok()) {
-            Some(seconds) if seconds > 0 => Duration::from_secs(seconds).min(self.lifetime),
-            _ => self.lifetime,
+        let lifetime = match self.expires.0.and_then(|seconds| u64::try_from(seconds).ok()) {
+            Some(seconds) if seconds > 0 => Duration::from_secs(seconds).min(asked),
+            _ => asked,
         };
         Ok(Fetched { value: token.into(), lifetime })
+    }
+}
+
+/// The token in an answer of tokenByAkSk, as [`TokenByAkSk::fetch`] finds it.
+pub(crate) fn read(reply: &Reply, asked: Duration) -> Option<Fetched> {
+    let Opened::Payload(payload) = open(reply) else { return None };
+    serde_json::from_slice::<Granted>(&payload).ok()?.token(asked).ok()
+}
+
+fn open(reply: &Reply) -> Opened {
+    match Refusal::of_status(reply.status) {
+        Some(refusal) => Opened::Refused(refusal),
+        // A firewall in front answers in HTML.
+        None if !reply.body.trim_ascii_start().starts_with(b"{") => Opened::Unreadable("the answer is not JSON"),
+        None => Opened::Payload(reply.body.clone()),
     }
 }
 
@@ -126,12 +151,7 @@ impl Dialect for Door {
     }
 
     fn open(&self, _operation: &Operation<()>, reply: &Reply) -> Opened {
-        match Refusal::of_status(reply.status) {
-            Some(refusal) => Opened::Refused(refusal),
-            // A firewall in front answers in HTML.
-            None if !reply.body.trim_ascii_start().starts_with(b"{") => Opened::Unreadable("the answer is not JSON"),
-            None => Opened::Payload(reply.body.clone()),
-        }
+        open(reply)
     }
 
     async fn renew(&self, _cx: &Context, _refused: &(), _reply: &Reply) -> Result<Option<()>> {

@@ -123,6 +123,15 @@ fn sign(sid: &str, auth_token: &str, timestamp: &str) -> String {
     hex
 }
 
+/// How far the vendor's clock is ahead of ours by its `Date`, in milliseconds; `None` when it does not tell, or cannot be
+/// right.
+pub(crate) fn offset(headers: &HeaderMap, ours: u64) -> Option<i64> {
+    let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
+    let theirs = i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()?;
+    let offset = theirs.saturating_sub(i64::try_from(ours).unwrap_or(i64::MAX));
+    (offset.saturating_abs() <= LARGEST_OFFSET_MS).then_some(offset)
+}
+
 #[async_trait]
 impl Dialect for Ccapi {
     const FAMILY: &'static str = "ccapi";
@@ -166,15 +175,7 @@ impl Dialect for Ccapi {
     }
 
     async fn renew(&self, _cx: &Context, refused: &Pass, reply: &Reply) -> Result<Option<Pass>> {
-        let theirs = reply
-            .headers
-            .get(DATE)
-            .and_then(|date| httpdate::parse_http_date(date.to_str().ok()?).ok())
-            .and_then(|date| i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok());
-        let ours = i64::try_from(self.clock.unix_millis()).unwrap_or(i64::MAX);
-        Ok(theirs
-            .map(|theirs| theirs.saturating_sub(ours))
-            .filter(|offset| offset.abs() <= LARGEST_OFFSET_MS)
+        Ok(offset(&reply.headers, self.clock.unix_millis())
             .filter(|offset| offset.saturating_sub(refused.offset_ms).abs() >= SMALLEST_SKEW_MS)
             .map(|offset_ms| Pass { offset_ms }))
     }

@@ -41,6 +41,8 @@ pub struct Failure {
     pub resource: Option<(String, String)>,
     pub retry_after: Option<Duration>,
     pub has_quota: bool,
+    /// All that was told, in full, but for the trace ID, which is random.
+    pub told: String,
 }
 
 impl Client {
@@ -149,6 +151,7 @@ impl Failure {
             assert!(info.metadata.contains_key(key), "no {key} in {:?}", info.metadata);
         }
         let fields = status.get_details_bad_request().map_or_else(Vec::new, |details| details.field_violations);
+        let told = format!("{} {details:?}", status.message()).replace(&info.metadata["traceId"], "");
         Self {
             code: status.code(),
             message: status.message().to_owned(),
@@ -158,6 +161,7 @@ impl Failure {
             resource: status.get_details_resource_info().map(|info| (info.resource_type, info.resource_name)),
             retry_after: status.get_details_retry_info().and_then(|info| info.retry_delay),
             has_quota: status.get_details_quota_failure().is_some(),
+            told,
         }
     }
 }
