@@ -96,6 +96,20 @@ async fn a_write_that_breaks_is_never_repeated_and_its_outcome_is_unknown() {
 }
 
 #[tokio::test]
+async fn what_the_vendor_has_no_operation_for_is_not_sent() {
+    let vendor = Scripted::start([Answer::Reset]).await;
+    let gateway = Gateway::start(&acme(vendor.address)).await;
+    let request = json!({"name": "centers/acme/agents/7"});
+    let failure = gateway.client.call("DeleteAgent", request).await.unwrap_err();
+    assert_eq!((failure.code, failure.reason.as_str()), (Code::Unimplemented, "METHOD_UNSUPPORTED"));
+    assert_eq!(failure.metadata["center"], "acme");
+    let failure = gateway.client.call("GetAgent", json!({"name": "centers/other/agents/7"})).await.unwrap_err();
+    assert_eq!((failure.code, failure.reason.as_str()), (Code::NotFound, "CENTER_NOT_FOUND"));
+    assert_eq!(failure.resource, Some(("Center".to_owned(), "centers/other".to_owned())));
+    assert!(vendor.asked().is_empty());
+}
+
+#[tokio::test]
 async fn nothing_is_sent_where_nobody_listens() {
     let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
     let gateway = Gateway::start(&acme(nobody)).await;
@@ -125,9 +139,14 @@ async fn what_the_vendor_says_of_its_own_failures() {
         (Answer::json(&json!({"ErrCode": "777777"})), Code::Unknown, "VENDOR_CODE_UNMAPPED"),
         (Answer::json(&json!({"ErrCode": "100021"})), Code::FailedPrecondition, "AGENT_STATE_CONFLICT"),
     ] {
-        let (failure, _) = told(answer.clone(), read()).await;
+        let (failure, asked) = told(answer.clone(), read()).await;
         assert_eq!((failure.code, failure.reason.as_str()), (code, reason), "{answer:?}");
         assert_eq!(failure.metadata["vendorOperation"], "GET /agents/{id}");
+        assert_eq!(failure.metadata["sent"], "true");
+        let passing = matches!(reason, "VENDOR_RATE_LIMITED" | "VENDOR_UNAVAILABLE");
+        assert_eq!(failure.retry_after.is_some(), passing, "{answer:?}");
+        // Only "too many requests" is worth another attempt at once; what the vendor says in words is its last word.
+        assert_eq!(asked > 1, reason == "VENDOR_RATE_LIMITED", "{answer:?}: asked {asked} times");
     }
 }
 
@@ -288,7 +307,27 @@ async fn an_answer_beyond_its_limit_is_not_read_to_the_end() {
 }
 
 #[tokio::test]
-async fn a_write_whose_caller_went_away_runs_on_and_a_read_does_not() {
+async fn a_read_whose_caller_went_away_is_dropped() {
+    let vendor = Scripted::start([Answer::Hang]).await;
+    let gateway = Gateway::start(&acme(vendor.address)).await;
+    let (method, request) = read();
+    let caller = tokio::spawn({
+        let client = gateway.client.clone();
+        async move { client.call(method, request).await }
+    });
+    while vendor.asked().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(vendor.given_up(), 0);
+    caller.abort();
+    while vendor.given_up() == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(vendor.asked().len(), 1);
+}
+
+#[tokio::test]
+async fn a_write_whose_caller_went_away_runs_on() {
     let slow = |body: Value| Answer::Drip { body: body.to_string().into_bytes(), every: Duration::from_millis(2) };
     let vendor =
         Scripted::start([slow(json!({"code": "000000", "results": "c9d52506-c41b-431f-5fa0-b701a81a2da6"}))]).await;

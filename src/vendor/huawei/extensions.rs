@@ -136,12 +136,19 @@ impl Extensions for Huawei {
     ) -> Result<v1::ListExtensionsResponse> {
         let view = request.view();
         let v1::ListExtensionsRequest { parent: _, page_size: _, page_token: _, view: _ } = request;
-        let slice = phones(&self.fabric, cx, page.offset()?, page.size).await?;
+        let mut slice = phones(&self.fabric, cx, page.offset()?, page.size).await?;
+        let given = slice.items.len();
+        // What has no number has no name.
+        slice.items.retain(|phone| !phone.phone_num.is_empty());
+        let incomplete_reason = match given - slice.items.len() {
+            0 => String::new(),
+            nameless => format!("Huawei tells no number for {nameless} of the softphones on this page"),
+        };
         Ok(v1::ListExtensionsResponse {
             total_size: slice.total_size(),
             next_page_token: slice.next_offset.map(|offset| page.offset_token(offset)).unwrap_or_default(),
             extensions: slice.items.into_iter().map(|phone| phone.into_extension(&center, view)).collect(),
-            incomplete_reason: String::new(),
+            incomplete_reason,
         })
     }
 

@@ -4,7 +4,10 @@ use std::{
     collections::{BTreeMap, VecDeque},
     fmt::Write as _,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -50,6 +53,7 @@ pub enum Answer {
 pub struct Scripted {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
+    given_up: Arc<AtomicUsize>,
 }
 
 impl Answer {
@@ -81,13 +85,19 @@ impl Scripted {
         let address = listener.local_addr().unwrap();
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
         let script = Arc::new(Mutex::new(script.into_iter().collect::<VecDeque<_>>()));
-        let noted = asked.clone();
+        let given_up = Arc::<AtomicUsize>::default();
+        let (noted, counted) = (asked.clone(), given_up.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, script.clone(), noted.clone()));
+                tokio::spawn(serve(stream, script.clone(), noted.clone(), counted.clone()));
             }
         });
-        Self { address, asked }
+        Self { address, asked, given_up }
+    }
+
+    /// How many requests that it let hang were given up.
+    pub fn given_up(&self) -> usize {
+        self.given_up.load(Ordering::Acquire)
     }
 
     /// What it was asked so far, oldest first.
@@ -100,6 +110,7 @@ async fn serve(
     mut stream: TcpStream,
     script: Arc<Mutex<VecDeque<Answer>>>,
     noted: Arc<Mutex<Vec<Asked>>>,
+    given_up: Arc<AtomicUsize>,
 ) -> Option<()> {
     loop {
         let asked = read_request(&mut stream).await?;
@@ -128,6 +139,7 @@ async fn serve(
             Answer::Hang => {
                 // Until the other side gives up.
                 let _ = stream.read_u8().await;
+                given_up.fetch_add(1, Ordering::AcqRel);
                 return None;
             }
             Answer::Drip { body, every } => {

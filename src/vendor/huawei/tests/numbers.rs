@@ -152,3 +152,14 @@ async fn an_extension_is_looked_for_on_every_page() {
     let empty = Bench::with(Setup { tenant: Tenant::Empty, ..Setup::default() }).await;
     assert_eq!(extension(&empty, "1").await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
 }
+
+#[tokio::test]
+async fn a_softphone_without_a_number_is_left_out_and_told() {
+    let bench = Bench::start("").await;
+    let body = r#"{"retCode":"0","result":{"total":2,"phone":[{"phoneNum":"88881196"},{"phoneNum":{}}]}}"#;
+    bench.reply("queryPhone", 200, body);
+    let answer = bench.list_extensions(v1::ListExtensionsRequest::default()).await.unwrap();
+    let names: Vec<&str> = answer.extensions.iter().map(|extension| extension.name.as_str()).collect();
+    assert_eq!(names, ["centers/beta/extensions/88881196"]);
+    assert!(answer.incomplete_reason.contains("1 of the softphones"), "{}", answer.incomplete_reason);
+}
