@@ -248,6 +248,8 @@ pub fn configuration(text: &[u8]) {
 mod tests {
     use std::{collections::BTreeSet, fs, path::Path};
 
+    use proptest::prelude::*;
+
     use super::*;
 
     fn folder() -> &'static Path {
@@ -297,6 +299,31 @@ mod tests {
             let reply = Reply { status, headers: HeaderMap::new(), body: Bytes::new() };
             let held = std::panic::catch_unwind(|| opened(&reply, success()));
             assert_eq!(held.is_ok(), status.is_success());
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_hold(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            for (_, target) in TARGETS {
+                target(&bytes);
+            }
+        }
+
+        #[test]
+        fn any_time_holds(
+            text in "[0-9]{0,9}[HMSmun]?|00-[0-9a-f]{32}-[0-9a-f]{16}-01|[A-Z][a-z]{2}, [0-3][0-9] (Jan|Nov) [0-9]{4} [0-2][0-9]:[0-5][0-9]:[0-5][0-9] GMT"
+        ) {
+            timestamps(text.as_bytes());
+        }
+
+        #[test]
+        fn any_token_reply_holds(
+            name in "AccessToken|access_token|accessToken", token in "\\PC{0,40}",
+            expires in "\"?-?[0-9]{0,20}\"?|null|\"\\PC{0,8}\"", more in "(,\"[A-Za-z]{1,12}\":[0-9]{1,5}){0,3}",
+        ) {
+            let token = Value::from(token);
+            token_replies(format!("{{\"{name}\":{token},\"Expires\":{expires}{more}}}").as_bytes());
         }
     }
 }
