@@ -127,6 +127,23 @@ impl Error {
         Self::new(ErrorReason::ResourceNotFound, format!("there is no {name}")).about(kind, name)
     }
 
+    /// A write was sent and what became of it is not known. `cause` says why.
+    pub fn outcome_unknown(cause: &'static str) -> Self {
+        Self::new(
+            ErrorReason::VendorOutcomeUnknown,
+            "the request was sent but its outcome is not known; look whether it was done before repeating it",
+        )
+        .with("cause", cause)
+    }
+
+    /// The deadline passed, nothing was sent, and nothing will be.
+    pub fn too_late() -> Self {
+        Self::new(
+            ErrorReason::DeadlineBeforeSend,
+            "the deadline passed before anything was sent; it is safe to try again",
+        )
+    }
+
     /// A fault of the gateway itself. `what` says where, for whoever reads the report.
     pub fn internal(what: &'static str) -> Self {
         Self::new(ErrorReason::GatewayInternal, format!("the gateway failed: {what}"))

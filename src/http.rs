@@ -4,9 +4,8 @@
 //! credentials, the request itself under the call's deadline, a body of bounded size, the dialect's wrapping, and last
 //! the typed answer. Every attempt goes the whole way after the place, because signatures age.
 //!
-//! What a failure means depends on two things only: whether the operation is repeatable, and whether anything left. A
-//! **write** runs in a task of its own: when its caller hangs up before it left, it never leaves; when it has left, it
-//! runs on.
+//! What a failure means depends on two things only: whether the operation is repeatable, and whether anything left. That a
+//! write outlives its caller is not decided here but for the whole method, by [`crate::outlive`].
 
 mod breaker;
 mod departure;
@@ -22,17 +21,16 @@ mod transport;
 use std::{
     pin::Pin,
     sync::{Arc, OnceLock},
-    time::Duration,
 };
 
 use bytes::Bytes;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 use tokio_util::task::TaskTracker;
 
 use self::{
     breaker::Breaker,
-    departure::{CallOff, Departure},
-    failure::{ended_abnormally, past_deadline, unreadable},
+    departure::Departure,
+    failure::{past_deadline, unreadable},
     limit::Limit,
     retry::Retries,
 };
@@ -42,9 +40,6 @@ pub use self::{
     transport::{Failure, Network, Parcel, Transport},
 };
 use crate::{config, context::Context, error::Result, telemetry::Metrics};
-
-/// Longest a write runs on after its caller's deadline.
-const LONGEST_WRITE: Duration = Duration::from_mins(1);
 
 /// Connections to vendors. Made once, shared by all centers.
 #[derive(Debug, Clone)]
@@ -135,11 +130,7 @@ impl<D: Dialect> Client<D> {
     pub async fn call<E: Endpoint<Dialect = D>>(self: &Arc<Self>, cx: &Context, endpoint: &E) -> Result<E::Answer> {
         let operation = E::operation();
         let outgoing = Outgoing::of(endpoint)?;
-        let payload = if operation.repeatable {
-            self.read(cx, operation, outgoing).await
-        } else {
-            self.write(cx, operation, outgoing).await
-        }?;
+        let payload = self.ask(cx, operation, &outgoing).await?;
         serde_json::from_slice(&payload).map_err(|error| {
             // Its Display would quote what it read.
             let place = format!("line {}, column {} of the payload", error.line(), error.column());
@@ -148,52 +139,23 @@ impl<D: Dialect> Client<D> {
         })
     }
 
-    async fn read(
+    /// Asks until the deadline; after a write was sent, as long as its answer is worth waiting for.
+    async fn ask(
         self: &Arc<Self>,
         cx: &Context,
         operation: &'static Operation<D::Style>,
-        outgoing: Outgoing,
+        outgoing: &Outgoing,
     ) -> Result<Bytes> {
         let departure = Departure::default();
-        match timeout_at(cx.deadline(), self.exchange(cx, operation, &outgoing, &departure)).await {
+        let until = if operation.repeatable { cx.deadline() } else { cx.patience() };
+        match timeout_at(until, self.exchange(cx, operation, outgoing, &departure)).await {
             Ok(result) => result,
             Err(_) => {
-                let left = departure.call_off();
-                if left {
+                if departure.has_left() {
                     self.metrics.vendor_request(&self.center, operation.name, "timeout", None);
                 }
-                Err(past_deadline(cx, operation, left))
+                Err(past_deadline(cx, operation, departure.has_left()))
             }
         }
-    }
-
-    async fn write(
-        self: &Arc<Self>,
-        cx: &Context,
-        operation: &'static Operation<D::Style>,
-        outgoing: Outgoing,
-    ) -> Result<Bytes> {
-        let departure = Departure::default();
-        let call_off = CallOff(departure.clone());
-        let task = self.connections.running.spawn({
-            let (client, cx, departure) = (self.clone(), cx.clone(), departure.clone());
-            async move {
-                let last = cx.deadline().max(Instant::now() + LONGEST_WRITE);
-                match timeout_at(last, client.exchange(&cx, operation, &outgoing, &departure)).await {
-                    Ok(result) => result,
-                    Err(_) => {
-                        client.metrics.vendor_request(&client.center, operation.name, "timeout", None);
-                        Err(past_deadline(&cx, operation, true))
-                    }
-                }
-            }
-        });
-        let result = match timeout_at(cx.patience(), task).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(ended_abnormally(cx, operation, departure.call_off())),
-            Err(_) => Err(past_deadline(cx, operation, departure.call_off())),
-        };
-        drop(call_off);
-        result
     }
 }

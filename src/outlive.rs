@@ -12,7 +12,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::{
     context::Context,
-    error::{Error, ErrorReason, Result, Vendor},
+    error::{Error, Result, Vendor},
 };
 
 /// Longest a method runs on after its caller went away.
@@ -35,7 +35,7 @@ where
     let abandon = Abandon(cx);
     let result = match timeout_at(cx.deadline(), task).await {
         Ok(Ok(result)) => result,
-        Ok(Err(_)) if cx.sent() => Err(outcome_unknown(cx, "the gateway failed")),
+        Ok(Err(_)) if cx.abandon() => Err(outcome_unknown(cx, "the gateway failed after it was sent")),
         Ok(Err(_)) => Err(Error::internal("a call ended abnormally; nothing was sent")),
         Err(_) if cx.abandon() => Err(outcome_unknown(cx, "no answer before the deadline").past_deadline()),
         Err(_) => Err(too_late(cx)),
@@ -49,18 +49,12 @@ pub fn outcome_unknown(cx: &Context, cause: &'static str) -> Error {
     if cx.abandon() {
         cx.mark_sent();
     }
-    Error::new(
-        ErrorReason::VendorOutcomeUnknown,
-        "the request was sent but its outcome is not known; look whether it was done before repeating it",
-    )
-    .with("cause", cause)
-    .from_vendor(Vendor { operation: cx.operation(), ..Vendor::default() })
+    Error::outcome_unknown(cause).from_vendor(Vendor { operation: cx.operation(), ..Vendor::default() })
 }
 
 /// Nothing was sent, and nothing will be.
 pub fn too_late(cx: &Context) -> Error {
-    Error::new(ErrorReason::DeadlineBeforeSend, "the deadline passed before anything was sent; it is safe to try again")
-        .from_vendor(Vendor { operation: cx.operation(), ..Vendor::default() })
+    Error::too_late().from_vendor(Vendor { operation: cx.operation(), ..Vendor::default() })
 }
 
 impl Drop for Abandon<'_> {

@@ -138,10 +138,10 @@ impl<D: Dialect> Client<D> {
         headers: http::HeaderMap,
         departure: &Departure,
     ) -> Result<Reply, Failure> {
-        if !departure.leave() || !(operation.repeatable || cx.leave()) {
-            departure.came_back();
+        if !operation.repeatable && !cx.leave() {
             return Err(Failure::NotSent(CALLER_GONE));
         }
+        departure.leave();
         let parcel = Parcel {
             method: operation.method.clone(),
             url,

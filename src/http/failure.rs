@@ -51,7 +51,7 @@ pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failur
         Failure::TooLarge if operation.repeatable => {
             Error::new(ErrorReason::VendorResponseInvalid, "the vendor's answer is larger than max_response_size")
         }
-        Failure::Broken(_) | Failure::TooLarge => outcome_unknown(),
+        Failure::Broken(_) | Failure::TooLarge => Error::outcome_unknown(failure.cause()),
     }
     .with("cause", failure.cause())
     .from_vendor(vendor)
@@ -67,7 +67,7 @@ pub(super) fn refused<S>(operation: &Operation<S>, reply: &Reply, refusal: Refus
     };
     let message: Cow<'static, str> = match reason {
         ErrorReason::VendorOutcomeUnknown => {
-            return outcome_unknown().with("cause", "the vendor failed inside").from_vendor(vendor);
+            return Error::outcome_unknown("the vendor failed inside").from_vendor(vendor);
         }
         ErrorReason::VendorAuthFailed => {
             "the vendor refuses the gateway's credentials; whoever runs the gateway must look at this center".into()
@@ -98,35 +98,14 @@ pub(super) fn past_deadline<S>(cx: &Context, operation: &Operation<S>, left: boo
         cx.mark_sent();
     }
     match (left, operation.repeatable) {
-        (false, _) => Error::new(
-            ErrorReason::DeadlineBeforeSend,
-            "the deadline passed before anything was sent; it is safe to try again",
-        ),
+        (false, _) => Error::too_late(),
         (true, true) => Error::new(
             ErrorReason::VendorTimeout,
             "the vendor did not answer before the deadline; it is safe to try again",
         ),
-        (true, false) => outcome_unknown().with("cause", "no answer before the deadline").past_deadline(),
+        (true, false) => Error::outcome_unknown("no answer before the deadline").past_deadline(),
     }
     .from_vendor(Vendor { operation: operation.name, ..Vendor::default() })
-}
-
-/// A write's own task met a fault of the gateway.
-pub(super) fn ended_abnormally<S>(cx: &Context, operation: &Operation<S>, left: bool) -> Error {
-    if !left {
-        return Error::internal("a request to the vendor ended abnormally; nothing was sent");
-    }
-    cx.mark_sent();
-    outcome_unknown()
-        .with("cause", "the gateway failed after it was sent")
-        .from_vendor(Vendor { operation: operation.name, ..Vendor::default() })
-}
-
-pub(super) fn outcome_unknown() -> Error {
-    Error::new(
-        ErrorReason::VendorOutcomeUnknown,
-        "the request was sent but its outcome is not known; look whether it was done before repeating it",
-    )
 }
 
 /// An answer that cannot be read: after a read that is all there is to say, after a write the outcome is unknown.
@@ -139,7 +118,7 @@ pub(super) fn unreadable<S>(operation: &Operation<S>, reply: Option<&Reply>) -> 
     if operation.repeatable {
         Error::new(ErrorReason::VendorResponseInvalid, "the vendor's answer could not be read")
     } else {
-        outcome_unknown()
+        Error::outcome_unknown("the answer could not be read")
     }
     .from_vendor(vendor)
 }

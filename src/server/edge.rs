@@ -163,12 +163,7 @@ async fn within_deadline<E>(
         Ok(Ok(response)) => response,
         Ok(Err(fault)) => Ok(faulty(cx, &fault).into_http()),
         // Whatever waits for a vendor answers in time by itself; this is for a request that never came whole.
-        Err(_) if !cx.sent() => Ok(Error::new(
-            ErrorReason::DeadlineBeforeSend,
-            "the deadline passed before anything was sent; it is safe to try again",
-        )
-        .into_status(cx)
-        .into_http()),
+        Err(_) if !cx.sent() => Ok(Error::too_late().into_status(cx).into_http()),
         Err(_) => Ok(Error::new(
             ErrorReason::VendorOutcomeUnknown,
             "the deadline passed after something was sent; look whether it was done before repeating it",
