@@ -72,6 +72,7 @@ pub mod clock;
 pub mod config;
 pub mod context;
 pub mod error;
+pub mod event;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod gateway;
@@ -85,6 +86,7 @@ pub mod sandbox;
 pub mod serial;
 pub mod server;
 pub mod service;
+pub mod state;
 pub mod storage;
 pub mod telemetry;
 pub mod token;

@@ -1,0 +1,7 @@
+//! Events: what vendors post, kept before it is acknowledged, and streamed to whoever watches.
+//!
+//! A vendor's callback comes to the ingress, which keeps its body in the center's [`log`] and only then answers 200. What
+//! the body means is found out later, when somebody watches.
+
+pub mod fingerprint;
+pub mod log;
