@@ -5,6 +5,7 @@
 //! `synchronous=FULL`). All access runs on blocking threads, never on those that serve calls.
 
 mod repeat;
+mod state;
 mod subscription;
 
 use std::{
@@ -15,16 +16,25 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
-pub use self::subscription::{Callback, KnownSubscription};
 use crate::{
     config,
     error::{Error, ErrorReason, Result},
 };
 
 /// What brings a database of each version to the next, beginning with an empty one. Rows are only ever added.
-const MIGRATIONS: [&str; 2] = [subscription::TABLE, repeat::TABLE];
+const MIGRATIONS: [Migration; 3] = [
+    |database| database.execute_batch(subscription::TABLE),
+    |database| database.execute_batch(repeat::TABLE),
+    |database| {
+        database.execute_batch(state::TABLE)?;
+        state::carry_subscriptions_over(database)
+    },
+];
+
+/// One step of the schema.
+type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
 /// The open database. Cheap to clone: clones are the same database.
 #[derive(Clone)]
@@ -152,7 +162,7 @@ fn migrate(connection: &mut Connection) -> Result<(), Cause> {
     let version = version.unwrap_or(0);
     let steps = usize::try_from(version).ok().and_then(|done| MIGRATIONS.get(done..)).ok_or(Cause::Newer(version))?;
     for step in steps {
-        transaction.execute_batch(step)?;
+        step(&transaction)?;
     }
     transaction.execute("DELETE FROM schema", ())?;
     transaction
