@@ -10,10 +10,12 @@ use crate::{
     config::{Config, ConfigErrors},
     context::Context,
     error::Error,
+    event::address::Addresses,
     http::Connections,
     idempotency::Repeats,
     server::{Gateway, ServerError},
     service::Service,
+    state::StateStore,
     storage::{Storage, StorageError},
     telemetry::Metrics,
     token::Tokens,
@@ -77,15 +79,16 @@ pub async fn probe(config: &Config, timeout: Duration) -> Result<Vec<Probed>, St
 
 fn build(config: &Config, clock: Clock, storage: Storage) -> Result<(Centers, Parts), StartError> {
     let metrics = Metrics::new().map_err(|_| StartError::Metrics)?;
+    let state: Arc<dyn StateStore> = Arc::new(storage.clone());
     let parts = Parts {
         connections: Connections::new().map_err(StartError::Build)?,
         tokens: Tokens::new(clock.clone(), metrics.clone()),
         metrics,
+        addresses: Addresses::new(&config.events, state.clone(), clock.clone()),
         clock,
-        storage,
+        state,
     };
-    let store = Arc::new(parts.storage.clone());
-    let repeats = Repeats::new(store, parts.clock.clone(), parts.connections.running_writes());
+    let repeats = Repeats::new(Arc::new(storage), parts.clock.clone(), parts.connections.running_writes());
     let centers = Centers::build(&config.centers, &parts, &repeats).map_err(StartError::Build)?;
     Ok((centers, parts))
 }

@@ -22,7 +22,8 @@
 //! | [`http`] | the vendor client, the only code that sends: endpoint, dialect, limits, breaker, retries, redaction |
 //! | [`token`] | access tokens, fetched once for all who wait |
 //! | [`idempotency`], [`outlive`] | a repeated call is made once; a change outlives its caller |
-//! | [`storage`] | the embedded database: what must outlive the gateway |
+//! | [`storage`], [`state`] | the embedded database: what must outlive the gateway; small facts, in it or in a shared store |
+//! | [`subscription`] | IDs of subscriptions, where a vendor tells them once |
 //! | [`serial`], [`vendor_data`] | changes of one resource one after the other; fields without a neutral home |
 //! | [`error`] | the one error type, and the only place that names a gRPC code |
 //! | [`context`], [`clock`], [`telemetry`] | what is known of a call, time, metrics and logs |
@@ -88,6 +89,7 @@ pub mod server;
 pub mod service;
 pub mod state;
 pub mod storage;
+pub mod subscription;
 pub mod telemetry;
 pub mod token;
 pub mod vendor;

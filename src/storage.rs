@@ -6,6 +6,7 @@
 
 mod event;
 mod repeat;
+mod state;
 mod subscription;
 
 use std::{
@@ -16,19 +17,27 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction};
 
-pub use self::{
-    event::EmbeddedLog,
-    subscription::{Callback, KnownSubscription},
-};
+pub use self::event::EmbeddedLog;
 use crate::{
     config,
     error::{Error, ErrorReason, Result},
 };
 
 /// What brings a database of each version to the next, beginning with an empty one. Rows are only ever added.
-const MIGRATIONS: [&str; 3] = [subscription::TABLE, repeat::TABLE, event::TABLES];
+const MIGRATIONS: [Migration; 4] = [
+    |database| database.execute_batch(subscription::TABLE),
+    |database| database.execute_batch(repeat::TABLE),
+    |database| {
+        database.execute_batch(state::TABLE)?;
+        state::carry_subscriptions_over(database)
+    },
+    |database| database.execute_batch(event::TABLES),
+];
+
+/// One step of the schema.
+type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
 /// Memory for pages of the database, in KiB; and how many pages its write-ahead log gets before they are moved over.
 const CACHE_KIB: i64 = 16 * 1024;
@@ -199,7 +208,7 @@ fn migrate(connection: &mut Connection) -> Result<(), Cause> {
     let version = version.unwrap_or(0);
     let steps = usize::try_from(version).ok().and_then(|done| MIGRATIONS.get(done..)).ok_or(Cause::Newer(version))?;
     for step in steps {
-        transaction.execute_batch(step)?;
+        step(&transaction)?;
     }
     transaction.execute("DELETE FROM schema", ())?;
     transaction

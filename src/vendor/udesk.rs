@@ -11,7 +11,8 @@
 //! - one agent in three spellings (C33, C55, C56), never paged (C35), so the gateway pages by ID: `roster`;
 //! - extensions that are numbers or objects (C30), accounts that are no accounts (C24): `extensions`;
 //! - queues that get another ID than asked for, or none (C20, C21, C38), and are written whole (C15): `queue_changes`;
-//! - subscriptions whose ID is told once and never again (C42, C45, C46): `subscriptions`, `subscription_list`.
+//! - subscriptions whose ID is told once and never again (C42, C45, C46): `subscription_changes`,
+//!   `subscription_list`.
 
 mod agent_changes;
 mod agents;
@@ -30,6 +31,7 @@ mod queues;
 mod roster;
 mod sessions;
 pub(crate) mod sign;
+mod subscription_changes;
 mod subscription_list;
 mod subscription_terms;
 mod subscriptions;
@@ -65,7 +67,6 @@ use crate::{
     http::Client,
     proto::v1,
     serial::Serial,
-    storage::Storage,
     vendor::{Parts, lenient::Text},
 };
 
@@ -79,10 +80,9 @@ type Api = Arc<Client<Ccapi>>;
 #[derive(Debug)]
 pub struct Udesk {
     ccapi: Api,
-    storage: Storage,
-    /// Changes of a queue or a subscription, which are written whole: one at a time (C15, C45).
+    subscriptions: subscription_changes::Register,
+    /// Changes of a queue, which is written whole: one at a time (C15).
     queue_turns: Serial<String>,
-    subscription_turns: Serial<String>,
 }
 
 /// An ID as requests spell it: text or number, cut at the last `@` (C18, C19).
@@ -97,7 +97,8 @@ impl Udesk {
         let dialect = Ccapi::new(id, &center.base_url, udesk, parts.clock.clone(), parts.metrics.clone());
         let ccapi = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
         ccapi.probe_with(|ccapi, cx| Box::pin(async move { phone_numbers::probe(&ccapi, &cx).await }));
-        Self { ccapi, storage: parts.storage.clone(), queue_turns: Serial::new(), subscription_turns: Serial::new() }
+        let subscriptions = subscription_changes::Register::new(ccapi.clone(), &center.base_url, parts);
+        Self { ccapi, subscriptions, queue_turns: Serial::new() }
     }
 }
 

@@ -9,6 +9,7 @@ use switchboard::{
     clock::Clock,
     config::Config,
     context::Context,
+    event::address::Addresses,
     http::{Connections, Failure as Lost, Parcel, Reply, Transport},
     idempotency::Repeats,
     proto::v1::{self, contact_center_server::ContactCenter as _},
@@ -423,7 +424,8 @@ async fn a_fault_of_the_gateway_after_a_write_left_is_an_unknown_outcome() {
     let connections = Connections::over(Arc::new(Faulty));
     let repeats = Repeats::new(Arc::new(storage.clone()), clock.clone(), connections.running_writes());
     let tokens = Tokens::new(clock.clone(), metrics.clone());
-    let parts = Parts { connections, metrics, clock, tokens, storage };
+    let addresses = Addresses::new(&config.events, Arc::new(storage.clone()), clock.clone());
+    let parts = Parts { connections, metrics, clock, tokens, state: Arc::new(storage), addresses };
     let service = Service::new(Arc::new(Centers::build(&config.centers, &parts, &repeats).unwrap()));
     let mut request = Request::new(v1::StartCallbackRequest {
         parent: "centers/acme".to_owned(),

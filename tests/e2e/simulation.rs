@@ -22,6 +22,7 @@ use switchboard::{
     config::Config,
     context::Context,
     error::Result,
+    event::address::Addresses,
     http::{Connections, Failure as Lost, Parcel, Reply, Transport},
     idempotency::{Begun, Hash, IdempotencyStore, Repeats},
     proto::v1::{self, contact_center_server::ContactCenter as _},
@@ -238,8 +239,9 @@ fn service(world: &Shared) -> Service {
         connections,
         tokens: Tokens::new(clock.clone(), metrics.clone()),
         metrics,
+        addresses: Addresses::new(&config.events, Arc::new(STORAGE.clone()), clock.clone()),
         clock,
-        storage: STORAGE.clone(),
+        state: Arc::new(STORAGE.clone()),
     };
     Service::new(Arc::new(Centers::build(&config.centers, &parts, &repeats).unwrap()))
 }

@@ -21,12 +21,15 @@ use crate::{
     config,
     context::Context,
     error::{Error, Result},
+    event::address::Addresses,
     http::Connections,
     name::ResourceName,
     page::{Page, Paged},
     proto::v1,
     sandbox::udesk::{Options, Quirk, Request, Simulator, Tenant},
+    state::StateStore,
     storage::Storage,
+    subscription::Memory,
     telemetry::Metrics,
     token::Tokens,
     vendor::Parts,
@@ -112,6 +115,11 @@ impl Desk {
     /// Another adapter of the same center, as after a restart; its clock may differ.
     pub fn restarted(&self, now: Duration, unit: config::TimestampUnit) -> Arc<dyn Adapter> {
         adapter(&self.base, now, unit, &self.storage, &metrics())
+    }
+
+    /// What is remembered of its subscriptions.
+    pub fn memory(&self) -> Memory {
+        Memory::new(Arc::new(self.storage.clone()))
     }
 
     /// The requests since the last call: method and path, and the body.
@@ -270,6 +278,17 @@ pub fn metadata(error: Error, key: &str) -> String {
     status.get_details_error_info().and_then(|info| info.metadata.get(key).cloned()).unwrap_or_default()
 }
 
+/// Where the gateway's own addresses are, without a key of their own.
+fn events() -> config::Events {
+    config::Events {
+        callback_base_url: "http://127.0.0.1:8080/".parse().unwrap(),
+        callback_key: None,
+        retention: Duration::from_secs(1),
+        retention_size: 1 << 20,
+        duplicate_window: Duration::ZERO,
+    }
+}
+
 fn body(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or(Value::Null)
 }
@@ -295,12 +314,14 @@ fn adapter(
     // The client is built for TLS and refuses to exist without a provider for it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let clock = Clock::from_source(At(now));
+    let state: Arc<dyn StateStore> = Arc::new(storage.clone());
     let parts = Parts {
         connections: Connections::new().unwrap(),
         metrics: metrics.clone(),
         clock: clock.clone(),
-        tokens: Tokens::new(clock, metrics.clone()),
-        storage: storage.clone(),
+        tokens: Tokens::new(clock.clone(), metrics.clone()),
+        state: state.clone(),
+        addresses: Addresses::new(&events(), state, clock),
     };
     let udesk = config::Udesk {
         app_id: APP_ID.to_owned(),
