@@ -5,3 +5,4 @@
 
 pub mod fingerprint;
 pub mod log;
+pub mod payload;
