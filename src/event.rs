@@ -6,3 +6,4 @@
 pub mod address;
 pub mod fingerprint;
 pub mod log;
+pub mod payload;

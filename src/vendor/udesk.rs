@@ -26,6 +26,7 @@ mod extensions;
 mod formats;
 mod memberships;
 mod phone_numbers;
+pub mod posted;
 mod queue_changes;
 mod queues;
 mod roster;
@@ -44,6 +45,8 @@ mod test_clock;
 mod test_codes;
 #[cfg(test)]
 mod test_extensions;
+#[cfg(test)]
+mod test_posted;
 #[cfg(test)]
 mod test_queues;
 #[cfg(test)]
@@ -146,12 +149,18 @@ fn count(items: usize) -> i32 {
 
 // === impl VendorId ===
 
-impl<'de> Deserialize<'de> for VendorId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut id = Text::deserialize(deserializer)?.into_string();
+impl VendorId {
+    /// Without what stands behind the last `@`.
+    fn cut(mut id: String) -> Self {
         if let Some(at) = id.rfind('@') {
             id.truncate(at);
         }
-        Ok(Self(id))
+        Self(id)
+    }
+}
+
+impl<'de> Deserialize<'de> for VendorId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Text::deserialize(deserializer).map(|id| Self::cut(id.into_string()))
     }
 }
