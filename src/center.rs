@@ -10,11 +10,18 @@ use crate::{
     adapter::Adapter,
     config,
     context::Context,
+    drain::Draining,
     error::{Error, ErrorReason, Result},
+    event::{
+        feed::Feed,
+        log::EventLog,
+        watch::{Terms, Watch},
+    },
     idempotency::{Repeats, Scope},
     name::{CenterName, ResourceName},
     outlive,
     proto::v1,
+    telemetry::Metrics,
     vendor,
 };
 
@@ -32,6 +39,9 @@ pub struct Center {
     pub expose_credentials: bool,
     /// What acts for it.
     pub adapter: Arc<dyn Adapter>,
+    feed: Arc<Feed>,
+    draining: Draining,
+    metrics: Metrics,
     repeats: Repeats,
     tasks: TaskTracker,
 }
@@ -43,13 +53,23 @@ impl Centers {
     ///
     /// # Errors
     /// When an adapter cannot be built.
-    pub fn build(centers: &BTreeMap<String, config::Center>, parts: &vendor::Parts, repeats: &Repeats) -> Result<Self> {
+    pub fn build(
+        centers: &BTreeMap<String, config::Center>,
+        parts: &vendor::Parts,
+        repeats: &Repeats,
+        log: &Arc<dyn EventLog>,
+        draining: &Draining,
+    ) -> Result<Self> {
         let center = |(id, config): (&String, &config::Center)| {
+            let adapter = vendor::build(id, config, parts)?;
             let center = Center {
                 id: id.clone(),
                 display_name: config.display_name.clone(),
                 expose_credentials: config.vendor.expose_credentials(),
-                adapter: vendor::build(id, config, parts)?,
+                feed: Arc::new(Feed::new(id.clone(), log.clone(), adapter.clone(), parts.clock.clone())),
+                adapter,
+                draining: draining.clone(),
+                metrics: parts.metrics.clone(),
                 repeats: repeats.clone(),
                 tasks: parts.connections.running_writes(),
             };
@@ -115,6 +135,14 @@ impl Center {
         let content = request.clone();
         let run = |cx| run(adapter, cx, request);
         self.repeats.once(cx, scope, &request_id.to_string(), &content, run).await
+    }
+
+    /// Begins a stream of the center's events.
+    ///
+    /// # Errors
+    /// As [`Watch::begin`].
+    pub async fn watch(&self, terms: Terms) -> Result<Watch> {
+        Watch::begin(self.feed.clone(), terms, self.draining.clone(), self.metrics.watch(&self.id)).await
     }
 
     /// The center as the contract shows it.

@@ -4,6 +4,11 @@
 //! the body means is found out later, when somebody watches.
 
 pub mod address;
+pub mod cursor;
+pub mod encoded;
+pub mod feed;
 pub mod fingerprint;
+pub mod ingress;
 pub mod log;
 pub mod payload;
+pub mod watch;

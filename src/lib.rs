@@ -72,6 +72,7 @@ pub mod check;
 pub mod clock;
 pub mod config;
 pub mod context;
+pub mod drain;
 pub mod error;
 pub mod event;
 #[doc(hidden)]
@@ -89,6 +90,7 @@ pub mod server;
 pub mod service;
 pub mod state;
 pub mod storage;
+pub mod stores;
 pub mod subscription;
 pub mod telemetry;
 pub mod token;

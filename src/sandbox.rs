@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::{clock::Clock, config::Config, gateway, server::Gateway, storage::Storage};
+use crate::{clock::Clock, config::Config, gateway, server::Gateway, stores::Stores};
 
 /// ID of the Udesk center.
 pub const UDESK_CENTER: &str = "acme";
@@ -74,8 +74,9 @@ impl Sandbox {
         let udesk_address = serve_on_loopback(udesk.router()).await?;
         let huawei_address = serve_on_loopback(huawei.router()).await?;
         let config = configuration(addresses, &credentials, udesk_address, huawei_address)?;
-        let storage = Storage::in_memory().map_err(gateway::StartError::Storage)?;
-        let gateway = gateway::bind(config, Clock::system(), storage).await?;
+        let clock = Clock::system();
+        let stores = Stores::in_memory(&config, &clock).map_err(gateway::StartError::Stores)?;
+        let gateway = gateway::bind(config, clock, stores).await?;
         Ok(Self { gateway, udesk, huawei, udesk_address, huawei_address })
     }
 }

@@ -21,10 +21,11 @@ use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 
-use super::{Draining, SERVICE};
+use super::SERVICE;
 use crate::{
     config,
     context::Context,
+    drain::Draining,
     error::{Error, ErrorReason, Violation},
     proto::METHODS,
     telemetry::{MethodMetrics, Metrics},

@@ -59,11 +59,12 @@ mod testing;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer};
 
 use self::sign::Ccapi;
 use crate::{
-    adapter::Adapter,
+    adapter::{Adapter, Events},
     config,
     context::Context,
     error::{Error, ErrorReason, Result},
@@ -86,6 +87,7 @@ pub struct Udesk {
     subscriptions: subscription_changes::Register,
     /// Changes of a queue, which is written whole: one at a time (C15).
     queue_turns: Serial<String>,
+    auth_token: SecretString,
 }
 
 /// An ID as requests spell it: text or number, cut at the last `@` (C18, C19).
@@ -101,7 +103,7 @@ impl Udesk {
         let ccapi = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
         ccapi.probe_with(|ccapi, cx| Box::pin(async move { phone_numbers::probe(&ccapi, &cx).await }));
         let subscriptions = subscription_changes::Register::new(ccapi.clone(), &center.base_url, parts);
-        Self { ccapi, subscriptions, queue_turns: Serial::new() }
+        Self { ccapi, subscriptions, queue_turns: Serial::new(), auth_token: udesk.auth_token.clone() }
     }
 }
 
@@ -117,6 +119,17 @@ impl Adapter for Udesk {
 
     async fn probe(&self, cx: &Context) -> Result<()> {
         phone_numbers::probe(&self.ccapi, cx).await
+    }
+}
+
+/// The document says nothing of how a callback is to be acknowledged; this is its own form of success (C6).
+impl Events for Udesk {
+    fn acknowledgement(&self) -> &'static str {
+        r#"{"ErrCode":"000000","ErrDesc":"OK"}"#
+    }
+
+    fn read_event(&self, center: &str, body: &[u8]) -> v1::Event {
+        posted::read_event(center, body, &[self.auth_token.expose_secret()])
     }
 }
 

@@ -9,6 +9,7 @@ mod config;
 mod conformance;
 mod contract;
 mod errors;
+mod events;
 mod failures;
 mod faults;
 mod hostile;

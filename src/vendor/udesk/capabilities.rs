@@ -78,6 +78,7 @@ const ROWS: &[Row] = &[
     Row::native("UpdateSubscription")
         .limited("one whose ID the gateway does not know can only be replaced whole, with every path in update_mask"),
     Row::native("DeleteSubscription"),
+    Row::native("WatchEvents").limited("brings what Udesk posts to subscriptions without a callback_uri"),
 ];
 
 /// Everything in one answer; the caller fills in the name.
