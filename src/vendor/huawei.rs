@@ -37,6 +37,7 @@ mod memberships;
 mod operations;
 mod partial;
 mod phone_numbers;
+pub mod posted;
 mod queue_changes;
 mod queues;
 mod sessions;
