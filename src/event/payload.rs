@@ -14,6 +14,7 @@
 
 mod fields;
 mod json;
+mod mend;
 mod moment;
 mod scrub;
 mod text;
@@ -62,7 +63,8 @@ impl Posted {
         // What can be read in it is read, whatever it is shown as.
         let decoded = String::from_utf8_lossy(body);
         let trimmed = decoded.trim_start_matches('\u{feff}').trim();
-        let mut posted = match Json::new(&scrub).read(trimmed).and_then(|value| value.kind) {
+        let json = |text: &str| Json::new(&scrub).read(text)?.kind;
+        let mut posted = match json(trimmed).or_else(|| json(&mend::mended(trimmed)?)) {
             Some(Kind::StructValue(fields)) => Self::object(fields, body.len()),
             Some(other) => Self::other_json(other, &scrub),
             None => {

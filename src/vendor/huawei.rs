@@ -37,7 +37,7 @@ mod memberships;
 mod operations;
 mod partial;
 mod phone_numbers;
-mod posted;
+pub mod posted;
 mod queue_changes;
 mod queues;
 mod sessions;
