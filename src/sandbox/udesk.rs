@@ -12,6 +12,9 @@
 //! and `document` fill the state. `faults` names the operations for the
 //! rules of [`crate::sandbox::faults`]. `admin` is not the vendor's: what the simulator tells about itself.
 //!
+//! What happens is an event: `events` makes its payload, `announce` finds who is told, `deliveries` posts it.
+//! `conversation` is the life of a call that 24 began, `life` is a center that lives by itself.
+//!
 //! # Rules
 //!
 //! Numbers with a C name the contradiction in the document that a rule settles.
@@ -41,13 +44,18 @@
 
 mod admin;
 mod agents;
+mod announce;
 mod auth;
 mod call;
 mod callback;
+mod conversation;
+mod deliveries;
 mod document;
 mod envelope;
+mod events;
 mod extensions;
 mod faults;
+mod life;
 mod log;
 mod numbers;
 mod operation;
@@ -64,11 +72,13 @@ mod subscriptions;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod receiver;
+#[cfg(test)]
 mod testing;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
 
 use crate::clock::Clock;
 use crate::sandbox::faults::{Alteration, Faults};
@@ -77,13 +87,18 @@ use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Response};
 use secrecy::SecretString;
 use serde_json::Value;
+use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::call::{Call, Query};
+use self::deliveries::Deliveries;
 use self::envelope::{Failure, INVALID_PARAMETER};
 use self::log::Requests;
 use self::operation::Operation;
 use self::state::State;
 
+pub use self::events::{EventTemplates, TemplateError};
+pub use self::life::LIFE_PERIOD;
 pub use self::log::Request;
 pub use self::quirks::{Quirk, Quirks, UnknownQuirk};
 pub use self::state::{Callback, Variable};
@@ -104,6 +119,13 @@ pub struct Options {
     pub quirks: Quirks,
     /// What the application holds at the start.
     pub tenant: Tenant,
+    /// What events say.
+    pub event_templates: EventTemplates,
+    /// The pause before each step of a call that 24 began.
+    pub pace: Duration,
+    /// The pause between two events of a center that lives by itself, as long as somebody listens; `None` for one that does
+    /// not.
+    pub life: Option<Duration>,
     /// The vendor's clock: signatures are judged by it, and every answer's `Date` tells it.
     pub clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
 }
@@ -148,7 +170,9 @@ pub struct Simulator {
     options: Options,
     quirks: Quirks,
     faults: Arc<Faults>,
-    /// Beside that of the faults the only lock; never held across an await.
+    /// What its background tasks know it by.
+    me: Weak<Self>,
+    /// The lock around those of the faults and of the deliveries' journal; never held across an await.
     center: Mutex<Center>,
 }
 
@@ -157,12 +181,18 @@ struct Center {
     /// One state for all operations, or one for each ([`Tenant::Document`]).
     states: Vec<State>,
     requests: Requests,
+    deliveries: Deliveries,
+    /// How many resets there were.
+    generation: u64,
+    conversations: JoinSet<()>,
+    life: Option<AbortOnDropHandle<()>>,
 }
 
 // === impl Options ===
 
 impl Options {
-    /// The defaults: milliseconds, ids as asked for, no quirks, the seeded tenant, this machine's clock.
+    /// The defaults: milliseconds, ids as asked for, no quirks, the seeded tenant, the simulator's own events at a pace of
+    /// 300 ms, no life, this machine's clock.
     #[must_use]
     pub fn new(app_id: impl Into<String>, sid: impl Into<String>, auth_token: SecretString) -> Self {
         Self {
@@ -173,6 +203,9 @@ impl Options {
             queue_ids: QueueIds::default(),
             quirks: Quirks::default(),
             tenant: Tenant::default(),
+            event_templates: EventTemplates::default(),
+            pace: Duration::from_millis(300),
+            life: None,
             clock: {
                 let clock = Clock::system();
                 Arc::new(move || clock.now())
@@ -190,7 +223,19 @@ impl Options {
 
 impl fmt::Debug for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { app_id, sid, auth_token: _, timestamp_unit, queue_ids, quirks, tenant, clock: _ } = self;
+        let Self {
+            app_id,
+            sid,
+            auth_token: _,
+            timestamp_unit,
+            queue_ids,
+            quirks,
+            tenant,
+            event_templates: _,
+            pace,
+            life,
+            clock: _,
+        } = self;
         f.debug_struct("Options")
             .field("app_id", app_id)
             .field("sid", sid)
@@ -198,6 +243,8 @@ impl fmt::Debug for Options {
             .field("queue_ids", queue_ids)
             .field("quirks", quirks)
             .field("tenant", tenant)
+            .field("pace", pace)
+            .field("life", life)
             .finish_non_exhaustive()
     }
 }
@@ -212,14 +259,16 @@ impl Simulator {
         if options.queue_ids == QueueIds::Assign {
             quirks.insert(Quirk::AssignedQueueIds);
         }
-        let center = Mutex::new(Center { states: options.states(), requests: Requests::default() });
-        Arc::new(Self { options, quirks, faults: Faults::new(faults::VENDOR), center })
+        let center = Mutex::new(Center::new(options.states(), Deliveries::default(), 0));
+        let faults = Faults::new(faults::VENDOR);
+        Arc::new_cyclic(|me| Self { options, quirks, faults, me: Weak::clone(me), center })
     }
 
     /// The vendor's operations under `/ccapi/v2` and the simulator's own routes under `/simulator`.
     pub fn router(self: &Arc<Self>) -> axum::Router {
         admin::routes(self)
             .merge(self.faults.routes())
+            .merge(deliveries::routes(self))
             .merge(log::routes(self))
             .layer(axum::middleware::map_response_with_state(Arc::clone(self), log::date))
     }
@@ -257,7 +306,10 @@ impl Simulator {
     /// Forgets everything, faults included, and fills the application anew.
     fn reset(&self) {
         let states = self.options.states();
-        *self.center() = Center { states, requests: Requests::default() };
+        let mut center = self.center();
+        let (deliveries, generation) = (center.deliveries.anew(), center.generation + 1);
+        *center = Center::new(states, deliveries, generation);
+        drop(center);
         self.faults.clear();
     }
 
@@ -304,18 +356,27 @@ impl Simulator {
             Tenant::Seeded => 0,
             Tenant::Document => usize::from(operation.number) - 1,
         };
-        let state = &mut center.states[place];
-        let result = (operation.run)(state, &call)?;
+        let result = (operation.run)(&mut center.states[place], &call)?;
         if in_part {
             return Err(INVALID_PARAMETER.because("the list was applied in part"));
         }
-        Ok(self.quirks.shape_result(operation, &state.short_app_id, result))
+        self.follow(&mut center, operation);
+        Ok(self.quirks.shape_result(operation, &center.states[place].short_app_id, result))
     }
 }
 
 impl fmt::Debug for Simulator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Simulator").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+// === impl Center ===
+
+impl Center {
+    fn new(states: Vec<State>, deliveries: Deliveries, generation: u64) -> Self {
+        let requests = Requests::default();
+        Self { states, requests, deliveries, generation, conversations: JoinSet::new(), life: None }
     }
 }
 
