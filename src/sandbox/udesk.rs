@@ -13,7 +13,8 @@
 //! rules of [`crate::sandbox::faults`]. `admin` is not the vendor's: what the simulator tells about itself.
 //!
 //! What happens is an event: `events` makes its payload, `announce` finds who is told, `deliveries` posts it.
-//! `conversation` is the life of a call that 24 began, `life` is a center that lives by itself.
+//! `conversation` is the life of a call that 24 began, `life` is a center that lives by itself. `options` says how a
+//! simulator is built.
 //!
 //! # Rules
 //!
@@ -40,6 +41,7 @@
 //! - Refusals without a documented code: 100021 for an agent's state (signing in without an extension or disabled,
 //!   disabling while not offline), 000001 for the others, each with its own `ErrDesc` (C62).
 //! - There is no limit of requests, unless a fault sets one (C17).
+//! - Events, their payloads and how they come are undocumented: `deliveries` and `events/README.md` say what is assumed.
 //! - One extension of a type per agent (C63). Signing in and out can be repeated (C64). Text keeps its spaces (C66).
 
 mod admin;
@@ -59,6 +61,7 @@ mod life;
 mod log;
 mod numbers;
 mod operation;
+mod options;
 mod queues;
 mod quirks;
 mod roster;
@@ -78,14 +81,11 @@ mod testing;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, SystemTime};
 
-use crate::clock::Clock;
 use crate::sandbox::faults::{Alteration, Faults};
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Response};
-use secrecy::SecretString;
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
@@ -100,70 +100,9 @@ use self::state::State;
 pub use self::events::{EventTemplates, TemplateError};
 pub use self::life::LIFE_PERIOD;
 pub use self::log::Request;
+pub use self::options::{Options, QueueIds, Tenant, TimestampUnit};
 pub use self::quirks::{Quirk, Quirks, UnknownQuirk};
 pub use self::state::{Callback, Variable};
-
-/// Everything a simulator needs to be built.
-pub struct Options {
-    /// The one application id it knows.
-    pub app_id: String,
-    /// The account, `Sid`.
-    pub sid: String,
-    /// What `Sign` is made with; never sent.
-    pub auth_token: SecretString,
-    /// How `Timestamp` is written (C1).
-    pub timestamp_unit: TimestampUnit,
-    /// Whether a new queue gets the id asked for (C21).
-    pub queue_ids: QueueIds,
-    /// The document's contradictions to play.
-    pub quirks: Quirks,
-    /// What the application holds at the start.
-    pub tenant: Tenant,
-    /// What events say.
-    pub event_templates: EventTemplates,
-    /// The pause before each step of a call that 24 began.
-    pub pace: Duration,
-    /// The pause between two events of a center that lives by itself, as long as somebody listens; `None` for one that does
-    /// not.
-    pub life: Option<Duration>,
-    /// The vendor's clock: signatures are judged by it, and every answer's `Date` tells it.
-    pub clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
-}
-
-/// The unit of `Timestamp`: the document says milliseconds and shows seconds (C1).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum TimestampUnit {
-    /// 13 digits.
-    #[default]
-    Milliseconds,
-    /// 10 digits.
-    Seconds,
-    /// 13 or 10 digits.
-    Either,
-}
-
-/// What 12 does with the `QueueId` asked for (C21).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum QueueIds {
-    /// It becomes the queue's id.
-    #[default]
-    Echo,
-    /// It is ignored: the center numbers queues itself, as in the document's example.
-    Assign,
-}
-
-/// What the simulated application holds at the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Tenant {
-    /// A small invented center, shared by all operations.
-    #[default]
-    Seeded,
-    /// The document's examples: every printed request has the printed answer.
-    ///
-    /// The examples contradict each other (9415 is created by 04 and bound by 07; the list of 06 lacks both), so each
-    /// operation sees an application of its own and none sees what another did.
-    Document,
-}
 
 /// A simulated center.
 pub struct Simulator {
@@ -172,7 +111,7 @@ pub struct Simulator {
     faults: Arc<Faults>,
     /// What its background tasks know it by.
     me: Weak<Self>,
-    /// The lock around those of the faults and of the deliveries' journal; never held across an await.
+    /// Beside that of the faults, and around that of the deliveries' journal, the only lock; never held across an await.
     center: Mutex<Center>,
 }
 
@@ -186,67 +125,6 @@ struct Center {
     generation: u64,
     conversations: JoinSet<()>,
     life: Option<AbortOnDropHandle<()>>,
-}
-
-// === impl Options ===
-
-impl Options {
-    /// The defaults: milliseconds, ids as asked for, no quirks, the seeded tenant, the simulator's own events at a pace of
-    /// 300 ms, no life, this machine's clock.
-    #[must_use]
-    pub fn new(app_id: impl Into<String>, sid: impl Into<String>, auth_token: SecretString) -> Self {
-        Self {
-            app_id: app_id.into(),
-            sid: sid.into(),
-            auth_token,
-            timestamp_unit: TimestampUnit::default(),
-            queue_ids: QueueIds::default(),
-            quirks: Quirks::default(),
-            tenant: Tenant::default(),
-            event_templates: EventTemplates::default(),
-            pace: Duration::from_millis(300),
-            life: None,
-            clock: {
-                let clock = Clock::system();
-                Arc::new(move || clock.now())
-            },
-        }
-    }
-
-    fn states(&self) -> Vec<State> {
-        match self.tenant {
-            Tenant::Seeded => vec![seed::state(&self.app_id)],
-            Tenant::Document => document::states(&self.app_id),
-        }
-    }
-}
-
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            app_id,
-            sid,
-            auth_token: _,
-            timestamp_unit,
-            queue_ids,
-            quirks,
-            tenant,
-            event_templates: _,
-            pace,
-            life,
-            clock: _,
-        } = self;
-        f.debug_struct("Options")
-            .field("app_id", app_id)
-            .field("sid", sid)
-            .field("timestamp_unit", timestamp_unit)
-            .field("queue_ids", queue_ids)
-            .field("quirks", quirks)
-            .field("tenant", tenant)
-            .field("pace", pace)
-            .field("life", life)
-            .finish_non_exhaustive()
-    }
 }
 
 // === impl Simulator ===
@@ -382,6 +260,8 @@ impl Center {
 
 #[cfg(test)]
 mod tests {
+    use secrecy::SecretString;
+
     use super::*;
 
     #[test]

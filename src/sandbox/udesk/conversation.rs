@@ -53,11 +53,11 @@ impl Conversation {
         }
         let (cause, by) = if agent.is_some() { ("NORMAL_CLEARING", "customer") } else { ("NO_ANSWER", "system") };
         running.step(|state| {
-            state.happened.push(self.event("hangup_cause").with("HangupCause", cause).with("HangupBy", by));
+            state.happened.push(self.event("hangup_cause").telling("HangupCause", cause).telling("HangupBy", by));
         })?;
         sleep(pace).await;
         running.step(|state| {
-            let mut event = self.event("general_hangup").with("QueueId", queue.unwrap_or_default());
+            let mut event = self.event("general_hangup").telling("QueueId", queue.unwrap_or_default());
             if let Some(agent) = &agent {
                 event = event.by(state, agent);
             }
@@ -70,10 +70,10 @@ impl Conversation {
 
     fn event(&self, name: &'static str) -> Event {
         Event::new(name)
-            .with("CallId", self.call_id.as_str())
-            .with("Caller", self.display.as_str())
-            .with("Called", self.customer.as_str())
-            .with("Direction", "out")
+            .telling("CallId", self.call_id.as_str())
+            .telling("Caller", self.display.as_str())
+            .telling("Called", self.customer.as_str())
+            .telling("Direction", "out")
     }
 
     /// The queue to which the relay number leads, if there is any.
@@ -97,10 +97,10 @@ impl Conversation {
         });
         let event = self.event("dequeue_succ").within(state, queue);
         let Some(agent) = found else {
-            state.happened.push(event.with("DequeueReason", "timeout"));
+            state.happened.push(event.telling("DequeueReason", "timeout"));
             return None;
         };
-        let event = event.by(state, &agent).with("DequeueReason", "agent");
+        let event = event.by(state, &agent).telling("DequeueReason", "agent");
         state.happened.push(event);
         tell_extension(state, &agent);
         tell_state(state, &agent);
@@ -124,7 +124,7 @@ fn release(state: &mut State, agent: &str) {
 /// Tells whether an agent's extension is in use.
 fn tell_extension(state: &mut State, agent: &str) {
     let in_use = state.agent(agent).map_or(0, |agent| agent.status.extension());
-    let event = Event::new("extension_state_update").by(state, agent).with("ExtState", in_use);
+    let event = Event::new("extension_state_update").by(state, agent).telling("ExtState", in_use);
     state.happened.push(event);
 }
 

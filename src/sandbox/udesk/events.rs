@@ -64,10 +64,10 @@ impl Event {
     pub fn example(name: &str, state: &State) -> Option<Self> {
         let name = NAMES.into_iter().find(|known| *known == name)?;
         let example = Self { name, fields: examples(&state.short_app_id), added: Map::new() };
-        Some(example.with("CallId", uuid::Uuid::new_v4().to_string()))
+        Some(example.telling("CallId", uuid::Uuid::new_v4().to_string()))
     }
 
-    pub fn with(mut self, name: &str, value: impl Into<Value>) -> Self {
+    pub fn telling(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.fields.insert(name.to_owned(), value.into());
         self
     }
@@ -76,15 +76,15 @@ impl Event {
     pub fn by(self, state: &State, agent: &str) -> Self {
         let found = state.agent(agent).ok();
         let extension = found.and_then(|agent| agent.extensions.first());
-        self.with("AgentId", agent_id(state, agent))
-            .with("WorkId", found.map_or("", |agent| agent.work_id.as_str()))
-            .with("Extension", extension.map_or("", String::as_str))
+        self.telling("AgentId", agent_id(state, agent))
+            .telling("WorkId", found.map_or("", |agent| agent.work_id.as_str()))
+            .telling("Extension", extension.map_or("", String::as_str))
     }
 
     /// An event in a queue.
     pub fn within(self, state: &State, queue: &str) -> Self {
         let name = state.queue(queue).map_or("", |queue| queue.name.as_str());
-        self.with("QueueId", queue).with("QueueName", name)
+        self.telling("QueueId", queue).telling("QueueName", name)
     }
 }
 

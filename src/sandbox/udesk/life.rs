@@ -177,10 +177,10 @@ impl Step {
         if let Some(call) = *call {
             let (from, to, direction) = CALLS[call];
             told = told
-                .with("CallId", calls[call].as_str())
-                .with("Caller", from)
-                .with("Called", to)
-                .with("Direction", direction);
+                .telling("CallId", calls[call].as_str())
+                .telling("Caller", from)
+                .telling("Called", to)
+                .telling("Direction", direction);
         }
         if !agent.is_empty() {
             told = told.by(state, agent);
@@ -194,7 +194,7 @@ impl Step {
                 Number(number) => Value::from(*number),
                 Agent(id) => agent_id(state, id).into(),
             };
-            told = told.with(name, value);
+            told = told.telling(name, value);
         }
         told
     }

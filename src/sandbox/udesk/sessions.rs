@@ -41,11 +41,11 @@ pub(super) fn tell_state(state: &mut State, id: &str) {
     };
     let event = Event::new("acd_agent_state")
         .by(state, id)
-        .with("State", agent.status.number())
-        .with("StateDes", agent.status.text())
-        .with("ReasonCode", 0)
-        .with("ReasonCodeDes", "")
-        .with("ExtState", agent.status.extension());
+        .telling("State", agent.status.number())
+        .telling("StateDes", agent.status.text())
+        .telling("ReasonCode", 0)
+        .telling("ReasonCodeDes", "")
+        .telling("ExtState", agent.status.extension());
     state.happened.push(event);
 }
 

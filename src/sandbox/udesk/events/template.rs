@@ -280,7 +280,7 @@ mod tests {
         let text =
             r#"{"a": ["{{State}}", "{{Digits}} of {{State}}", {"b": "{{CallId}}"}], "c": 7, "d": "-{{CallId}}"}"#;
         let (_directory, templates) = in_directory(&[("play_succ.json", text), ("notes.txt", "{{")]);
-        let event = Event::new("play_succ").with("State", 3).with("Digits", "4\"2");
+        let event = Event::new("play_succ").telling("State", 3).telling("Digits", "4\"2");
         let payload = told(&templates.unwrap(), &event);
         assert_eq!(payload, json!({ "a": [3, "4\"2 of 3", { "b": null }], "c": 7, "d": "-" }));
     }
