@@ -63,13 +63,18 @@ pub struct Credentials {
 // === impl Sandbox ===
 
 impl Sandbox {
-    /// Starts the simulators and binds the gateway's addresses.
+    /// Starts the simulators and binds the gateway's addresses. The Udesk simulator lives by itself, and what happens in it
+    /// is told by these templates.
     ///
     /// # Errors
     /// When an address cannot be bound.
-    pub async fn bind(addresses: Addresses) -> Result<Self, gateway::StartError> {
+    pub async fn bind(
+        addresses: Addresses,
+        event_templates: udesk::EventTemplates,
+    ) -> Result<Self, gateway::StartError> {
         let credentials = Credentials::random();
-        let udesk = udesk::Simulator::new(udesk_options(&credentials));
+        let life = Some(udesk::LIFE_PERIOD);
+        let udesk = udesk::Simulator::new(udesk::Options { event_templates, life, ..udesk_options(&credentials) });
         let huawei = huawei::Simulator::new(huawei_options(&credentials));
         let udesk_address = serve_on_loopback(udesk.router()).await?;
         let huawei_address = serve_on_loopback(huawei.router()).await?;
