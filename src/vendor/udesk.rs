@@ -45,6 +45,8 @@ mod test_codes;
 #[cfg(test)]
 mod test_extensions;
 #[cfg(test)]
+mod test_ingress;
+#[cfg(test)]
 mod test_queues;
 #[cfg(test)]
 mod test_quirks;
