@@ -10,6 +10,8 @@ const LONGEST: usize = 256;
 const DIGITS: usize = 5;
 /// A word of this many letters and digits may be a token or a signature.
 const WORD: usize = 24;
+/// So may one of this many letters of both cases, digits, `-` and `_`: 16 bytes in base64.
+const TOKEN: usize = 22;
 /// A part of an address that is this long may be what makes it secret.
 const PART: usize = 8;
 
@@ -77,7 +79,7 @@ fn without_tokens(text: &str) -> String {
         let word = run.trim_end_matches(is_cut);
         let is_mixed =
             word.bytes().any(|byte| byte.is_ascii_uppercase()) && word.bytes().any(|byte| byte.is_ascii_lowercase());
-        if word.len() >= WORD && is_mixed {
+        if word.len() >= TOKEN && is_mixed {
             kept.push_str("***");
             kept.push_str(&run[word.len()..]);
         } else {
@@ -177,6 +179,11 @@ mod tests {
                 assert!(!shown.contains(part), "{shown}");
             }
         }
+        // Also where the request did not hold it.
+        assert_eq!(
+            vendor_text(&format!("callback {uri}"), &[]),
+            "callback https://gw.example.com/x/callbacks/acme/***.***"
+        );
         assert_eq!(vendor_text("no agent-state-events-of-2024 here", &[]), "no agent-state-events-of-2024 here");
         let id = "call c9d52506-c41b-431f-5fa0-b701a81a2da6 is unknown";
         assert_eq!(vendor_text(id, &[]), "call ***-c41b-431f-5fa0-b701a81a2da6 is unknown");
