@@ -46,6 +46,8 @@ mod test_codes;
 #[cfg(test)]
 mod test_extensions;
 #[cfg(test)]
+mod test_ingress;
+#[cfg(test)]
 mod test_posted;
 #[cfg(test)]
 mod test_queues;
