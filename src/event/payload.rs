@@ -5,10 +5,10 @@
 //!
 //! # What becomes of a body
 //!
-//! - Secrets leave it while it is read ([`scrub`]): members by their names, known values and ingress addresses by
+//! - Secrets leave it while it is read (`scrub`): members by their names, known values and ingress addresses by
 //!   themselves.
 //! - Integers that a double does not hold become text with all their digits; of a member that comes twice the last
-//!   counts ([`json`]).
+//!   counts (`json`).
 //! - The contract's clients refuse messages nested deeper than 100 or larger than 4 MiB. So what is deep becomes its
 //!   JSON text, and what is large becomes one text, cut at [`LARGEST`].
 
