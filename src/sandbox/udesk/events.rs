@@ -120,7 +120,7 @@ fn examples(short_app_id: &str) -> Map<String, Value> {
             ("VoiceFile", json!("welcome.wav")),
             ("Digits", json!("1")),
             ("Text", json!("where is my order")),
-            ("TargetAgentId", agent("1009")),
+            ("ConsultAgentId", agent("1009")),
             ("SubstituteAgentId", agent("1009")),
             ("EavesdropAgentId", agent("1009")),
             ("ExternNumber", json!("01055500199")),
