@@ -20,6 +20,8 @@ use crate::{clock::Clock, config::Config, gateway, server::Gateway, stores::Stor
 pub const UDESK_CENTER: &str = "acme";
 /// ID of the Huawei center.
 pub const HUAWEI_CENTER: &str = "beta";
+/// What stands in for the path segment that somebody enters in Huawei's console. It guards nothing on loopback.
+pub const HUAWEI_CALLBACK_SECRET: &str = "from-the-console";
 
 /// The sandbox's addresses.
 #[derive(Debug, Clone, Copy)]
@@ -134,6 +136,8 @@ fn configuration(
         grpc = "{grpc}"
         http = "{http}"
         admin = "{admin}"
+        [events]
+        retention_size = "64MiB"
         [centers.{UDESK_CENTER}]
         vendor = "udesk"
         display_name = "Acme (simulated Udesk tenant)"
@@ -150,6 +154,7 @@ fn configuration(
         allow_plaintext = true
         app_key = "{app_key}"
         app_secret = {{ env = "APP_SECRET" }}
+        callback_secret = "{HUAWEI_CALLBACK_SECRET}"
         expose_credentials = true
         "#
     );

@@ -7,6 +7,7 @@
 use std::{
     collections::VecDeque,
     fmt,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
@@ -72,6 +73,9 @@ struct Window {
     items: VecDeque<Item>,
     bytes: usize,
 }
+
+/// Tells followers of the end of following.
+struct End(Arc<Live>);
 
 /// One watcher's hold on the end of the log.
 #[derive(Debug)]
@@ -149,6 +153,8 @@ impl Feed {
 
     /// Follows the log for as long as anybody watches.
     async fn keep(self: Arc<Self>, live: Arc<Live>, newest: watch::Sender<u64>, mut reader: Box<dyn Reader>) {
+        // However this ends, whoever still follows is told.
+        let _end = End(live.clone());
         loop {
             let page = tokio::select! {
                 page = reader.next() => page,
@@ -159,10 +165,7 @@ impl Feed {
                     continue;
                 }
             };
-            let Ok(page) = page else {
-                live.newest.lock().unwrap_or_else(PoisonError::into_inner).take();
-                return;
-            };
+            let Ok(page) = page else { return };
             let items: Vec<Item> = page.iter().map(|record| self.item(live.log, record)).collect();
             let Some(last) = items.last().map(|last| last.sequence) else { continue };
             live.window.lock().unwrap_or_else(PoisonError::into_inner).add(items);
@@ -182,17 +185,30 @@ impl Feed {
 
     /// What is sent of a record.
     pub fn item(&self, log: u64, record: &Record) -> Item {
-        let Record { sequence, received, ref body } = *record;
+        let Record { sequence, received, body } = record;
         let event = v1::Event {
             event_id: format!("{log:016x}-{sequence}"),
             center: CenterName::new(self.center.as_str()).to_string(),
-            receive_time: Some(received.into()),
-            ..self.adapter.read_event(&self.center, body)
+            receive_time: Some((*received).into()),
+            ..self.read(*sequence, body)
         };
         let event_type = event.r#type;
-        let cursor = Cursor { log, position: sequence }.text(&self.center);
+        let cursor = Cursor { log, position: *sequence }.text(&self.center);
         let response = WatchEventsResponse { cursor, item: Some(watch_events_response::Item::Event(event)) };
-        Item { sequence, received, event_type, encoded: Encoded::from(&response) }
+        Item { sequence: *sequence, received: *received, event_type, encoded: Encoded::from(&response) }
+    }
+
+    /// What a body is about. A fault in finding that out must not keep all later events from everybody.
+    fn read(&self, sequence: u64, body: &[u8]) -> v1::Event {
+        let read = AssertUnwindSafe(|| self.adapter.read_event(&self.center, body));
+        std::panic::catch_unwind(read).unwrap_or_else(|_| {
+            tracing::error!(
+                center = self.center,
+                sequence,
+                "an event could not be read; it is sent without its payload"
+            );
+            v1::Event { r#type: v1::EventType::Vendor.into(), ..v1::Event::default() }
+        })
     }
 }
 
@@ -208,6 +224,14 @@ impl Live {
     fn join(self: &Arc<Self>) -> Option<Follower> {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.subscribe();
         Some(Follower { live: self.clone(), newest })
+    }
+}
+
+// === impl End ===
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.newest.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
