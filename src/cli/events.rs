@@ -94,8 +94,10 @@ async fn follow(tail: Tail) -> Result<(), Failed> {
         };
         tries = if cursor == before { tries + 1 } else { 0 };
         let is_over = tries > PATIENCE.as_secs() / PAUSE.as_secs().max(1);
+        // A status without the gateway's own details is one of the way to it.
+        let passes = status.code() == Code::Unavailable || status.get_details_error_info().is_none();
         // Without a cursor nothing is known of where to go on: that is the first call, which either works or does not.
-        if status.code() != Code::Unavailable || cursor.is_none() || is_over {
+        if !passes || cursor.is_none() || is_over {
             return Err(told(&status, cursor.as_deref()));
         }
         sleep(PAUSE).await;

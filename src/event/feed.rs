@@ -298,3 +298,81 @@ impl Follower {
         self.newest.changed().await.is_ok()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn item(sequence: u64, payload: usize) -> Item {
+        let cursor = "x".repeat(payload);
+        let encoded = Encoded::from(&WatchEventsResponse { cursor, item: None });
+        Item { sequence, received: UNIX_EPOCH, event_type: 0, encoded }
+    }
+
+    fn window(after: u64) -> Window {
+        Window { after, items: VecDeque::new(), bytes: 0 }
+    }
+
+    fn sequences(next: Next) -> Vec<u64> {
+        match next {
+            Next::Items(items) => items.into_iter().map(|item| item.sequence).collect(),
+            Next::Nothing => Vec::new(),
+            Next::Behind => panic!("behind"),
+        }
+    }
+
+    #[test]
+    fn a_window_gives_what_lies_after_a_position() {
+        let mut window = window(7);
+        assert!(matches!(window.after(7), Next::Nothing));
+        window.add((8..=10).map(|sequence| item(sequence, 1)).collect());
+        assert_eq!(sequences(window.after(7)), [8, 9, 10]);
+        assert_eq!(sequences(window.after(9)), [10]);
+        assert!(matches!(window.after(10), Next::Nothing));
+        assert!(matches!(window.after(6), Next::Behind));
+        // As a gateway may know it that reads the same log a little faster.
+        assert!(matches!(window.after(11), Next::Nothing));
+    }
+
+    #[test]
+    fn what_was_gone_before_it_was_read_is_for_the_log_to_tell() {
+        let mut window = window(0);
+        window.add(vec![item(1, 1), item(5, 1)]);
+        assert!(matches!(window.after(1), Next::Behind));
+        assert_eq!(sequences(window.after(4)), [5]);
+    }
+
+    #[test]
+    fn a_window_is_bounded_in_bytes_and_keeps_the_newest() {
+        let mut window = window(0);
+        window.add((1..=100).map(|sequence| item(sequence, 100_000)).collect());
+        assert!(window.bytes <= WINDOW_BYTES && window.items.len() > 30);
+        assert_eq!(sequences(window.after(99)), [100]);
+        window.add(vec![item(101, WINDOW_BYTES * 2)]);
+        assert_eq!((window.items.len(), window.after), (1, 100), "one that is larger than the window is kept alone");
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_reads_on_misses_nothing_or_is_told(pages in proptest::collection::vec(1_usize..200, 1..60), late in 0_u64..4000) {
+            let mut window = window(0);
+            let (mut newest, mut position) = (0, None);
+            for page in pages {
+                let first = newest + 1;
+                newest += page as u64;
+                window.add((first..=newest).map(|sequence| item(sequence, 1)).collect());
+                prop_assert!(window.items.len() <= WINDOW);
+                let from = position.unwrap_or_else(|| late.min(newest));
+                if let Next::Items(items) = window.after(from) {
+                    let read: Vec<u64> = items.into_iter().map(|item| item.sequence).collect();
+                    prop_assert_eq!(&read, &(from + 1..=from + read.len() as u64).collect::<Vec<_>>());
+                    position = read.last().copied();
+                }
+            }
+        }
+    }
+}

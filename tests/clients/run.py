@@ -41,12 +41,13 @@ def main() -> int:
         import checks_api
         import checks_commands
         import checks_documents
+        import checks_events
         import checks_examples
         import checks_grpcurl
         import checks_processes
 
         passed, failed = 0, 0
-        suites = (checks_grpcurl, checks_api, checks_processes, checks_commands, checks_examples, checks_documents)
+        suites = (checks_grpcurl, checks_api, checks_processes, checks_commands, checks_events, checks_examples, checks_documents)
         for suite in suites:
             for name, check in suite.checks(world):
                 if arguments.only not in name:
