@@ -22,7 +22,7 @@
 //! | [`http`] | the vendor client, the only code that sends: endpoint, dialect, limits, breaker, retries, redaction |
 //! | [`token`] | access tokens, fetched once for all who wait |
 //! | [`idempotency`], [`outlive`] | a repeated call is made once; a change outlives its caller |
-//! | [`storage`] | the embedded database: what must outlive the gateway |
+//! | [`storage`], [`jetstream`] | what must outlive the gateway: its own database, or a store that several share |
 //! | [`serial`], [`vendor_data`] | changes of one resource one after the other; fields without a neutral home |
 //! | [`error`] | the one error type, and the only place that names a gRPC code |
 //! | [`context`], [`clock`], [`telemetry`] | what is known of a call, time, metrics and logs |
@@ -78,6 +78,7 @@ pub mod fuzzing;
 pub mod gateway;
 pub mod http;
 pub mod idempotency;
+pub mod jetstream;
 pub mod name;
 pub mod outlive;
 pub mod page;
