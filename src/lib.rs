@@ -24,7 +24,7 @@
 //! | [`idempotency`], [`outlive`] | a repeated call is made once; a change outlives its caller |
 //! | [`event`] | ingress, log, feed and watch: from a vendor's post to the streams of those who watch |
 //! | [`stores`], [`state`] | what must outlive the gateway, wherever it is kept: events, outcomes, small facts |
-//! | [`storage`] | the embedded database that keeps it |
+//! | [`storage`], [`jetstream`] | the embedded database that keeps it, or what several gateways share |
 //! | [`subscription`] | IDs of subscriptions, where a vendor tells them once |
 //! | [`serial`], [`vendor_data`] | changes of one resource one after the other; fields without a neutral home |
 //! | [`error`] | the one error type, and the only place that names a gRPC code |
@@ -94,6 +94,7 @@ pub mod fuzzing;
 pub mod gateway;
 pub mod http;
 pub mod idempotency;
+pub mod jetstream;
 pub mod name;
 pub mod outlive;
 pub mod page;
