@@ -132,8 +132,12 @@ impl Ingress {
         match timeout(SLOWEST_DISK, self.log.append(id, body, fingerprint)).await {
             Ok(Ok(Appended::Fresh)) => ("kept", acknowledged(center)),
             Ok(Ok(Appended::Duplicate)) => ("duplicate", acknowledged(center)),
-            Ok(Err(error)) if error.reason() == ErrorReason::CenterOverloaded => ("overloaded", busy()),
-            Ok(Err(_)) => ("failed", busy()),
+            Ok(Err(error)) => match error.reason() {
+                ErrorReason::CenterOverloaded => ("overloaded", busy()),
+                // A store of its own may take less.
+                ErrorReason::RequestTooLarge => ("refused", plain(StatusCode::PAYLOAD_TOO_LARGE)),
+                _ => ("failed", busy()),
+            },
             // It may be kept yet; a repeat of it is then taken for what it is.
             Err(_) => ("overloaded", busy()),
         }
