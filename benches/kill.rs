@@ -13,8 +13,10 @@
 //!
 //! The seed is printed; the same seed kills at the same delays.
 
-#[path = "support/calls.rs"]
-mod calls;
+#[path = "support/reason.rs"]
+mod reason;
+#[path = "support/simulator.rs"]
+mod simulator;
 mod support;
 
 use std::{
@@ -23,9 +25,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use calls::{Simulator, reason};
+use reason::reason;
 use serde_json::json;
-use support::{Process, Result, connect};
+use simulator::Simulator;
+use support::{Process, Result, endpoint};
 use switchboard::proto::v1::{StartCallbackRequest, contact_center_client::ContactCenterClient};
 use tokio::task::JoinSet;
 use tonic::{Request, transport::Channel};
@@ -113,7 +116,7 @@ async fn rehearse(kills: u64, seed: u64, folder: &std::path::Path) -> Result<()>
     simulator.fail(&jitter).await?;
     let center = simulator.center("acme");
     let (mut gateway, addresses) = Process::gateway(folder, &center).await?;
-    let mut client = Client::new(connect(addresses.of("grpc")?).await?);
+    let mut client = Client::new(endpoint(addresses.of("grpc")?)?.connect().await?);
     let start = Instant::now();
     let mut tally = Tally::default();
 
@@ -136,7 +139,7 @@ async fn rehearse(kills: u64, seed: u64, folder: &std::path::Path) -> Result<()>
 
         let (again, addresses) = Process::gateway(folder, &center).await.map_err(context)?;
         gateway = again;
-        client = Client::new(connect(addresses.of("grpc")?).await?);
+        client = Client::new(endpoint(addresses.of("grpc")?)?.connect().await?);
         let answers = repeat(&client, &calls).await.map_err(context)?;
         for ((call, first), second) in calls.iter().zip(&first).zip(&answers) {
             if first.as_ref().is_some_and(|first| first != second) {

@@ -6,8 +6,10 @@
 //! every period, two seconds unless told otherwise, or as soon as the one before has ended. Printed are the latency that the healthy center's callers
 //! see, what the sick one's are told, and the gateway's memory and threads. Linux only, because those come from `/proc`.
 
-#[path = "support/calls.rs"]
-mod calls;
+#[path = "support/reason.rs"]
+mod reason;
+#[path = "support/simulator.rs"]
+mod simulator;
 mod support;
 
 use std::{
@@ -18,9 +20,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use calls::{Simulator, reason};
+use reason::reason;
 use serde_json::json;
-use support::{Process, Result, connect};
+use simulator::Simulator;
+use support::{Process, Result, endpoint};
 use switchboard::proto::v1::{GetAgentRequest, contact_center_client::ContactCenterClient};
 use tokio::task::JoinSet;
 use tonic::{Request, transport::Channel};
@@ -100,7 +103,7 @@ async fn measure(half: u64, phase: Duration, period: Duration) -> Result<()> {
 async fn call(address: &str, center: &str, callers: u64, phase: Duration, period: Duration) -> Result<Seen> {
     let mut channels = Vec::new();
     for _ in 0..callers.div_ceil(CALLERS_PER_CONNECTION) {
-        channels.push(connect(address).await?);
+        channels.push(endpoint(address)?.connect().await?);
     }
     let begin = tokio::time::Instant::now();
     let end = begin + phase;

@@ -18,7 +18,7 @@ use crate::{
     body::{self, body},
     figures::{Latencies, cpu_time},
     poster::Poster,
-    support::{Addresses, Process, Result, connect},
+    support::{Addresses, Process, Result, endpoint},
 };
 
 /// Connections that the events are posted over.
@@ -146,7 +146,7 @@ async fn post_all(http: &str, load: &Load, posted: &Posted) -> Result<()> {
 
 /// Watches as a client of the contract does, and tells how long each event took.
 async fn watch(grpc: String, events: u64, posted: Posted, caught_up: oneshot::Sender<()>) -> Result<Latencies> {
-    let mut client = ContactCenterClient::new(connect(&grpc).await?);
+    let mut client = ContactCenterClient::new(endpoint(&grpc)?.connect().await?);
     let mut items = client.watch_events(request()).await?.into_inner();
     let mut caught_up = Some(caught_up);
     let mut latencies = Latencies::default();

@@ -9,7 +9,7 @@ use std::{
 };
 
 use serde_json::Value;
-use tonic::transport::Channel;
+use tonic::transport::{Channel, Endpoint};
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
@@ -89,9 +89,9 @@ impl Addresses {
     }
 }
 
-/// A connection to the gateway.
-pub async fn connect(address: &str) -> Result<Channel> {
-    Ok(Channel::from_shared(format!("http://{address}"))?.connect().await?)
+/// Where to connect to for calls.
+pub fn endpoint(address: &str) -> Result<Endpoint> {
+    Ok(Channel::from_shared(format!("http://{address}"))?)
 }
 
 /// The program, with nothing to read and nobody to read what it prints.

@@ -1,4 +1,4 @@
-//! Calls to a vendor: simulated tenants as processes of their own with their admin routes, and why a call failed.
+//! Simulated vendors as processes of their own, and their admin routes.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -6,8 +6,6 @@ use std::{
 };
 
 use serde_json::Value;
-use tonic::Status;
-use tonic_types::StatusExt as _;
 
 use crate::support::{ANY, Process, Result, switchboard};
 
@@ -61,9 +59,4 @@ impl Simulator {
             Err(_) => Err("the simulator does not answer".into()),
         }
     }
-}
-
-/// The reason of an error of the contract; `None` for what the gateway did not say, such as a connection that broke.
-pub fn reason(status: &Status) -> Option<String> {
-    status.get_details_error_info().map(|info| info.reason)
 }
