@@ -1,11 +1,21 @@
 //! Figures: what was timed here, and what the kernel counted for the gateway's process (proc(5)).
 
-use std::{fs, process::Command, time::Duration};
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use crate::support::{Process, Result};
 
 /// What `/proc/PID/stat` counts time in: `USER_HZ`, 100 a second on every Linux.
 const TICK: Duration = Duration::from_millis(10);
+
+/// Writes that the disk is timed with, and the bytes of each.
+const SYNCS: usize = 200;
+const PAGE: usize = 4096;
 
 /// Times that something took.
 #[derive(Default)]
@@ -58,6 +68,20 @@ pub fn memory(process: &Process) -> Result<[u64; 2]> {
         Ok(line.split_whitespace().next().unwrap_or_default().parse()?)
     };
     Ok([field("VmRSS:")?, field("VmHWM:")?])
+}
+
+/// How long the disk takes for a write to the end of a file and an fsync, at the median.
+pub fn sync_time(folder: &Path) -> Result<Duration> {
+    let mut file = File::create(folder.join("sync"))?;
+    let mut latencies = Latencies::default();
+    for _ in 0..SYNCS {
+        let begun = Instant::now();
+        file.write_all(&[0; PAGE])?;
+        file.sync_all()?;
+        latencies.push(begun.elapsed());
+    }
+    let [median] = latencies.percentiles([50]);
+    Ok(median)
 }
 
 /// Machine, system and build.

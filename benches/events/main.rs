@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use self::{
     fanout::{Load, Streamed, stream},
-    figures::{Latencies, cpu_time, machine, memory},
+    figures::{Latencies, cpu_time, machine, memory, sync_time},
     ingest::ingest,
     poster::CENTER,
     support::{Process, Result},
@@ -50,6 +50,8 @@ fn main() -> Result<()> {
     let time = Duration::from_secs(argument(0, SECONDS));
     let (posters, watchers, rate) = (argument(1, POSTERS), argument(2, WATCHERS), argument(3, RATE));
     println!("{}", machine()?);
+    let disk = sync_time(tempfile::tempdir()?.path())?;
+    println!("disk         {} us for 4 KiB and an fsync, at the median", disk.as_micros());
     println!("events       {} bytes of JSON each; {} s a measurement", body::LENGTH, time.as_secs());
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let met = runtime.block_on(async {
