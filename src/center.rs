@@ -1,8 +1,9 @@
 //! The centers of the configuration, each with its adapter, built at start.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use prost::Message;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -15,7 +16,7 @@ use crate::{
     event::{
         feed::Feed,
         log::EventLog,
-        watch::{Terms, Watch},
+        watch::{Seat, Terms, Watch},
     },
     idempotency::{Repeats, Scope},
     name::{CenterName, ResourceName},
@@ -24,6 +25,9 @@ use crate::{
     telemetry::Metrics,
     vendor,
 };
+
+/// Most streams of one center's events at once.
+const WATCHERS: usize = 10_000;
 
 /// Every center, by ID.
 #[derive(Debug)]
@@ -40,6 +44,8 @@ pub struct Center {
     /// What acts for it.
     pub adapter: Arc<dyn Adapter>,
     feed: Arc<Feed>,
+    /// Places of those who watch.
+    watchers: Arc<Semaphore>,
     draining: Draining,
     metrics: Metrics,
     repeats: Repeats,
@@ -68,6 +74,7 @@ impl Centers {
                 expose_credentials: config.vendor.expose_credentials(),
                 feed: Arc::new(Feed::new(id.clone(), log.clone(), adapter.clone(), parts.clock.clone())),
                 adapter,
+                watchers: Arc::new(Semaphore::new(WATCHERS)),
                 draining: draining.clone(),
                 metrics: parts.metrics.clone(),
                 repeats: repeats.clone(),
@@ -140,9 +147,14 @@ impl Center {
     /// Begins a stream of the center's events.
     ///
     /// # Errors
-    /// As [`Watch::begin`].
+    /// As [`Watch::begin`]; `CENTER_OVERLOADED` when too many watch.
     pub async fn watch(&self, terms: Terms) -> Result<Watch> {
-        Watch::begin(self.feed.clone(), terms, self.draining.clone(), self.metrics.watch(&self.id)).await
+        let place = self.watchers.clone().try_acquire_owned().map_err(|_| {
+            let message = "too many streams of this center are open at this gateway; wait, or ask another gateway";
+            Error::new(ErrorReason::CenterOverloaded, message).retry_after(Duration::from_secs(1)).quota("watchers")
+        })?;
+        let seat = Seat::new(self.draining.clone(), self.metrics.watch(&self.id), place);
+        Watch::begin(self.feed.clone(), terms, seat).await
     }
 
     /// The center as the contract shows it.

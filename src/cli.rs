@@ -9,7 +9,12 @@ mod simulate;
 use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use switchboard::{clock::Clock, config::Config, gateway, stores::Stores};
+use switchboard::{
+    clock::Clock,
+    config::Config,
+    gateway,
+    stores::{Stores, StoresError},
+};
 
 /// A failure while running, and bad usage or configuration (which is clap's own code for bad usage, too).
 const FAILED: u8 = 1;
@@ -117,7 +122,11 @@ impl Failed {
 async fn serve(file: ConfigFile) -> Result<(), Failed> {
     let config = load(&file)?;
     let clock = Clock::system();
-    let stores = Stores::open(&config, &clock).map_err(Failed::configuration)?;
+    let stores = Stores::open(&config, &clock).await.map_err(|error| match error {
+        // A server that is away is a matter of time, not of the file.
+        StoresError::Shared(_) => Failed::running(error),
+        StoresError::Storage(_) | StoresError::Unusable(_) => Failed::configuration(error),
+    })?;
     let gateway = gateway::bind(config, clock, stores).await.map_err(Failed::running)?;
     let (grpc, http, admin) = addresses(&gateway)?;
     tracing::info!(%grpc, %http, %admin, "serving");

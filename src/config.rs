@@ -7,6 +7,7 @@
 mod center;
 mod error;
 mod measure;
+mod nats;
 mod origin;
 mod read;
 mod secret;
@@ -63,6 +64,8 @@ pub struct Config {
     pub storage: Storage,
     /// Vendor callbacks and the event log.
     pub events: Events,
+    /// The store that several gateways share; without it each has its own.
+    pub nats: Option<Nats>,
     /// The centers by id, at least one. An id matches `^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`.
     pub centers: BTreeMap<String, Center>,
 }
@@ -109,7 +112,7 @@ pub struct Storage {
 pub struct Events {
     /// How vendors reach `listen.http`. Its path ends with `/`, so that [`Url::join`] appends to it.
     pub callback_base_url: Url,
-    /// The HMAC key of callback addresses; made and kept in storage when absent.
+    /// The HMAC key of callback addresses; made and kept in storage when absent. Always there with `[nats]`.
     pub callback_key: Option<SecretString>,
     /// How long an event stays in the log.
     pub retention: Duration,
@@ -117,6 +120,17 @@ pub struct Events {
     pub retention_size: u64,
     /// Within this time the same event is recorded once.
     pub duplicate_window: Duration,
+}
+
+/// `[nats]`: where gateways that share events, calls with a `request_id` and subscriptions keep them.
+#[derive(Debug, Clone)]
+pub struct Nats {
+    /// Addresses of one cluster's servers, separated by commas: `nats://` or `tls://`. May hold a password.
+    pub url: SecretString,
+    /// The content of a `.creds` file.
+    pub credentials: Option<SecretString>,
+    /// On how many servers everything is kept, 1 to 5.
+    pub replicas: usize,
 }
 
 /// `[centers.<id>]`: one tenant of one vendor.

@@ -24,7 +24,7 @@ use ring::{
 };
 use tokio::{
     sync::{OnceCell, watch},
-    time::timeout_at,
+    time::{Instant, sleep, timeout_at},
 };
 use tokio_util::task::TaskTracker;
 
@@ -37,6 +37,10 @@ use crate::{
 
 /// How long an answer is kept.
 pub const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
+
+/// Pauses before it is looked again whether another gateway still runs a call.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
 /// A keyed hash.
 pub type Hash = [u8; 32];
@@ -63,6 +67,8 @@ pub enum Begun {
     Fresh,
     /// It had ended with this sealed answer.
     Finished(Vec<u8>),
+    /// Another gateway runs it, or did moments ago.
+    Running,
     /// It began and its end was never noted.
     Unfinished,
     /// The ID belongs to a call with other content.
@@ -154,7 +160,7 @@ impl Repeats {
             }
             // An error means that the run ended.
             if timeout_at(cx.deadline(), running.ended.changed()).await.is_err() {
-                return Err(outcome_unknown("an earlier call with this request_id still runs").past_deadline());
+                return Err(still_runs());
             }
         }
     }
@@ -190,10 +196,10 @@ impl Turn {
         call: impl Future<Output = Result<A>>,
     ) -> Result<A> {
         let store = &self.shared.store;
-        let now = self.shared.clock.now();
-        match store.begin(self.call, content, now, now - KEPT_FOR).await? {
+        match self.begin(&cx, content).await? {
             Begun::Fresh => {}
             Begun::Finished(sealed) => return opened(&seal, sealed),
+            Begun::Running => return Err(still_runs()),
             Begun::Unfinished => return Err(outcome_unknown("the gateway ended while the first call ran")),
             Begun::Other => return Err(reused()),
         }
@@ -211,6 +217,20 @@ impl Turn {
             tracing::error!(method = cx.method(), trace_id = cx.trace_id(), "the outcome of a call could not be kept");
         }
         result
+    }
+
+    /// Notes the call. While another gateway runs it, looks again until shortly before the caller's deadline.
+    async fn begin(&self, cx: &Context, content: Hash) -> Result<Begun> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let now = self.shared.clock.now();
+            let begun = self.shared.store.begin(self.call, content, now, now - KEPT_FOR).await?;
+            if begun != Begun::Running || Instant::now() + pause >= cx.deadline() {
+                return Ok(begun);
+            }
+            sleep(pause).await;
+            pause = LONGEST_PAUSE.min(pause * 2);
+        }
     }
 }
 
@@ -233,6 +253,10 @@ fn reused() -> Error {
         ErrorReason::RequestIdReused,
         "this request_id was used with another request within 24 hours; take a fresh UUID",
     )
+}
+
+fn still_runs() -> Error {
+    outcome_unknown("an earlier call with this request_id still runs").past_deadline()
 }
 
 fn outcome_unknown(cause: &'static str) -> Error {
@@ -285,8 +309,6 @@ fn opened<A: Message + Default>(key: &Hash, sealed: Vec<u8>) -> Result<A> {
 #[cfg(test)]
 mod tests {
     use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-
-    use tokio::time::Instant;
 
     use super::*;
     use crate::{clock::Source, proto::v1::StartCallbackResponse, storage::Storage};

@@ -27,6 +27,7 @@ pub mod v1 {
     clippy::doc_markdown,
     clippy::default_trait_access,
     clippy::too_many_lines,
+    rustdoc::broken_intra_doc_links,
     reason = "generated; the contract's own comments are carried over"
 )]
 pub mod service {

@@ -18,6 +18,7 @@ use std::{
 };
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction};
+use tokio::sync::Semaphore;
 
 pub use self::event::EmbeddedLog;
 use crate::{
@@ -42,6 +43,8 @@ type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 /// Memory for pages of the database, in KiB; and how many pages its write-ahead log gets before they are moved over.
 const CACHE_KIB: i64 = 16 * 1024;
 const CHECKPOINT_PAGES: i64 = 8192;
+/// Most who read at once; others wait, and their threads are not needed.
+const READS: usize = 4;
 
 /// The open database. Cheap to clone: clones are the same database.
 #[derive(Clone)]
@@ -51,6 +54,8 @@ struct Open {
     connection: Mutex<Connection>,
     /// For reading while the other one writes. What is in memory has one connection only.
     reader: Option<Mutex<Connection>>,
+    /// Places of those who read: each takes a thread while it does.
+    reads: Semaphore,
     /// Held as long as the database is open.
     _lock: Option<File>,
 }
@@ -108,7 +113,8 @@ impl Storage {
             Some((reader, lock)) => (Some(Mutex::new(reader()?)), Some(lock)),
             None => (None, None),
         };
-        Ok(Self(Arc::new(Open { connection: Mutex::new(connection), reader, _lock: lock })))
+        let reads = Semaphore::new(READS);
+        Ok(Self(Arc::new(Open { connection: Mutex::new(connection), reader, reads, _lock: lock })))
     }
 
     /// Lets the database grow to this many pages of 4 KiB and no further, as a disk that is full would.
@@ -133,6 +139,7 @@ impl Storage {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
+        let _place = self.0.reads.acquire().await.map_err(|_| Error::internal("the storage takes no readers"))?;
         let storage = self.clone();
         let read = move || {
             let reader = storage.0.reader.as_ref().unwrap_or(&storage.0.connection);

@@ -8,6 +8,7 @@ use crate::{
     error::Error,
     event::log::EventLog,
     idempotency::IdempotencyStore,
+    jetstream::{JetStream, JetStreamError},
     state::StateStore,
     storage::{EmbeddedLog, Storage, StorageError},
 };
@@ -28,6 +29,8 @@ pub struct Stores {
 pub enum StoresError {
     /// The embedded database cannot be used.
     Storage(StorageError),
+    /// The store that several gateways share cannot be used.
+    Shared(JetStreamError),
     /// It can be opened, but not used.
     Unusable(Error),
 }
@@ -38,8 +41,14 @@ impl Stores {
     /// The stores that the configuration names.
     ///
     /// # Errors
-    /// When they cannot be used. The process should end with exit code 2.
-    pub fn open(config: &Config, clock: &Clock) -> Result<Self, StoresError> {
+    /// When they cannot be used.
+    pub async fn open(config: &Config, clock: &Clock) -> Result<Self, StoresError> {
+        if let Some(nats) = &config.nats {
+            let centers = config.centers.keys().map(String::as_str);
+            let shared = JetStream::connect(nats, &config.events, centers).await.map_err(StoresError::Shared)?;
+            let shared = Arc::new(shared);
+            return Ok(Self { events: shared.clone(), repeats: shared.clone(), state: shared });
+        }
         let storage = Storage::open(&config.storage).map_err(StoresError::Storage)?;
         Self::embedded(storage, config, clock)
     }
@@ -70,6 +79,7 @@ impl fmt::Display for StoresError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Storage(error) => error.fmt(f),
+            Self::Shared(error) => error.fmt(f),
             Self::Unusable(error) => write!(f, "storage.path: {}", error.message()),
         }
     }

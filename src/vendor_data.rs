@@ -57,14 +57,19 @@ impl VendorData {
 
 /// Whether a vendor's field of this name holds a secret.
 pub fn is_secret(key: &str) -> bool {
-    /// Anywhere in a name.
-    const WITHIN: [&[u8]; 8] =
-        [b"authorization", b"credential", b"passwd", b"password", b"pwd", b"secret", b"signature", b"token"];
+    // Every callback is asked for each of its fields, so a word is looked for only where its first letter stands.
     let key = key.as_bytes();
     let holds = |at: usize| {
-        let rest = &key[at..];
-        matches!(rest[0].to_ascii_lowercase(), b'a' | b'c' | b'p' | b's' | b't')
-            && WITHIN.iter().any(|word| rest.get(..word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word)))
+        let words: &[&[u8]] = match key[at].to_ascii_lowercase() {
+            b'a' => &[b"authorization"],
+            b'c' => &[b"credential"],
+            b'p' => &[b"passwd", b"password", b"pwd"],
+            b's' => &[b"secret", b"signature"],
+            b't' => &[b"token"],
+            _ => return false,
+        };
+        let begins = |word: &&[u8]| key[at..].get(..word.len()).is_some_and(|part| part.eq_ignore_ascii_case(word));
+        words.iter().any(begins)
     };
     (0..key.len()).any(holds) || ends_in_sign(key)
 }

@@ -9,6 +9,7 @@ use std::{
 use clap::{Args, Subcommand};
 use prost::Message as _;
 use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
+use serde_json::Value;
 use switchboard::proto::{
     FILE_DESCRIPTOR_SET,
     v1::{
@@ -30,6 +31,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Longest that opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Largest whole number that every double of its size holds exactly.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 /// Largest item: a callback of 1 MiB takes more as a message.
 const LARGEST_ITEM: usize = 16 << 20;
 
@@ -91,8 +94,10 @@ async fn follow(tail: Tail) -> Result<(), Failed> {
         };
         tries = if cursor == before { tries + 1 } else { 0 };
         let is_over = tries > PATIENCE.as_secs() / PAUSE.as_secs().max(1);
+        // A status without the gateway's own details is one of the way to it.
+        let passes = status.code() == Code::Unavailable || status.get_details_error_info().is_none();
         // Without a cursor nothing is known of where to go on: that is the first call, which either works or does not.
-        if status.code() != Code::Unavailable || cursor.is_none() || is_over {
+        if !passes || cursor.is_none() || is_over {
             return Err(told(&status, cursor.as_deref()));
         }
         sleep(PAUSE).await;
@@ -132,10 +137,33 @@ async fn stream(
 fn print(item: &WatchEventsResponse, shape: &MessageDescriptor) -> io::Result<()> {
     let unfit = || io::Error::from(io::ErrorKind::InvalidData);
     let message = DynamicMessage::decode(shape.clone(), &*item.encode_to_vec()).map_err(|_| unfit())?;
-    let line = serde_json::to_string(&message).map_err(|_| unfit())?;
+    let mut line = serde_json::to_value(&message).map_err(|_| unfit())?;
+    whole_numbers(&mut line);
     let mut out = io::stdout().lock();
     writeln!(out, "{line}")?;
     out.flush()
+}
+
+/// Numbers of a payload are doubles; those that are whole are written as the vendor wrote them.
+fn whole_numbers(value: &mut Value) {
+    match value {
+        Value::Number(number) => {
+            #[expect(clippy::cast_possible_truncation, reason = "only what survives it is taken")]
+            let whole = number.as_f64().map(|double| (double, double as i64));
+            if let Some((double, whole)) = whole
+                && number.is_f64()
+                && double.abs() <= EXACT
+            {
+                #[expect(clippy::cast_precision_loss, clippy::float_cmp, reason = "within what a double holds exactly")]
+                if whole as f64 == double {
+                    *number = whole.into();
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(whole_numbers),
+        Value::Object(members) => members.values_mut().for_each(whole_numbers),
+        Value::Null | Value::Bool(_) | Value::String(_) => {}
+    }
 }
 
 fn shape() -> Result<MessageDescriptor, Failed> {

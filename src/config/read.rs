@@ -8,23 +8,34 @@ use url::Url;
 
 use super::center::centers;
 use super::measure::{ANY, POSITIVE, duration, size};
+use super::nats::nats;
 use super::origin::base_url;
 use super::secret::secret;
 use super::table::Table;
 use super::value::{MOST, address, boolean, path, some, whole};
 use super::{Config, Deadline, Events, Listen, Storage};
 
-const NO_NATS: &str = "not supported by this version: several gateways cannot share one log yet";
+const SHARED_KEY: &str =
+    r#"a secret: a string, { env = "NAME" } or { file = "PATH" }; gateways that share [nats] need the same one"#;
 
 pub(super) fn config(mut root: Table<'_>) -> Option<Config> {
     let listen = root.table("listen").and_then(listen);
     let deadline = root.table("deadline").and_then(deadline);
     let storage = root.table("storage").and_then(storage);
     let callback_port = listen.as_ref().map_or(0, |listen| listen.http.port());
-    let events = root.table("events").and_then(|table| events(table, callback_port));
+    let is_shared = root.keys().any(|key| key == "nats");
+    let events = root.table("events").and_then(|table| events(table, callback_port, is_shared));
+    let nats = root.table("nats").and_then(|table| if is_shared { nats(table).map(Some) } else { Some(None) });
     let centers = root.table("centers").and_then(centers);
-    root.finish_with(|key| (key == "nats").then(|| NO_NATS.to_owned()));
-    Some(Config { listen: listen?, deadline: deadline?, storage: storage?, events: events?, centers: centers? })
+    root.finish();
+    Some(Config {
+        listen: listen?,
+        deadline: deadline?,
+        storage: storage?,
+        events: events?,
+        nats: nats?,
+        centers: centers?,
+    })
 }
 
 fn listen(mut table: Table<'_>) -> Option<Listen> {
@@ -80,9 +91,14 @@ fn storage(mut table: Table<'_>) -> Option<Storage> {
     Some(Storage { path: path? })
 }
 
-fn events(mut table: Table<'_>, callback_port: u16) -> Option<Events> {
+fn events(mut table: Table<'_>, callback_port: u16, is_shared: bool) -> Option<Events> {
     let callback_base_url = table.or("callback_base_url", None, some(base_url));
-    let callback_key = table.or("callback_key", None, some(secret(table.document())));
+    let secret = some(secret(table.document()));
+    let callback_key = if is_shared {
+        table.required("callback_key", SHARED_KEY, secret)
+    } else {
+        table.or("callback_key", None, secret)
+    };
     let retention = table.or("retention", Duration::from_hours(72), duration(POSITIVE));
     let retention_size = table.or("retention_size", 1 << 30, size);
     let duplicate_window = table.or("duplicate_window", Duration::from_mins(10), duration(ANY));
@@ -113,14 +129,10 @@ mod tests {
     #[test]
     fn unknown_keys_and_tables_are_refused() {
         refused("[listn]", "listn: unknown key; did you mean `listen`?");
-        refused("[cache]", "cache: unknown key; known keys: centers, deadline, events, listen, storage");
+        refused("[cache]", "cache: unknown key; known keys: centers, deadline, events, listen, nats, storage");
         refused("[storage]\nfile = 'x'", "storage.file: unknown key; known keys: path");
         refused("storage = 'x'", "storage: expected a table, found a string");
         refused("[[storage]]", "storage: expected a table, found an array");
-        refused(
-            "[nats]\nreplicas = 3",
-            "nats: not supported by this version: several gateways cannot share one log yet",
-        );
     }
 
     #[test]

@@ -32,7 +32,8 @@ pub(super) fn path_segment<'d>(document: &'d Document<'d>) -> impl Fn(&DeValue<'
     }
 }
 
-fn read(document: &Document<'_>, value: &DeValue<'_>) -> Parsed<String> {
+/// The text of a secret, for whoever checks it further.
+pub(super) fn read(document: &Document<'_>, value: &DeValue<'_>) -> Parsed<String> {
     match value {
         DeValue::String(text) if text.is_empty() => Err("expected a secret, found an empty string".to_owned()),
         DeValue::String(text) => Ok(text.clone().into_owned()),
@@ -198,9 +199,9 @@ mod tests {
     /// Neither a key nor a path has a tilde, so nothing that is repeated can be mistaken for this one.
     const MARKER: &str = "m4rk3r~s3cr3t";
 
-    /// Both centers and every secret key, each with the marker.
+    /// Both centers and every secret key but `nats.credentials`, each with the marker.
     fn marked() -> String {
-        format!("[events]\ncallback_key = 'X'\n{ACME}{BETA}callback_secret = 'X'\n")
+        format!("[events]\ncallback_key = 'X'\n[nats]\nurl = 'nats://me:X@a'\n{ACME}{BETA}callback_secret = 'X'\n")
             .replace("\"token\"", "'X'")
             .replace("\"secret\"", "'X'")
             .replace('X', MARKER)

@@ -14,11 +14,6 @@ mod tests;
 use std::{fmt, sync::Arc, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as BASE64};
-use moka::{
-    Entry,
-    future::Cache,
-    ops::compute::{CompResult, Op},
-};
 use ring::{
     hmac,
     rand::{SecureRandom as _, SystemRandom},
@@ -27,7 +22,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::OnceCell;
 use url::{Host, Url};
 
-use self::fact::{Fact, State};
+use self::fact::{Facts, Status};
 use crate::{
     clock::Clock,
     config,
@@ -37,12 +32,6 @@ use crate::{
 
 /// How long an address is taken after it was given up.
 pub const GRACE: Duration = Duration::from_secs(10 * 60);
-/// How long what the store said is believed. Shorter than [`GRACE`], so that an address that another gateway gave up ends
-/// here with its grace, too.
-const BELIEVED: Duration = Duration::from_secs(60);
-/// Most addresses whose facts are held in memory.
-const MOST_KNOWN: u64 = 10_000;
-
 /// Name of the key that is made where none is configured.
 const KEY: &str = "secret.callback";
 const KEY_BYTES: usize = 32;
@@ -60,17 +49,7 @@ struct Shared {
     base: Url,
     configured: Option<SecretString>,
     key: OnceCell<hmac::Key>,
-    state: Arc<dyn StateStore>,
-    clock: Clock,
-    /// By the facts' keys.
-    known: Cache<String, Known>,
-}
-
-/// A fact and when it was read.
-#[derive(Clone)]
-struct Known {
-    fact: Fact,
-    read: Duration,
+    facts: Facts,
 }
 
 /// An address for a vendor and for nobody else.
@@ -93,9 +72,7 @@ impl Addresses {
             base: events.callback_base_url.clone(),
             configured: events.callback_key.clone(),
             key: OnceCell::new(),
-            state,
-            clock,
-            known: Cache::new(MOST_KNOWN),
+            facts: Facts::new(state, clock),
         }))
     }
 
@@ -105,7 +82,7 @@ impl Addresses {
     /// # Errors
     /// `CENTER_MISCONFIGURED` when the vendor cannot reach it; `STORAGE_UNAVAILABLE`: the vendor must not be told.
     pub async fn mint(&self, center: &str, subscription: Option<&str>, vendor: &Url) -> Result<Address> {
-        let Shared { base, state, .. } = &*self.0;
+        let Shared { base, facts, .. } = &*self.0;
         if is_loopback(base) && !is_loopback(vendor) {
             return Err(Error::new(
                 ErrorReason::CenterMisconfigured,
@@ -114,12 +91,11 @@ impl Addresses {
             ));
         }
         let key = self.0.key().await?;
-        self.0.sweep(center).await?;
+        facts.sweep(center).await?;
         let mut bytes = [0; NONCE_BYTES];
         SystemRandom::new().fill(&mut bytes).map_err(|_| Error::internal("there is no randomness"))?;
         let nonce = Nonce(BASE64.encode(bytes));
-        let fact = self.0.fact(State::Pending, subscription);
-        state.put(&fact::key(center, &nonce.0), fact.to_bytes()).await?;
+        facts.put(center, &nonce, Status::Pending, subscription).await?;
         let mac = BASE64.encode(hmac::sign(key, &signed_text(center, &nonce.0)));
         let base = base.as_str().trim_end_matches('/');
         Ok(Address { uri: format!("{base}/callbacks/{center}/{}.{mac}", nonce.0), nonce })
@@ -130,10 +106,9 @@ impl Addresses {
     /// # Errors
     /// `STORAGE_UNAVAILABLE`: it is taken, but not known to be the subscription's.
     pub async fn adopt(&self, center: &str, nonce: &Nonce, subscription: &str) -> Result<()> {
-        let key = fact::key(center, &nonce.0);
-        match self.0.read(&key).await? {
-            Some(fact) if fact.state == State::Adopted && fact.is_of(subscription) => Ok(()),
-            _ => self.0.keep(key, self.0.fact(State::Adopted, Some(subscription))).await,
+        match self.0.facts.get(center, nonce).await? {
+            Some(fact) if fact.status == Status::Adopted && fact.is_of(subscription) => Ok(()),
+            _ => self.0.facts.put(center, nonce, Status::Adopted, Some(subscription)).await,
         }
     }
 
@@ -142,9 +117,7 @@ impl Addresses {
     /// # Errors
     /// `STORAGE_UNAVAILABLE`.
     pub async fn discard(&self, center: &str, nonce: &Nonce) -> Result<()> {
-        let key = fact::key(center, &nonce.0);
-        self.0.known.invalidate(&key).await;
-        self.0.state.remove(&key).await
+        self.0.facts.remove(center, nonce).await
     }
 
     /// The addresses that the next change of a subscription makes useless. Ask before the vendor is: what is adopted
@@ -154,14 +127,13 @@ impl Addresses {
     /// # Errors
     /// `STORAGE_UNAVAILABLE`.
     pub async fn of(&self, center: &str, subscription: &str) -> Result<Vec<Nonce>> {
-        let now = self.0.clock.unix_millis();
-        let is_useless = |fact: &Fact| match fact.state {
-            State::Adopted => true,
-            State::Pending => fact.is_older_than(GRACE, now),
-            State::Retired => false,
-        };
-        let facts = self.0.of(center, subscription).await?;
-        Ok(facts.into_iter().filter(|(_, fact)| is_useless(fact)).map(|(nonce, _)| nonce).collect())
+        let mut facts = self.0.facts.of(center, subscription).await?;
+        facts.retain(|(_, fact)| match fact.status {
+            Status::Adopted => true,
+            Status::Pending => self.0.facts.is_older(fact, GRACE),
+            Status::Retired => false,
+        });
+        Ok(facts.into_iter().map(|(nonce, _)| nonce).collect())
     }
 
     /// The vendor posts to these no longer. They are taken for [`GRACE`] from now.
@@ -170,11 +142,10 @@ impl Addresses {
     /// `STORAGE_UNAVAILABLE`: some are taken until they are retired again.
     pub async fn retire(&self, center: &str, nonces: &[Nonce]) -> Result<()> {
         for nonce in nonces {
-            let key = fact::key(center, &nonce.0);
-            if let Some(fact) = self.0.read(&key).await?
-                && fact.state != State::Retired
+            if let Some(fact) = self.0.facts.get(center, nonce).await?
+                && fact.status != Status::Retired
             {
-                self.0.keep(key, self.0.fact(State::Retired, fact.subscription.as_deref())).await?;
+                self.0.facts.put(center, nonce, Status::Retired, fact.subscription.as_deref()).await?;
             }
         }
         Ok(())
@@ -185,7 +156,8 @@ impl Addresses {
     /// # Errors
     /// `STORAGE_UNAVAILABLE`, as for [`Addresses::retire`].
     pub async fn retire_all(&self, center: &str, subscription: &str) -> Result<()> {
-        let nonces: Vec<Nonce> = self.0.of(center, subscription).await?.into_iter().map(|(nonce, _)| nonce).collect();
+        let facts = self.0.facts.of(center, subscription).await?;
+        let nonces: Vec<Nonce> = facts.into_iter().map(|(nonce, _)| nonce).collect();
         self.retire(center, &nonces).await
     }
 
@@ -194,9 +166,10 @@ impl Addresses {
     /// # Errors
     /// `STORAGE_UNAVAILABLE`: nobody knows.
     pub async fn verify(&self, center: &str, segment: &str) -> Result<bool> {
-        let Some(nonce) = self.0.authentic(center, segment).await? else { return Ok(false) };
-        let known = self.0.known(fact::key(center, nonce)).await?;
-        Ok(known.is_some_and(|fact| fact.is_taken(self.0.clock.unix_millis())))
+        match self.0.authentic(center, segment).await? {
+            Some(nonce) => self.0.facts.is_taken(center, nonce).await,
+            None => Ok(false),
+        }
     }
 
     /// Whether an address that a vendor holds is one of this center's at this gateway, whatever host stands before it.
@@ -233,9 +206,14 @@ impl Shared {
 
     /// The key that was made by whoever needed one first.
     async fn made_key(&self) -> Result<Vec<u8>> {
-        let mut fresh = [0; KEY_BYTES];
-        SystemRandom::new().fill(&mut fresh).map_err(|_| Error::internal("there is no randomness"))?;
-        let key = self.state.create(KEY, fresh.to_vec()).await?;
+        let key = match self.facts.state.get(KEY).await? {
+            Some(key) => key,
+            None => {
+                let mut fresh = [0; KEY_BYTES];
+                SystemRandom::new().fill(&mut fresh).map_err(|_| Error::internal("there is no randomness"))?;
+                self.facts.state.create(KEY, fresh.to_vec()).await?
+            }
+        };
         if key.len() == KEY_BYTES { Ok(key) } else { Err(fact::unreadable()) }
     }
 
@@ -244,69 +222,6 @@ impl Shared {
         let Some((nonce, mac)) = parts(segment) else { return Ok(None) };
         let is_right = hmac::verify(self.key().await?, &signed_text(center, nonce), &mac).is_ok();
         Ok(is_right.then_some(nonce))
-    }
-
-    /// A fact, read from the store when what is known of it is too old. All who ask at once share one read.
-    async fn known(&self, key: String) -> Result<Option<Fact>> {
-        let now = self.clock.steady();
-        let is_fresh = |known: &Known| now.saturating_sub(known.read) < BELIEVED;
-        if let Some(known) = self.known.get(&key).await.filter(is_fresh) {
-            return Ok(Some(known.fact));
-        }
-        let read = async |entry: Option<Entry<String, Known>>| match entry {
-            Some(entry) if is_fresh(entry.value()) => Ok(Op::Nop),
-            // That there is none is not remembered: another gateway may have just made it.
-            _ => self.read(&key).await.map(|fact| fact.map_or(Op::Remove, |fact| Op::Put(Known { fact, read: now }))),
-        };
-        let computed: Result<_> = self.known.entry_by_ref(&key).and_try_compute_with(read).await;
-        Ok(match computed? {
-            CompResult::Unchanged(entry) | CompResult::Inserted(entry) | CompResult::ReplacedWith(entry) => {
-                Some(entry.into_value().fact)
-            }
-            CompResult::StillNone(_) | CompResult::Removed(_) => None,
-        })
-    }
-
-    /// A fact as the store has it.
-    async fn read(&self, key: &str) -> Result<Option<Fact>> {
-        self.state.get(key).await?.map(|bytes| Fact::read(&bytes)).transpose()
-    }
-
-    /// Keeps a fact, which this gateway goes by at once.
-    async fn keep(&self, key: String, fact: Fact) -> Result<()> {
-        self.state.put(&key, fact.to_bytes()).await?;
-        self.known.insert(key, Known { fact, read: self.clock.steady() }).await;
-        Ok(())
-    }
-
-    fn fact(&self, state: State, subscription: Option<&str>) -> Fact {
-        Fact::new(state, self.clock.unix_millis(), subscription)
-    }
-
-    /// The facts of a center's addresses.
-    async fn all(&self, center: &str) -> Result<Vec<(Nonce, Fact)>> {
-        let prefix = fact::key(center, "");
-        let facts = self.state.list(&prefix).await?.into_iter().filter_map(|(key, bytes)| {
-            let nonce = key.strip_prefix(&prefix)?.to_owned();
-            Some(Fact::read(&bytes).map(|fact| (Nonce(nonce), fact)))
-        });
-        facts.collect()
-    }
-
-    /// Those of one subscription.
-    async fn of(&self, center: &str, subscription: &str) -> Result<Vec<(Nonce, Fact)>> {
-        let mut facts = self.all(center).await?;
-        facts.retain(|(_, fact)| fact.is_of(subscription));
-        Ok(facts)
-    }
-
-    /// Forgets the addresses whose grace is over.
-    async fn sweep(&self, center: &str) -> Result<()> {
-        let now = self.clock.unix_millis();
-        for (nonce, _) in self.all(center).await?.into_iter().filter(|(_, fact)| !fact.is_taken(now)) {
-            self.state.remove(&fact::key(center, &nonce.0)).await?;
-        }
-        Ok(())
     }
 }
 

@@ -7,6 +7,7 @@
 use std::{
     collections::VecDeque,
     fmt,
+    panic::AssertUnwindSafe,
     sync::{Arc, Mutex, PoisonError},
     time::SystemTime,
 };
@@ -72,6 +73,9 @@ struct Window {
     items: VecDeque<Item>,
     bytes: usize,
 }
+
+/// Tells followers of the end of following.
+struct End(Arc<Live>);
 
 /// One watcher's hold on the end of the log.
 #[derive(Debug)]
@@ -149,6 +153,8 @@ impl Feed {
 
     /// Follows the log for as long as anybody watches.
     async fn keep(self: Arc<Self>, live: Arc<Live>, newest: watch::Sender<u64>, mut reader: Box<dyn Reader>) {
+        // However this ends, whoever still follows is told.
+        let _end = End(live.clone());
         loop {
             let page = tokio::select! {
                 page = reader.next() => page,
@@ -159,10 +165,7 @@ impl Feed {
                     continue;
                 }
             };
-            let Ok(page) = page else {
-                live.newest.lock().unwrap_or_else(PoisonError::into_inner).take();
-                return;
-            };
+            let Ok(page) = page else { return };
             let items: Vec<Item> = page.iter().map(|record| self.item(live.log, record)).collect();
             let Some(last) = items.last().map(|last| last.sequence) else { continue };
             live.window.lock().unwrap_or_else(PoisonError::into_inner).add(items);
@@ -182,17 +185,30 @@ impl Feed {
 
     /// What is sent of a record.
     pub fn item(&self, log: u64, record: &Record) -> Item {
-        let Record { sequence, received, ref body } = *record;
+        let Record { sequence, received, body } = record;
         let event = v1::Event {
             event_id: format!("{log:016x}-{sequence}"),
             center: CenterName::new(self.center.as_str()).to_string(),
-            receive_time: Some(received.into()),
-            ..self.adapter.read_event(&self.center, body)
+            receive_time: Some((*received).into()),
+            ..self.read(*sequence, body)
         };
         let event_type = event.r#type;
-        let cursor = Cursor { log, position: sequence }.text(&self.center);
+        let cursor = Cursor { log, position: *sequence }.text(&self.center);
         let response = WatchEventsResponse { cursor, item: Some(watch_events_response::Item::Event(event)) };
-        Item { sequence, received, event_type, encoded: Encoded::from(&response) }
+        Item { sequence: *sequence, received: *received, event_type, encoded: Encoded::from(&response) }
+    }
+
+    /// What a body is about. A fault in finding that out must not keep all later events from everybody.
+    fn read(&self, sequence: u64, body: &[u8]) -> v1::Event {
+        let read = AssertUnwindSafe(|| self.adapter.read_event(&self.center, body));
+        std::panic::catch_unwind(read).unwrap_or_else(|_| {
+            tracing::error!(
+                center = self.center,
+                sequence,
+                "an event could not be read; it is sent without its payload"
+            );
+            v1::Event { r#type: v1::EventType::Vendor.into(), ..v1::Event::default() }
+        })
     }
 }
 
@@ -208,6 +224,14 @@ impl Live {
     fn join(self: &Arc<Self>) -> Option<Follower> {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.subscribe();
         Some(Follower { live: self.clone(), newest })
+    }
+}
+
+// === impl End ===
+
+impl Drop for End {
+    fn drop(&mut self) {
+        self.0.newest.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
 }
 
@@ -272,5 +296,83 @@ impl Follower {
     /// Waits until there is something newer than at the last look. `false` when the log cannot be followed any more.
     pub async fn changed(&mut self) -> bool {
         self.newest.changed().await.is_ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::UNIX_EPOCH;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn item(sequence: u64, payload: usize) -> Item {
+        let cursor = "x".repeat(payload);
+        let encoded = Encoded::from(&WatchEventsResponse { cursor, item: None });
+        Item { sequence, received: UNIX_EPOCH, event_type: 0, encoded }
+    }
+
+    fn window(after: u64) -> Window {
+        Window { after, items: VecDeque::new(), bytes: 0 }
+    }
+
+    fn sequences(next: Next) -> Vec<u64> {
+        match next {
+            Next::Items(items) => items.into_iter().map(|item| item.sequence).collect(),
+            Next::Nothing => Vec::new(),
+            Next::Behind => panic!("behind"),
+        }
+    }
+
+    #[test]
+    fn a_window_gives_what_lies_after_a_position() {
+        let mut window = window(7);
+        assert!(matches!(window.after(7), Next::Nothing));
+        window.add((8..=10).map(|sequence| item(sequence, 1)).collect());
+        assert_eq!(sequences(window.after(7)), [8, 9, 10]);
+        assert_eq!(sequences(window.after(9)), [10]);
+        assert!(matches!(window.after(10), Next::Nothing));
+        assert!(matches!(window.after(6), Next::Behind));
+        // As a gateway may know it that reads the same log a little faster.
+        assert!(matches!(window.after(11), Next::Nothing));
+    }
+
+    #[test]
+    fn what_was_gone_before_it_was_read_is_for_the_log_to_tell() {
+        let mut window = window(0);
+        window.add(vec![item(1, 1), item(5, 1)]);
+        assert!(matches!(window.after(1), Next::Behind));
+        assert_eq!(sequences(window.after(4)), [5]);
+    }
+
+    #[test]
+    fn a_window_is_bounded_in_bytes_and_keeps_the_newest() {
+        let mut window = window(0);
+        window.add((1..=100).map(|sequence| item(sequence, 100_000)).collect());
+        assert!(window.bytes <= WINDOW_BYTES && window.items.len() > 30);
+        assert_eq!(sequences(window.after(99)), [100]);
+        window.add(vec![item(101, WINDOW_BYTES * 2)]);
+        assert_eq!((window.items.len(), window.after), (1, 100), "one that is larger than the window is kept alone");
+    }
+
+    proptest! {
+        #[test]
+        fn whoever_reads_on_misses_nothing_or_is_told(pages in proptest::collection::vec(1_usize..200, 1..60), late in 0_u64..4000) {
+            let mut window = window(0);
+            let (mut newest, mut position) = (0, None);
+            for page in pages {
+                let first = newest + 1;
+                newest += page as u64;
+                window.add((first..=newest).map(|sequence| item(sequence, 1)).collect());
+                prop_assert!(window.items.len() <= WINDOW);
+                let from = position.unwrap_or_else(|| late.min(newest));
+                if let Next::Items(items) = window.after(from) {
+                    let read: Vec<u64> = items.into_iter().map(|item| item.sequence).collect();
+                    prop_assert_eq!(&read, &(from + 1..=from + read.len() as u64).collect::<Vec<_>>());
+                    position = read.last().copied();
+                }
+            }
+        }
     }
 }

@@ -5,15 +5,16 @@
 //!
 //! # What becomes of a body
 //!
-//! - Secrets leave it while it is read ([`scrub`]): members by their names, known values and ingress addresses by
+//! - Secrets leave it while it is read (`scrub`): members by their names, known values and ingress addresses by
 //!   themselves.
 //! - Integers that a double does not hold become text with all their digits; of a member that comes twice the last
-//!   counts ([`json`]).
+//!   counts (`json`).
 //! - The contract's clients refuse messages nested deeper than 100 or larger than 4 MiB. So what is deep becomes its
 //!   JSON text, and what is large becomes one text, cut at [`LARGEST`].
 
 mod fields;
 mod json;
+mod mend;
 mod moment;
 mod scrub;
 mod text;
@@ -62,7 +63,8 @@ impl Posted {
         // What can be read in it is read, whatever it is shown as.
         let decoded = String::from_utf8_lossy(body);
         let trimmed = decoded.trim_start_matches('\u{feff}').trim();
-        let mut posted = match Json::new(&scrub).read(trimmed).and_then(|value| value.kind) {
+        let json = |text: &str| Json::new(&scrub).read(text)?.kind;
+        let mut posted = match json(trimmed).or_else(|| json(&mend::mended(trimmed)?)) {
             Some(Kind::StructValue(fields)) => Self::object(fields, body.len()),
             Some(other) => Self::other_json(other, &scrub),
             None => {

@@ -8,7 +8,10 @@ use std::{
 };
 
 use futures_util::{Stream, stream};
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::OwnedSemaphorePermit,
+    time::{Instant, sleep_until},
+};
 
 use super::{
     cursor::Cursor,
@@ -47,11 +50,19 @@ pub struct Terms {
     pub deadline: Option<Instant>,
 }
 
+/// What a stream holds of its gateway for as long as it is open.
+#[derive(Debug)]
+pub struct Seat {
+    draining: Draining,
+    metrics: WatchMetrics,
+    _place: OwnedSemaphorePermit,
+}
+
 /// A stream.
 pub struct Watch {
     feed: Arc<Feed>,
     follower: Follower,
-    draining: Draining,
+    seat: Seat,
     terms: Terms,
     /// Sequence of the last event that was sent or passed over.
     position: u64,
@@ -63,13 +74,21 @@ pub struct Watch {
     caught_up: bool,
     /// When the client must hear of us.
     heartbeat_at: Instant,
-    metrics: WatchMetrics,
 }
 
 enum Turn {
     Heartbeat,
     Page(Vec<Record>),
     Changed,
+}
+
+// === impl Seat ===
+
+impl Seat {
+    /// A place among those who watch, counted from now on, until the gateway is about to end.
+    pub fn new(draining: Draining, metrics: WatchMetrics, place: OwnedSemaphorePermit) -> Self {
+        Self { draining, metrics, _place: place }
+    }
 }
 
 // === impl Watch ===
@@ -79,7 +98,7 @@ impl Watch {
     ///
     /// # Errors
     /// `TOKEN_INVALID` and `CURSOR_EXPIRED` for a cursor that leads nowhere; `STORAGE_UNAVAILABLE`.
-    pub async fn begin(feed: Arc<Feed>, terms: Terms, draining: Draining, metrics: WatchMetrics) -> Result<Self> {
+    pub async fn begin(feed: Arc<Feed>, terms: Terms, seat: Seat) -> Result<Self> {
         let follower = feed.follow().await?;
         let position = match &terms.start {
             Start::Live => follower.newest(),
@@ -97,14 +116,13 @@ impl Watch {
         Ok(Self {
             feed,
             follower,
-            draining,
+            seat,
             terms,
             position,
             batch: VecDeque::new(),
             past: None,
             caught_up: false,
             heartbeat_at,
-            metrics,
         })
     }
 
@@ -123,10 +141,10 @@ impl Watch {
         loop {
             if let Some(item) = self.chosen() {
                 self.heartbeat_at = Instant::now() + self.terms.heartbeat;
-                self.metrics.delivered();
+                self.seat.metrics.delivered();
                 return Ok(item);
             }
-            if self.draining.is_draining() {
+            if self.seat.draining.is_draining() {
                 return Err(draining());
             }
             // Also while events pass by that were not asked for.
@@ -186,7 +204,7 @@ impl Watch {
         };
         tokio::select! {
             biased;
-            () = self.draining.begun() => Err(draining()),
+            () = self.seat.draining.begun() => Err(draining()),
             turn = read => turn,
             () = sleep_until(self.heartbeat_at) => Ok(Turn::Heartbeat),
             () = async { sleep_until(end.unwrap_or_else(Instant::now)).await }, if end.is_some() => Err(Error::too_late()),

@@ -17,7 +17,8 @@
 //! - the example of `queryPhone` has the shape of its first version: [`extensions`];
 //! - success without an ID means that a user has no call settings yet (B3.22): [`settings`];
 //! - passwords come in clear in ordinary answers; they leave the adapter by `AccessSoftphoneCredentials` alone:
-//!   [`credentials`].
+//!   [`credentials`];
+//! - callbacks that do not name themselves, as JSON or as a Java map's text (B3.21): [`posted`].
 //!
 //! The vendor tells "not there", "there already" and "in use" from other refusals by text alone, so after a refusal one
 //! read tells. What takes several calls is done in the order of the request: [`partial`].
@@ -37,7 +38,7 @@ mod memberships;
 mod operations;
 mod partial;
 mod phone_numbers;
-mod posted;
+pub mod posted;
 mod queue_changes;
 mod queues;
 mod sessions;

@@ -11,8 +11,8 @@
 //! - one agent in three spellings (C33, C55, C56), never paged (C35), so the gateway pages by ID: `roster`;
 //! - extensions that are numbers or objects (C30), accounts that are no accounts (C24): `extensions`;
 //! - queues that get another ID than asked for, or none (C20, C21, C38), and are written whole (C15): `queue_changes`;
-//! - subscriptions whose ID is told once and never again (C42, C45, C46): `subscription_changes`,
-//!   `subscription_list`.
+//! - subscriptions whose ID is told once and never again (C42, C45, C46): `subscription_changes`, `subscription_list`;
+//! - events of which the document has the names and no payload (Udesk 18): [`posted`].
 
 mod agent_changes;
 mod agents;
@@ -45,6 +45,8 @@ mod test_clock;
 mod test_codes;
 #[cfg(test)]
 mod test_extensions;
+#[cfg(test)]
+mod test_ingress;
 #[cfg(test)]
 mod test_posted;
 #[cfg(test)]

@@ -42,6 +42,7 @@ def main() -> int:
         import checks_commands
         import checks_disk
         import checks_documents
+        import checks_events
         import checks_examples
         import checks_grpcurl
         import checks_processes
@@ -55,6 +56,7 @@ def main() -> int:
             checks_commands,
             checks_examples,
             checks_documents,
+            checks_events,
         )
         for suite in suites:
             for name, check in suite.checks(world):

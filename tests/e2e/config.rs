@@ -29,24 +29,41 @@ fn parse(text: &str) -> Result<Config, ConfigErrors> {
     Config::parse(text, "gateway.toml", &|_| None)
 }
 
-/// Parses the example, or a text made from it, with a value for each variable and the one file.
+/// Parses the example, or a text made from it, with a value for each variable and both files.
 fn parse_example(text: &str) -> Result<Config, ConfigErrors> {
     let folder = tempfile::tempdir().unwrap();
-    let secret = folder.path().join("beta");
-    std::fs::write(&secret, "from-the-file\n").unwrap();
-    let text = text.replace("/run/secrets/beta", secret.to_str().unwrap());
+    std::fs::write(folder.path().join("beta"), "from-the-file\n").unwrap();
+    std::fs::write(folder.path().join("nats"), credentials()).unwrap();
+    let text = text.replace("/run/secrets", folder.path().to_str().unwrap());
     Config::parse(&text, "gateway.toml", &|name| Some(format!("value-of-{name}")))
 }
 
-/// The example with every commented-out key in force, except `[nats]`.
+/// The content of a `.creds` file: any JWT, and the seed of a user's key, made of zeros: prefix, key and checksum in
+/// Base32.
+fn credentials() -> String {
+    let mut seed = [0; 36];
+    seed[0] = (18 << 3) | (20 << 3 >> 5);
+    let checksum = seed[..34].iter().fold(0_u16, |crc, &byte| {
+        (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| (crc << 1) ^ if crc >> 15 == 1 { 0x1021 } else { 0 })
+    });
+    seed[34..].copy_from_slice(&checksum.to_le_bytes());
+    let bit = |place: usize| seed.get(place / 8).map_or(0, |byte| (byte >> (7 - place % 8)) & 1);
+    let digit = |place: usize| (0..5).fold(0, |digit, offset| digit << 1 | bit(place * 5 + offset));
+    let seed: String =
+        (0..58).map(|place| char::from(b"ABCDEFGHIJKLMNOPQRSTUVWXYZ234567"[usize::from(digit(place))])).collect();
+    format!(
+        "-----BEGIN NATS USER JWT-----\neyJ0.e30.c2ln\n------END NATS USER JWT------\n\n\
+         -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n"
+    )
+}
+
+/// The example with every commented-out table and key in force.
 fn whole_example() -> String {
-    let (before, nats) = EXAMPLE.split_once("# [nats]").unwrap();
-    let (_, after) = nats.split_once("\n\n").unwrap();
     let in_force = |line: &'static str| {
-        let key = line.strip_prefix("# ").filter(|rest| rest.split(' ').nth(1) == Some("="));
-        key.unwrap_or(line)
+        let is_meant = |rest: &&str| rest.starts_with("[nats]") || rest.split(' ').nth(1) == Some("=");
+        line.strip_prefix("# ").filter(is_meant).unwrap_or(line)
     };
-    before.lines().chain(after.lines()).map(in_force).collect::<Vec<_>>().join("\n")
+    EXAMPLE.lines().map(in_force).collect::<Vec<_>>().join("\n")
 }
 
 fn udesk(config: &Config) -> &Udesk {
@@ -80,6 +97,9 @@ fn the_example_is_valid_with_its_optional_keys() {
     let config = parse_example(&whole_example()).unwrap();
     let key = config.events.callback_key.as_ref().unwrap();
     assert_eq!(key.expose_secret(), "value-of-CALLBACK_KEY");
+    let nats = config.nats.as_ref().unwrap();
+    assert_eq!((nats.url.expose_secret(), nats.replicas), ("nats://127.0.0.1:4222", 1));
+    assert_eq!(nats.credentials.as_ref().unwrap().expose_secret(), credentials());
     let beta = huawei(&config);
     assert_eq!(beta.token_base_url.as_str(), "https://service.besclouds.com:28070/");
     let secret = beta.callback_secret.as_ref().unwrap();
@@ -174,8 +194,11 @@ fn every_key_of_the_gateway_is_read() {
         retention = "10h"
         retention_size = "11MiB"
         duplicate_window = "12m"
+        [nats]
+        url = "nats://127.0.0.1:13,tls://127.0.0.1:14"
+        replicas = 5
     "#;
-    let Config { listen, deadline, storage, events, centers: _ } = parse(&format!("{text}{BARE}")).unwrap();
+    let Config { listen, deadline, storage, events, nats, centers: _ } = parse(&format!("{text}{BARE}")).unwrap();
     assert_eq!(listen.grpc.to_string(), "0.0.0.0:1");
     assert_eq!(listen.http.to_string(), "0.0.0.0:2");
     assert_eq!(listen.admin.to_string(), "[::1]:3");
@@ -192,6 +215,10 @@ fn every_key_of_the_gateway_is_read() {
     assert_eq!(events.retention, Duration::from_hours(10));
     assert_eq!(events.retention_size, 11 << 20);
     assert_eq!(events.duplicate_window, Duration::from_mins(12));
+    let nats = nats.unwrap();
+    assert_eq!(nats.url.expose_secret(), "nats://127.0.0.1:13,tls://127.0.0.1:14");
+    assert!(nats.credentials.is_none());
+    assert_eq!(nats.replicas, 5);
 }
 
 #[test]

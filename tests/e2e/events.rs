@@ -252,6 +252,16 @@ async fn a_stream_ends_at_the_callers_own_deadline() {
     let failure = answer.unwrap_err();
     assert_eq!(failure.code, Code::DeadlineExceeded);
     assert!(begun.elapsed() >= Duration::from_millis(290));
+    let metrics = gateway.admin("/metrics").await.1;
+    let ended = metrics.lines().find(|line| {
+        line.starts_with("grpc_server_handled_total")
+            && line.contains("DEADLINE_EXCEEDED")
+            && line.contains("WatchEvents")
+    });
+    assert!(
+        ended.is_some_and(|line| line.ends_with(" 1")),
+        "a stream is counted when it ends, with what it ended with"
+    );
 }
 
 #[tokio::test]

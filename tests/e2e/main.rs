@@ -13,6 +13,7 @@ mod events;
 mod failures;
 mod faults;
 mod hostile;
+mod ingress;
 mod request_id;
 mod secrecy;
 mod server;

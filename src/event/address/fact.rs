@@ -1,16 +1,46 @@
-//! What is kept of an address: everything but the mac, which whoever has the key can make again.
+//! What is kept of addresses: everything but their macs, which whoever has the key can make again.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use moka::{
+    Entry,
+    future::Cache,
+    ops::compute::{CompResult, Op},
+};
 use serde::{Deserialize, Serialize};
 
-use super::GRACE;
-use crate::error::{Error, ErrorReason, Result};
+use super::{GRACE, Nonce};
+use crate::{
+    clock::Clock,
+    error::{Error, ErrorReason, Result},
+    state::StateStore,
+};
+
+/// How long what the store said is believed. Shorter than [`GRACE`], so that an address that another gateway gave up ends
+/// here with its grace, too.
+pub(super) const BELIEVED: Duration = Duration::from_secs(60);
+/// Most addresses of which it is held in memory until when they are taken.
+const MOST_KNOWN: u64 = 10_000;
+
+/// The facts of all centers' addresses.
+pub(super) struct Facts {
+    pub state: Arc<dyn StateStore>,
+    clock: Clock,
+    /// By the facts' keys.
+    known: Cache<String, Known>,
+}
+
+/// Until when an address is taken, and when that was read.
+#[derive(Clone, Copy)]
+struct Known {
+    until: Option<u64>,
+    read: Duration,
+}
 
 /// What is known of an address.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Serialize, Deserialize)]
 pub(super) struct Fact {
-    pub state: State,
+    pub status: Status,
     /// Since when, in milliseconds since 1970.
     since: u64,
     /// The vendor's ID of the subscription that posts there, once it is known.
@@ -20,7 +50,7 @@ pub(super) struct Fact {
 
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub(super) enum State {
+pub(super) enum Status {
     /// The vendor is being told of it, or nobody knows whether it took it.
     Pending,
     /// The vendor posts there.
@@ -29,43 +59,115 @@ pub(super) enum State {
     Retired,
 }
 
-impl Fact {
-    pub fn new(state: State, since: u64, subscription: Option<&str>) -> Self {
-        Self { state, since, subscription: subscription.map(str::to_owned) }
+// === impl Facts ===
+
+impl Facts {
+    pub fn new(state: Arc<dyn StateStore>, clock: Clock) -> Self {
+        Self { state, clock, known: Cache::new(MOST_KNOWN) }
     }
 
-    /// # Errors
-    /// `STORAGE_UNAVAILABLE` for what this version of the gateway cannot read.
-    pub fn read(bytes: &[u8]) -> Result<Self> {
-        serde_json::from_slice(bytes).map_err(|_| unreadable())
+    /// Whether what is posted there is taken now. The store is asked when it was not for a while, and then once for all
+    /// who ask.
+    pub async fn is_taken(&self, center: &str, nonce: &str) -> Result<bool> {
+        let (key, now) = (key(center, nonce), self.clock.steady());
+        let is_fresh = |known: &Known| now.saturating_sub(known.read) < BELIEVED;
+        let known = match self.known.get(&key).await.filter(is_fresh) {
+            Some(known) => Some(known),
+            None => {
+                let read = async |entry: Option<Entry<String, Known>>| match entry {
+                    Some(entry) if is_fresh(entry.value()) => Ok(Op::Nop),
+                    // That there is none is not remembered: another gateway may have just made it.
+                    _ => Ok(self.read(&key).await?.map_or(Op::Remove, |fact| Op::Put(fact.known(now)))),
+                };
+                let computed: Result<_> = self.known.entry_by_ref(&key).and_try_compute_with(read).await;
+                match computed? {
+                    CompResult::Removed(_) => None,
+                    other => other.into_entry().map(Entry::into_value),
+                }
+            }
+        };
+        Ok(known.is_some_and(|known| known.until.is_none_or(|until| self.clock.unix_millis() <= until)))
     }
 
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub async fn get(&self, center: &str, nonce: &Nonce) -> Result<Option<Fact>> {
+        self.read(&key(center, &nonce.0)).await
+    }
+
+    /// Keeps what became of an address. This gateway goes by it at once.
+    pub async fn put(&self, center: &str, nonce: &Nonce, status: Status, subscription: Option<&str>) -> Result<()> {
+        let key = key(center, &nonce.0);
+        let fact = Fact { status, since: self.clock.unix_millis(), subscription: subscription.map(str::to_owned) };
         // Nothing in it can fail to be written.
-        serde_json::to_vec(self).unwrap_or_default()
+        self.state.put(&key, serde_json::to_vec(&fact).unwrap_or_default()).await?;
+        self.known.insert(key, fact.known(self.clock.steady())).await;
+        Ok(())
     }
 
-    /// Whether what is posted there is taken at this time.
-    pub fn is_taken(&self, now: u64) -> bool {
-        self.state != State::Retired || !self.is_older_than(GRACE, now)
+    pub async fn remove(&self, center: &str, nonce: &Nonce) -> Result<()> {
+        let key = key(center, &nonce.0);
+        self.known.invalidate(&key).await;
+        self.state.remove(&key).await
     }
 
+    /// Those of one subscription.
+    pub async fn of(&self, center: &str, subscription: &str) -> Result<Vec<(Nonce, Fact)>> {
+        let mut facts = self.all(center).await?;
+        facts.retain(|(_, fact)| fact.is_of(subscription));
+        Ok(facts)
+    }
+
+    /// Forgets the addresses of a center that are taken no longer.
+    pub async fn sweep(&self, center: &str) -> Result<()> {
+        let now = self.clock.unix_millis();
+        let is_over = |fact: &Fact| fact.known(Duration::ZERO).until.is_some_and(|until| until < now);
+        for (nonce, _) in self.all(center).await?.into_iter().filter(|(_, fact)| is_over(fact)) {
+            self.state.remove(&key(center, &nonce.0)).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether it has been so for longer than this.
+    pub fn is_older(&self, fact: &Fact, age: Duration) -> bool {
+        u128::from(self.clock.unix_millis().saturating_sub(fact.since)) > age.as_millis()
+    }
+
+    async fn read(&self, key: &str) -> Result<Option<Fact>> {
+        let unreadable = |_| unreadable();
+        self.state.get(key).await?.map(|bytes| serde_json::from_slice(&bytes).map_err(unreadable)).transpose()
+    }
+
+    /// All of a center that this version of the gateway can read.
+    async fn all(&self, center: &str) -> Result<Vec<(Nonce, Fact)>> {
+        let prefix = key(center, "");
+        let facts = self.state.list(&prefix).await?.into_iter().filter_map(|(key, bytes)| {
+            let nonce = key.strip_prefix(&prefix)?.to_owned();
+            Some((Nonce(nonce), serde_json::from_slice(&bytes).ok()?))
+        });
+        Ok(facts.collect())
+    }
+}
+
+// === impl Fact ===
+
+impl Fact {
     pub fn is_of(&self, subscription: &str) -> bool {
         self.subscription.as_deref() == Some(subscription)
     }
 
-    /// Whether it has been so for longer than this.
-    pub fn is_older_than(&self, age: Duration, now: u64) -> bool {
-        u128::from(now.saturating_sub(self.since)) > age.as_millis()
+    fn known(&self, read: Duration) -> Known {
+        let grace = u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX);
+        Known { until: (self.status == Status::Retired).then(|| self.since.saturating_add(grace)), read }
     }
 }
 
 /// The key of an address's fact.
-pub(super) fn key(center: &str, nonce: &str) -> String {
+fn key(center: &str, nonce: &str) -> String {
     format!("address.{center}.{nonce}")
 }
 
+/// # Errors
+/// Always `STORAGE_UNAVAILABLE`.
 pub(super) fn unreadable() -> Error {
-    tracing::error!(what = "callback addresses", "a fact in the storage is not of the expected shape");
+    tracing::error!("what the storage holds of callback addresses is not of the expected shape");
     Error::new(ErrorReason::StorageUnavailable, "the gateway cannot read what its storage holds of callback addresses")
 }

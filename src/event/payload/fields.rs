@@ -18,34 +18,65 @@ const LONGEST_NAME: usize = 64;
 /// Names are tried in their order, each in the body first and then in the objects within it. Numbers and booleans are
 /// their text, a list of one is what it holds, and null, the empty text and the text `null` are no value.
 pub struct Fields<'a> {
-    /// The body, then the objects within it.
-    objects: Vec<Object<'a>>,
+    /// Sorted by name, and of equal names by object.
+    fields: Vec<Field<'a>>,
+    /// How many objects there are within the body.
+    within: usize,
 }
 
-/// The fields of one object, sorted by their names.
-struct Object<'a>(Vec<(String, Cow<'a, Value>)>);
+struct Field<'a> {
+    name: String,
+    /// 0 in the body.
+    object: usize,
+    value: Cow<'a, Value>,
+}
 
 // === impl Fields ===
 
 impl<'a> Fields<'a> {
     /// The fields of an object and of the objects in its members of these names.
     pub(super) fn new(body: &'a Struct, inner: &[&str]) -> Self {
-        let body = Object::new(body.fields.iter().map(|(name, value)| (name, Cow::Borrowed(value))));
-        let within: Vec<Object<'a>> =
-            inner.iter().flat_map(|name| body.named(name)).filter_map(|(_, value)| Object::within(value)).collect();
-        let mut objects = vec![body];
-        objects.extend(within);
-        Self { objects }
+        let mut fields = Self { fields: Vec::with_capacity(body.fields.len()), within: 0 };
+        fields.add(body.fields.iter().map(|(name, value)| (name, Cow::Borrowed(value))));
+        let mut outer: Vec<usize> =
+            (0..fields.fields.len()).filter(|at| inner.contains(&&*fields.fields[*at].name)).collect();
+        outer.sort_by_key(|at| inner.iter().position(|name| *name == fields.fields[*at].name));
+        for at in outer {
+            match &fields.fields[at].value {
+                Cow::Borrowed(Value { kind: Some(Kind::StructValue(object)) }) => {
+                    fields.within += 1;
+                    fields.add(object.fields.iter().map(|(name, value)| (name, Cow::Borrowed(value))));
+                }
+                Cow::Borrowed(Value { kind: Some(Kind::StringValue(text)) }) => {
+                    // What it is read from has no secrets any more.
+                    if let Some(object) = json::object_in(text, &Scrub::new(&[])) {
+                        fields.within += 1;
+                        fields.add(object.fields.into_iter().map(|(name, value)| (name, Cow::Owned(value))));
+                    }
+                }
+                _ => {}
+            }
+        }
+        // Stable: of names that are equal here, the one that sorts first as it is written comes first.
+        fields.fields.sort_by(|a, b| a.name.cmp(&b.name));
+        fields
+    }
+
+    /// Adds the members of the object that was found last.
+    fn add<N: AsRef<str>>(&mut self, members: impl Iterator<Item = (N, Cow<'a, Value>)>) {
+        let object = self.within;
+        let members = members.filter(|(name, _)| name.as_ref().len() <= LONGEST_NAME);
+        self.fields.extend(members.map(|(name, value)| Field { name: plain(name.as_ref()), object, value }));
     }
 
     /// Whether there is a field of this name, whatever it holds.
     pub fn has(&self, name: &str) -> bool {
-        self.objects.iter().any(|object| !object.named(name).is_empty())
+        !self.named(name).is_empty()
     }
 
     /// Every text of these fields.
     pub fn texts(&self, names: &[&str]) -> impl Iterator<Item = Cow<'_, str>> {
-        texts(&self.objects, names)
+        names.iter().flat_map(|name| self.named(name)).filter_map(|field| text(&field.value))
     }
 
     /// An ID, a number or a code: the first text of at most 256 bytes.
@@ -55,8 +86,9 @@ impl<'a> Fields<'a> {
 
     /// As [`Fields::short`], in the objects within the body alone if there are any.
     pub fn innermost(&self, names: &[&str]) -> Option<String> {
-        let objects = if self.objects.len() > 1 { &self.objects[1..] } else { &self.objects[..] };
-        texts(objects, names).find(|text| text.len() <= LONGEST).map(Cow::into_owned)
+        let fields =
+            names.iter().flat_map(|name| self.named(name)).filter(|field| self.within == 0 || field.object > 0);
+        fields.filter_map(|field| text(&field.value)).find(|text| text.len() <= LONGEST).map(Cow::into_owned)
     }
 
     /// What is of no use in part: the first text of at most so many bytes.
@@ -77,53 +109,19 @@ impl<'a> Fields<'a> {
         let description = self.cut(descriptions, LONGEST).unwrap_or_default();
         (!code.is_empty() || !description.is_empty()).then_some(VendorValue { code, description })
     }
-}
 
-fn texts<'f>(objects: &'f [Object<'_>], names: &[&str]) -> impl Iterator<Item = Cow<'f, str>> {
-    names
-        .iter()
-        .flat_map(move |name| objects.iter().flat_map(|object| object.named(name)))
-        .filter_map(|(_, value)| text(value))
-}
-
-// === impl Object ===
-
-impl<'a> Object<'a> {
-    fn new<N: AsRef<str>>(members: impl Iterator<Item = (N, Cow<'a, Value>)>) -> Self {
-        let mut fields: Vec<_> = members
-            .filter(|(name, _)| name.as_ref().len() <= LONGEST_NAME)
-            .map(|(name, value)| (plain(name.as_ref()), value))
-            .collect();
-        // Stable: of equal names, the one that sorts first as it is written comes first.
-        fields.sort_by(|(a, _), (b, _)| a.cmp(b));
-        Self(fields)
-    }
-
-    /// The object that a value is, or that its text holds.
-    fn within(value: &Cow<'a, Value>) -> Option<Self> {
-        match (&value.kind, value) {
-            (Some(Kind::StringValue(text)), _) => {
-                // What it is read from has no secrets any more.
-                let object = json::object_in(text, &Scrub::new(&[]))?;
-                Some(Self::new(object.fields.into_iter().map(|(name, value)| (name, Cow::Owned(value)))))
-            }
-            (_, Cow::Borrowed(Value { kind: Some(Kind::StructValue(object)) })) => {
-                Some(Self::new(object.fields.iter().map(|(name, value)| (name, Cow::Borrowed(value)))))
-            }
-            _ => None,
-        }
-    }
-
-    fn named(&self, name: &str) -> &[(String, Cow<'a, Value>)] {
-        let start = self.0.partition_point(|(known, _)| known.as_str() < name);
-        let count = self.0[start..].iter().take_while(|(known, _)| known == name).count();
-        &self.0[start..start + count]
+    fn named(&self, name: &str) -> &[Field<'a>] {
+        let start = self.fields.partition_point(|field| field.name.as_str() < name);
+        let count = self.fields[start..].iter().take_while(|field| field.name == name).count();
+        &self.fields[start..start + count]
     }
 }
 
 /// A name as it is looked up.
 fn plain(name: &str) -> String {
-    name.chars().filter(|char| *char != '_').map(|char| char.to_ascii_lowercase()).collect()
+    let mut name = name.to_ascii_lowercase();
+    name.retain(|char| char != '_');
+    name
 }
 
 /// A value as text, if it has one.

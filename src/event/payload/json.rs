@@ -4,7 +4,7 @@ use std::{borrow::Cow, cell::Cell, fmt};
 
 use prost_types::{ListValue, Struct, Value, value::Kind};
 use serde::{
-    Deserialize as _, Deserializer, Serialize, Serializer,
+    Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 use serde_json::{Number, value::RawValue};
@@ -29,6 +29,8 @@ pub struct Json<'s> {
     scrub: &'s Scrub,
     /// How many texts it stands in.
     within: u8,
+    /// Whether the text as a whole has nothing to hide, and so no part of it that stands there as it reads.
+    plain: Cell<bool>,
     /// Whether something was taken out.
     cleaned: Cell<bool>,
     values: Cell<u32>,
@@ -39,6 +41,12 @@ pub struct Json<'s> {
 struct Level<'j, 's> {
     json: &'j Json<'s>,
     depth: u8,
+}
+
+/// A member's name, and whether it stands in the text as it reads.
+struct Name<'de> {
+    name: Cow<'de, str>,
+    stands: bool,
 }
 
 /// A value as JSON.
@@ -56,11 +64,12 @@ impl<'s> Json<'s> {
     }
 
     fn within(scrub: &'s Scrub, within: u8) -> Self {
-        Self { scrub, within, cleaned: Cell::new(false), values: Cell::new(0) }
+        Self { scrub, within, plain: Cell::new(false), cleaned: Cell::new(false), values: Cell::new(0) }
     }
 
     /// The value of a text, secrets removed; `None` when it is no JSON.
     pub fn read(&self, text: &str) -> Option<Value> {
+        self.plain.set(!self.scrub.finds(text));
         let text = with_large_numbers_quoted(text);
         let mut json = serde_json::Deserializer::from_str(&text);
         let value = Level { json: self, depth: 0 }.deserialize(&mut json).ok()?;
@@ -68,22 +77,20 @@ impl<'s> Json<'s> {
         Some(value)
     }
 
-    fn text(&self, text: Cow<'_, str>) -> String {
+    /// A text without secrets. One that `stands` in the JSON as it reads has been searched with all of it.
+    fn text(&self, text: Cow<'_, str>, stands: bool) -> String {
+        if stands && self.plain.get() && !holds_more(&text) {
+            return text.into_owned();
+        }
         let cleaned = clean(self.scrub, &text, self.within);
         self.cleaned.set(self.cleaned.get() || cleaned.is_some());
         cleaned.unwrap_or_else(|| text.into_owned())
-    }
-
-    fn key(&self, key: String) -> String {
-        let cleaned = self.scrub.values(&key);
-        self.cleaned.set(self.cleaned.get() || cleaned.is_some());
-        cleaned.unwrap_or(key)
     }
 }
 
 /// Text that stands in a value, without secrets; `None` when there are none.
 pub fn clean(scrub: &Scrub, text: &str, within: u8) -> Option<String> {
-    if !text.trim_start().starts_with(['{', '[']) {
+    if !holds_more(text) {
         return scrub.values(text);
     }
     let json = Json::within(scrub, within + 1);
@@ -91,6 +98,11 @@ pub fn clean(scrub: &Scrub, text: &str, within: u8) -> Option<String> {
         Some(value) => json.cleaned.get().then(|| text_of(&value)),
         None => scrub.text(text),
     }
+}
+
+/// Whether a text may be JSON or a Java map's text.
+fn holds_more(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '['])
 }
 
 /// The object that a text holds.
@@ -223,12 +235,12 @@ impl<'de> Visitor<'de> for Level<'_, '_> {
         Ok(value(Kind::NumberValue(double)))
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
-        Ok(value(Kind::StringValue(self.json.text(Cow::Borrowed(text)))))
+    fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Value, E> {
+        Ok(value(Kind::StringValue(self.json.text(Cow::Borrowed(text), true))))
     }
 
-    fn visit_string<E>(self, text: String) -> Result<Value, E> {
-        Ok(value(Kind::StringValue(self.json.text(Cow::Owned(text)))))
+    fn visit_str<E>(self, text: &str) -> Result<Value, E> {
+        Ok(value(Kind::StringValue(self.json.text(Cow::Borrowed(text), false))))
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
@@ -241,16 +253,42 @@ impl<'de> Visitor<'de> for Level<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut object = Struct::default();
-        while let Some(key) = members.next_key::<String>()? {
-            if is_secret(&key) {
+        while let Some(Name { name, stands }) = members.next_key()? {
+            if is_secret(&name) {
                 self.json.cleaned.set(true);
                 members.next_value::<IgnoredAny>()?;
             } else {
                 let value = members.next_value_seed(self.below())?;
-                object.fields.insert(self.json.key(key), value);
+                object.fields.insert(self.json.text(name, stands), value);
             }
         }
         Ok(value(Kind::StructValue(object)))
+    }
+}
+
+// === impl Name ===
+
+impl<'de> Deserialize<'de> for Name<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct NameVisitor;
+
+        impl<'de> Visitor<'de> for NameVisitor {
+            type Value = Name<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a name")
+            }
+
+            fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
+                Ok(Name { name: Cow::Borrowed(name), stands: true })
+            }
+
+            fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
+                Ok(Name { name: Cow::Owned(name.to_owned()), stands: false })
+            }
+        }
+
+        deserializer.deserialize_str(NameVisitor)
     }
 }
 

@@ -33,6 +33,11 @@ impl Scrub {
         Self { values }
     }
 
+    /// Whether a known value or an ingress address may be in a text.
+    pub fn finds(&self, text: &str) -> bool {
+        text.contains(CALLBACKS) || self.values.iter().any(|value| text.contains(value.as_str()))
+    }
+
     /// Text without known values and ingress addresses; `None` when it has none.
     pub fn values(&self, text: &str) -> Option<String> {
         let mut cleaned: Option<String> = None;

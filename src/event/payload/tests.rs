@@ -43,6 +43,12 @@ fn an_object_is_the_payload_and_anything_else_stands_under_body() {
 }
 
 #[test]
+fn an_object_with_half_a_character_is_an_object() {
+    let expected = json!({ "event": "begin", "name": "\u{5f20}\u{fffd}", "note": "a\nb" });
+    assert_eq!(payload("{\"event\":\"begin\",\"name\":\"\u{5f20}\\ud83d\",\"note\":\"a\nb\"}"), expected);
+}
+
+#[test]
 fn bytes_that_are_no_text_are_in_base64() {
     assert_eq!(payload(b"\xff\x00"), json!({ "body": "/wA=", "body_encoding": "base64" }));
     let body = [b"{\"event\":\"begin\",\"name\":\"\xb0\xa2\",\"password\":\"pw\",\"x\":\"", SECRET.as_bytes(), b"\"}"]

@@ -2,9 +2,9 @@
 //!
 //! Two callbacks are documented, and neither names itself: they are told apart by their fields. `Event.vendor_type` is
 //! the title of the vendor's page, so that it stays when pages are renumbered: `call_status_event` of "Call Status Event
-//! Callback" (api-cec `07_0067`, before `07_1318`) and `release_event` of "Release Event Callback" (`07_0068` and `07_1319`, and
-//! `07_0080` and `07_2805` for voice notifications). The examples of the former are a Java map's text, those of the latter
-//! JSON.
+//! Callback" (pages 0067 and, before, 1318 of the API reference) and `release_event` of "Release Event Callback" (0068
+//! and 1319; 0080 and 2805 for voice notifications). The pages on calls show a Java map's text, those on voice
+//! notifications JSON.
 
 use crate::{
     event::payload::{Fields, Posted, moment},

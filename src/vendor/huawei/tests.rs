@@ -6,6 +6,7 @@ mod capabilities;
 mod formats;
 mod memberships;
 mod numbers;
+mod posted;
 mod queues;
 mod quirks;
 mod sessions;

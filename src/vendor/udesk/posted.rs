@@ -1,7 +1,7 @@
 //! What Udesk posts to a subscription's callback, as an event.
 //!
 //! The document names 20 events (Udesk 18) and shows no payload. So nothing here is demanded of a body: names and
-//! fields are looked for in every spelling that Udesk's documents use ([`names`]), at the top or in `data` or `message`,
+//! fields are looked for in every spelling that Udesk's documents use (`names`), at the top or in `data` or `message`,
 //! which may be JSON text; and whatever is found or not, there is an event, and it holds the whole body.
 
 mod arms;

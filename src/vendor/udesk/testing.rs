@@ -54,6 +54,7 @@ pub struct Desk {
 pub struct Scripted {
     pub udesk: Arc<dyn Adapter>,
     pub metrics: Metrics,
+    pub storage: Storage,
     script: Arc<Script>,
 }
 
@@ -117,6 +118,11 @@ impl Desk {
         adapter(&self.base, now, unit, &self.storage, &metrics())
     }
 
+    /// A gateway at the same tenant that shares nothing with this one.
+    pub fn elsewhere(&self) -> Arc<dyn Adapter> {
+        at_address(&self.base, &Storage::in_memory().unwrap())
+    }
+
     /// What is remembered of its subscriptions.
     pub fn memory(&self) -> Memory {
         Memory::new(Arc::new(self.storage.clone()))
@@ -151,7 +157,7 @@ impl Scripted {
         let metrics = metrics();
         let storage = Storage::in_memory().unwrap();
         let udesk = adapter(&base, NOW, config::TimestampUnit::Milliseconds, &storage, &metrics);
-        Self { udesk, metrics, script }
+        Self { udesk, metrics, storage, script }
     }
 
     /// Success with each of these results in turn.
@@ -278,7 +284,22 @@ pub fn metadata(error: Error, key: &str) -> String {
     status.get_details_error_info().and_then(|info| info.metadata.get(key).cloned()).unwrap_or_default()
 }
 
-/// Where the gateway's own addresses are, without a key of their own.
+/// The adapter of a center at this vendor, with this storage.
+pub async fn at(vendor: axum::Router, storage: &Storage) -> Arc<dyn Adapter> {
+    adapter(&serve(vendor).await, NOW, config::TimestampUnit::Milliseconds, storage, &metrics())
+}
+
+/// The adapter of a center at a vendor that nobody asks.
+pub fn at_address(base: &str, storage: &Storage) -> Arc<dyn Adapter> {
+    adapter(base, NOW, config::TimestampUnit::Milliseconds, storage, &metrics())
+}
+
+/// The addresses of a gateway with this storage.
+pub fn addresses(storage: &Storage, now: Duration) -> Addresses {
+    Addresses::new(&events(), Arc::new(storage.clone()), Clock::from_source(At(now)))
+}
+
+/// Where the gateway's own addresses are; their key is made.
 fn events() -> config::Events {
     config::Events {
         callback_base_url: "http://127.0.0.1:8080/".parse().unwrap(),

@@ -59,7 +59,7 @@ impl Gateway {
             Ok(config) => config,
             Err(errors) => panic!("{errors}"),
         };
-        let stores = Stores::open(&config, &clock).unwrap();
+        let stores = Stores::open(&config, &clock).await.unwrap();
         let gateway = gateway::bind(config, clock, stores).await.unwrap();
         let (grpc, http, admin) =
             (gateway.grpc_address().unwrap(), gateway.http_address().unwrap(), gateway.admin_address().unwrap());

@@ -1,0 +1,224 @@
+//! The store that several gateways share: NATS JetStream, chosen by `[nats]`.
+//!
+//! Each center's events are a stream, `SWITCHBOARD_EVENTS_{center}`; facts, and calls with a `request_id`, are key-value
+//! buckets. All of them are made, or changed to what the configuration says, when the gateway starts.
+//!
+//! What is acknowledged is on the disks of most of the servers that keep it; a single server writes to its disk before it
+//! acknowledges only with `sync_interval: always`.
+
+mod bucket;
+mod link;
+mod log;
+mod read;
+mod repeat;
+mod state;
+mod stream;
+
+use std::{borrow::Cow, collections::HashMap, fmt, sync::Arc, time::Duration};
+
+use async_nats::{ConnectErrorKind, ConnectOptions, Event, ServerAddr, jetstream::Context};
+use percent_encoding::percent_decode_str;
+use secrecy::ExposeSecret as _;
+use tokio::time::timeout;
+use url::Url;
+
+use self::{
+    bucket::Bucket,
+    link::{Link, PATIENCE},
+    log::Log,
+    repeat::Calls,
+};
+use crate::config;
+
+/// Events are published below this subject, and the center's ID.
+const SUBJECTS: &str = "switchboard.events";
+
+/// How long the start waits for a server.
+const CONNECT: Duration = Duration::from_secs(10);
+/// How often a quiet connection is tried; it is given up when two tries stay without an answer.
+const PING: Duration = Duration::from_secs(10);
+/// Longest pause between two attempts to connect again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// What a server must take in one message: an event's body and a little more.
+const LARGEST_MESSAGE: usize = (1 << 20) + (1 << 10);
+
+/// The open store. Cheap to clone: clones are the same store.
+#[derive(Clone)]
+pub struct JetStream(Arc<Open>);
+
+struct Open {
+    link: Link,
+    logs: HashMap<String, Log>,
+    state: Bucket,
+    calls: Calls,
+}
+
+/// Why the store cannot be used. Its text names the key and is fit for whoever runs the gateway.
+#[derive(Debug)]
+pub struct JetStreamError(Cause);
+
+#[derive(Debug)]
+enum Cause {
+    /// What connecting ended with.
+    Connect(ConnectErrorKind),
+    Credentials,
+    NoRandomness,
+    Old,
+    NoJetStream,
+    Stream {
+        name: String,
+        refusal: String,
+    },
+}
+
+// === impl JetStream ===
+
+impl JetStream {
+    /// Connects to the configured servers, and makes what is missing there for these centers.
+    ///
+    /// # Errors
+    /// When no server can be reached in time, when it takes no credentials or is too old, or when it refuses what the
+    /// configuration asks for.
+    pub async fn connect<'a>(
+        config: &config::Nats,
+        events: &config::Events,
+        centers: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, JetStreamError> {
+        Self::open(config, events, centers).await.map_err(JetStreamError)
+    }
+
+    async fn open<'a>(
+        config: &config::Nats,
+        events: &config::Events,
+        centers: impl IntoIterator<Item = &'a str>,
+    ) -> Result<Self, Cause> {
+        let logs = centers.into_iter().map(|center| (center.to_owned(), Log::new(center, events)));
+        let logs: HashMap<String, Log> = logs.collect();
+        let link = connect(config).await?;
+        ensure_all(link.context(), config.replicas, events, logs.keys()).await?;
+        let state = Bucket::new(link.clone(), state::BUCKET);
+        let calls = Calls::new(Bucket::new(link.clone(), repeat::BUCKET))?;
+        Ok(Self(Arc::new(Open { link, logs, state, calls })))
+    }
+}
+
+impl fmt::Debug for JetStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JetStream")
+    }
+}
+
+async fn connect(config: &config::Nats) -> Result<Link, Cause> {
+    let mut options = ConnectOptions::new()
+        .name("switchboard")
+        .connection_timeout(PATIENCE)
+        .request_timeout(Some(PATIENCE))
+        .ping_interval(PING)
+        .reconnect_delay_callback(|attempt| {
+            let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
+            LONGEST_PAUSE.min(Duration::from_millis(2_u64.saturating_pow(doublings)))
+        })
+        .event_callback(|event| {
+            tell(&event);
+            std::future::ready(())
+        });
+    if let Some(credentials) = &config.credentials {
+        options = options.credentials(credentials.expose_secret()).map_err(|_| Cause::Credentials)?;
+    }
+    let mut servers = Vec::new();
+    for text in config.url.expose_secret().split(',') {
+        let (server, user) = parted(text).ok_or(Cause::Connect(ConnectErrorKind::ServerParse))?;
+        servers.push(server);
+        if let Some((user, password)) = user {
+            options = options.user_and_password(user, password);
+        }
+    }
+    let client = match timeout(CONNECT, options.connect(servers)).await {
+        Ok(Ok(client)) => client,
+        Ok(Err(error)) => return Err(Cause::Connect(error.kind())),
+        Err(_) => return Err(Cause::Connect(ConnectErrorKind::TimedOut)),
+    };
+    if !client.is_server_compatible(2, 11, 0) {
+        return Err(Cause::Old);
+    }
+    let most = client.max_payload();
+    if most < LARGEST_MESSAGE {
+        tracing::warn!(max_payload = most, needed = LARGEST_MESSAGE, "NATS does not take the largest events");
+    }
+    Ok(Link::new(client))
+}
+
+/// A server's address, and the user and password that stand in it: the client would not use them there.
+fn parted(text: &str) -> Option<(ServerAddr, Option<(String, String)>)> {
+    let mut url = Url::parse(text).ok()?;
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned);
+    let user = match url.username() {
+        "" => None,
+        user => Some((decoded(user)?, decoded(url.password().unwrap_or_default())?)),
+    };
+    url.set_password(None).ok()?;
+    url.set_username("").ok()?;
+    Some((ServerAddr::from_url(url).ok()?, user))
+}
+
+async fn ensure_all(
+    context: &Context,
+    replicas: usize,
+    events: &config::Events,
+    centers: impl Iterator<Item = &String>,
+) -> Result<(), Cause> {
+    stream::ensure(context, &stream::of_state(replicas)).await?;
+    stream::ensure(context, &stream::of_repeats(replicas)).await?;
+    for center in centers {
+        stream::ensure(context, &stream::of_events(center, replicas, events)).await?;
+    }
+    Ok(())
+}
+
+/// Logs what became of the connection.
+fn tell(event: &Event) {
+    match event {
+        Event::Connected => tracing::info!("connected to NATS"),
+        Event::Disconnected => tracing::warn!("the connection to NATS is lost"),
+        Event::SlowConsumer(_) => tracing::warn!("NATS tells more than the gateway takes in"),
+        // What a subject or a server is called stands in it, so it is quoted.
+        Event::ServerError(error) => tracing::warn!(error = ?error.to_string(), "NATS reports an error"),
+        Event::LameDuckMode | Event::Draining | Event::Closed | Event::ClientError(_) => {}
+    }
+}
+
+/// A hash as keys and subjects have it.
+fn hex(hash: &[u8; 32]) -> String {
+    use fmt::Write as _;
+    hash.iter().fold(String::with_capacity(64), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+// === impl JetStreamError ===
+
+impl fmt::Display for JetStreamError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match &self.0 {
+            Cause::Stream { name, refusal } => return write!(f, "nats: stream {name}: {refusal}"),
+            Cause::Credentials => return f.write_str("nats.credentials: not the content of a .creds file"),
+            Cause::NoRandomness => return f.write_str("the system gives no randomness"),
+            Cause::Connect(ConnectErrorKind::Io | ConnectErrorKind::MaxReconnects) => "no server can be reached",
+            Cause::Connect(ConnectErrorKind::TimedOut) => "no server answers in time",
+            Cause::Connect(ConnectErrorKind::Dns) => "no server of this name is known",
+            Cause::Connect(ConnectErrorKind::ServerParse) => "not the URL of a server",
+            Cause::Connect(ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation) => {
+                "the server refuses the credentials, or needs some"
+            }
+            Cause::Connect(ConnectErrorKind::Tls) => "the server's TLS cannot be trusted",
+            Cause::Old => "the server is too old: NATS 2.11 or newer is needed",
+            Cause::NoJetStream => {
+                "the server answers without JetStream; it must be enabled there, also for this account"
+            }
+        };
+        write!(f, "nats.url: {what}")
+    }
+}
+
+impl std::error::Error for JetStreamError {}

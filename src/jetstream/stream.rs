@@ -1,0 +1,127 @@
+//! Streams as the configuration wants them: made, or changed where they differ.
+
+use std::time::Duration;
+
+use async_nats::jetstream::{
+    Context, ErrorCode,
+    context::{CreateStreamErrorKind, GetStreamErrorKind},
+    stream::Config,
+};
+
+use super::{Cause, SUBJECTS, bucket, log, repeat, state};
+use crate::{config, idempotency};
+
+/// Shortest ages and windows that JetStream takes.
+const SHORTEST: Duration = Duration::from_millis(100);
+
+/// How long a call's answer stays: a little longer than it is good for, as gateways' clocks differ.
+const REPEATS_KEPT_FOR: Duration = idempotency::KEPT_FOR.saturating_add(Duration::from_secs(3600));
+
+/// How often a stream is looked at again that another gateway makes at the same time.
+const TRIES: usize = 5;
+
+/// The stream of a center's events.
+pub(super) fn of_events(center: &str, replicas: usize, events: &config::Events) -> Config {
+    let age = events.retention.max(SHORTEST);
+    Config {
+        name: log::stream(center),
+        subjects: vec![format!("{SUBJECTS}.{center}.>")],
+        max_age: age,
+        max_bytes: i64::try_from(events.retention_size).unwrap_or(i64::MAX),
+        duplicate_window: events.duplicate_window.clamp(SHORTEST, age),
+        num_replicas: replicas,
+        ..Config::default()
+    }
+}
+
+/// The stream of a key-value bucket, which other tools of NATS know by this name and these subjects.
+///
+/// Values are read from the server that leads the stream only: a copy may be behind.
+fn of_bucket(name: &str, replicas: usize) -> Config {
+    Config {
+        name: bucket::stream(name),
+        subjects: vec![bucket::subject(name, ">")],
+        max_messages_per_subject: 1,
+        num_replicas: replicas,
+        allow_rollup: true,
+        allow_message_ttl: true,
+        ..Config::default()
+    }
+}
+
+/// The bucket of facts.
+pub(super) fn of_state(replicas: usize) -> Config {
+    of_bucket(state::BUCKET, replicas)
+}
+
+/// The bucket of calls and their answers.
+pub(super) fn of_repeats(replicas: usize) -> Config {
+    let bucket = of_bucket(repeat::BUCKET, replicas);
+    Config { max_age: REPEATS_KEPT_FOR, ..bucket }
+}
+
+/// Makes a stream, or changes it where it differs.
+pub(super) async fn ensure(context: &Context, wanted: &Config) -> Result<(), Cause> {
+    for _ in 0..TRIES {
+        match context.get_stream(&wanted.name).await {
+            Ok(stream) => {
+                let known = &stream.cached_info().config;
+                let changed = adopted(known, wanted);
+                if changed == *known {
+                    return Ok(());
+                }
+                let updated = context.update_stream(&changed).await;
+                return updated.map(drop).map_err(|error| refused(wanted, &error.kind()));
+            }
+            Err(error) => match error.kind() {
+                GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {}
+                GetStreamErrorKind::JetStream(error) => return Err(told(wanted, &error)),
+                _ => return Err(Cause::NoJetStream),
+            },
+        }
+        match context.create_stream(wanted).await {
+            Ok(_) => return Ok(()),
+            Err(error) => match error.kind() {
+                // Another gateway was faster.
+                CreateStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NAME_EXIST => {}
+                kind => return Err(refused(wanted, &kind)),
+            },
+        }
+    }
+    Err(Cause::Stream { name: wanted.name.clone(), refusal: "is made and removed again and again".to_owned() })
+}
+
+/// What is there with what is wanted in place of it. What the configuration does not speak of (placement, compression)
+/// is the operator's and stays.
+fn adopted(known: &Config, wanted: &Config) -> Config {
+    let or = |wanted, known| if wanted == 0 { known } else { wanted };
+    Config {
+        subjects: wanted.subjects.clone(),
+        max_age: wanted.max_age,
+        max_bytes: or(wanted.max_bytes, known.max_bytes),
+        max_messages_per_subject: or(wanted.max_messages_per_subject, known.max_messages_per_subject),
+        duplicate_window: Some(wanted.duplicate_window).filter(|it| !it.is_zero()).unwrap_or(known.duplicate_window),
+        num_replicas: wanted.num_replicas,
+        storage: wanted.storage,
+        discard: wanted.discard,
+        allow_rollup: wanted.allow_rollup,
+        allow_message_ttl: wanted.allow_message_ttl,
+        ..known.clone()
+    }
+}
+
+fn refused(wanted: &Config, kind: &CreateStreamErrorKind) -> Cause {
+    match kind {
+        CreateStreamErrorKind::JetStream(error) => told(wanted, error),
+        CreateStreamErrorKind::JetStreamUnavailable => Cause::NoJetStream,
+        other => Cause::Stream { name: wanted.name.clone(), refusal: other.to_string() },
+    }
+}
+
+/// JetStream's own words: they are about the stream's configuration.
+fn told(wanted: &Config, error: &async_nats::jetstream::Error) -> Cause {
+    match error.error_code() {
+        ErrorCode::JETSTREAM_NOT_ENABLED | ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT => Cause::NoJetStream,
+        _ => Cause::Stream { name: wanted.name.clone(), refusal: error.to_string() },
+    }
+}

@@ -1,0 +1,18 @@
+//! The store that gateways share, against a real nats-server: `cargo test --test nats`.
+//!
+//! Not among the tests that `cargo test` runs, because it needs that server: `.ci/run nats` installs it.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
+
+#[path = "../suites/event_log.rs"]
+mod event_log;
+#[path = "../suites/idempotency.rs"]
+mod idempotency;
+#[path = "../suites/state.rs"]
+mod state;
+
+mod outages;
+mod server;
+mod start;
+mod stores;
+mod two_gateways;

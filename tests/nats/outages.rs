@@ -1,0 +1,167 @@
+//! Servers that end, start again and hang.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use switchboard::{
+    error::{ErrorReason, Result},
+    event::{
+        fingerprint::Fingerprint,
+        log::{Appended, EventLog as _},
+    },
+    idempotency::{Begun, IdempotencyStore as _},
+    jetstream::JetStream,
+    state::StateStore as _,
+};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+
+use crate::{server::Server, stores::connect};
+
+/// How long something may take that must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn post(store: &JetStream, number: usize) -> Result<Appended> {
+    // One kind and the other.
+    let name = if number.is_multiple_of(2) { "MsgId" } else { "State" };
+    let body = Bytes::from(format!(r#"{{"{name}":"{number}"}}"#));
+    let fingerprint = Fingerprint::of(&body);
+    store.append("acme", body, fingerprint).await
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_the_server_was_killed() {
+    let mut server = Server::start_with("jetstream { store_dir: STORE, sync_interval: always }").await;
+    let store = connect(&server).await;
+    let mut reader = store.read("acme", 0).await.unwrap();
+    let mut kept = 0;
+    for _ in 0..3 {
+        for _ in 0..10 {
+            assert_eq!(post(&store, kept).await.unwrap(), Appended::Fresh);
+            kept += 1;
+        }
+        store.put("key", vec![1; kept]).await.unwrap();
+        let before = store.extent("acme").await.unwrap();
+        server.kill();
+        server.start_again().await;
+        assert_eq!(store.extent("acme").await.unwrap(), before, "the same log");
+        assert_eq!(store.get("key").await.unwrap().unwrap().len(), kept);
+        assert_eq!(post(&store, kept - 2).await.unwrap(), Appended::Duplicate, "also what is a duplicate is known");
+    }
+    let mut records = Vec::new();
+    while records.len() < kept {
+        records.extend(timeout(PATIENCE, reader.next()).await.unwrap().unwrap());
+    }
+    assert!(records.iter().map(|record| record.sequence).eq(1..=kept as u64));
+}
+
+#[tokio::test]
+async fn a_reader_goes_on_when_the_server_is_back() {
+    let mut server = Server::start().await;
+    let store = connect(&server).await;
+    let mut reader = store.read("acme", 0).await.unwrap();
+    let reading = tokio::spawn(async move {
+        let mut records = Vec::new();
+        while records.len() < 4 {
+            records.extend(reader.next().await.unwrap());
+        }
+        records
+    });
+    for number in 0..2 {
+        post(&store, 2 * number).await.unwrap();
+        server.kill();
+        server.start_again().await;
+        post(&store, 2 * number + 1).await.unwrap();
+    }
+    let records = timeout(PATIENCE, reading).await.unwrap().unwrap();
+    assert!(records.iter().map(|record| record.sequence).eq(1..=4));
+}
+
+#[tokio::test]
+async fn without_a_server_everything_fails_soon_and_nothing_is_done_later() {
+    let mut server = Server::start().await;
+    let store = connect(&server).await;
+    let mut reader = store.read("acme", 0).await.unwrap();
+    server.kill();
+    let start = Instant::now();
+    let failed = [
+        post(&store, 0).await.map(drop),
+        store.extent("acme").await.map(drop),
+        store.put("key", Vec::new()).await,
+        store.begin([1; 32], [2; 32], std::time::UNIX_EPOCH, std::time::UNIX_EPOCH).await.map(drop),
+        timeout(PATIENCE, reader.next()).await.unwrap().map(drop),
+    ];
+    assert!(failed.iter().all(|outcome| outcome.as_ref().unwrap_err().reason() == ErrorReason::StorageUnavailable));
+    assert!(start.elapsed() < PATIENCE);
+
+    server.start_again().await;
+    assert_eq!(post(&store, 1).await.unwrap(), Appended::Fresh);
+    assert_eq!(store.extent("acme").await.unwrap().newest, 1);
+    assert_eq!(store.get("key").await.unwrap(), None);
+    let begun = store.begin([1; 32], [2; 32], std::time::UNIX_EPOCH, std::time::UNIX_EPOCH).await.unwrap();
+    assert_eq!(begun, Begun::Fresh);
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_not_waited_for_and_what_waits_is_bounded() {
+    let server = Server::start().await;
+    let store = connect(&server).await;
+    server.stop();
+    let mut posts = JoinSet::new();
+    for number in 0..1500 {
+        let store = store.clone();
+        posts.spawn(async move { post(&store, number).await.unwrap_err() });
+    }
+    let (mut overloaded, mut unavailable) = (0, 0);
+    while let Some(error) = timeout(PATIENCE, posts.join_next()).await.unwrap() {
+        match error.unwrap().reason() {
+            ErrorReason::CenterOverloaded => overloaded += 1,
+            ErrorReason::StorageUnavailable => unavailable += 1,
+            other => assert_eq!(other, ErrorReason::StorageUnavailable),
+        }
+    }
+    assert_eq!((overloaded, unavailable), (476, 1024));
+    let large = Bytes::from(vec![b'x'; 1 << 20]);
+    let mut posts = JoinSet::new();
+    for _ in 0..20 {
+        let (store, large) = (store.clone(), large.clone());
+        let fingerprint = Fingerprint::of(&large);
+        posts.spawn(async move { store.append("acme", large, fingerprint).await.unwrap_err().reason() });
+    }
+    let reasons = posts.join_all().await;
+    assert_eq!(reasons.iter().filter(|reason| **reason == ErrorReason::CenterOverloaded).count(), 4);
+
+    // Another center is not concerned; and a repeat after the server goes on is known, whether the first one arrived or not.
+    server.go_on();
+    for number in 0..100 {
+        post(&store, number).await.unwrap();
+    }
+    let newest = store.extent("acme").await.unwrap().newest;
+    for number in 0..100 {
+        assert_eq!(post(&store, number).await.unwrap(), Appended::Duplicate);
+    }
+    assert_eq!(store.extent("acme").await.unwrap().newest, newest);
+}
+
+/// No answer came, so it is not known whether the call was noted; that it did not run is known.
+#[tokio::test]
+async fn a_call_that_was_noted_without_an_answer_may_begin_again() {
+    let server = Server::start().await;
+    let (here, there) = (connect(&server).await, connect(&server).await);
+    let now = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let begin = async |store: &JetStream| store.begin([1; 32], [2; 32], now, now).await;
+    server.stop();
+    assert_eq!(begin(&here).await.unwrap_err().reason(), ErrorReason::StorageUnavailable);
+    server.go_on();
+    // Now it arrives. Elsewhere it is not known that it did not run.
+    while begin(&there).await.unwrap() != Begun::Running {
+        there.forget([1; 32]).await.unwrap();
+        server.stop();
+        assert_eq!(begin(&here).await.unwrap_err().reason(), ErrorReason::StorageUnavailable);
+        server.go_on();
+    }
+    assert_eq!(begin(&here).await.unwrap(), Begun::Fresh);
+    assert_eq!(begin(&here).await.unwrap(), Begun::Unfinished, "it is known to have begun now");
+}

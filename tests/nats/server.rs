@@ -1,0 +1,140 @@
+//! A real nats-server with JetStream, on a free port, with its store in a folder of its own.
+
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::time::{Instant, sleep};
+
+/// Longest that a server may take to start.
+const START: Duration = Duration::from_secs(30);
+
+/// A server that is killed with the value.
+pub struct Server {
+    folder: TempDir,
+    settings: String,
+    running: Option<Child>,
+    /// Chosen by the system at the first start, and kept from then on.
+    port: u16,
+}
+
+impl Server {
+    /// A server that takes all that the gateway may send. It outlives no machine, only itself: that is faster.
+    pub async fn start() -> Self {
+        Self::start_with("max_payload: 2MB\njetstream { store_dir: STORE }").await
+    }
+
+    /// A server with these settings; `STORE` in them is its folder.
+    pub async fn start_with(settings: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut server = Self { folder, settings: settings.to_owned(), running: None, port: 0 };
+        server.start_again().await;
+        server
+    }
+
+    /// Where it listens.
+    pub fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// Ends it as a power cut does.
+    pub fn kill(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            running.kill().unwrap();
+            running.wait().unwrap();
+        }
+    }
+
+    /// Starts it once more, on the same port and with the same store.
+    pub async fn start_again(&mut self) {
+        let deadline = Instant::now() + START;
+        // Another process may hold the port for a moment.
+        while !self.launched().await {
+            assert!(Instant::now() < deadline, "nats-server did not start:\n{}", self.log());
+        }
+    }
+
+    /// Lets it hang: its connections stay open and nothing is answered.
+    pub fn stop(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    pub fn go_on(&self) {
+        self.signal("CONT");
+    }
+
+    /// What it logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    }
+
+    async fn launched(&mut self) -> bool {
+        let folder = self.folder.path();
+        let port = if self.port == 0 { -1 } else { i32::from(self.port) };
+        let place = folder.display();
+        let settings = self.settings.replace("STORE", &format!("\"{place}/store\""));
+        let config = format!(
+            "listen: \"127.0.0.1:{port}\"\nports_file_dir: \"{place}\"\nlog_file: \"{place}/log\"\n{settings}\n"
+        );
+        let path = folder.join("config");
+        fs::write(&path, config).unwrap();
+        let mut child = Command::new(binary())
+            .arg("-c")
+            .arg(path)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let ports = folder.join(format!("nats-server_{}.ports", child.id()));
+        let deadline = Instant::now() + START;
+        while Instant::now() < deadline {
+            if let Some(port) = port_of(&ports) {
+                self.port = port;
+                self.running = Some(child);
+                return true;
+            }
+            if child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            sleep(Duration::from_millis(10)).await;
+        }
+        let _ = child.kill();
+        let _ = child.wait();
+        false
+    }
+
+    fn signal(&self, signal: &str) {
+        let process = self.running.as_ref().unwrap().id().to_string();
+        assert!(Command::new("kill").args([&format!("-{signal}"), &process]).status().unwrap().success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// Where the server tells its clients to come: the file is complete once it can be read as JSON.
+fn port_of(file: &Path) -> Option<u16> {
+    let ports: serde_json::Value = serde_json::from_str(&fs::read_to_string(file).ok()?).ok()?;
+    ports["nats"][0].as_str()?.rsplit_once(':')?.1.parse().ok()
+}
+
+/// `NATS_SERVER`, or the one in the path, or the one that `.ci/run nats` has installed.
+fn binary() -> PathBuf {
+    let named = env::var_os("NATS_SERVER").map(PathBuf::from);
+    let path = env::var_os("PATH").unwrap_or_default();
+    let mut places = env::split_paths(&path).map(|folder| folder.join("nats-server"));
+    let installed = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/ci/go/nats-server");
+    named
+        .or_else(|| places.find(|place| place.is_file()))
+        .or_else(|| Some(installed).filter(|place| place.is_file()))
+        .expect("nats-server is missing: name it in NATS_SERVER, or let `.ci/run nats` install it")
+}

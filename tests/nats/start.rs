@@ -1,0 +1,159 @@
+//! What a gateway makes of its store when it starts, and what it says when it cannot.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use switchboard::{
+    config::{Events, Nats},
+    error::ErrorReason,
+    event::{
+        fingerprint::Fingerprint,
+        log::{EventLog, PAGE_RECORDS},
+    },
+};
+
+use crate::{
+    event_log::events,
+    server::Server,
+    stores::{connect, connect_with, nats},
+};
+
+/// What a gateway says that does not start.
+async fn refusal(nats: &Nats, events: &Events) -> String {
+    connect_with(nats, events).await.unwrap_err().to_string()
+}
+
+async fn keep(log: &dyn EventLog, bodies: impl IntoIterator<Item = String>) {
+    for body in bodies {
+        let body = Bytes::from(body);
+        let fingerprint = Fingerprint::of(&body);
+        log.append("acme", body, fingerprint).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_told_at_once() {
+    let mut server = Server::start().await;
+    server.kill();
+    let nats = nats(&server);
+    let refusal = refusal(&nats, &events()).await;
+    assert_eq!(refusal, "nats.url: no server can be reached");
+}
+
+#[tokio::test]
+async fn a_server_that_hangs_is_told_in_time() {
+    let server = Server::start().await;
+    server.stop();
+    let refusal = refusal(&nats(&server), &events()).await;
+    assert_eq!(refusal, "nats.url: no server answers in time");
+}
+
+#[tokio::test]
+async fn credentials_are_needed_where_the_server_wants_some_and_never_shown() {
+    let settings = "authorization { user: me, password: \"s3cr3t@\" }\njetstream { store_dir: STORE }";
+    let server = Server::start_with(settings).await;
+    let with = |user: &str| Nats { url: server.url().replace("//", &format!("//{user}")).into(), ..nats(&server) };
+    for user in ["", "me:wr0ng@"] {
+        let refusal = refusal(&with(user), &events()).await;
+        assert_eq!(refusal, "nats.url: the server refuses the credentials, or needs some");
+    }
+    let store = connect_with(&with("me:s3cr3t%40@"), &events()).await.unwrap();
+    assert!(!format!("{store:?} {:?}", with("me:s3cr3t%40@")).contains("s3cr3t"));
+}
+
+#[tokio::test]
+async fn several_servers_may_be_named() {
+    let (mut gone, server) = (Server::start().await, Server::start().await);
+    gone.kill();
+    let url = format!("{},{}", gone.url(), server.url());
+    connect_with(&Nats { url: url.into(), ..nats(&server) }, &events()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_without_jetstream_is_no_store() {
+    let server = Server::start_with("").await;
+    let refusal = refusal(&nats(&server), &events()).await;
+    assert_eq!(
+        refusal,
+        "nats.url: the server answers without JetStream; it must be enabled there, also for this account"
+    );
+}
+
+#[tokio::test]
+async fn what_the_server_cannot_do_is_told_in_its_words() {
+    let server = Server::start().await;
+    let more = Nats { replicas: 3, ..nats(&server) };
+    let expected = "replicas > 1 not supported in non-clustered mode (code 500, error code 10074)";
+    assert_eq!(refusal(&more, &events()).await, format!("nats: stream KV_switchboard_state: {expected}"));
+    // Nor can it change what is there.
+    connect(&server).await;
+    assert_eq!(refusal(&more, &events()).await, format!("nats: stream KV_switchboard_state: {expected}"));
+
+    let small = Server::start_with("jetstream { store_dir: STORE, max_file: 1MB }").await;
+    let refusal = refusal(&nats(&small), &events()).await;
+    assert!(refusal.starts_with("nats: stream SWITCHBOARD_EVENTS_"), "{refusal}");
+    assert!(refusal.contains("insufficient storage resources"), "{refusal}");
+}
+
+#[tokio::test]
+async fn a_changed_configuration_changes_the_streams_and_keeps_the_events() {
+    let server = Server::start().await;
+    let first = connect(&server).await;
+    keep(&first, (0..100).map(|number| format!("{number:01000}"))).await;
+    let before = first.extent("acme").await.unwrap();
+    drop(first);
+
+    let same = connect(&server).await;
+    assert_eq!(same.extent("acme").await.unwrap(), before);
+    let smaller = Events { retention_size: 32 << 10, duplicate_window: Duration::from_secs(1), ..events() };
+    let changed = connect_with(&nats(&server), &smaller).await.unwrap();
+    let after = changed.extent("acme").await.unwrap();
+    assert_eq!((after.log, after.newest), (before.log, before.newest));
+    assert!(after.oldest > before.oldest);
+    // Shorter than JetStream has it, and an age below its windows.
+    let short = Events { retention: Duration::from_millis(1), duplicate_window: Duration::from_millis(1), ..events() };
+    connect_with(&nats(&server), &short).await.unwrap();
+}
+
+#[tokio::test]
+async fn gateways_that_start_at_the_same_time_agree() {
+    let server = Server::start().await;
+    let stores = (0..4).map(|_| connect(&server));
+    let stores = futures_util::future::join_all(stores).await;
+    let extent = stores[0].extent("acme").await.unwrap();
+    for store in stores {
+        assert_eq!(store.extent("acme").await.unwrap(), extent);
+    }
+}
+
+#[tokio::test]
+async fn an_event_larger_than_the_server_takes_is_refused() {
+    let server = Server::start_with("jetstream { store_dir: STORE }").await;
+    let store = connect(&server).await;
+    let body = Bytes::from(vec![b'x'; 1 << 20]);
+    let fingerprint = Fingerprint::of(&body);
+    let error = store.append("acme", body, fingerprint).await.unwrap_err();
+    assert_eq!(error.reason(), ErrorReason::RequestTooLarge);
+    assert_eq!(store.extent("acme").await.unwrap().newest, 0);
+}
+
+#[tokio::test]
+async fn a_stream_made_anew_is_another_log() {
+    let server = Server::start().await;
+    let store = connect(&server).await;
+    keep(&store, (0..PAGE_RECORDS).map(|number| number.to_string())).await;
+    let before = store.extent("acme").await.unwrap();
+    let mut reader = store.read("acme", before.newest).await.unwrap();
+
+    let client = async_nats::connect(server.url()).await.unwrap();
+    let context = async_nats::jetstream::new(client);
+    context.delete_stream("SWITCHBOARD_EVENTS_acme").await.unwrap();
+    assert_eq!(store.extent("acme").await.unwrap_err().reason(), ErrorReason::StorageUnavailable);
+    let store = connect(&server).await;
+    let after = store.extent("acme").await.unwrap();
+    assert_ne!(after.log, before.log);
+    assert_eq!((after.oldest, after.newest), (0, 0));
+    // Who reads the old one does not wait for ever.
+    let end = tokio::time::timeout(Duration::from_secs(60), reader.next()).await.unwrap();
+    assert_eq!(end.unwrap_err().reason(), ErrorReason::StorageUnavailable);
+}

@@ -1,0 +1,142 @@
+//! Two gateways with one store.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use bytes::Bytes;
+use switchboard::{
+    clock::Clock,
+    context::Context,
+    error::{Error, ErrorReason, Result},
+    event::{
+        fingerprint::Fingerprint,
+        log::{Appended, EventLog as _},
+    },
+    idempotency::{Begun, IdempotencyStore as _, Repeats, Scope},
+    jetstream::JetStream,
+    proto::v1::StartCallbackResponse,
+    state::StateStore as _,
+};
+use tokio::{sync::oneshot, time::Instant};
+use tokio_util::task::TaskTracker;
+
+use crate::{server::Server, stores::connect};
+
+const SCOPE: Scope<'_> = Scope { caller: "", center: "acme", method: "StartCallback" };
+
+fn context(time: Duration) -> Context {
+    Context::new("StartCallback", String::new(), Instant::now() + time)
+}
+
+fn answer(call_id: &str) -> StartCallbackResponse {
+    StartCallbackResponse { call_id: call_id.to_owned() }
+}
+
+/// What keeps calls from being made twice at one gateway.
+fn repeats(store: &JetStream) -> Repeats {
+    Repeats::new(Arc::new(store.clone()), Clock::system(), TaskTracker::new())
+}
+
+#[tokio::test]
+async fn what_one_keeps_the_other_reads_and_knows() {
+    let server = Server::start().await;
+    let (here, there) = (connect(&server).await, connect(&server).await);
+    let mut reader = there.read("acme", 0).await.unwrap();
+    for body in [&br#"{"MsgId":"1"}"#[..], b"READY"] {
+        let body = Bytes::from_static(body);
+        let fingerprint = Fingerprint::of(&body);
+        assert_eq!(here.append("acme", body.clone(), fingerprint).await.unwrap(), Appended::Fresh);
+        assert_eq!(reader.next().await.unwrap()[0].body, body);
+        assert_eq!(there.append("acme", body, fingerprint).await.unwrap(), Appended::Duplicate);
+    }
+    assert_eq!(here.extent("acme").await.unwrap(), there.extent("acme").await.unwrap());
+    here.put("subscription.acme.1", b"a".to_vec()).await.unwrap();
+    assert_eq!(there.list("subscription.").await.unwrap(), [("subscription.acme.1".to_owned(), b"a".to_vec())]);
+    assert_eq!(here.key().await.unwrap(), there.key().await.unwrap());
+}
+
+#[tokio::test]
+async fn a_repeat_at_the_other_gateway_waits_for_the_first() {
+    let server = Server::start().await;
+    let (here, there) = (repeats(&connect(&server).await), repeats(&connect(&server).await));
+    let (running, runs) = oneshot::channel();
+    let (end, ended) = oneshot::channel();
+    let first = tokio::spawn(async move {
+        let run = async move |_| {
+            let _ = running.send(());
+            Ok(answer(ended.await.unwrap()))
+        };
+        here.once(&context(Duration::from_secs(30)), SCOPE, "id", &answer("asked"), run).await
+    });
+    runs.await.unwrap();
+    let runs_again = async |_| Err::<StartCallbackResponse, _>(Error::internal("it ran twice"));
+    let late = there.once(&context(Duration::from_millis(500)), SCOPE, "id", &answer("asked"), runs_again).await;
+    assert_eq!(late.unwrap_err().reason(), ErrorReason::VendorOutcomeUnknown, "it still runs");
+    let other = there.once(&context(Duration::from_secs(30)), SCOPE, "id", &answer("other"), runs_again).await;
+    assert_eq!(other.unwrap_err().reason(), ErrorReason::RequestIdReused);
+
+    let repeat = tokio::spawn(async move {
+        there.once(&context(Duration::from_secs(30)), SCOPE, "id", &answer("asked"), runs_again).await
+    });
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    end.send("c-1").unwrap();
+    assert_eq!(first.await.unwrap().unwrap(), answer("c-1"));
+    assert_eq!(repeat.await.unwrap().unwrap(), answer("c-1"));
+}
+
+#[tokio::test]
+async fn of_repeats_at_both_gateways_one_runs() {
+    let server = Server::start().await;
+    let gateways = [repeats(&connect(&server).await), repeats(&connect(&server).await)];
+    let runs = Arc::new(AtomicUsize::new(0));
+    let calls: Vec<_> = (0..40)
+        .map(|number| {
+            let (gateway, runs) = (gateways[number % 2].clone(), runs.clone());
+            tokio::spawn(async move {
+                let run = async move |_| {
+                    runs.fetch_add(1, Ordering::AcqRel);
+                    Ok(answer("c-1"))
+                };
+                let id = format!("id-{}", number / 4);
+                gateway.once(&context(Duration::from_secs(30)), SCOPE, &id, &answer("asked"), run).await
+            })
+        })
+        .collect();
+    for call in calls {
+        assert_eq!(call.await.unwrap().unwrap(), answer("c-1"));
+    }
+    assert_eq!(runs.load(Ordering::Acquire), 10);
+}
+
+#[tokio::test]
+async fn what_did_nothing_runs_again_at_the_other_gateway() {
+    let server = Server::start().await;
+    let (here, there) = (repeats(&connect(&server).await), repeats(&connect(&server).await));
+    let refused = async |_| -> Result<StartCallbackResponse> { Err(Error::too_late()) };
+    let first = here.once(&context(Duration::from_secs(30)), SCOPE, "id", &answer("asked"), refused).await;
+    assert_eq!(first.unwrap_err().reason(), ErrorReason::DeadlineBeforeSend);
+    let run = async |_| Ok(answer("c-1"));
+    let repeat = there.once(&context(Duration::from_secs(30)), SCOPE, "id", &answer("asked"), run).await;
+    assert_eq!(repeat.unwrap(), answer("c-1"));
+}
+
+/// As a gateway leaves it that is killed while it runs a call.
+#[tokio::test]
+async fn a_call_of_a_gateway_that_ended_is_unknown_once_it_cannot_run_any_more() {
+    let server = Server::start().await;
+    let (here, there) = (connect(&server).await, connect(&server).await);
+    let (call, content) = ([1; 32], [2; 32]);
+    let at = |seconds: u64| UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds);
+    let expired = |now: SystemTime| now - Duration::from_secs(24 * 3600);
+    assert_eq!(here.begin(call, content, at(0), expired(at(0))).await.unwrap(), Begun::Fresh);
+    assert_eq!(there.begin(call, content, at(0), expired(at(0))).await.unwrap(), Begun::Running);
+    assert_eq!(there.begin(call, content, at(89), expired(at(89))).await.unwrap(), Begun::Running);
+    assert_eq!(there.begin(call, content, at(90), expired(at(90))).await.unwrap(), Begun::Unfinished);
+    // Its own clock may be behind.
+    assert_eq!(here.begin(call, content, at(1), expired(at(1))).await.unwrap(), Begun::Unfinished, "it runs it not");
+}
