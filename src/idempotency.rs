@@ -383,6 +383,51 @@ mod tests {
         assert_eq!((error.reason(), setting.runs()), (ErrorReason::StorageUnavailable, 0));
     }
 
+    /// A store that says of its first calls that another gateway runs them.
+    #[derive(Debug)]
+    struct Elsewhere(Storage, AtomicUsize);
+
+    #[async_trait]
+    impl IdempotencyStore for Elsewhere {
+        async fn begin(&self, call: Hash, content: Hash, now: SystemTime, expired: SystemTime) -> Result<Begun> {
+            match self.1.load(Ordering::Acquire) {
+                0 => self.0.begin(call, content, now, expired).await,
+                left => {
+                    self.1.store(left - 1, Ordering::Release);
+                    Ok(Begun::Running)
+                }
+            }
+        }
+
+        async fn finish(&self, call: Hash, sealed: Vec<u8>) -> Result<()> {
+            self.0.finish(call, sealed).await
+        }
+
+        async fn forget(&self, call: Hash) -> Result<()> {
+            self.0.forget(call).await
+        }
+
+        async fn key(&self) -> Result<Hash> {
+            self.0.key().await
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_another_gateway_runs_is_waited_for_until_the_deadline() {
+        for (looks, expected) in [(10, Ok("1")), (usize::MAX, Err(ErrorReason::VendorOutcomeUnknown))] {
+            let storage = Storage::in_memory().unwrap();
+            storage.key().await.unwrap();
+            let store = Arc::new(Elsewhere(storage.clone(), AtomicUsize::new(looks)));
+            let repeats = Repeats::new(store, Clock::from_source(Day::default()), TaskTracker::new());
+            let setting = Setting { repeats, storage, ..setting() };
+            let start = Instant::now();
+            let outcome = setting.call("", "a").await;
+            assert_eq!(outcome.as_ref().map(|answer| answer.call_id.as_str()).map_err(Error::reason), expected);
+            assert!(start.elapsed() <= Duration::from_secs(5), "before the caller hangs up");
+            assert_eq!(setting.runs(), usize::from(expected.is_ok()));
+        }
+    }
+
     #[tokio::test]
     async fn an_answer_is_kept_for_a_day() {
         let setting = setting();

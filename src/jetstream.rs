@@ -62,6 +62,7 @@ enum Cause {
     /// What connecting ended with.
     Connect(ConnectErrorKind),
     Credentials,
+    Alone,
     NoRandomness,
     Old,
     NoJetStream,
@@ -203,6 +204,9 @@ impl fmt::Display for JetStreamError {
         let what = match &self.0 {
             Cause::Stream { name, refusal } => return write!(f, "nats: stream {name}: {refusal}"),
             Cause::Credentials => return f.write_str("nats.credentials: not the content of a .creds file"),
+            Cause::Alone => {
+                return f.write_str("nats.replicas: the server is in no cluster; it keeps everything once at most");
+            }
             Cause::NoRandomness => return f.write_str("the system gives no randomness"),
             Cause::Connect(ConnectErrorKind::Io | ConnectErrorKind::MaxReconnects) => "no server can be reached",
             Cause::Connect(ConnectErrorKind::TimedOut) => "no server answers in time",

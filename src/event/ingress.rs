@@ -132,8 +132,12 @@ impl Ingress {
         match timeout(SLOWEST_DISK, self.log.append(id, body, fingerprint)).await {
             Ok(Ok(Appended::Fresh)) => ("kept", acknowledged(center)),
             Ok(Ok(Appended::Duplicate)) => ("duplicate", acknowledged(center)),
-            Ok(Err(error)) if error.reason() == ErrorReason::CenterOverloaded => ("overloaded", busy()),
-            Ok(Err(_)) => ("failed", busy()),
+            Ok(Err(error)) => match error.reason() {
+                ErrorReason::CenterOverloaded => ("overloaded", busy()),
+                // A store of its own may take less.
+                ErrorReason::RequestTooLarge => ("refused", plain(StatusCode::PAYLOAD_TOO_LARGE)),
+                _ => ("failed", busy()),
+            },
             // It may be kept yet; a repeat of it is then taken for what it is.
             Err(_) => ("overloaded", busy()),
         }
@@ -187,4 +191,126 @@ fn plain(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{convert::Infallible, time::SystemTime};
+
+    use async_trait::async_trait;
+    use futures_util::stream;
+    use secrecy::SecretString;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+    use crate::{
+        clock::Clock,
+        config::Config,
+        error::Error,
+        event::log::{Extent, Reader},
+        storage::Storage,
+        vendor::{self, Parts},
+    };
+
+    const SECRET: &str = "console-secret";
+
+    /// A disk that takes this long.
+    #[derive(Debug)]
+    struct Disk(Duration);
+
+    #[async_trait]
+    impl EventLog for Disk {
+        async fn append(&self, _center: &str, _body: Bytes, _fingerprint: Fingerprint) -> Result<Appended> {
+            sleep(self.0).await;
+            Ok(Appended::Fresh)
+        }
+
+        async fn extent(&self, _center: &str) -> Result<Extent> {
+            Err(Error::internal("nobody watches"))
+        }
+
+        async fn seek(&self, _center: &str, _time: SystemTime) -> Result<u64> {
+            Err(Error::internal("nobody watches"))
+        }
+
+        async fn read(&self, _center: &str, _after: u64) -> Result<Box<dyn Reader>> {
+            Err(Error::internal("nobody watches"))
+        }
+    }
+
+    /// The ingress of one center that posts to a configured secret.
+    fn ingress(disk: Duration) -> Ingress {
+        let text = format!(
+            "[centers.beta]\nvendor = 'huawei'\nbase_url = 'https://beta.example.com'\napp_key = 'key'\n\
+             app_secret = 'secret'\ncallback_secret = '{SECRET}'"
+        );
+        let config = Config::parse(&text, "test", &|_| None).unwrap();
+        let (clock, metrics) = (Clock::system(), Metrics::new().unwrap());
+        let state: Arc<dyn crate::state::StateStore> = Arc::new(Storage::in_memory().unwrap());
+        let addresses = Addresses::new(&config.events, state.clone(), clock.clone());
+        let parts = Parts {
+            connections: crate::http::Connections::over(Arc::new(Nowhere)),
+            tokens: crate::token::Tokens::new(clock.clone(), metrics.clone()),
+            metrics: metrics.clone(),
+            clock,
+            state,
+            addresses: addresses.clone(),
+        };
+        let adapter = vendor::build("beta", &config.centers["beta"], &parts).unwrap();
+        assert_eq!(adapter.callback_secret().map(SecretString::expose_secret), Some(SECRET));
+        Ingress::new(std::iter::once(("beta".to_owned(), adapter)), Arc::new(Disk(disk)), addresses, metrics)
+    }
+
+    /// Nothing is sent here.
+    #[derive(Debug)]
+    struct Nowhere;
+
+    #[async_trait]
+    impl crate::http::Transport for Nowhere {
+        async fn carry(
+            &self,
+            _parcel: crate::http::Parcel,
+            _largest: usize,
+        ) -> Result<crate::http::Reply, crate::http::Failure> {
+            unreachable!("nothing is sent")
+        }
+    }
+
+    fn posted(body: Body) -> Request<Body> {
+        Request::post(format!("/callbacks/beta/{SECRET}")).body(body).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_comes_too_slowly_is_given_up() {
+        let ingress = ingress(Duration::ZERO);
+        let drips = stream::unfold((), async |()| {
+            sleep(Duration::from_secs(1)).await;
+            Some((Ok::<_, Infallible>(Bytes::from_static(b"x")), ()))
+        });
+        let begun = Instant::now();
+        let answer = ingress.answer(posted(Body::from_stream(drips))).await;
+        assert_eq!((answer.status(), begun.elapsed()), (StatusCode::REQUEST_TIMEOUT, SLOWEST_BODY));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_disk_that_does_not_keep_up_is_an_answer_in_time_and_not_200() {
+        let ingress = ingress(Duration::from_secs(600));
+        let begun = Instant::now();
+        let answer = ingress.answer(posted(Body::from("{}"))).await;
+        assert_eq!((answer.status(), begun.elapsed()), (StatusCode::SERVICE_UNAVAILABLE, SLOWEST_DISK));
+        assert_eq!(answer.headers()[header::RETRY_AFTER], RETRY_AFTER);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn bodies_on_their_way_to_the_disk_are_bounded_in_bytes() {
+        let ingress = Arc::new(ingress(Duration::from_secs(1)));
+        let post = |_| {
+            let ingress = ingress.clone();
+            async move { ingress.answer(posted(Body::from(vec![b'x'; LARGEST]))).await.status() }
+        };
+        let statuses = futures_util::future::join_all((0..HELD / LARGEST + 6).map(post)).await;
+        let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
+        assert_eq!((count(StatusCode::OK), count(StatusCode::SERVICE_UNAVAILABLE)), (HELD / LARGEST, 6));
+        assert_eq!(post(0).await, StatusCode::OK, "their room is free again");
+    }
 }

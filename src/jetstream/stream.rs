@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_nats::jetstream::{
     Context, ErrorCode,
     context::{CreateStreamErrorKind, GetStreamErrorKind},
-    stream::Config,
+    stream::{Config, Info},
 };
 
 use super::{Cause, SUBJECTS, bucket, log, repeat, state};
@@ -65,7 +65,12 @@ pub(super) async fn ensure(context: &Context, wanted: &Config) -> Result<(), Cau
     for _ in 0..TRIES {
         match context.get_stream(&wanted.name).await {
             Ok(stream) => {
-                let known = &stream.cached_info().config;
+                let Info { config: known, cluster, .. } = stream.cached_info();
+                // A server alone would take what it cannot do.
+                let is_alone = cluster.as_ref().is_none_or(|cluster| cluster.name.is_none());
+                if wanted.num_replicas > 1 && is_alone {
+                    return Err(Cause::Alone);
+                }
                 let changed = adopted(known, wanted);
                 if changed == *known {
                     return Ok(());
@@ -122,6 +127,7 @@ fn refused(wanted: &Config, kind: &CreateStreamErrorKind) -> Cause {
 fn told(wanted: &Config, error: &async_nats::jetstream::Error) -> Cause {
     match error.error_code() {
         ErrorCode::JETSTREAM_NOT_ENABLED | ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT => Cause::NoJetStream,
+        ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED => Cause::Alone,
         _ => Cause::Stream { name: wanted.name.clone(), refusal: error.to_string() },
     }
 }

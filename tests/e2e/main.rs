@@ -18,4 +18,8 @@ mod request_id;
 mod secrecy;
 mod server;
 mod simulation;
+mod stores;
 mod support;
+
+#[path = "../suites/idempotency.rs"]
+mod idempotency;

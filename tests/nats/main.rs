@@ -11,6 +11,7 @@ mod idempotency;
 #[path = "../suites/state.rs"]
 mod state;
 
+mod cluster;
 mod outages;
 mod server;
 mod start;

@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::Duration,
@@ -34,6 +35,30 @@ impl Server {
         let mut server = Self { folder, settings: settings.to_owned(), running: None, port: 0 };
         server.start_again().await;
         server
+    }
+
+    /// Three servers that keep everything together, ready to do so.
+    pub async fn cluster() -> [Self; 3] {
+        // Each must know the others before it starts.
+        let ports = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let ports = ports.map(|listener| listener.local_addr().unwrap().port());
+        let routes: Vec<String> = ports.iter().map(|port| format!("nats-route://127.0.0.1:{port}")).collect();
+        let routes = routes.join(", ");
+        let start = |name: &str, port: u16| {
+            let cluster = format!("cluster {{ name: c, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}");
+            let settings =
+                format!("server_name: {name}\nmax_payload: 2MB\njetstream {{ store_dir: STORE }}\n{cluster}");
+            async move { Self::start_with(&settings).await }
+        };
+        let servers = tokio::join!(start("a", ports[0]), start("b", ports[1]), start("c", ports[2]));
+        let servers = [servers.0, servers.1, servers.2];
+        // They elect one that leads them.
+        let deadline = Instant::now() + START;
+        while !servers.iter().any(|server| server.log().contains("JetStream cluster new metadata leader")) {
+            assert!(Instant::now() < deadline, "no leader:\n{}", servers[0].log());
+            sleep(Duration::from_millis(20)).await;
+        }
+        servers
     }
 
     /// Where it listens.

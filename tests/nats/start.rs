@@ -80,15 +80,18 @@ async fn a_server_without_jetstream_is_no_store() {
 }
 
 #[tokio::test]
-async fn what_the_server_cannot_do_is_told_in_its_words() {
+async fn one_server_keeps_nothing_several_times() {
     let server = Server::start().await;
     let more = Nats { replicas: 3, ..nats(&server) };
-    let expected = "replicas > 1 not supported in non-clustered mode (code 500, error code 10074)";
-    assert_eq!(refusal(&more, &events()).await, format!("nats: stream KV_switchboard_state: {expected}"));
-    // Nor can it change what is there.
+    let expected = "nats.replicas: the server is in no cluster; it keeps everything once at most";
+    assert_eq!(refusal(&more, &events()).await, expected);
+    // Nor what is there already.
     connect(&server).await;
-    assert_eq!(refusal(&more, &events()).await, format!("nats: stream KV_switchboard_state: {expected}"));
+    assert_eq!(refusal(&more, &events()).await, expected);
+}
 
+#[tokio::test]
+async fn what_the_server_refuses_is_told_in_its_words() {
     let small = Server::start_with("jetstream { store_dir: STORE, max_file: 1MB }").await;
     let refusal = refusal(&nats(&small), &events()).await;
     assert!(refusal.starts_with("nats: stream SWITCHBOARD_EVENTS_"), "{refusal}");

@@ -1,0 +1,113 @@
+//! Three servers that keep everything three times.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use switchboard::{
+    config::Nats,
+    error::Result,
+    event::{
+        fingerprint::Fingerprint,
+        log::{Appended, EventLog as _},
+    },
+    idempotency::{Begun, IdempotencyStore as _},
+    jetstream::JetStream,
+    state::StateStore as _,
+};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, timeout},
+};
+
+use crate::{event_log::events, server::Server, stores::connect_with};
+
+/// How long something may take that must come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The store of one more gateway that knows all servers.
+async fn connect(servers: &[Server]) -> JetStream {
+    let urls: Vec<String> = servers.iter().map(Server::url).collect();
+    let nats = Nats { url: urls.join(",").into(), credentials: None, replicas: 3 };
+    connect_with(&nats, &events()).await.unwrap()
+}
+
+async fn post(store: &JetStream, body: String) -> Result<Appended> {
+    let body = Bytes::from(body);
+    let fingerprint = Fingerprint::of(&body);
+    store.append("acme", body, fingerprint).await
+}
+
+/// Posts until it is acknowledged, as a vendor does.
+async fn insist(store: &JetStream, body: String) {
+    let deadline = Instant::now() + PATIENCE;
+    while let Err(error) = post(store, body.clone()).await {
+        assert!(Instant::now() < deadline, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn two_gateways_agree_at_the_same_moment() {
+    let servers = Server::cluster().await;
+    let stores = [connect(&servers).await, connect(&servers).await];
+    let mut posts = JoinSet::new();
+    for number in 0..400 {
+        // Each event at both gateways.
+        let (store, event) = (stores[number % 2].clone(), number / 2);
+        let name = if event % 2 == 0 { "MsgId" } else { "State" };
+        posts.spawn(async move { post(&store, format!(r#"{{"{name}":"{event}"}}"#)).await.unwrap() });
+    }
+    let outcomes = posts.join_all().await;
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Appended::Fresh).count(), 200);
+    assert_eq!(stores[0].extent("acme").await.unwrap().newest, 200);
+
+    let now = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let mut calls = JoinSet::new();
+    for number in 0..40_u8 {
+        let store = Arc::new(stores[usize::from(number) % 2].clone());
+        calls.spawn(async move { store.begin([number / 4; 32], [0; 32], now, now).await.unwrap() });
+    }
+    let begun = calls.join_all().await;
+    assert_eq!(begun.iter().filter(|begun| **begun == Begun::Fresh).count(), 10, "{begun:?}");
+    assert_eq!(stores[0].key().await.unwrap(), stores[1].key().await.unwrap());
+    for number in 0..20_u8 {
+        stores[0].put("a.b", vec![number]).await.unwrap();
+        assert_eq!(stores[1].get("a.b").await.unwrap().unwrap(), [number]);
+        assert_eq!(stores[1].list("a.").await.unwrap(), [("a.b".to_owned(), vec![number])]);
+    }
+}
+
+#[tokio::test]
+async fn any_one_server_may_end() {
+    let mut servers = Server::cluster().await;
+    let store = connect(&servers).await;
+    let reading = tokio::spawn({
+        let store = store.clone();
+        async move {
+            let (mut bodies, mut position) = (Vec::new(), 0);
+            while bodies.len() < 60 {
+                // Who watches begins again where it was, when a reader gives up.
+                let Ok(mut reader) = store.read("acme", position).await else { continue };
+                while bodies.len() < 60
+                    && let Ok(page) = reader.next().await
+                {
+                    position = page[page.len() - 1].sequence;
+                    bodies.extend(page.into_iter().map(|record| record.body));
+                }
+            }
+            bodies
+        }
+    });
+    for (round, server) in servers.iter_mut().enumerate() {
+        for number in 0..10 {
+            insist(&store, format!(r#"{{"MsgId":"{round}-{number}"}}"#)).await;
+        }
+        server.kill();
+        for number in 10..20 {
+            insist(&store, format!(r#"{{"MsgId":"{round}-{number}"}}"#)).await;
+        }
+        server.start_again().await;
+    }
+    let bodies = timeout(PATIENCE, reading).await.unwrap().unwrap();
+    let expected = (0..3).flat_map(|round| (0..20).map(move |number| format!(r#"{{"MsgId":"{round}-{number}"}}"#)));
+    assert!(bodies.iter().map(|body| String::from_utf8_lossy(body).into_owned()).eq(expected));
+}
