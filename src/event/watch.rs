@@ -147,6 +147,9 @@ impl Watch {
             if self.seat.draining.is_draining() {
                 return Err(draining());
             }
+            if self.terms.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(Error::too_late());
+            }
             // Also while events pass by that were not asked for.
             if Instant::now() >= self.heartbeat_at {
                 return Ok(self.heartbeat());
@@ -194,7 +197,7 @@ impl Watch {
 
     /// Waits for whatever comes first: something to read, a heartbeat that is due, or the end.
     async fn turn(&mut self) -> Result<Turn> {
-        let end = self.terms.deadline;
+        let (deadline, end) = (self.terms.deadline, self.terms.deadline.unwrap_or(self.heartbeat_at));
         let read = async {
             match &mut self.past {
                 Some(past) => past.next().await.map(Turn::Page),
@@ -207,7 +210,7 @@ impl Watch {
             () = self.seat.draining.begun() => Err(draining()),
             turn = read => turn,
             () = sleep_until(self.heartbeat_at) => Ok(Turn::Heartbeat),
-            () = async { sleep_until(end.unwrap_or_else(Instant::now)).await }, if end.is_some() => Err(Error::too_late()),
+            () = sleep_until(end), if deadline.is_some() => Err(Error::too_late()),
         }
     }
 
