@@ -1,6 +1,7 @@
 //! Whether an event is ever lost, delivered twice, or made up, when the gateway dies.
 //!
-//! `cargo bench --bench event_kill [-- KILLS [SEED]]` starts the gateway as a process of its own. While some post, each event
+//! `cargo bench --bench event_kill [-- [--nats] KILLS [SEED]]` starts the gateway as a process of its own; with `--nats` two
+//! gateways that share a log in a nats-server, either of which may be struck, and now and then that server. While some post, each event
 //! until it is acknowledged, and others watch, each going on right after its last cursor, it ends the gateway with SIGKILL at
 //! random points, also while it starts, and starts it again on the same storage. Then the whole log is read. It fails if
 //!
@@ -18,6 +19,9 @@ mod poster;
 mod posting;
 #[path = "../support/reason.rs"]
 mod reason;
+#[path = "../../tests/nats/server.rs"]
+#[expect(dead_code, clippy::expect_used, clippy::unwrap_used, reason = "made for tests, which need more of it")]
+mod server;
 #[path = "../support/mod.rs"]
 mod support;
 mod verify;
@@ -46,6 +50,8 @@ use self::{
 
 /// Kills when the command line does not say.
 const KILLS: u64 = 20;
+/// Asks for two gateways that share a log.
+const SHARED: &str = "--nats";
 const POSTERS: usize = 16;
 const WATCHERS: [(&str, Manner); 3] = [("live", Manner::Live), ("of one type", Manner::HungUp), ("slow", Manner::Slow)];
 /// Longest that the gateway lives between two kills, and once in a while.
@@ -70,20 +76,24 @@ fn main() -> ExitCode {
 fn run(arguments: &[u64]) -> Result<()> {
     let kills = arguments.first().copied().unwrap_or(KILLS);
     let seed = arguments.get(1).copied().unwrap_or_else(|| fastrand::u64(..1_000_000_000));
-    println!("kills        {kills}, {POSTERS} posters; replay with: cargo bench --bench event_kill -- {kills} {seed}");
+    let is_shared = std::env::args().any(|argument| argument == SHARED);
+    let how = if is_shared { format!("{SHARED} ") } else { String::new() };
+    println!(
+        "kills        {kills}, {POSTERS} posters; replay with: cargo bench --bench event_kill -- {how}{kills} {seed}"
+    );
     let folder = tempfile::tempdir()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let result = runtime.block_on(rehearse(kills, seed, folder.path()));
+    let result = runtime.block_on(rehearse(kills, seed, is_shared, folder.path()));
     if result.is_err() {
         eprintln!("the gateway's storage is kept in {}", folder.keep().display());
     }
     result
 }
 
-async fn rehearse(kills: u64, seed: u64, folder: &Path) -> Result<()> {
+async fn rehearse(kills: u64, seed: u64, is_shared: bool, folder: &Path) -> Result<()> {
     let mut random = fastrand::Rng::with_seed(seed);
     let begun = Instant::now();
-    let mut world = World::start(folder).await?;
+    let mut world = if is_shared { World::shared(folder).await? } else { World::alone(folder).await? };
     let (last, ended) = watch::channel(None);
     let watching = watch_all(&world, &mut random, &ended).await?;
     let (stop, stopped) = watch::channel(false);
@@ -145,7 +155,7 @@ fn report(
     elapsed: Duration,
 ) -> Result<()> {
     let lost = posted.iter().filter(|posted| posted.lost).count();
-    println!("kills        {} more while the gateway started", world.early);
+    println!("kills        {} of the server, {} more while a gateway started", world.servers, world.early);
     println!("events       {} posted and acknowledged, {} in the log", posted.len(), log.len());
     println!(
         "lost answers {lost}; {repeated} of them to events that had been kept, so that the repeat made no second one"

@@ -281,11 +281,6 @@ impl Follower {
         self.live.log
     }
 
-    /// Position of the newest event.
-    pub fn newest(&self) -> u64 {
-        *self.newest.borrow()
-    }
-
     /// What lies after a position, of what is kept encoded.
     pub fn after(&mut self, position: u64) -> Next {
         // Seen before it is looked at: what comes meanwhile is told by `changed`.

@@ -70,7 +70,9 @@ pub struct Watch {
     batch: VecDeque<Item>,
     /// While it reads the log for itself.
     past: Option<Box<dyn Reader>>,
-    /// Whether the client was told that it has caught up.
+    /// Sequence of the newest event when it began.
+    newest: u64,
+    /// Whether the client was told that it has caught up with that.
     caught_up: bool,
     /// When the client must hear of us.
     heartbeat_at: Instant,
@@ -100,11 +102,12 @@ impl Watch {
     /// `TOKEN_INVALID` and `CURSOR_EXPIRED` for a cursor that leads nowhere; `STORAGE_UNAVAILABLE`.
     pub async fn begin(feed: Arc<Feed>, terms: Terms, seat: Seat) -> Result<Self> {
         let follower = feed.follow().await?;
+        // What was kept until now, also by other gateways, whether or not it was read here yet.
+        let extent = feed.log().extent(feed.center()).await?;
         let position = match &terms.start {
-            Start::Live => follower.newest(),
+            Start::Live => extent.newest,
             Start::Cursor(text) => {
                 let cursor = Cursor::read(feed.center(), text).ok_or_else(unreadable)?;
-                let extent = feed.log().extent(feed.center()).await?;
                 if cursor.log != extent.log || !(extent.oldest..=extent.newest).contains(&cursor.position) {
                     return Err(expired(&feed, extent));
                 }
@@ -121,6 +124,7 @@ impl Watch {
             position,
             batch: VecDeque::new(),
             past: None,
+            newest: extent.newest,
             caught_up: false,
             heartbeat_at,
         })
@@ -159,7 +163,7 @@ impl Watch {
                     self.past = None;
                     self.batch = items;
                 }
-                Next::Nothing if !self.caught_up => return Ok(self.heartbeat()),
+                Next::Nothing if !self.caught_up && self.position >= self.newest => return Ok(self.heartbeat()),
                 Next::Nothing => {
                     self.past = None;
                     if let Turn::Heartbeat = self.turn().await? {
@@ -226,7 +230,7 @@ impl Watch {
     }
 
     fn heartbeat(&mut self) -> Encoded {
-        self.caught_up = self.caught_up || matches!(self.follower.after(self.position), Next::Nothing);
+        self.caught_up = self.caught_up || self.position >= self.newest;
         self.heartbeat_at = Instant::now() + self.terms.heartbeat;
         let cursor = Cursor { log: self.follower.log(), position: self.position }.text(self.feed.center());
         let item = Some(watch_events_response::Item::Heartbeat(WatchHeartbeat {

@@ -24,9 +24,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that takes all that the gateway may send. It outlives no machine, only itself: that is faster.
+    /// A server that takes all that the gateway may send, and acknowledges what is on its disk.
     pub async fn start() -> Self {
-        Self::start_with("max_payload: 2MB\njetstream { store_dir: STORE }").await
+        Self::start_with("max_payload: 2MB\njetstream { store_dir: STORE, sync_interval: always }").await
     }
 
     /// A server with these settings; `STORE` in them is its folder.
