@@ -56,10 +56,9 @@ class Call:
         """Whether it wrote to the write-ahead log."""
         return self.name.startswith("pwrite") and ".db-wal>" in self.text
 
-    @property
-    def acknowledged(self):
-        """The peer's port, if it says 200."""
-        peer = re.match(r"\w+\(\d+<TCP:\[[^]>]*->[^]>]*:(\d+)\]>, .*\"HTTP/1\.1 200 ", self.text)
+    def acknowledged(self, address: str):
+        """The peer's port, if it says 200 to a peer of this address."""
+        peer = re.match(rf"\w+\(\d+<TCP:\[{re.escape(address)}->[^]>]*:(\d+)\]>, .*\"HTTP/1\.1 200 ", self.text)
         return int(peer.group(1)) if peer else None
 
 
@@ -67,12 +66,12 @@ def acknowledged_after_the_disk(world: World) -> None:
     """Each body is written to the log, then the log is synced, and then it is answered 200; posts at once share syncs."""
     trace = world.folder / "trace"
     with Gateway(world, LISTEN + CENTER, wrapper=(*STRACE, "-o", str(trace))) as gateway:
-        bodies = {}
-        with connect(gateway) as single:
-            bodies[port(single)] = [marker(number) for number in range(SINGLE)]
-            for body in bodies[port(single)]:
-                single.sendall(request(body))
-                answered(single)
+        # All stay open to the end, so that a port is of one connection.
+        single = connect(gateway)
+        bodies = {port(single): [marker(number) for number in range(SINGLE)]}
+        for body in list(bodies[port(single)]):
+            single.sendall(request(body))
+            answered(single)
         together = [connect(gateway) for _ in range(TOGETHER)]
         for number, connection in enumerate(together, SINGLE):
             bodies[port(connection)] = [marker(number)]
@@ -81,6 +80,7 @@ def acknowledged_after_the_disk(world: World) -> None:
             connection.sendall(b"}")
         for connection in together:
             answered(connection)
+        for connection in (single, *together):
             connection.close()
         gateway.terminate()
         assert gateway.wait() == 0, gateway.err
@@ -88,16 +88,16 @@ def acknowledged_after_the_disk(world: World) -> None:
 
     syncs = [call for call in calls if call.is_sync]
     writes = [call for call in calls if call.is_log]
-    answers = [call for call in calls if call.acknowledged in bodies]
+    answers = [(call, peer) for call in calls if (peer := call.acknowledged(gateway.http)) is not None]
     assert len(answers) == SINGLE + TOGETHER, f"{len(answers)} answers in the trace"
-    for answer in answers:
-        body = bodies[answer.acknowledged].pop(0)
+    for answer, peer in answers:
+        body = bodies[peer].pop(0)
         written = next((call for call in writes if body in call.text), None)
         assert written, f"{body} was never written to the log"
         assert any(written.ended < sync.begun and sync.ended < answer.begun for sync in syncs), (
             f"{body} was answered 200 before it was on disk:\n{written.text[:60]}\n{answer.text[:120]}"
         )
-    last_single = answers[SINGLE - 1].ended
+    last_single = answers[SINGLE - 1][0].ended
     shared = sum(sync.begun > last_single for sync in syncs)
     assert 0 < shared <= TOGETHER // 4, f"{shared} syncs for {TOGETHER} posts at once"
 
