@@ -40,7 +40,19 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         // An answer kept for a repeated request is compared and stored by its bytes: maps must encode in one order.
         .btree_map(".")
         .skip_debug(redacted_messages(&pool).map(|message| format!(".{}", message.full_name())))
-        .build_client(true)
+        .build_server(false)
+        .build_transport(false)
+        .emit_rerun_if_changed(false)
+        .compile_fds(compiler.file_descriptor_set())?;
+
+    // The server over the same messages, but for the one that it sends to many: that is encoded once for all of them.
+    let service = out.join("service");
+    fs::create_dir_all(&service)?;
+    tonic_prost_build::configure()
+        .extern_path(format!(".{PACKAGE}"), "crate::proto::v1")
+        .extern_path(format!(".{PACKAGE}.WatchEventsResponse"), "crate::event::encoded::Encoded")
+        .out_dir(service)
+        .build_client(false)
         .build_transport(false)
         .emit_rerun_if_changed(false)
         .compile_fds(compiler.file_descriptor_set())?;

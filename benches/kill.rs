@@ -13,6 +13,10 @@
 //!
 //! The seed is printed; the same seed kills at the same delays.
 
+#[path = "support/reason.rs"]
+mod reason;
+#[path = "support/simulator.rs"]
+mod simulator;
 mod support;
 
 use std::{
@@ -21,8 +25,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use reason::reason;
 use serde_json::json;
-use support::{Process, Result, Simulator, connect, reason};
+use simulator::Simulator;
+use support::{Process, Result, endpoint};
 use switchboard::proto::v1::{StartCallbackRequest, contact_center_client::ContactCenterClient};
 use tokio::task::JoinSet;
 use tonic::{Request, transport::Channel};
@@ -109,8 +115,8 @@ async fn rehearse(kills: u64, seed: u64, folder: &std::path::Path) -> Result<()>
     let jitter = json!({ "operation": "callback2ivr", "jitter_ms": JITTER.as_millis(), "seed": seed });
     simulator.fail(&jitter).await?;
     let center = simulator.center("acme");
-    let (mut gateway, address) = Process::gateway(folder, &center).await?;
-    let mut client = Client::new(connect(&address).await?);
+    let (mut gateway, addresses) = Process::gateway(folder, &center).await?;
+    let mut client = Client::new(endpoint(addresses.of("grpc")?)?.connect().await?);
     let start = Instant::now();
     let mut tally = Tally::default();
 
@@ -131,9 +137,9 @@ async fn rehearse(kills: u64, seed: u64, folder: &std::path::Path) -> Result<()>
         let first = first.await??;
         tally.interrupted += u64::try_from(first.iter().filter(|answer| answer.is_none()).count())?;
 
-        let (again, address) = Process::gateway(folder, &center).await.map_err(context)?;
+        let (again, addresses) = Process::gateway(folder, &center).await.map_err(context)?;
         gateway = again;
-        client = Client::new(connect(&address).await?);
+        client = Client::new(endpoint(addresses.of("grpc")?)?.connect().await?);
         let answers = repeat(&client, &calls).await.map_err(context)?;
         for ((call, first), second) in calls.iter().zip(&first).zip(&answers) {
             if first.as_ref().is_some_and(|first| first != second) {

@@ -6,6 +6,10 @@
 //! every period, two seconds unless told otherwise, or as soon as the one before has ended. Printed are the latency that the healthy center's callers
 //! see, what the sick one's are told, and the gateway's memory and threads. Linux only, because those come from `/proc`.
 
+#[path = "support/reason.rs"]
+mod reason;
+#[path = "support/simulator.rs"]
+mod simulator;
 mod support;
 
 use std::{
@@ -16,8 +20,10 @@ use std::{
     time::{Duration, Instant},
 };
 
+use reason::reason;
 use serde_json::json;
-use support::{Process, Result, Simulator, connect, reason};
+use simulator::Simulator;
+use support::{Process, Result, endpoint};
 use switchboard::proto::v1::{GetAgentRequest, contact_center_client::ContactCenterClient};
 use tokio::task::JoinSet;
 use tonic::{Request, transport::Channel};
@@ -59,7 +65,8 @@ async fn measure(half: u64, phase: Duration, period: Duration) -> Result<()> {
     sick.fail(&json!({ "operation": "*", "latency_ms": 600_000 })).await?;
     let folder = tempfile::tempdir()?;
     let centers = format!("{}{}", healthy.center("healthy"), sick.center("sick"));
-    let (gateway, address) = Process::gateway(folder.path(), &centers).await?;
+    let (gateway, addresses) = Process::gateway(folder.path(), &centers).await?;
+    let address = addresses.of("grpc")?;
 
     let build = if cfg!(debug_assertions) { "debug build, which says nothing" } else { "release build" };
     println!(
@@ -78,13 +85,13 @@ async fn measure(half: u64, phase: Duration, period: Duration) -> Result<()> {
     );
 
     // Connections are made and caches filled.
-    call(&address, "healthy", half, period, period).await?;
+    call(address, "healthy", half, period, period).await?;
     println!("idle         {}", resources(&gateway)?);
-    let alone = call(&address, "healthy", half, phase, period).await?;
+    let alone = call(address, "healthy", half, phase, period).await?;
     println!("without      {}", alone.shown());
     println!("             {}", resources(&gateway)?);
     let (beside, hanging) =
-        tokio::join!(call(&address, "healthy", half, phase, period), call(&address, "sick", half, phase, period));
+        tokio::join!(call(address, "healthy", half, phase, period), call(address, "sick", half, phase, period));
     let (beside, hanging) = (beside?, hanging?);
     println!("with         {}", beside.shown());
     println!("             {}", resources(&gateway)?);
@@ -96,7 +103,7 @@ async fn measure(half: u64, phase: Duration, period: Duration) -> Result<()> {
 async fn call(address: &str, center: &str, callers: u64, phase: Duration, period: Duration) -> Result<Seen> {
     let mut channels = Vec::new();
     for _ in 0..callers.div_ceil(CALLERS_PER_CONNECTION) {
-        channels.push(connect(address).await?);
+        channels.push(endpoint(address)?.connect().await?);
     }
     let begin = tokio::time::Instant::now();
     let end = begin + phase;

@@ -8,6 +8,7 @@
 //! before anything is sent.
 
 use async_trait::async_trait;
+use secrecy::SecretString;
 
 use crate::{
     context::Context,
@@ -19,7 +20,7 @@ use crate::{
 
 /// Everything a vendor may offer.
 #[async_trait]
-pub trait Adapter: PhoneNumbers + Agents + Extensions + Queues + Softphones + Calls + Subscriptions {
+pub trait Adapter: PhoneNumbers + Agents + Extensions + Queues + Softphones + Calls + Subscriptions + Events {
     /// The vendor's name in the contract, in kebab-case.
     fn vendor(&self) -> &'static str;
 
@@ -28,6 +29,29 @@ pub trait Adapter: PhoneNumbers + Agents + Extensions + Queues + Softphones + Ca
 
     /// A harmless read that shows whether the vendor answers and takes our credentials.
     async fn probe(&self, cx: &Context) -> Result<()>;
+}
+
+/// What a vendor posts, and what it wants to hear.
+pub trait Events: Send + Sync {
+    /// Whether the vendor can post to the gateway.
+    ///
+    /// # Errors
+    /// `CENTER_MISCONFIGURED`: something is missing in the center's configuration.
+    fn can_post(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// The path segment that was entered in the vendor's console, for a vendor that is not asked to subscribe.
+    fn callback_secret(&self) -> Option<&SecretString> {
+        None
+    }
+
+    /// Body, in JSON, of the answer that tells the vendor that a post was taken.
+    fn acknowledgement(&self) -> &'static str;
+
+    /// What a post is about; whatever was posted is an event. Its `event_id`, `center` and `receive_time` are filled by
+    /// the caller.
+    fn read_event(&self, center: &str, body: &[u8]) -> v1::Event;
 }
 
 macro_rules! family {

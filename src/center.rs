@@ -1,8 +1,9 @@
 //! The centers of the configuration, each with its adapter, built at start.
 
-use std::{collections::BTreeMap, fmt, sync::Arc};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use prost::Message;
+use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
@@ -10,13 +11,23 @@ use crate::{
     adapter::Adapter,
     config,
     context::Context,
+    drain::Draining,
     error::{Error, ErrorReason, Result},
+    event::{
+        feed::Feed,
+        log::EventLog,
+        watch::{Seat, Terms, Watch},
+    },
     idempotency::{Repeats, Scope},
     name::{CenterName, ResourceName},
     outlive,
     proto::v1,
+    telemetry::Metrics,
     vendor,
 };
+
+/// Most streams of one center's events at once.
+const WATCHERS: usize = 10_000;
 
 /// Every center, by ID.
 #[derive(Debug)]
@@ -32,6 +43,11 @@ pub struct Center {
     pub expose_credentials: bool,
     /// What acts for it.
     pub adapter: Arc<dyn Adapter>,
+    feed: Arc<Feed>,
+    /// Places of those who watch.
+    watchers: Arc<Semaphore>,
+    draining: Draining,
+    metrics: Metrics,
     repeats: Repeats,
     tasks: TaskTracker,
 }
@@ -43,13 +59,24 @@ impl Centers {
     ///
     /// # Errors
     /// When an adapter cannot be built.
-    pub fn build(centers: &BTreeMap<String, config::Center>, parts: &vendor::Parts, repeats: &Repeats) -> Result<Self> {
+    pub fn build(
+        centers: &BTreeMap<String, config::Center>,
+        parts: &vendor::Parts,
+        repeats: &Repeats,
+        log: &Arc<dyn EventLog>,
+        draining: &Draining,
+    ) -> Result<Self> {
         let center = |(id, config): (&String, &config::Center)| {
+            let adapter = vendor::build(id, config, parts)?;
             let center = Center {
                 id: id.clone(),
                 display_name: config.display_name.clone(),
                 expose_credentials: config.vendor.expose_credentials(),
-                adapter: vendor::build(id, config, parts)?,
+                feed: Arc::new(Feed::new(id.clone(), log.clone(), adapter.clone(), parts.clock.clone())),
+                adapter,
+                watchers: Arc::new(Semaphore::new(WATCHERS)),
+                draining: draining.clone(),
+                metrics: parts.metrics.clone(),
                 repeats: repeats.clone(),
                 tasks: parts.connections.running_writes(),
             };
@@ -115,6 +142,19 @@ impl Center {
         let content = request.clone();
         let run = |cx| run(adapter, cx, request);
         self.repeats.once(cx, scope, &request_id.to_string(), &content, run).await
+    }
+
+    /// Begins a stream of the center's events.
+    ///
+    /// # Errors
+    /// As [`Watch::begin`]; `CENTER_OVERLOADED` when too many watch.
+    pub async fn watch(&self, terms: Terms) -> Result<Watch> {
+        let place = self.watchers.clone().try_acquire_owned().map_err(|_| {
+            let message = "too many streams of this center are open at this gateway; wait, or ask another gateway";
+            Error::new(ErrorReason::CenterOverloaded, message).retry_after(Duration::from_secs(1)).quota("watchers")
+        })?;
+        let seat = Seat::new(self.draining.clone(), self.metrics.watch(&self.id), place);
+        Watch::begin(self.feed.clone(), terms, seat).await
     }
 
     /// The center as the contract shows it.

@@ -2,13 +2,19 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are the help that people read in a terminal")]
 
+mod events;
 mod sandbox;
 mod simulate;
 
 use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
-use switchboard::{clock::Clock, config::Config, gateway, storage::Storage};
+use switchboard::{
+    clock::Clock,
+    config::Config,
+    gateway,
+    stores::{Stores, StoresError},
+};
 
 /// A failure while running, and bad usage or configuration (which is clap's own code for bad usage, too).
 const FAILED: u8 = 1;
@@ -49,6 +55,9 @@ enum Command {
     ///
     /// Tells every error at once, with file, key and what was expected.
     Check(Check),
+    /// What happens at a center of a running gateway
+    #[command(subcommand)]
+    Events(events::Command),
     /// Run the simulator of one vendor alone
     ///
     /// Prints the lines that a gateway's configuration needs to use it.
@@ -80,6 +89,7 @@ impl Cli {
             Command::Serve(file) => serve(file).await,
             Command::Sandbox(arguments) => sandbox::run(arguments).await,
             Command::Check(check) => self::check(check).await,
+            Command::Events(command) => events::run(command).await,
             Command::Simulate(arguments) => simulate::run(arguments).await,
         };
         result.map_or_else(Failed::report, |()| ExitCode::SUCCESS)
@@ -111,8 +121,13 @@ impl Failed {
 
 async fn serve(file: ConfigFile) -> Result<(), Failed> {
     let config = load(&file)?;
-    let storage = Storage::open(&config.storage).map_err(Failed::configuration)?;
-    let gateway = gateway::bind(config, Clock::system(), storage).await.map_err(Failed::running)?;
+    let clock = Clock::system();
+    let stores = Stores::open(&config, &clock).await.map_err(|error| match error {
+        // A server that is away is a matter of time, not of the file.
+        StoresError::Shared(_) => Failed::running(error),
+        StoresError::Storage(_) | StoresError::Unusable(_) => Failed::configuration(error),
+    })?;
+    let gateway = gateway::bind(config, clock, stores).await.map_err(Failed::running)?;
     let (grpc, http, admin) = addresses(&gateway)?;
     tracing::info!(%grpc, %http, %admin, "serving");
     gateway.run(shutdown()).await.map_err(Failed::running)

@@ -30,6 +30,7 @@ struct Call {
     method: &'static str,
     trace_id: String,
     deadline: Instant,
+    asked: Option<Instant>,
     center: OnceLock<Center>,
     sent: AtomicBool,
     writes: AtomicU8,
@@ -54,10 +55,15 @@ pub struct Center {
 impl Context {
     /// A call of this method that must be answered by `deadline`.
     pub fn new(method: &'static str, trace_id: String, deadline: Instant) -> Self {
+        Self::of(method, trace_id, deadline, None)
+    }
+
+    fn of(method: &'static str, trace_id: String, deadline: Instant, asked: Option<Instant>) -> Self {
         let call = Call {
             method,
             trace_id,
             deadline,
+            asked,
             center: OnceLock::new(),
             sent: AtomicBool::new(false),
             writes: AtomicU8::new(0),
@@ -78,10 +84,11 @@ impl Context {
     /// The deadline is the caller's own, or the configured default, never later than the configured cap, less
     /// the time to answer.
     pub fn from_headers(method: &'static str, headers: &HeaderMap, limits: &config::Deadline) -> Self {
-        let time = timeout(headers).unwrap_or(limits.default).min(limits.max);
+        let asked = timeout(headers);
+        let time = asked.unwrap_or(limits.default).min(limits.max);
         let answer = (time / 4).clamp(LEAST_TIME_TO_ANSWER, TIME_TO_ANSWER);
-        let deadline = Instant::now() + time.saturating_sub(answer);
-        Self::new(method, trace_id(headers), deadline)
+        let now = Instant::now();
+        Self::of(method, trace_id(headers), now + time.saturating_sub(answer), asked.map(|asked| now + asked))
     }
 
     /// Unqualified name of the method, e.g. `GetAgent`.
@@ -97,6 +104,11 @@ impl Context {
     /// When work for this call must be over.
     pub fn deadline(&self) -> Instant {
         self.call.deadline
+    }
+
+    /// When the caller wants the call to end, if it said so: all that a stream is held to.
+    pub fn asked_deadline(&self) -> Option<Instant> {
+        self.call.asked
     }
 
     /// How long the answer to a write that was sent is waited for.

@@ -7,6 +7,7 @@ use std::{collections::HashMap, time::Duration};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use prost::Message as _;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, value::RawValue};
 use tokio::time::Instant;
@@ -20,16 +21,16 @@ use crate::{
         ResourceName, SoftphoneConfigName, SubscriptionName,
     },
     page::Page,
-    proto::v1::{ListAgentsRequest, ListQueuesRequest},
+    proto::v1::{Event, EventType, ListAgentsRequest, ListQueuesRequest},
     vendor::{
         huawei::{
-            fabric,
+            self, fabric,
             family::{AGENT_ACCOUNT, AGENT_SETTINGS, BARE, DESCRIBED, MOBILE_AGENT},
             tokens,
         },
         lenient::{Anything, Flag, Integer, List, Object, Text},
         udesk::{
-            envelope,
+            self, envelope,
             sign::{self, CALLBACK, READ, SIGN_IN},
         },
     },
@@ -41,6 +42,7 @@ pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target. Its name is also that of its program in `fuzz/fuzz_targets` and of its folder in `fuzz/corpus`.
 pub const TARGETS: &[Target] = &[
+    ("callbacks", callbacks),
     ("configuration", configuration),
     ("envelopes", envelopes),
     ("names", names),
@@ -49,7 +51,7 @@ pub const TARGETS: &[Target] = &[
     ("token_replies", token_replies),
 ];
 
-/// What every environment variable of a fuzzed configuration holds.
+/// What every environment variable of a fuzzed configuration holds, and what no event shows.
 const SECRET: &str = "the-value-of-a-variable";
 
 const STATUSES: [StatusCode; 7] = [
@@ -76,6 +78,26 @@ pub fn envelopes(body: &[u8]) {
             let operation = Operation { name: "fuzzed", method: Method::POST, repeatable: false, style };
             opened(&reply, family.open(&operation, &reply));
         }
+    }
+}
+
+/// The body of a callback, of either vendor.
+pub fn callbacks(body: &[u8]) {
+    // Clients take 4 MiB, and the log adds what it knows.
+    const LARGEST: usize = 7 << 19;
+    for read_event in [udesk::posted::read_event, huawei::posted::read_event] {
+        let event = read_event("acme", body, &[SECRET]);
+        assert!(event.r#type() != EventType::Unspecified && event.vendor_payload.is_some());
+        assert!(event.payload.is_some() || event.r#type() == EventType::Vendor, "a known type has its arm");
+        assert!(event.agent.is_empty() || AgentName::parse(&event.agent).is_ok());
+        assert!(event.extension.is_empty() || ExtensionName::parse(&event.extension).is_ok());
+        assert!(event.queue.is_empty() || QueueName::parse(&event.queue).is_ok());
+        let encoded = event.encode_to_vec();
+        assert!(encoded.len() <= LARGEST, "a client can take it");
+        assert!(!String::from_utf8_lossy(&encoded).contains(SECRET), "a secret is not shown");
+        assert_eq!(Event::decode(&*encoded).as_ref(), Ok(&event), "a client can read it");
+        let again = read_event("acme", body, &[SECRET]);
+        assert_eq!(again.encode_to_vec(), encoded, "a body has one meaning");
     }
 }
 
@@ -308,6 +330,20 @@ mod tests {
             for (_, target) in TARGETS {
                 target(&bytes);
             }
+        }
+
+        #[test]
+        fn any_callback_holds(
+            name in "acd_agent_state|general_hangup|record_stop|extern_succ|eavesdrop_succ|begin", value in "\\PC{0,30}",
+            field in "(agent_?id|callSerialNo|call_id|record_url|caller|releaseTime|timestamp|workflow|password|data)",
+            number in "-?[0-9]{1,40}(\\.[0-9]{1,3})?",
+        ) {
+            let value = Value::from(format!("{value}{SECRET}"));
+            let body = format!("{{\"event\":\"{name}\",\"data\":{{\"{field}\":{value},\"state\":{number}}}}}");
+            callbacks(body.as_bytes());
+            callbacks(Value::from(body.as_str()).to_string().as_bytes());
+            callbacks(format!("{{event={name}, {field}={number}, data={body}}}").as_bytes());
+            callbacks(format!("event={name}&{field}={number}&data={body}").as_bytes());
         }
 
         #[test]

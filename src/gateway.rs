@@ -9,12 +9,14 @@ use crate::{
     clock::Clock,
     config::{Config, ConfigErrors},
     context::Context,
+    drain::Draining,
     error::Error,
+    event::{address::Addresses, ingress::Ingress},
     http::Connections,
     idempotency::Repeats,
-    server::{Gateway, ServerError},
+    server::{Gateway, Listeners, Served, ServerError},
     service::Service,
-    storage::{Storage, StorageError},
+    stores::{Stores, StoresError},
     telemetry::Metrics,
     token::Tokens,
     vendor::Parts,
@@ -29,8 +31,8 @@ pub enum StartError {
     Server(ServerError),
     /// The configuration is not valid.
     Config(ConfigErrors),
-    /// The storage cannot be used.
-    Storage(StorageError),
+    /// The stores cannot be used.
+    Stores(StoresError),
     /// Two metrics have one name.
     Metrics,
 }
@@ -48,10 +50,21 @@ pub struct Probed {
 ///
 /// # Errors
 /// When a part cannot be built or an address cannot be bound.
-pub async fn bind(config: Config, clock: Clock, storage: Storage) -> Result<Gateway, StartError> {
-    let (centers, parts) = build(&config, clock, storage)?;
+pub async fn bind(mut config: Config, clock: Clock, stores: Stores) -> Result<Gateway, StartError> {
+    let listeners = Listeners::bind(&config.listen).await.map_err(StartError::Server)?;
+    if let (Some(0), Ok(bound)) = (config.events.callback_base_url.port(), listeners.http_address()) {
+        // It only fails for addresses without a port.
+        let _ = config.events.callback_base_url.set_port(Some(bound.port()));
+    }
+    let draining = Draining::default();
+    let log = stores.events.clone();
+    let (centers, parts) = build(&config, clock, stores, &draining)?;
+    let adapters = centers.iter().map(|center| (center.id.clone(), center.adapter.clone()));
+    let ingress = Ingress::new(adapters, log, parts.addresses, parts.metrics.clone());
     let writes = parts.connections.running_writes();
-    Gateway::bind(config, Service::new(Arc::new(centers)), parts.metrics, writes).await.map_err(StartError::Server)
+    let service = Service::new(Arc::new(centers));
+    let served = Served { service, ingress, metrics: parts.metrics, writes, draining };
+    Ok(Gateway::new(listeners, config, served))
 }
 
 /// Asks every center's vendor one harmless question, all at the same time.
@@ -60,8 +73,9 @@ pub async fn bind(config: Config, clock: Clock, storage: Storage) -> Result<Gate
 /// When a part cannot be built. What the vendors answer is in the result.
 pub async fn probe(config: &Config, timeout: Duration) -> Result<Vec<Probed>, StartError> {
     // A question changes nothing, and the configured database may be a running gateway's.
-    let storage = Storage::in_memory().map_err(StartError::Storage)?;
-    let (centers, _) = build(config, Clock::system(), storage)?;
+    let clock = Clock::system();
+    let stores = Stores::in_memory(config, &clock).map_err(StartError::Stores)?;
+    let (centers, _) = build(config, clock, stores, &Draining::default())?;
     let mut questions = JoinSet::new();
     for center in centers.iter() {
         let (id, adapter) = (center.id.clone(), center.adapter.clone());
@@ -75,18 +89,19 @@ pub async fn probe(config: &Config, timeout: Duration) -> Result<Vec<Probed>, St
     Ok(probed)
 }
 
-fn build(config: &Config, clock: Clock, storage: Storage) -> Result<(Centers, Parts), StartError> {
+fn build(config: &Config, clock: Clock, stores: Stores, draining: &Draining) -> Result<(Centers, Parts), StartError> {
     let metrics = Metrics::new().map_err(|_| StartError::Metrics)?;
+    let Stores { events, repeats, state } = stores;
     let parts = Parts {
         connections: Connections::new().map_err(StartError::Build)?,
         tokens: Tokens::new(clock.clone(), metrics.clone()),
         metrics,
+        addresses: Addresses::new(&config.events, state.clone(), clock.clone()),
         clock,
-        storage,
+        state,
     };
-    let store = Arc::new(parts.storage.clone());
-    let repeats = Repeats::new(store, parts.clock.clone(), parts.connections.running_writes());
-    let centers = Centers::build(&config.centers, &parts, &repeats).map_err(StartError::Build)?;
+    let repeats = Repeats::new(repeats, parts.clock.clone(), parts.connections.running_writes());
+    let centers = Centers::build(&config.centers, &parts, &repeats, &events, draining).map_err(StartError::Build)?;
     Ok((centers, parts))
 }
 
@@ -98,7 +113,7 @@ impl fmt::Display for StartError {
             Self::Build(error) => f.write_str(error.message()),
             Self::Server(error) => error.fmt(f),
             Self::Config(errors) => errors.fmt(f),
-            Self::Storage(error) => error.fmt(f),
+            Self::Stores(error) => error.fmt(f),
             Self::Metrics => f.write_str("two metrics have one name"),
         }
     }

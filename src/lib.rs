@@ -22,9 +22,13 @@
 //! | [`http`] | the vendor client, the only code that sends: endpoint, dialect, limits, breaker, retries, redaction |
 //! | [`token`] | access tokens, fetched once for all who wait |
 //! | [`idempotency`], [`outlive`] | a repeated call is made once; a change outlives its caller |
-//! | [`storage`], [`jetstream`] | what must outlive the gateway: its own database, or a store that several share |
+//! | [`event`] | ingress, log, feed and watch: from a vendor's post to the streams of those who watch |
+//! | [`stores`], [`state`] | what must outlive the gateway, wherever it is kept: events, outcomes, small facts |
+//! | [`storage`], [`jetstream`] | the embedded database that keeps it, or what several gateways share |
+//! | [`subscription`] | IDs of subscriptions, where a vendor tells them once |
 //! | [`serial`], [`vendor_data`] | changes of one resource one after the other; fields without a neutral home |
 //! | [`error`] | the one error type, and the only place that names a gRPC code |
+//! | [`drain`] | whether the gateway is about to end |
 //! | [`context`], [`clock`], [`telemetry`] | what is known of a call, time, metrics and logs |
 //! | [`sandbox`] | simulators of both vendors; they share no code with the adapters |
 //!
@@ -56,6 +60,17 @@
 //! 8. An [`error::Error`] becomes a status once, at the end of [`service`]. The edge gives the statuses that tonic
 //!    makes by itself the same details.
 //!
+//! # Life of an event
+//!
+//! 1. [`event::address`] made the address that a vendor posts to, and knows it again.
+//! 2. [`event::ingress`] reads the body within its bounds, and takes its [`event::fingerprint`].
+//! 3. [`event::log::EventLog`] keeps it, unless it came before; its writer lets what comes at the same time share an fsync.
+//!    Only now is the vendor answered 200.
+//! 4. [`event::feed`] follows the log of a center that is watched: the adapter reads each body once, and it is encoded
+//!    once for all who watch.
+//! 5. [`event::watch`] is one stream: it takes from the feed what lies after its position, or reads the log for itself
+//!    where the feed does not reach back.
+//!
 //! # Errors
 //!
 //! Every failed call is an [`error::Error`]: a reason of the contract ([`error::ErrorReason`]), a text for people, and
@@ -71,6 +86,7 @@ pub mod check;
 pub mod clock;
 pub mod config;
 pub mod context;
+pub mod drain;
 pub mod error;
 pub mod event;
 #[doc(hidden)]
@@ -89,6 +105,8 @@ pub mod server;
 pub mod service;
 pub mod state;
 pub mod storage;
+pub mod stores;
+pub mod subscription;
 pub mod telemetry;
 pub mod token;
 pub mod vendor;

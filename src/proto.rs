@@ -6,12 +6,9 @@ use std::fmt;
 ///
 /// The comments of the `.proto` files are the documentation.
 #[expect(
-    clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
     clippy::doc_markdown,
     clippy::large_enum_variant,
-    clippy::default_trait_access,
-    clippy::too_many_lines,
     clippy::missing_errors_doc,
     rustdoc::broken_intra_doc_links,
     reason = "generated; the contract's own comments are carried over where prost does so"
@@ -21,6 +18,20 @@ pub mod v1 {
 
     tonic::include_proto!("contactcenter.v1");
     include!(concat!(env!("OUT_DIR"), "/contactcenter.v1.debug.rs"));
+}
+
+/// The server of package `contactcenter.v1`, which takes the items of `WatchEvents` encoded.
+#[expect(
+    clippy::allow_attributes,
+    clippy::allow_attributes_without_reason,
+    clippy::doc_markdown,
+    clippy::default_trait_access,
+    clippy::too_many_lines,
+    rustdoc::broken_intra_doc_links,
+    reason = "generated; the contract's own comments are carried over"
+)]
+pub mod service {
+    include!(concat!(env!("OUT_DIR"), "/service/contactcenter.v1.rs"));
 }
 
 /// The methods of the service, in the order of the contract.

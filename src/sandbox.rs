@@ -14,12 +14,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::{clock::Clock, config::Config, gateway, server::Gateway, storage::Storage};
+use crate::{clock::Clock, config::Config, gateway, server::Gateway, stores::Stores};
 
 /// ID of the Udesk center.
 pub const UDESK_CENTER: &str = "acme";
 /// ID of the Huawei center.
 pub const HUAWEI_CENTER: &str = "beta";
+/// What stands in for the path segment that somebody enters in Huawei's console. It guards nothing on loopback.
+pub const HUAWEI_CALLBACK_SECRET: &str = "from-the-console";
 
 /// The sandbox's addresses.
 #[derive(Debug, Clone, Copy)]
@@ -63,19 +65,25 @@ pub struct Credentials {
 // === impl Sandbox ===
 
 impl Sandbox {
-    /// Starts the simulators and binds the gateway's addresses.
+    /// Starts the simulators and binds the gateway's addresses. The Udesk simulator lives by itself, and what happens in it
+    /// is told by these templates.
     ///
     /// # Errors
     /// When an address cannot be bound.
-    pub async fn bind(addresses: Addresses) -> Result<Self, gateway::StartError> {
+    pub async fn bind(
+        addresses: Addresses,
+        event_templates: udesk::EventTemplates,
+    ) -> Result<Self, gateway::StartError> {
         let credentials = Credentials::random();
-        let udesk = udesk::Simulator::new(udesk_options(&credentials));
+        let life = Some(udesk::LIFE_PERIOD);
+        let udesk = udesk::Simulator::new(udesk::Options { event_templates, life, ..udesk_options(&credentials) });
         let huawei = huawei::Simulator::new(huawei_options(&credentials));
         let udesk_address = serve_on_loopback(udesk.router()).await?;
         let huawei_address = serve_on_loopback(huawei.router()).await?;
         let config = configuration(addresses, &credentials, udesk_address, huawei_address)?;
-        let storage = Storage::in_memory().map_err(gateway::StartError::Storage)?;
-        let gateway = gateway::bind(config, Clock::system(), storage).await?;
+        let clock = Clock::system();
+        let stores = Stores::in_memory(&config, &clock).map_err(gateway::StartError::Stores)?;
+        let gateway = gateway::bind(config, clock, stores).await?;
         Ok(Self { gateway, udesk, huawei, udesk_address, huawei_address })
     }
 }
@@ -128,6 +136,8 @@ fn configuration(
         grpc = "{grpc}"
         http = "{http}"
         admin = "{admin}"
+        [events]
+        retention_size = "64MiB"
         [centers.{UDESK_CENTER}]
         vendor = "udesk"
         display_name = "Acme (simulated Udesk tenant)"
@@ -144,6 +154,7 @@ fn configuration(
         allow_plaintext = true
         app_key = "{app_key}"
         app_secret = {{ env = "APP_SECRET" }}
+        callback_secret = "{HUAWEI_CALLBACK_SECRET}"
         expose_credentials = true
         "#
     );

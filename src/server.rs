@@ -12,17 +12,10 @@
 
 mod accept;
 mod admin;
+mod callbacks;
 mod edge;
 
-use std::{
-    fmt, io,
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{fmt, io, net::SocketAddr, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -34,8 +27,10 @@ use tonic::transport::Server;
 use tonic_health::server::HealthReporter;
 
 use crate::{
-    config::Config,
-    proto::{FILE_DESCRIPTOR_SET, v1::contact_center_server::ContactCenterServer},
+    config::{self, Config},
+    drain::Draining,
+    event::ingress::Ingress,
+    proto::{FILE_DESCRIPTOR_SET, service::contact_center_server::ContactCenterServer},
     service::Service,
     telemetry::Metrics,
 };
@@ -54,15 +49,32 @@ const PING_TIMEOUT: Duration = Duration::from_secs(20);
 /// The full name of the served contract.
 pub const SERVICE: &str = "contactcenter.v1.ContactCenter";
 
-/// A gateway whose addresses are bound.
-pub struct Gateway {
+/// The bound addresses.
+pub struct Listeners {
     grpc: TcpListener,
     http: TcpListener,
     admin: TcpListener,
+}
+
+/// What a gateway serves.
+pub struct Served {
+    /// The contract.
+    pub service: Service,
+    /// What vendors post.
+    pub ingress: Ingress,
+    /// Everything that is counted.
+    pub metrics: Metrics,
+    /// Writes that run, which an orderly end waits for.
+    pub writes: TaskTracker,
+    /// Told when the gateway is about to end.
+    pub draining: Draining,
+}
+
+/// A gateway whose addresses are bound.
+pub struct Gateway {
+    listeners: Listeners,
     config: Config,
-    service: Service,
-    metrics: Metrics,
-    writes: TaskTracker,
+    served: Served,
 }
 
 /// Why the gateway could not start or go on.
@@ -83,35 +95,39 @@ pub enum ServerError {
     Reflection(tonic_reflection::server::Error),
 }
 
-/// Whether the gateway takes calls.
-#[derive(Debug, Clone, Default)]
-pub struct Draining(Arc<AtomicBool>);
+// === impl Listeners ===
 
-// === impl Gateway ===
-
-impl Gateway {
+impl Listeners {
     /// Binds the three addresses.
     ///
     /// # Errors
     /// When one of them is in use or not ours.
-    pub async fn bind(
-        config: Config,
-        service: Service,
-        metrics: Metrics,
-        writes: TaskTracker,
-    ) -> Result<Self, ServerError> {
+    pub async fn bind(listen: &config::Listen) -> Result<Self, ServerError> {
         let bind = async |key, address| {
             TcpListener::bind(address).await.map_err(|error| ServerError::Bind { key, address, error })
         };
         Ok(Self {
-            grpc: bind("listen.grpc", config.listen.grpc).await?,
-            http: bind("listen.http", config.listen.http).await?,
-            admin: bind("listen.admin", config.listen.admin).await?,
-            config,
-            service,
-            metrics,
-            writes,
+            grpc: bind("listen.grpc", listen.grpc).await?,
+            http: bind("listen.http", listen.http).await?,
+            admin: bind("listen.admin", listen.admin).await?,
         })
+    }
+
+    /// The address of vendor callbacks, with the port that was given out for port 0.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn http_address(&self) -> io::Result<SocketAddr> {
+        self.http.local_addr()
+    }
+}
+
+// === impl Gateway ===
+
+impl Gateway {
+    /// A gateway on these addresses.
+    pub fn new(listeners: Listeners, config: Config, served: Served) -> Self {
+        Self { listeners, config, served }
     }
 
     /// The address of the contract, with the port that was given out for port 0.
@@ -119,7 +135,7 @@ impl Gateway {
     /// # Errors
     /// When the system does not tell.
     pub fn grpc_address(&self) -> io::Result<SocketAddr> {
-        self.grpc.local_addr()
+        self.listeners.grpc.local_addr()
     }
 
     /// The address of vendor callbacks.
@@ -127,7 +143,7 @@ impl Gateway {
     /// # Errors
     /// When the system does not tell.
     pub fn http_address(&self) -> io::Result<SocketAddr> {
-        self.http.local_addr()
+        self.listeners.http_address()
     }
 
     /// The address of metrics and probes.
@@ -135,7 +151,7 @@ impl Gateway {
     /// # Errors
     /// When the system does not tell.
     pub fn admin_address(&self) -> io::Result<SocketAddr> {
-        self.admin.local_addr()
+        self.listeners.admin.local_addr()
     }
 
     /// Serves until `shutdown`, then drains for at most `drain_timeout`.
@@ -143,8 +159,8 @@ impl Gateway {
     /// # Errors
     /// When the gRPC server cannot be set up or fails.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
-        let Self { grpc, http, admin, config, service, metrics, writes } = self;
-        let draining = Draining::default();
+        let Self { listeners: Listeners { grpc, http, admin }, config, served } = self;
+        let Served { service, ingress, metrics, writes, draining } = served;
         // Operators and their probes see the drain to its end.
         let (stop, stopped) = watch::channel(false);
         let (end, ended) = watch::channel(false);
@@ -168,7 +184,8 @@ impl Gateway {
             .serve_with_incoming_shutdown(accept::connections(grpc, listen.max_connections), signal(stopped.clone()));
 
         let admin = tokio::spawn(admin::serve(admin, metrics, draining.clone(), ended));
-        let callbacks = tokio::spawn(admin::serve_nothing(http, stopped));
+        let callbacks = callbacks::serve(accept::connections(http, listen.max_connections), ingress, stopped);
+        let mut callbacks = tokio::spawn(callbacks);
         let mut server = std::pin::pin!(server);
         let result = tokio::select! {
             result = &mut server => result.map_err(ServerError::Serve),
@@ -185,8 +202,7 @@ impl Gateway {
                         () = sleep(lame_duck) => {}
                     }
                     stop.send_replace(true);
-                    let result = server.await;
-                    writes.wait().await;
+                    let (result, _, ()) = tokio::join!(server, &mut callbacks, writes.wait());
                     result
                 };
                 match timeout(listen.drain_timeout, drained).await {
@@ -231,19 +247,6 @@ async fn signal(mut stopped: watch::Receiver<bool>) {
 impl fmt::Debug for Gateway {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Gateway").field("listen", &self.config.listen).finish_non_exhaustive()
-    }
-}
-
-// === impl Draining ===
-
-impl Draining {
-    /// Whether the gateway is about to end.
-    pub fn is_draining(&self) -> bool {
-        self.0.load(Ordering::Acquire)
-    }
-
-    fn begin(&self) {
-        self.0.store(true, Ordering::Release);
     }
 }
 

@@ -6,6 +6,7 @@
 mod agents;
 mod calls;
 mod centers;
+mod events;
 mod extensions;
 mod mask;
 mod phone_numbers;
@@ -21,8 +22,9 @@ use tonic::{Request, Response, Status};
 use crate::{
     center::Centers,
     context::Context,
-    error::{Error, Result},
-    proto::v1::{self, contact_center_server::ContactCenter},
+    error::Result,
+    event::encoded::Encoded,
+    proto::{service::contact_center_server::ContactCenter, v1},
 };
 
 /// The service. Cheap to clone: clones serve the same centers.
@@ -75,13 +77,14 @@ macro_rules! unary {
                 }
             )*
 
-            type WatchEventsStream = Pin<Box<dyn Stream<Item = Result<v1::WatchEventsResponse, Status>> + Send>>;
+            type WatchEventsStream = Pin<Box<dyn Stream<Item = Result<Encoded, Status>> + Send>>;
 
             async fn watch_events(
                 &self,
                 request: Request<v1::WatchEventsRequest>,
             ) -> Result<Response<Self::WatchEventsStream>, Status> {
-                self.run(request, subscriptions::watch_events).await.map(|never| match never.into_inner() {})
+                let stream = self.run(request, events::watch_events).await?;
+                Ok(stream.map(|items| Box::pin(items) as Self::WatchEventsStream))
             }
         }
     };
@@ -134,9 +137,4 @@ unary! {
     create_subscription(CreateSubscriptionRequest) -> v1::Subscription => subscriptions;
     update_subscription(UpdateSubscriptionRequest) -> v1::Subscription => subscriptions;
     delete_subscription(DeleteSubscriptionRequest) -> () => subscriptions;
-}
-
-/// A method that no center supports yet.
-fn unsupported<T>(cx: &Context) -> Result<T> {
-    Err(Error::unsupported_method(cx.method()))
 }

@@ -4,7 +4,9 @@
 //! the system lets go of the lock when the process ends, however it ends. A commit is on disk when it returns (WAL,
 //! `synchronous=FULL`). All access runs on blocking threads, never on those that serve calls.
 
+mod event;
 mod repeat;
+mod state;
 mod subscription;
 
 use std::{
@@ -15,16 +17,34 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction};
+use tokio::sync::Semaphore;
 
-pub use self::subscription::{Callback, KnownSubscription};
+pub use self::event::EmbeddedLog;
 use crate::{
     config,
     error::{Error, ErrorReason, Result},
 };
 
 /// What brings a database of each version to the next, beginning with an empty one. Rows are only ever added.
-const MIGRATIONS: [&str; 2] = [subscription::TABLE, repeat::TABLE];
+const MIGRATIONS: [Migration; 4] = [
+    |database| database.execute_batch(subscription::TABLE),
+    |database| database.execute_batch(repeat::TABLE),
+    |database| {
+        database.execute_batch(state::TABLE)?;
+        state::carry_subscriptions_over(database)
+    },
+    |database| database.execute_batch(event::TABLES),
+];
+
+/// One step of the schema.
+type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
+
+/// Memory for pages of the database, in KiB; and how many pages its write-ahead log gets before they are moved over.
+const CACHE_KIB: i64 = 16 * 1024;
+const CHECKPOINT_PAGES: i64 = 8192;
+/// Most who read at once; others wait, and their threads are not needed.
+const READS: usize = 4;
 
 /// The open database. Cheap to clone: clones are the same database.
 #[derive(Clone)]
@@ -32,6 +52,10 @@ pub struct Storage(Arc<Open>);
 
 struct Open {
     connection: Mutex<Connection>,
+    /// For reading while the other one writes. What is in memory has one connection only.
+    reader: Option<Mutex<Connection>>,
+    /// Places of those who read: each takes a thread while it does.
+    reads: Semaphore,
     /// Held as long as the database is open.
     _lock: Option<File>,
 }
@@ -66,7 +90,8 @@ impl Storage {
         // SQLite gives the files beside it the same mode.
         private_file(path).map_err(|error| failed(Cause::Io(error.kind())))?;
         let connection = Connection::open(path).and_then(prepared).map_err(|error| failed(error.into()))?;
-        Self::of(connection, Some(lock)).map_err(failed)
+        let reader = || Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
+        Self::of(connection, Some((reader, lock))).map_err(failed)
     }
 
     /// A database that is gone with the last clone.
@@ -76,12 +101,28 @@ impl Storage {
     pub fn in_memory() -> Result<Self, StorageError> {
         let failed = |cause| StorageError { path: ":memory:".into(), cause };
         let connection = Connection::open_in_memory().map_err(|error| failed(error.into()))?;
-        Self::of(connection, None).map_err(failed)
+        Self::of(connection, None::<(fn() -> _, File)>).map_err(failed)
     }
 
-    fn of(mut connection: Connection, lock: Option<File>) -> Result<Self, Cause> {
+    fn of(
+        mut connection: Connection,
+        file: Option<(impl FnOnce() -> rusqlite::Result<Connection>, File)>,
+    ) -> Result<Self, Cause> {
         migrate(&mut connection)?;
-        Ok(Self(Arc::new(Open { connection: Mutex::new(connection), _lock: lock })))
+        let (reader, lock) = match file {
+            Some((reader, lock)) => (Some(Mutex::new(reader()?)), Some(lock)),
+            None => (None, None),
+        };
+        let reads = Semaphore::new(READS);
+        Ok(Self(Arc::new(Open { connection: Mutex::new(connection), reader, reads, _lock: lock })))
+    }
+
+    /// Lets the database grow to this many pages of 4 KiB and no further, as a disk that is full would.
+    ///
+    /// # Errors
+    /// `STORAGE_UNAVAILABLE`.
+    pub async fn limit_pages(&self, most: u32) -> Result<()> {
+        self.run(move |connection| connection.pragma_update_and_check(None, "max_page_count", most, |_| Ok(()))).await
     }
 
     /// Runs one piece of work on a blocking thread.
@@ -89,20 +130,40 @@ impl Storage {
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let open = self.0.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            // A panic in between leaves no half-done work: its transaction was rolled back.
-            work(&mut open.connection.lock().unwrap_or_else(PoisonError::into_inner))
-        });
-        match done.await {
-            Ok(Ok(value)) => Ok(value),
-            Ok(Err(error)) => {
-                tracing::error!(cause = description(&error), "storage failed");
-                Err(Error::new(ErrorReason::StorageUnavailable, "the gateway cannot use its storage just now"))
-            }
-            Err(_) => Err(Error::internal("work on the storage ended abnormally")),
-        }
+        let storage = self.clone();
+        on_blocking_thread(move || storage.locked(work)).await
     }
+
+    /// The same for work that only reads: it does not wait for a commit.
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let _place = self.0.reads.acquire().await.map_err(|_| Error::internal("the storage takes no readers"))?;
+        let storage = self.clone();
+        let read = move || {
+            let reader = storage.0.reader.as_ref().unwrap_or(&storage.0.connection);
+            work(&reader.lock().unwrap_or_else(PoisonError::into_inner)).map_err(|error| failed(&error))
+        };
+        on_blocking_thread(read).await
+    }
+
+    /// Runs one piece of work on this thread, which must be one that may wait.
+    fn locked<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T> {
+        // A panic in between leaves no half-done work: its transaction was rolled back.
+        let mut connection = self.0.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        work(&mut connection).map_err(|error| failed(&error))
+    }
+}
+
+async fn on_blocking_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|_| Err(Error::internal("work on the storage ended abnormally")))
+}
+
+fn failed(error: &rusqlite::Error) -> Error {
+    tracing::error!(cause = description(error), "storage failed");
+    Error::new(ErrorReason::StorageUnavailable, "the gateway cannot use its storage just now")
 }
 
 impl fmt::Debug for Storage {
@@ -141,6 +202,8 @@ fn private_file(path: &Path) -> io::Result<File> {
 fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     Ok(connection)
 }
 
@@ -152,7 +215,7 @@ fn migrate(connection: &mut Connection) -> Result<(), Cause> {
     let version = version.unwrap_or(0);
     let steps = usize::try_from(version).ok().and_then(|done| MIGRATIONS.get(done..)).ok_or(Cause::Newer(version))?;
     for step in steps {
-        transaction.execute_batch(step)?;
+        step(&transaction)?;
     }
     transaction.execute("DELETE FROM schema", ())?;
     transaction

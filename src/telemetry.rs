@@ -5,8 +5,8 @@
 use std::{io::IsTerminal as _, time::Duration};
 
 use prometheus::{
-    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGaugeVec, Opts, Registry,
-    TextEncoder,
+    Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 use tracing::{Level, Metadata, Subscriber};
 use tracing_subscriber::{
@@ -29,6 +29,16 @@ pub struct Metrics {
     token_expiry: IntGaugeVec,
     clock_offset: IntGaugeVec,
     breaker_open: IntGaugeVec,
+    events_posted: IntCounterVec,
+    events_delivered: IntCounterVec,
+    watchers: IntGaugeVec,
+}
+
+/// The counters of one `WatchEvents` stream, which counts until they are dropped.
+#[derive(Debug)]
+pub struct WatchMetrics {
+    delivered: IntCounter,
+    watchers: IntGauge,
 }
 
 /// The counters of one method, looked up once.
@@ -96,6 +106,15 @@ impl Metrics {
                 ),
                 &["center", "family"],
             )?,
+            events_posted: IntCounterVec::new(
+                Opts::new("switchboard_events_posted_total", "What vendors posted, by what became of it."),
+                &["center", "outcome"],
+            )?,
+            events_delivered: IntCounterVec::new(
+                Opts::new("switchboard_events_delivered_total", "Events sent on streams: once for each watcher."),
+                &["center"],
+            )?,
+            watchers: IntGaugeVec::new(Opts::new("switchboard_watchers", "Open WatchEvents streams."), &["center"])?,
             registry,
         };
         let registry = &metrics.registry;
@@ -108,6 +127,9 @@ impl Metrics {
         registry.register(Box::new(metrics.token_expiry.clone()))?;
         registry.register(Box::new(metrics.clock_offset.clone()))?;
         registry.register(Box::new(metrics.breaker_open.clone()))?;
+        registry.register(Box::new(metrics.events_posted.clone()))?;
+        registry.register(Box::new(metrics.events_delivered.clone()))?;
+        registry.register(Box::new(metrics.watchers.clone()))?;
         Ok(metrics)
     }
 
@@ -151,6 +173,18 @@ impl Metrics {
         self.clock_offset.with_label_values(&[center]).set(seconds);
     }
 
+    /// Counts one post of a vendor.
+    pub fn event_posted(&self, center: &str, outcome: &str) {
+        self.events_posted.with_label_values(&[center, outcome]).inc();
+    }
+
+    /// Counts a stream from now on.
+    pub fn watch(&self, center: &str) -> WatchMetrics {
+        let watchers = self.watchers.with_label_values(&[center]);
+        watchers.inc();
+        WatchMetrics { delivered: self.events_delivered.with_label_values(&[center]), watchers }
+    }
+
     /// Everything in Prometheus' text format, version 0.0.4.
     ///
     /// # Errors
@@ -159,6 +193,21 @@ impl Metrics {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
         String::from_utf8(text).map_err(|error| prometheus::Error::Msg(error.utf8_error().to_string()))
+    }
+}
+
+// === impl WatchMetrics ===
+
+impl WatchMetrics {
+    /// An event was sent.
+    pub fn delivered(&self) {
+        self.delivered.inc();
+    }
+}
+
+impl Drop for WatchMetrics {
+    fn drop(&mut self) {
+        self.watchers.dec();
     }
 }
 

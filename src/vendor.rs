@@ -7,8 +7,8 @@ pub mod udesk;
 use std::sync::Arc;
 
 use crate::{
-    adapter::Adapter, clock::Clock, config, error::Result, http::Connections, storage::Storage, telemetry::Metrics,
-    token::Tokens,
+    adapter::Adapter, clock::Clock, config, error::Result, event::address::Addresses, http::Connections,
+    state::StateStore, telemetry::Metrics, token::Tokens,
 };
 
 /// What every adapter is built with.
@@ -23,7 +23,9 @@ pub struct Parts {
     /// Access tokens.
     pub tokens: Tokens,
     /// What outlives the gateway.
-    pub storage: Storage,
+    pub state: Arc<dyn StateStore>,
+    /// Where vendors post events.
+    pub addresses: Addresses,
 }
 
 /// Builds the adapter of a configured center.

@@ -1,4 +1,4 @@
-//! The gateway and simulated vendors as processes of their own, and the simulators' admin routes.
+//! The gateway as a process of its own.
 
 use std::{
     error::Error,
@@ -9,27 +9,18 @@ use std::{
 };
 
 use serde_json::Value;
-use tonic::{Status, transport::Channel};
-use tonic_types::StatusExt as _;
+use tonic::transport::{Channel, Endpoint};
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// An address with a port that is free.
-const ANY: &str = "127.0.0.1:0";
+pub const ANY: &str = "127.0.0.1:0";
 
 /// A process that ends with this one.
 pub struct Process(pub Child);
 
-/// A simulated Udesk tenant.
-pub struct Simulator {
-    _process: Process,
-    /// Where it listens.
-    pub address: String,
-    /// The lines of a configuration that lead to it, without the table's name.
-    center: String,
-    /// For its own routes, under `/simulator`.
-    pub client: reqwest::Client,
-}
+/// Where a gateway listens, as it told.
+pub struct Addresses(Value);
 
 /// The whole numbers on the command line; `None` where nobody asked for a measurement.
 ///
@@ -47,16 +38,11 @@ pub fn arguments() -> Result<Option<Vec<u64>>> {
         .map_err(|_| "the arguments are whole numbers".into())
 }
 
-/// The reason of an error of the contract; `None` for what the gateway did not say, such as a connection that broke.
-pub fn reason(status: &Status) -> Option<String> {
-    status.get_details_error_info().map(|info| info.reason)
-}
-
 // === impl Process ===
 
 impl Process {
-    /// Starts the gateway with these centers, on free ports and with its files in `folder`. Answers a connection to it.
-    pub async fn gateway(folder: &Path, centers: &str) -> Result<(Self, String)> {
+    /// Starts the gateway with these centers, on free ports and with its files in `folder`.
+    pub async fn gateway(folder: &Path, centers: &str) -> Result<(Self, Addresses)> {
         let config = folder.join("gateway.toml");
         let storage = folder.join("switchboard.db");
         let listen = format!("[listen]\ngrpc = \"{ANY}\"\nhttp = \"{ANY}\"\nadmin = \"{ANY}\"\n");
@@ -75,9 +61,8 @@ impl Process {
             std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
             Result::Ok(line)
         });
-        let serving: Value = serde_json::from_str(&serving.await??).map_err(|_| "the gateway's log is no JSON")?;
-        let address = serving["grpc"].as_str().ok_or("the gateway does not say where it listens")?;
-        Ok((process, format!("http://{address}")))
+        let serving = serde_json::from_str(&serving.await??).map_err(|_| "the gateway's log is no JSON")?;
+        Ok((process, Addresses(serving)))
     }
 
     /// Ends it as a power cut would: SIGKILL. Answers when it is gone.
@@ -95,53 +80,22 @@ impl Drop for Process {
     }
 }
 
-/// A connection to the gateway.
-pub async fn connect(address: &str) -> Result<Channel> {
-    Ok(Channel::from_shared(address.to_owned())?.connect().await?)
-}
+// === impl Addresses ===
 
-// === impl Simulator ===
-
-impl Simulator {
-    /// Starts one.
-    pub fn start() -> Result<Self> {
-        let mut process =
-            Process(switchboard().args(["simulate", "udesk", "--listen", ANY]).stdout(Stdio::piped()).spawn()?);
-        let mut center = String::new();
-        for line in BufReader::new(process.0.stdout.take().ok_or("no standard output")?).lines() {
-            let line = line?;
-            if !line.starts_with(['#', '[']) {
-                center.push_str(&line);
-                center.push('\n');
-            }
-            // The secret is the last of the lines.
-            if line.starts_with("auth_token") {
-                let address =
-                    center.split('"').find(|text| text.starts_with("http://")).ok_or("no address")?.to_owned();
-                let client = reqwest::Client::builder().no_proxy().build().map_err(|_| "no HTTP client")?;
-                return Ok(Self { _process: process, address, center, client });
-            }
-        }
-        Err("the simulator ended".into())
-    }
-
-    /// The table of a configuration that leads to it.
-    pub fn center(&self, id: &str) -> String {
-        format!("[centers.{id}]\n{}", self.center)
-    }
-
-    /// Adds a rule of faults.
-    pub async fn fail(&self, rule: &Value) -> Result<()> {
-        let request = self.client.post(format!("{}/simulator/faults", self.address)).body(rule.to_string());
-        match request.send().await {
-            Ok(response) if response.status() == 201 => Ok(()),
-            Ok(response) => Err(response.text().await.unwrap_or_default().into()),
-            Err(_) => Err("the simulator does not answer".into()),
-        }
+impl Addresses {
+    /// The address of `grpc`, `http` or `admin`.
+    pub fn of(&self, listener: &str) -> Result<&str> {
+        self.0[listener].as_str().ok_or_else(|| "the gateway does not say where it listens".into())
     }
 }
 
-fn switchboard() -> Command {
+/// Where to connect to for calls.
+pub fn endpoint(address: &str) -> Result<Endpoint> {
+    Ok(Channel::from_shared(format!("http://{address}"))?)
+}
+
+/// The program, with nothing to read and nobody to read what it prints.
+pub fn switchboard() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
     command.stdin(Stdio::null()).stdout(Stdio::null());
     command

@@ -1,13 +1,16 @@
 //! `switchboard sandbox`.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 use switchboard::sandbox::{Addresses, HUAWEI_CENTER, Sandbox, UDESK_CENTER};
 
-use super::{Failed, addresses, shutdown};
+use super::{Failed, addresses, shutdown, simulate::event_templates};
 
 #[derive(Debug, Args)]
+#[command(
+    after_long_help = "Calls and agents' states of acme go on by themselves as long as somebody subscribes to them."
+)]
 pub struct Arguments {
     /// Address of the contract; port 0 takes a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
@@ -18,6 +21,9 @@ pub struct Arguments {
     /// Address of /metrics, /healthz and /readyz
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
     admin: SocketAddr,
+    /// Payloads of Udesk's events: DIR/<event name>.json takes the place of the simulator's own
+    #[arg(long, value_name = "DIR")]
+    event_templates: Option<PathBuf>,
 }
 
 /// Calls to paste; each works on a fresh sandbox. The service's name is put in front of the method.
@@ -35,8 +41,9 @@ const OUTAGE: &str = r#"{"operation": "*", "times": 3, "status": 503}"#;
 
 /// Runs the sandbox until it is interrupted.
 pub async fn run(arguments: Arguments) -> Result<(), Failed> {
-    let Arguments { grpc, http, admin } = arguments;
-    let sandbox = Sandbox::bind(Addresses { grpc, http, admin }).await.map_err(Failed::running)?;
+    let Arguments { grpc, http, admin, event_templates: directory } = arguments;
+    let templates = event_templates(directory.as_deref())?;
+    let sandbox = Sandbox::bind(Addresses { grpc, http, admin }, templates).await.map_err(Failed::running)?;
     let (grpc, http, admin) = addresses(&sandbox.gateway)?;
     print_welcome(grpc, http, admin);
     print_simulators(sandbox.udesk_address, sandbox.huawei_address);

@@ -1,6 +1,10 @@
 //! `switchboard simulate`.
 
-use std::{env, net::SocketAddr, path::Path};
+use std::{
+    env,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use axum::Router;
 use clap::{Args, ValueEnum};
@@ -21,6 +25,8 @@ Its own routes, each with a GET unless it says otherwise:
   /simulator/requests   what it received
   /simulator/state      what it holds
   /simulator/callbacks  whom it rang, and how often (Udesk)
+  /simulator/deliveries what became of its events (Udesk); POST says how often each is posted
+  /simulator/events     POST: one event, to see it (Udesk)
   /simulator/faults     the rules by which it fails; POST adds one, DELETE clears them
   /simulator/reset      POST: everything as at the start
   /simulator/tokens/revoke  POST: every token ends (Huawei)
@@ -30,7 +36,13 @@ Faults make it fail while it runs, by rules in JSON. \"operation\" says what a r
 \"seed\") say how many of them. What happens is one or more of latency_ms, jitter_ms, status (with body, retry_after), \
 throttle, rate, reset (before, during, after), garbage (html, truncated, not-utf8, deep, duplicate-keys, wrong-types, \
 huge, gzip), drip_ms, clock_skew_s, revoke_token, partial. docs/faults.md explains every key.
-  curl -d '{\"operation\": \"callback2ivr\", \"times\": 1, \"reset\": \"after\"}' http://ADDR/simulator/faults")]
+  curl -d '{\"operation\": \"callback2ivr\", \"times\": 1, \"reset\": \"after\"}' http://ADDR/simulator/faults
+
+Events of Udesk are posted to the callback addresses of subscriptions, and repeated until HTTP 200 acknowledges them. \
+\"copies\" posts each that many times, \"attempts\" and \"retry_ms\" say how often and after what growing pause a copy is \
+repeated. Their payloads are the simulator's own, because Udesk documents none; --event-templates replaces them.
+  curl -d '{\"copies\": 2, \"attempts\": 5, \"retry_ms\": 200}' http://ADDR/simulator/deliveries
+  curl -d '{\"event\": \"dtmf_gather_succ\", \"fields\": {\"Digits\": \"42\"}}' http://ADDR/simulator/events")]
 pub struct Arguments {
     /// Whose simulator
     vendor: Vendor,
@@ -40,6 +52,12 @@ pub struct Arguments {
     /// A contradiction of the vendor's document to play, e.g. text-numbers; may be repeated
     #[arg(long, value_name = "NAME")]
     quirk: Vec<String>,
+    /// Calls and agents' states go on by themselves as long as somebody subscribes to them (Udesk)
+    #[arg(long)]
+    life: bool,
+    /// Payloads of events: DIR/<event name>.json takes the place of the simulator's own (Udesk)
+    #[arg(long, value_name = "DIR")]
+    event_templates: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -72,7 +90,16 @@ fn router(arguments: &Arguments, credentials: &Credentials) -> Result<Router, Fa
         Vendor::Udesk => {
             let quirks: Result<udesk::Quirks, _> = quirks.map(|name| name.parse::<udesk::Quirk>()).collect();
             let quirks = quirks.map_err(Failed::configuration)?;
-            udesk::Simulator::new(udesk::Options { quirks, ..udesk_options(credentials) }).router()
+            let options = udesk::Options {
+                quirks,
+                life: arguments.life.then_some(udesk::LIFE_PERIOD),
+                event_templates: event_templates(arguments.event_templates.as_deref())?,
+                ..udesk_options(credentials)
+            };
+            udesk::Simulator::new(options).router()
+        }
+        Vendor::Huawei if arguments.life || arguments.event_templates.is_some() => {
+            return Err(Failed::configuration("--life and --event-templates are for udesk"));
         }
         Vendor::Huawei => {
             let quirks: Result<huawei::Quirks, _> = quirks.map(|name| name.parse::<huawei::Quirk>()).collect();
@@ -80,6 +107,14 @@ fn router(arguments: &Arguments, credentials: &Credentials) -> Result<Router, Fa
             huawei::Simulator::new(huawei::Options { quirks, ..huawei_options(credentials) }).router()
         }
     })
+}
+
+/// The payloads in a directory, or the simulator's own.
+pub(super) fn event_templates(directory: Option<&Path>) -> Result<udesk::EventTemplates, Failed> {
+    match directory {
+        Some(directory) => udesk::EventTemplates::read(directory).map_err(Failed::configuration),
+        None => Ok(udesk::EventTemplates::default()),
+    }
 }
 
 /// Credentials of the environment, made up where absent; and whether any was.

@@ -22,8 +22,9 @@ pub(super) fn config(mut root: Table<'_>) -> Option<Config> {
     let listen = root.table("listen").and_then(listen);
     let deadline = root.table("deadline").and_then(deadline);
     let storage = root.table("storage").and_then(storage);
+    let callback_port = listen.as_ref().map_or(0, |listen| listen.http.port());
     let is_shared = root.keys().any(|key| key == "nats");
-    let events = root.table("events").and_then(|table| events(table, is_shared));
+    let events = root.table("events").and_then(|table| events(table, callback_port, is_shared));
     let nats = root.table("nats").and_then(|table| if is_shared { nats(table).map(Some) } else { Some(None) });
     let centers = root.table("centers").and_then(centers);
     root.finish();
@@ -90,7 +91,7 @@ fn storage(mut table: Table<'_>) -> Option<Storage> {
     Some(Storage { path: path? })
 }
 
-fn events(mut table: Table<'_>, is_shared: bool) -> Option<Events> {
+fn events(mut table: Table<'_>, callback_port: u16, is_shared: bool) -> Option<Events> {
     let callback_base_url = table.or("callback_base_url", None, some(base_url));
     let secret = some(secret(table.document()));
     let callback_key = if is_shared {
@@ -103,7 +104,7 @@ fn events(mut table: Table<'_>, is_shared: bool) -> Option<Events> {
     let duplicate_window = table.or("duplicate_window", Duration::from_mins(10), duration(ANY));
     table.finish();
     Some(Events {
-        callback_base_url: callback_base_url?.unwrap_or_else(default_callback_base_url),
+        callback_base_url: callback_base_url?.unwrap_or_else(|| default_callback_base_url(callback_port)),
         callback_key: callback_key?,
         retention: retention?,
         retention_size: retention_size?,
@@ -115,9 +116,10 @@ fn loopback(port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::LOCALHOST, port))
 }
 
-fn default_callback_base_url() -> Url {
-    #[expect(clippy::expect_used, reason = "the text is a constant and a URL; a test reads it")]
-    Url::parse("http://127.0.0.1:8080/").expect("a URL")
+/// For vendors on this machine. Port 0 stands for the port that is given out.
+fn default_callback_base_url(port: u16) -> Url {
+    #[expect(clippy::expect_used, reason = "an address and a number make a URL; a test reads it")]
+    Url::parse(&format!("http://127.0.0.1:{port}/")).expect("a URL")
 }
 
 #[cfg(test)]

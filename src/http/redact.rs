@@ -10,6 +10,31 @@ const LONGEST: usize = 256;
 const DIGITS: usize = 5;
 /// A word of this many letters and digits may be a token or a signature.
 const WORD: usize = 24;
+/// So may one of this many letters of both cases, digits, `-` and `_`: 16 bytes in base64.
+const TOKEN: usize = 22;
+/// A part of an address that is this long may be what makes it secret.
+const PART: usize = 8;
+
+/// What a member of a request holds, by its name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holds {
+    Anything,
+    Secret,
+    /// Where the vendor posts: known to nobody but the vendor and whoever receives there.
+    Address,
+}
+
+// === impl Holds ===
+
+impl Holds {
+    fn of(name: &str) -> Self {
+        match name {
+            _ if is_secret(name) => Self::Secret,
+            _ if name.eq_ignore_ascii_case("callback") => Self::Address,
+            _ => Self::Anything,
+        }
+    }
+}
 
 /// The text without secrets, control characters and numbers, cut to 256 bytes.
 pub fn vendor_text(text: &str, secrets: &[&str]) -> String {
@@ -20,6 +45,7 @@ pub fn vendor_text(text: &str, secrets: &[&str]) -> String {
     for secret in secrets {
         text = text.replace(secret, "***");
     }
+    let text = without_tokens(&text);
     let mut shown = String::with_capacity(text.len().min(LONGEST));
     for word in text.split_inclusive(|char: char| !char.is_alphanumeric()) {
         let (word, end) = match word.char_indices().next_back() {
@@ -45,21 +71,58 @@ fn has_number(word: &str) -> bool {
     word.split(|char: char| !char.is_numeric()).any(|digits| digits.chars().count() >= DIGITS)
 }
 
+/// The text without what looks like a token in base64: such a word may be cut by `-` and `_`, and a vendor may cut it off.
+fn without_tokens(text: &str) -> String {
+    let is_cut = |char: char| !(char.is_ascii_alphanumeric() || matches!(char, '-' | '_'));
+    let mut kept = String::with_capacity(text.len());
+    for run in text.split_inclusive(is_cut) {
+        let word = run.trim_end_matches(is_cut);
+        let is_mixed =
+            word.bytes().any(|byte| byte.is_ascii_uppercase()) && word.bytes().any(|byte| byte.is_ascii_lowercase());
+        if word.len() >= TOKEN && is_mixed {
+            kept.push_str("***");
+            kept.push_str(&run[word.len()..]);
+        } else {
+            kept.push_str(run);
+        }
+    }
+    kept
+}
+
 /// The secrets in the JSON body of a request, by the names of their members: a vendor may repeat them in its refusal.
 pub fn secrets_in(body: &[u8]) -> Vec<String> {
-    fn collect(value: Value, secret: bool, secrets: &mut Vec<String>) {
+    fn collect(value: Value, holds: Holds, secrets: &mut Vec<String>) {
         match value {
-            Value::Object(members) => {
-                members.into_iter().for_each(|(name, member)| collect(member, secret || is_secret(&name), secrets));
-            }
-            Value::Array(items) => items.into_iter().for_each(|item| collect(item, secret, secrets)),
-            Value::String(text) if secret => secrets.push(text),
+            Value::Object(members) => members.into_iter().for_each(|(name, member)| {
+                let holds = match holds {
+                    Holds::Anything => Holds::of(&name),
+                    holds => holds,
+                };
+                collect(member, holds, secrets);
+            }),
+            Value::Array(items) => items.into_iter().for_each(|item| collect(item, holds, secrets)),
+            Value::String(text) => match holds {
+                Holds::Anything => {}
+                Holds::Secret => secrets.push(text),
+                Holds::Address => {
+                    secrets.extend(secret_parts(&text).map(str::to_owned));
+                    secrets.push(text);
+                }
+            },
             _ => {}
         }
     }
     let mut secrets = Vec::new();
-    collect(serde_json::from_slice(body).unwrap_or_default(), false, &mut secrets);
+    collect(serde_json::from_slice(body).unwrap_or_default(), Holds::Anything, &mut secrets);
     secrets
+}
+
+/// Parts of an address behind its host, each a secret by itself: a vendor may repeat one of them, or all of them escaped.
+fn secret_parts(uri: &str) -> impl Iterator<Item = &str> {
+    let behind_scheme = uri.split_once("://").map_or(uri, |(_, rest)| rest);
+    let path = behind_scheme.find(['/', '?', '#']).map_or("", |at| &behind_scheme[at..]);
+    let is_cut = |char: char| !(char.is_alphanumeric() || matches!(char, '-' | '_'));
+    path.split(is_cut).filter(|part| part.chars().count() >= PART)
 }
 
 /// A vendor's return code as it is shown: letters, digits, `-` and `_`, at most 16. Codes of either vendor are short
@@ -89,6 +152,41 @@ mod tests {
         let body = br#"{"requestParam":{"userName":"Karl","password":"Abcde#12","more":[{"sipPwd":"x"}]}}"#;
         assert_eq!(secrets_in(body), ["x", "Abcde#12"]);
         assert_eq!(secrets_in(b"no JSON"), Vec::<String>::new());
+    }
+
+    #[test]
+    fn the_address_that_a_vendor_posts_to_is_known_whole_and_in_parts() {
+        let uri =
+            "https://gw.example.com/x/callbacks/acme/q7-_Q2vD0aXk1mZ9sT4uBw.pL0-kJ9hG8fD7sA6_qW5eR4tY3uI2oP1aS0dF9gH8j";
+        let body = format!(r#"{{"subscriptions":[{{"callback":"{uri}","name":"crm","events":["general_hangup"]}}]}}"#);
+        let secrets = secrets_in(body.as_bytes());
+        let secrets: Vec<&str> = secrets.iter().map(String::as_str).collect();
+        assert!(secrets.contains(&uri) && !secrets.contains(&"crm") && !secrets.contains(&"general_hangup"));
+        let segment = uri.rsplit('/').next().unwrap();
+        let (nonce, mac) = segment.split_once('.').unwrap();
+        for quoted in [
+            uri.to_owned(),
+            uri.replace('/', "\\/"),
+            uri.replace('/', "%2F").replace(':', "%3A"),
+            segment.to_owned(),
+            format!("{mac} {nonce}"),
+            format!("acme/{}", &segment[..60]),
+            segment[30..].to_owned(),
+        ] {
+            let shown = vendor_text(&format!("the callback {quoted}, is not reachable"), &secrets);
+            assert!(shown.starts_with("the callback ") && shown.ends_with(", is not reachable"), "{shown}");
+            for part in [nonce, mac, &nonce[4..12], &mac[..8], &mac[20..28]] {
+                assert!(!shown.contains(part), "{shown}");
+            }
+        }
+        // Also where the request did not hold it.
+        assert_eq!(
+            vendor_text(&format!("callback {uri}"), &[]),
+            "callback https://gw.example.com/x/callbacks/acme/***.***"
+        );
+        assert_eq!(vendor_text("no agent-state-events-of-2024 here", &[]), "no agent-state-events-of-2024 here");
+        let id = "call c9d52506-c41b-431f-5fa0-b701a81a2da6 is unknown";
+        assert_eq!(vendor_text(id, &[]), "call ***-c41b-431f-5fa0-b701a81a2da6 is unknown");
     }
 
     proptest! {

@@ -12,6 +12,10 @@
 //! and `document` fill the state. `faults` names the operations for the
 //! rules of [`crate::sandbox::faults`]. `admin` is not the vendor's: what the simulator tells about itself.
 //!
+//! What happens is an event: `events` makes its payload, `announce` finds who is told, `deliveries` posts it.
+//! `conversation` is the life of a call that 24 began, `life` is a center that lives by itself. `options` says how a
+//! simulator is built.
+//!
 //! # Rules
 //!
 //! Numbers with a C name the contradiction in the document that a rule settles.
@@ -37,20 +41,27 @@
 //! - Refusals without a documented code: 100021 for an agent's state (signing in without an extension or disabled,
 //!   disabling while not offline), 000001 for the others, each with its own `ErrDesc` (C62).
 //! - There is no limit of requests, unless a fault sets one (C17).
+//! - Events, their payloads and how they come are undocumented: `deliveries` and `events/README.md` say what is assumed.
 //! - One extension of a type per agent (C63). Signing in and out can be repeated (C64). Text keeps its spaces (C66).
 
 mod admin;
 mod agents;
+mod announce;
 mod auth;
 mod call;
 mod callback;
+mod conversation;
+mod deliveries;
 mod document;
 mod envelope;
+mod events;
 mod extensions;
 mod faults;
+mod life;
 mod log;
 mod numbers;
 mod operation;
+mod options;
 mod queues;
 mod quirks;
 mod roster;
@@ -64,91 +75,43 @@ mod subscriptions;
 #[cfg(test)]
 mod examples;
 #[cfg(test)]
+mod receiver;
+#[cfg(test)]
 mod testing;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use crate::clock::Clock;
 use crate::sandbox::faults::{Alteration, Faults};
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Response};
-use secrecy::SecretString;
 use serde_json::Value;
+use tokio::task::JoinSet;
+use tokio_util::task::AbortOnDropHandle;
 
 use self::call::{Call, Query};
+use self::deliveries::Deliveries;
 use self::envelope::{Failure, INVALID_PARAMETER};
 use self::log::Requests;
 use self::operation::Operation;
 use self::state::State;
 
+pub use self::events::{EventTemplates, TemplateError};
+pub use self::life::LIFE_PERIOD;
 pub use self::log::Request;
+pub use self::options::{Options, QueueIds, Tenant, TimestampUnit};
 pub use self::quirks::{Quirk, Quirks, UnknownQuirk};
 pub use self::state::{Callback, Variable};
-
-/// Everything a simulator needs to be built.
-pub struct Options {
-    /// The one application id it knows.
-    pub app_id: String,
-    /// The account, `Sid`.
-    pub sid: String,
-    /// What `Sign` is made with; never sent.
-    pub auth_token: SecretString,
-    /// How `Timestamp` is written (C1).
-    pub timestamp_unit: TimestampUnit,
-    /// Whether a new queue gets the id asked for (C21).
-    pub queue_ids: QueueIds,
-    /// The document's contradictions to play.
-    pub quirks: Quirks,
-    /// What the application holds at the start.
-    pub tenant: Tenant,
-    /// The vendor's clock: signatures are judged by it, and every answer's `Date` tells it.
-    pub clock: Arc<dyn Fn() -> SystemTime + Send + Sync>,
-}
-
-/// The unit of `Timestamp`: the document says milliseconds and shows seconds (C1).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum TimestampUnit {
-    /// 13 digits.
-    #[default]
-    Milliseconds,
-    /// 10 digits.
-    Seconds,
-    /// 13 or 10 digits.
-    Either,
-}
-
-/// What 12 does with the `QueueId` asked for (C21).
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum QueueIds {
-    /// It becomes the queue's id.
-    #[default]
-    Echo,
-    /// It is ignored: the center numbers queues itself, as in the document's example.
-    Assign,
-}
-
-/// What the simulated application holds at the start.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Tenant {
-    /// A small invented center, shared by all operations.
-    #[default]
-    Seeded,
-    /// The document's examples: every printed request has the printed answer.
-    ///
-    /// The examples contradict each other (9415 is created by 04 and bound by 07; the list of 06 lacks both), so each
-    /// operation sees an application of its own and none sees what another did.
-    Document,
-}
 
 /// A simulated center.
 pub struct Simulator {
     options: Options,
     quirks: Quirks,
     faults: Arc<Faults>,
-    /// Beside that of the faults the only lock; never held across an await.
+    /// What its background tasks know it by.
+    me: Weak<Self>,
+    /// Beside that of the faults, and around that of the deliveries' journal, the only lock; never held across an await.
     center: Mutex<Center>,
 }
 
@@ -157,49 +120,11 @@ struct Center {
     /// One state for all operations, or one for each ([`Tenant::Document`]).
     states: Vec<State>,
     requests: Requests,
-}
-
-// === impl Options ===
-
-impl Options {
-    /// The defaults: milliseconds, ids as asked for, no quirks, the seeded tenant, this machine's clock.
-    #[must_use]
-    pub fn new(app_id: impl Into<String>, sid: impl Into<String>, auth_token: SecretString) -> Self {
-        Self {
-            app_id: app_id.into(),
-            sid: sid.into(),
-            auth_token,
-            timestamp_unit: TimestampUnit::default(),
-            queue_ids: QueueIds::default(),
-            quirks: Quirks::default(),
-            tenant: Tenant::default(),
-            clock: {
-                let clock = Clock::system();
-                Arc::new(move || clock.now())
-            },
-        }
-    }
-
-    fn states(&self) -> Vec<State> {
-        match self.tenant {
-            Tenant::Seeded => vec![seed::state(&self.app_id)],
-            Tenant::Document => document::states(&self.app_id),
-        }
-    }
-}
-
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { app_id, sid, auth_token: _, timestamp_unit, queue_ids, quirks, tenant, clock: _ } = self;
-        f.debug_struct("Options")
-            .field("app_id", app_id)
-            .field("sid", sid)
-            .field("timestamp_unit", timestamp_unit)
-            .field("queue_ids", queue_ids)
-            .field("quirks", quirks)
-            .field("tenant", tenant)
-            .finish_non_exhaustive()
-    }
+    deliveries: Deliveries,
+    /// How many resets there were.
+    generation: u64,
+    conversations: JoinSet<()>,
+    life: Option<AbortOnDropHandle<()>>,
 }
 
 // === impl Simulator ===
@@ -212,14 +137,16 @@ impl Simulator {
         if options.queue_ids == QueueIds::Assign {
             quirks.insert(Quirk::AssignedQueueIds);
         }
-        let center = Mutex::new(Center { states: options.states(), requests: Requests::default() });
-        Arc::new(Self { options, quirks, faults: Faults::new(faults::VENDOR), center })
+        let center = Mutex::new(Center::new(options.states(), Deliveries::default(), 0));
+        let faults = Faults::new(faults::VENDOR);
+        Arc::new_cyclic(|me| Self { options, quirks, faults, me: Weak::clone(me), center })
     }
 
     /// The vendor's operations under `/ccapi/v2` and the simulator's own routes under `/simulator`.
     pub fn router(self: &Arc<Self>) -> axum::Router {
         admin::routes(self)
             .merge(self.faults.routes())
+            .merge(deliveries::routes(self))
             .merge(log::routes(self))
             .layer(axum::middleware::map_response_with_state(Arc::clone(self), log::date))
     }
@@ -257,7 +184,10 @@ impl Simulator {
     /// Forgets everything, faults included, and fills the application anew.
     fn reset(&self) {
         let states = self.options.states();
-        *self.center() = Center { states, requests: Requests::default() };
+        let mut center = self.center();
+        let (deliveries, generation) = (center.deliveries.anew(), center.generation + 1);
+        *center = Center::new(states, deliveries, generation);
+        drop(center);
         self.faults.clear();
     }
 
@@ -304,12 +234,12 @@ impl Simulator {
             Tenant::Seeded => 0,
             Tenant::Document => usize::from(operation.number) - 1,
         };
-        let state = &mut center.states[place];
-        let result = (operation.run)(state, &call)?;
+        let result = (operation.run)(&mut center.states[place], &call)?;
         if in_part {
             return Err(INVALID_PARAMETER.because("the list was applied in part"));
         }
-        Ok(self.quirks.shape_result(operation, &state.short_app_id, result))
+        self.follow(&mut center, operation);
+        Ok(self.quirks.shape_result(operation, &center.states[place].short_app_id, result))
     }
 }
 
@@ -319,8 +249,19 @@ impl fmt::Debug for Simulator {
     }
 }
 
+// === impl Center ===
+
+impl Center {
+    fn new(states: Vec<State>, deliveries: Deliveries, generation: u64) -> Self {
+        let requests = Requests::default();
+        Self { states, requests, deliveries, generation, conversations: JoinSet::new(), life: None }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use secrecy::SecretString;
+
     use super::*;
 
     #[test]

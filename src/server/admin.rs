@@ -1,5 +1,4 @@
-//! What operators and their probes ask: `/metrics`, `/healthz`, `/readyz`. And the address of vendor callbacks, which
-//! answers nothing until the gateway receives events.
+//! What operators and their probes ask: `/metrics`, `/healthz`, `/readyz`.
 
 use axum::{
     Router,
@@ -10,8 +9,8 @@ use axum::{
 };
 use tokio::{net::TcpListener, sync::watch};
 
-use super::{Draining, signal};
-use crate::telemetry::Metrics;
+use super::signal;
+use crate::{drain::Draining, telemetry::Metrics};
 
 /// Serves metrics and probes until stopped.
 pub async fn serve(listener: TcpListener, metrics: Metrics, draining: Draining, stopped: watch::Receiver<bool>) {
@@ -19,15 +18,6 @@ pub async fn serve(listener: TcpListener, metrics: Metrics, draining: Draining, 
         .route("/metrics", get(text).with_state(metrics))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready).with_state(draining));
-    run(listener, router, stopped).await;
-}
-
-/// Answers 404 to everything until stopped.
-pub async fn serve_nothing(listener: TcpListener, stopped: watch::Receiver<bool>) {
-    run(listener, Router::new(), stopped).await;
-}
-
-async fn run(listener: TcpListener, router: Router, stopped: watch::Receiver<bool>) {
     if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(signal(stopped)).await {
         tracing::error!(kind = %error.kind(), "an HTTP listener failed");
     }

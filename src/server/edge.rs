@@ -11,20 +11,22 @@ use std::{
     panic::AssertUnwindSafe,
     pin::Pin,
     sync::Arc,
-    task::{Context as TaskContext, Poll},
+    task::{Context as TaskContext, Poll, ready},
     time::Duration,
 };
 
+use bytes::Bytes;
 use futures_util::FutureExt as _;
 use http::{Request, Response};
 use tokio::time::{Instant, timeout_at};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 
-use super::{Draining, SERVICE};
+use super::SERVICE;
 use crate::{
     config,
     context::Context,
+    drain::Draining,
     error::{Error, ErrorReason, Violation},
     proto::METHODS,
     telemetry::{MethodMetrics, Metrics},
@@ -59,6 +61,12 @@ struct Counted {
     metrics: MethodMetrics,
     start: Instant,
     code: &'static str,
+}
+
+/// A stream, which is counted when it ends: with its status, or when the caller goes away.
+struct Streamed {
+    items: Body,
+    counted: Counted,
 }
 
 #[derive(Clone)]
@@ -129,12 +137,13 @@ where
                 None => Ok(draining(&cx).into_http()),
                 Some(call) => within_deadline(&cx, method.streams, call).await,
             };
-            let response = response.map(|response| completed(&cx, response));
-            if let Ok(response) = &response {
-                let status = response.extensions().get::<Status>();
-                counted.code = status.map_or("OK", |status| code_name(status.code()));
+            let response = response.map(|response| completed(&cx, response))?;
+            let status = response.extensions().get::<Status>();
+            if status.is_none() && method.streams {
+                return Ok(response.map(|items| Body::new(Streamed { items, counted })));
             }
-            response
+            counted.code = status.map_or("OK", |status| code_name(status.code()));
+            Ok(response)
         })
     }
 }
@@ -144,6 +153,26 @@ where
 impl Drop for Counted {
     fn drop(&mut self) {
         self.metrics.handled(self.code, self.start.elapsed());
+    }
+}
+
+// === impl Streamed ===
+
+impl http_body::Body for Streamed {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<http_body::Frame<Bytes>, Status>>> {
+        let frame = ready!(Pin::new(&mut self.items).poll_frame(cx));
+        if let Some(Ok(frame)) = &frame
+            && let Some(status) = frame.trailers_ref().and_then(Status::from_header_map)
+        {
+            self.counted.code = code_name(status.code());
+        }
+        Poll::Ready(frame)
     }
 }
 

@@ -1,13 +1,10 @@
-//! Subscriptions and the events they bring.
+//! Subscriptions of callbacks to event types.
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use url::Url;
 
-use super::{
-    mask::{self, Path},
-    unsupported,
-};
+use super::mask::{self, Path};
 use crate::{
     adapter::Adapter,
     center::Centers,
@@ -19,11 +16,10 @@ use crate::{
     proto::v1::{
         CreateSubscriptionRequest, DeleteSubscriptionRequest, EventType, GetSubscriptionRequest,
         ListSubscriptionsRequest, ListSubscriptionsResponse, Subscription, UpdateSubscriptionRequest,
-        WatchEventsRequest,
     },
 };
 
-/// Most event types of a subscription or a stream.
+/// Most event types of a subscription.
 const EVENT_TYPES: usize = 64;
 
 pub async fn list_subscriptions(
@@ -110,23 +106,6 @@ pub async fn delete_subscription(centers: &Centers, cx: &Context, request: Delet
     let name: SubscriptionName = check.name("name", &request.name);
     check.done()?;
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.delete_subscription(&cx, name).await).await
-}
-
-/// Checked as it will be; no center keeps events yet.
-pub async fn watch_events(centers: &Centers, cx: &Context, request: WatchEventsRequest) -> Result<Infallible> {
-    let WatchEventsRequest { parent, event_types, start: _, heartbeat_interval } = request;
-    let mut check = Check::new();
-    let parent: CenterName = check.name("parent", &parent);
-    check.count("event_types", event_types.len(), (0, EVENT_TYPES));
-    check.each::<EventType>("event_types", &event_types);
-    if let Some(interval) = heartbeat_interval
-        && (interval.seconds < 1 || interval.seconds > 300 || (interval.seconds == 300 && interval.nanos > 0))
-    {
-        check.invalid("heartbeat_interval", "1 s to 5 min");
-    }
-    check.done()?;
-    centers.get(cx, &parent)?;
-    unsupported(cx)
 }
 
 fn subscription_fields(check: &mut Check, subscription: &Subscription) {

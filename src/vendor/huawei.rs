@@ -17,7 +17,8 @@
 //! - the example of `queryPhone` has the shape of its first version: [`extensions`];
 //! - success without an ID means that a user has no call settings yet (B3.22): [`settings`];
 //! - passwords come in clear in ordinary answers; they leave the adapter by `AccessSoftphoneCredentials` alone:
-//!   [`credentials`].
+//!   [`credentials`];
+//! - callbacks that do not name themselves, as JSON or as a Java map's text (B3.21): [`posted`].
 //!
 //! The vendor tells "not there", "there already" and "in use" from other refusals by text alone, so after a refusal one
 //! read tells. What takes several calls is done in the order of the request: [`partial`].
@@ -37,6 +38,7 @@ mod memberships;
 mod operations;
 mod partial;
 mod phone_numbers;
+pub mod posted;
 mod queue_changes;
 mod queues;
 mod sessions;
@@ -51,13 +53,14 @@ mod wrapping;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use secrecy::{ExposeSecret, SecretString};
 
 use self::{directory::Directory, fabric::Fabric, wrapping::Wrapping};
 use crate::{
-    adapter::{Adapter, Calls, Subscriptions},
+    adapter::{Adapter, Calls, Events, Subscriptions},
     config,
     context::Context,
-    error::Result,
+    error::{Error, ErrorReason, Result},
     http::Client,
     proto::v1,
     serial::Serial,
@@ -75,6 +78,8 @@ pub struct Huawei {
     wrapping: Wrapping,
     /// One change at a time of what is read, merged and written back, by resource name.
     turns: Serial<String>,
+    app_secret: SecretString,
+    callback_secret: Option<SecretString>,
 }
 
 // === impl Huawei ===
@@ -90,6 +95,8 @@ impl Huawei {
             directory: Directory::new(parts.clock.clone()),
             wrapping: Wrapping::default(),
             turns: Serial::new(),
+            app_secret: huawei.app_secret.clone(),
+            callback_secret: huawei.callback_secret.clone(),
         }
     }
 }
@@ -111,3 +118,30 @@ impl Adapter for Huawei {
 
 impl Calls for Huawei {}
 impl Subscriptions for Huawei {}
+
+/// Callbacks are entered in the vendor's console (B3.21), so the secret of their address is configured.
+impl Events for Huawei {
+    fn can_post(&self) -> Result<()> {
+        if self.callback_secret.is_some() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorReason::CenterMisconfigured,
+            "this center receives no events: callback_secret is not configured, and so no address for Huawei to post to; \
+             whoever runs the gateway can set it and enter the address in Huawei's console",
+        ))
+    }
+
+    fn callback_secret(&self) -> Option<&SecretString> {
+        self.callback_secret.as_ref()
+    }
+
+    fn acknowledgement(&self) -> &'static str {
+        r#"{"retCode":"0","retMsg":"success"}"#
+    }
+
+    fn read_event(&self, center: &str, body: &[u8]) -> v1::Event {
+        let secrets = self.callback_secret.iter().chain([&self.app_secret]).map(ExposeSecret::expose_secret);
+        posted::read_event(center, body, &secrets.collect::<Vec<_>>())
+    }
+}

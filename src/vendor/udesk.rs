@@ -11,7 +11,8 @@
 //! - one agent in three spellings (C33, C55, C56), never paged (C35), so the gateway pages by ID: `roster`;
 //! - extensions that are numbers or objects (C30), accounts that are no accounts (C24): `extensions`;
 //! - queues that get another ID than asked for, or none (C20, C21, C38), and are written whole (C15): `queue_changes`;
-//! - subscriptions whose ID is told once and never again (C42, C45, C46): `subscriptions`, `subscription_list`.
+//! - subscriptions whose ID is told once and never again (C42, C45, C46): `subscription_changes`, `subscription_list`;
+//! - events of which the document has the names and no payload (Udesk 18): [`posted`].
 
 mod agent_changes;
 mod agents;
@@ -25,11 +26,13 @@ mod extensions;
 mod formats;
 mod memberships;
 mod phone_numbers;
+pub mod posted;
 mod queue_changes;
 mod queues;
 mod roster;
 mod sessions;
 pub(crate) mod sign;
+mod subscription_changes;
 mod subscription_list;
 mod subscription_terms;
 mod subscriptions;
@@ -43,6 +46,10 @@ mod test_codes;
 #[cfg(test)]
 mod test_extensions;
 #[cfg(test)]
+mod test_ingress;
+#[cfg(test)]
+mod test_posted;
+#[cfg(test)]
 mod test_queues;
 #[cfg(test)]
 mod test_quirks;
@@ -54,18 +61,18 @@ mod testing;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer};
 
 use self::sign::Ccapi;
 use crate::{
-    adapter::Adapter,
+    adapter::{Adapter, Events},
     config,
     context::Context,
     error::{Error, ErrorReason, Result},
     http::Client,
     proto::v1,
     serial::Serial,
-    storage::Storage,
     vendor::{Parts, lenient::Text},
 };
 
@@ -79,10 +86,10 @@ type Api = Arc<Client<Ccapi>>;
 #[derive(Debug)]
 pub struct Udesk {
     ccapi: Api,
-    storage: Storage,
-    /// Changes of a queue or a subscription, which are written whole: one at a time (C15, C45).
+    subscriptions: subscription_changes::Register,
+    /// Changes of a queue, which is written whole: one at a time (C15).
     queue_turns: Serial<String>,
-    subscription_turns: Serial<String>,
+    auth_token: SecretString,
 }
 
 /// An ID as requests spell it: text or number, cut at the last `@` (C18, C19).
@@ -97,7 +104,8 @@ impl Udesk {
         let dialect = Ccapi::new(id, &center.base_url, udesk, parts.clock.clone(), parts.metrics.clone());
         let ccapi = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
         ccapi.probe_with(|ccapi, cx| Box::pin(async move { phone_numbers::probe(&ccapi, &cx).await }));
-        Self { ccapi, storage: parts.storage.clone(), queue_turns: Serial::new(), subscription_turns: Serial::new() }
+        let subscriptions = subscription_changes::Register::new(ccapi.clone(), &center.base_url, parts);
+        Self { ccapi, subscriptions, queue_turns: Serial::new(), auth_token: udesk.auth_token.clone() }
     }
 }
 
@@ -113,6 +121,17 @@ impl Adapter for Udesk {
 
     async fn probe(&self, cx: &Context) -> Result<()> {
         phone_numbers::probe(&self.ccapi, cx).await
+    }
+}
+
+/// The document says nothing of how a callback is to be acknowledged; this is its own form of success (C6).
+impl Events for Udesk {
+    fn acknowledgement(&self) -> &'static str {
+        r#"{"ErrCode":"000000","ErrDesc":"OK"}"#
+    }
+
+    fn read_event(&self, center: &str, body: &[u8]) -> v1::Event {
+        posted::read_event(center, body, &[self.auth_token.expose_secret()])
     }
 }
 
@@ -145,12 +164,18 @@ fn count(items: usize) -> i32 {
 
 // === impl VendorId ===
 
-impl<'de> Deserialize<'de> for VendorId {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let mut id = Text::deserialize(deserializer)?.into_string();
+impl VendorId {
+    /// Without what stands behind the last `@`.
+    fn cut(mut id: String) -> Self {
         if let Some(at) = id.rfind('@') {
             id.truncate(at);
         }
-        Ok(Self(id))
+        Self(id)
+    }
+}
+
+impl<'de> Deserialize<'de> for VendorId {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Text::deserialize(deserializer).map(|id| Self::cut(id.into_string()))
     }
 }

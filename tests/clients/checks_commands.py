@@ -128,6 +128,13 @@ def wrong_usage(world: World) -> None:
         assert done.returncode == 2 and done.stderr, f"{arguments}: exit code {done.returncode}"
     done = world.run("simulate", "udesk", "--listen", "127.0.0.1:0", "--quirk", "no-such-quirk")
     assert done.returncode == 2 and "text-numbers" in done.stderr, done.stderr
+    for arguments in (
+        ("sandbox", "--event-templates", "nowhere"),
+        ("simulate", "udesk", "--listen", "127.0.0.1:0", "--event-templates", "nowhere"),
+        ("simulate", "huawei", "--listen", "127.0.0.1:0", "--life"),
+    ):
+        done = world.run(*arguments)
+        assert done.returncode == 2 and done.stderr, f"{arguments}: exit code {done.returncode}"
 
 
 def help_is_there(world: World) -> None:

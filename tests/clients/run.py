@@ -3,8 +3,8 @@
 
     python tests/clients/run.py --binary target/debug/switchboard
 
-Needs grpcurl on the PATH (or --grpcurl) and the packages of requirements.txt. Every check is told on a line of its own;
-the last line counts them. Exit codes: 0 all passed, 1 otherwise.
+Needs grpcurl on the PATH (or --grpcurl), strace, and the packages of requirements.txt. Every check is told on a line of
+its own; the last line counts them. Exit codes: 0 all passed, 1 otherwise.
 """
 
 import argparse
@@ -40,13 +40,24 @@ def main() -> int:
         # These import the generated client.
         import checks_api
         import checks_commands
+        import checks_disk
         import checks_documents
+        import checks_events
         import checks_examples
         import checks_grpcurl
         import checks_processes
 
         passed, failed = 0, 0
-        suites = (checks_grpcurl, checks_api, checks_processes, checks_commands, checks_examples, checks_documents)
+        suites = (
+            checks_grpcurl,
+            checks_api,
+            checks_processes,
+            checks_disk,
+            checks_commands,
+            checks_examples,
+            checks_documents,
+            checks_events,
+        )
         for suite in suites:
             for name, check in suite.checks(world):
                 if arguments.only not in name:

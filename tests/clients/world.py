@@ -73,9 +73,12 @@ class World:
 
 
 class Process:
-    """A switchboard that runs until it is told to end. What it prints goes to files, so that it never waits for us."""
+    """A switchboard that runs until it is told to end. What it prints goes to files, so that it never waits for us.
 
-    def __init__(self, world: World, *arguments: str, environment=None):
+    A wrapper is a command that becomes the one that comes after its own arguments.
+    """
+
+    def __init__(self, world: World, *arguments: str, environment=None, wrapper=()):
         # Each has a working directory of its own, where it keeps its database.
         self.folder = world.folder / str(len(world.processes))
         self.folder.mkdir()
@@ -84,7 +87,7 @@ class Process:
         self.err_file = self.folder / "err"
         with self.out_file.open("wb") as out, self.err_file.open("wb") as err:
             self.process = subprocess.Popen(
-                [world.binary, *arguments],
+                [*wrapper, world.binary, *arguments],
                 cwd=self.folder,
                 env={**os.environ, **(environment or {})},
                 stdin=subprocess.DEVNULL,
@@ -139,10 +142,10 @@ class Process:
 class Gateway(Process):
     """`switchboard serve`, with this configuration."""
 
-    def __init__(self, world: World, configuration: str, environment=None):
+    def __init__(self, world: World, configuration: str, environment=None, wrapper=()):
         file = world.folder / f"{len(world.processes)}.toml"
         file.write_text(configuration)
-        super().__init__(world, "serve", "--config", str(file), environment=environment)
+        super().__init__(world, "serve", "--config", str(file), environment=environment, wrapper=wrapper)
         serving = json.loads(self.until(r"^\{.*\"message\":\"serving\".*\}$", err=True).group())
         self.grpc, self.http, self.admin = serving["grpc"], serving["http"], serving["admin"]
         wait_ready(self.admin)

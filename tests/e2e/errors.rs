@@ -9,12 +9,14 @@ use switchboard::{
     clock::Clock,
     config::Config,
     context::Context,
+    drain::Draining,
+    event::address::Addresses,
     http::{Connections, Failure as Lost, Parcel, Reply, Transport},
     idempotency::Repeats,
-    proto::v1::{self, contact_center_server::ContactCenter as _},
+    proto::{service::contact_center_server::ContactCenter as _, v1},
     sandbox::huawei,
     service::Service,
-    storage::Storage,
+    stores::Stores,
     telemetry::Metrics,
     token::Tokens,
     vendor::Parts,
@@ -419,12 +421,15 @@ impl Transport for Faulty {
 async fn a_fault_of_the_gateway_after_a_write_left_is_an_unknown_outcome() {
     let nobody = "127.0.0.1:1".parse().unwrap();
     let config = Config::parse(&acme(nobody), "test", &|_| None).unwrap();
-    let (clock, metrics, storage) = (Clock::system(), Metrics::new().unwrap(), Storage::in_memory().unwrap());
+    let (clock, metrics) = (Clock::system(), Metrics::new().unwrap());
+    let Stores { events, repeats, state } = Stores::in_memory(&config, &clock).unwrap();
     let connections = Connections::over(Arc::new(Faulty));
-    let repeats = Repeats::new(Arc::new(storage.clone()), clock.clone(), connections.running_writes());
+    let repeats = Repeats::new(repeats, clock.clone(), connections.running_writes());
     let tokens = Tokens::new(clock.clone(), metrics.clone());
-    let parts = Parts { connections, metrics, clock, tokens, storage };
-    let service = Service::new(Arc::new(Centers::build(&config.centers, &parts, &repeats).unwrap()));
+    let addresses = Addresses::new(&config.events, state.clone(), clock.clone());
+    let parts = Parts { connections, metrics, clock, tokens, state, addresses };
+    let centers = Centers::build(&config.centers, &parts, &repeats, &events, &Draining::default()).unwrap();
+    let service = Service::new(Arc::new(centers));
     let mut request = Request::new(v1::StartCallbackRequest {
         parent: "centers/acme".to_owned(),
         customer_number: "13800000000".to_owned(),

@@ -293,6 +293,87 @@ async fn a_vendor_that_repeats_the_request_lets_nothing_out() {
     found.search(&sought, &logs.text());
 }
 
+/// A vendor that knows its callback addresses and says them whenever it can: in a list, in refusals, instead of answers.
+#[derive(Clone, Default)]
+struct Talkative(Arc<Mutex<Vec<String>>>);
+
+impl Talkative {
+    fn answer(&self, method: &str, body: &str) -> (u16, String) {
+        let body: Value = serde_json::from_str(body).unwrap_or_default();
+        let asked = body.get("subscriptions").map_or(&body, |list| &list[0]);
+        let mut addresses = self.0.lock().unwrap();
+        addresses.extend(asked["callback"].as_str().map(str::to_owned));
+        let address = addresses.last().cloned().unwrap_or_default();
+        let ok = |result: Value| json!({"ErrCode": "000000", "ErrDesc": address, "Result": result}).to_string();
+        let refusal = json!({"ErrCode": "000001", "ErrDesc": format!("{address} and {address:?}"), "Result": address});
+        let name = "Wallboard North";
+        let listed = json!([{"subid": 7, "name": name, "callback": address, "events": ["begin"], "enable": true}]);
+        match (method, asked["name"].as_str()) {
+            ("GET", _) => (200, ok(listed)),
+            ("POST", Some("Wallboard North")) => (200, ok(json!({"sub_succ": [{"subid": 7, "name": name}]}))),
+            ("PUT", Some("Wallboard North")) => (200, ok(json!(address))),
+            (_, Some("Wallboard East")) => (200, format!("<html>{address}</html>")),
+            (_, Some("Wallboard South")) => (500, refusal.to_string()),
+            ("DELETE", _) => (500, address),
+            _ => (200, refusal.to_string()),
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_ingress_address_stays_between_the_gateway_and_the_vendor() {
+    let (logs, _guard) = Logs::take("trace");
+    let (mut sought, mut found) = (Sought::new(), Found::default());
+    let vendor = Talkative::default();
+    let router = axum::Router::new().fallback({
+        let vendor = vendor.clone();
+        move |method: axum::http::Method, body: String| async move {
+            let (status, body) = vendor.answer(method.as_str(), &body);
+            (axum::http::StatusCode::from_u16(status).unwrap(), body)
+        }
+    });
+    let gateway = Gateway::start(&acme(serve_router(router).await)).await;
+    let create = |name: &str, id: &str| {
+        let subscription = json!({"display_name": name, "event_types": ["EVENT_TYPE_CALL_HUNG_UP"]});
+        json!({"parent": "centers/acme", "subscription": subscription, "request_id": id})
+    };
+    let update = |name: &str, mask: &str| {
+        let subscription = json!({"name": "centers/acme/subscriptions/7", "display_name": name});
+        json!({"subscription": subscription, "update_mask": mask})
+    };
+    let id = "6f9619ff-8b86-4d11-b42d-00c04fc964ff";
+    let mut calls = vec![
+        ("CreateSubscription", create("Wallboard North", id)),
+        ("CreateSubscription", create("Wallboard North", id)),
+        ("ListSubscriptions", json!({"parent": "centers/acme"})),
+        ("GetSubscription", json!({"name": "centers/acme/subscriptions/7"})),
+        ("UpdateSubscription", update("Wallboard North", "callbackUri")),
+        ("UpdateSubscription", update("Wallboard North", "displayName")),
+        ("DeleteSubscription", json!({"name": "centers/acme/subscriptions/7"})),
+    ];
+    let (shown, failing) = (calls.len() - 1, ["Wallboard West", "Wallboard East", "Wallboard South"]);
+    calls.extend(failing.map(|name| ("CreateSubscription", create(name, ""))));
+    calls.extend(failing.map(|name| ("UpdateSubscription", update(name, "displayName,callbackUri"))));
+    for (method, request) in calls {
+        found.call(&mut sought, &gateway.client, method, &request).await;
+    }
+    found.metrics(&gateway).await;
+    assert_eq!((found.answers.len(), found.errors.len()), (shown, 7), "{:?}", found.errors);
+    for (method, answer) in &found.answers {
+        assert!(!answer.to_string().to_lowercase().contains("callback"), "{method}: {answer}");
+    }
+    // Whole, its secret end, either half, and the first and last of it.
+    let addresses = vendor.0.lock().unwrap().clone();
+    assert_eq!(addresses.iter().collect::<BTreeSet<_>>().len(), 8, "each is made once");
+    for address in &addresses {
+        let segment = address.rsplit('/').next().unwrap();
+        let (nonce, mac) = segment.split_once('.').unwrap();
+        let parts = [address.as_str(), segment, nonce, mac, &nonce[..12], &mac[..12], &mac[31..]];
+        sought.credentials.extend(parts.map(str::to_owned));
+    }
+    found.search(&sought, &logs.text());
+}
+
 /// The search above would be worth nothing if it found nothing.
 #[test]
 fn the_search_finds_what_is_there() {

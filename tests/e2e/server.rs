@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use switchboard::{clock::Clock, config::Config, gateway, sandbox::udesk, server::SERVICE, storage::Storage};
+use switchboard::{clock::Clock, config::Config, gateway, sandbox::udesk, server::SERVICE, stores::Stores};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -200,7 +200,8 @@ async fn an_address_in_use_is_named_with_its_key() {
         udesk_center("acme", gateway.grpc)
     );
     let config = Config::parse(&text, "test", &|_| None).unwrap();
-    let storage = Storage::in_memory().unwrap();
-    let error = gateway::bind(config, Clock::system(), storage).await.unwrap_err().to_string();
+    let clock = Clock::system();
+    let stores = Stores::in_memory(&config, &clock).unwrap();
+    let error = gateway::bind(config, clock, stores).await.unwrap_err().to_string();
     assert_eq!(error, format!("listen.grpc: cannot listen on {}: the address is in use", gateway.grpc));
 }

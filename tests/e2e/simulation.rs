@@ -21,10 +21,16 @@ use switchboard::{
     clock::Clock,
     config::Config,
     context::Context,
-    error::Result,
+    drain::Draining,
+    error::{Error, Result},
+    event::{
+        address::Addresses,
+        fingerprint::Fingerprint,
+        log::{Appended, EventLog, Extent, Reader},
+    },
     http::{Connections, Failure as Lost, Parcel, Reply, Transport},
     idempotency::{Begun, Hash, IdempotencyStore, Repeats},
-    proto::v1::{self, contact_center_server::ContactCenter as _},
+    proto::{service::contact_center_server::ContactCenter as _, v1},
     service::Service,
     storage::Storage,
     telemetry::Metrics,
@@ -223,6 +229,29 @@ impl IdempotencyStore for Shared {
     }
 }
 
+/// Nobody posts or watches here.
+#[derive(Debug)]
+struct NoEvents;
+
+#[async_trait]
+impl EventLog for NoEvents {
+    async fn append(&self, _center: &str, _body: Bytes, _fingerprint: Fingerprint) -> Result<Appended> {
+        Err(Error::internal("nobody posts"))
+    }
+
+    async fn extent(&self, _center: &str) -> Result<Extent> {
+        Err(Error::internal("nobody watches"))
+    }
+
+    async fn seek(&self, _center: &str, _time: SystemTime) -> Result<u64> {
+        Err(Error::internal("nobody watches"))
+    }
+
+    async fn read(&self, _center: &str, _after: u64) -> Result<Box<dyn Reader>> {
+        Err(Error::internal("nobody watches"))
+    }
+}
+
 fn service(world: &Shared) -> Service {
     // A breaker that opens would hide what the budget does.
     let failures = if world.world().burst { 1_000 } else { 7 };
@@ -238,10 +267,13 @@ fn service(world: &Shared) -> Service {
         connections,
         tokens: Tokens::new(clock.clone(), metrics.clone()),
         metrics,
+        addresses: Addresses::new(&config.events, Arc::new(STORAGE.clone()), clock.clone()),
         clock,
-        storage: STORAGE.clone(),
+        state: Arc::new(STORAGE.clone()),
     };
-    Service::new(Arc::new(Centers::build(&config.centers, &parts, &repeats).unwrap()))
+    let log: Arc<dyn EventLog> = Arc::new(NoEvents);
+    let centers = Centers::build(&config.centers, &parts, &repeats, &log, &Draining::default());
+    Service::new(Arc::new(centers.unwrap()))
 }
 
 /// What a caller was told of one attempt to ring a customer.

@@ -37,7 +37,7 @@ async fn requests(State(simulator): State<Arc<Simulator>>) -> Response<String> {
 /// `GET /simulator/state`: how many of each thing there are, over all applications.
 async fn counts(State(simulator): State<Arc<Simulator>>) -> Response<String> {
     let center = simulator.center();
-    let Center { states, requests } = &*center;
+    let Center { states, requests, .. } = &*center;
     let count = |of: fn(&state::State) -> usize| states.iter().map(of).sum::<usize>();
     json_response(&json!({
         "agents": count(|state| state.agents.len()),

@@ -10,9 +10,6 @@ use super::state::{Agent, Extension, SignalType, State};
 /// Rows of the first page of 06 under [`Quirk::Pages`].
 const SHORT_PAGE: usize = 5;
 
-/// "Default Extension Status": 0 in every example, and no other value is documented.
-const EXTENSION_STATUS: i64 = 0;
-
 /// Operation 06. There are no page parameters: the answer is one page of everything, its size the total (C35).
 pub(super) fn list(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let filter = Filter::read(call)?;
@@ -97,7 +94,7 @@ fn list_row(state: &State, agent: &Agent) -> Value {
         "Extensions": agent.extensions,
         "DefSpNumber": agent.default_number,
         "State": agent.status.number(),
-        "ExtState": EXTENSION_STATUS,
+        "ExtState": agent.status.extension(),
         "WrapUpTime": agent.wrap_up_time,
         "OutWrapUpTime": agent.out_wrap_up_time,
         "Enable": agent.enabled,
@@ -131,7 +128,7 @@ fn detail(state: &State, agent: &Agent) -> Value {
         "StateDes": agent.status.text(),
         "ReasonCode": 0,
         "ReasonCodeDes": "",
-        "ExtState": EXTENSION_STATUS,
+        "ExtState": agent.status.extension(),
         "Enable": agent.enabled,
         // The document shows "voip" here and nothing else (C25).
         "ExtenInfos": exten_infos(state, agent, |_| "voip".to_owned()),

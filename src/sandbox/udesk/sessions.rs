@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::envelope::{Failure, INVALID_PARAMETER, INVALID_STATE};
+use super::events::Event;
 use super::state::{State, Status};
 
 /// Operation 22. `work_id` and `queue_ids` are for reports only and change nothing.
@@ -22,18 +23,36 @@ pub(super) fn login(state: &mut State, call: &Call<'_>) -> Result<Value, Failure
         return Err(INVALID_STATE.because("the agent has no extension"));
     }
     agent.status = status;
+    tell_state(state, call.text("agent_id"));
     Ok(json!(""))
 }
 
 /// Operation 23.
 pub(super) fn logout(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     state.agent_mut(call.text("agent_id"))?.status = Status::Offline;
+    tell_state(state, call.text("agent_id"));
     Ok(json!(""))
+}
+
+/// Tells the state an agent is in, also where it was in it before.
+pub(super) fn tell_state(state: &mut State, id: &str) {
+    let Ok(agent) = state.agent(id) else {
+        return;
+    };
+    let event = Event::new("acd_agent_state")
+        .by(state, id)
+        .telling("State", agent.status.number())
+        .telling("StateDes", agent.status.text())
+        .telling("ReasonCode", 0)
+        .telling("ReasonCodeDes", "")
+        .telling("ExtState", agent.status.extension());
+    state.happened.push(event);
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::sandbox::udesk::testing::{Desk, prepare};
+    use crate::sandbox::udesk::receiver::Receiver;
+    use crate::sandbox::udesk::testing::{APP_ID, Desk, prepare};
 
     use super::*;
 
@@ -57,6 +76,28 @@ mod tests {
             desk.done(23, "", agent.clone()).await;
             assert_eq!(status(&desk, "1004").await, (json!(4), json!("offline")));
         }
+    }
+
+    #[tokio::test]
+    async fn signing_in_and_out_is_told_with_the_state_that_is_shown() {
+        let desk = Desk::open().await;
+        let mut receiver = Receiver::open().await;
+        receiver.subscribe(&desk, "gateway", &["acd_agent_state"]).await;
+        for (number, body) in [(22, json!({ "state": 1 })), (22, json!({})), (23, json!({}))] {
+            let mut body = body.clone();
+            body["agent_id"] = json!("1004");
+            desk.done(number, "", body).await;
+            let shown = desk.done(25, "1004", Value::Null).await;
+            let told = receiver.event().await;
+            assert_eq!(told["AgentId"], format!("1004@{}", &APP_ID[..13]));
+            for field in ["AgentId", "AppId", "WorkId", "State", "StateDes", "ReasonCode", "ReasonCodeDes", "ExtState"]
+            {
+                assert_eq!(told[field], shown[field], "{field}");
+            }
+        }
+        // A refusal is no event.
+        desk.refused(22, "", json!({ "agent_id": "1010" })).await;
+        assert_eq!(desk.deliveries().await.len(), 3);
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 
 use super::envelope::{Failure, NOT_FOUND};
+use super::events::Event;
 
 /// How many callbacks are remembered one by one; all are counted.
 const CALLBACKS_KEPT: usize = 10_000;
@@ -28,6 +29,8 @@ pub(super) struct State {
     pub callbacks_started: u64,
     pub next_subid: u64,
     pub next_queue_id: u64,
+    /// What has happened and is not told yet.
+    pub happened: Vec<Event>,
     pub printed: Printed,
 }
 
@@ -65,13 +68,15 @@ pub(super) struct Agent {
     pub status: Status,
 }
 
-/// An agent's `State`. The document names no other values than these three.
+/// An agent's `State`. The document names 0, 1 and 4; the other is the simulator's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
     /// 0, a state that 22 asks for.
     Idle,
     /// 1, a state that 22 asks for.
     Waiting,
+    /// 3, in a call that 24 began.
+    Talking,
     /// 4, from the example of 25.
     Offline,
 }
@@ -190,7 +195,17 @@ impl Status {
         match self {
             Self::Idle => 0,
             Self::Waiting => 1,
+            Self::Talking => 3,
             Self::Offline => 4,
+        }
+    }
+
+    /// `ExtState`, the "default extension status": 0 in every example of the document. That a telephone in use shows
+    /// 1 is the simulator's own.
+    pub const fn extension(self) -> i64 {
+        match self {
+            Self::Idle | Self::Waiting | Self::Offline => 0,
+            Self::Talking => 1,
         }
     }
 
@@ -198,6 +213,7 @@ impl Status {
         match self {
             Self::Idle => "idle",
             Self::Waiting => "waiting",
+            Self::Talking => "talking",
             Self::Offline => "offline",
         }
     }

@@ -94,6 +94,8 @@ const ROWS: &[Row] = &[
         .limited("agents first, then softphone numbers; Huawei does not say which number is which agent's"),
     Row::native("GetUserCallSettings"),
     Row::native("UpdateUserCallSettings").limited("the record is read, merged and written back whole"),
+    Row::native("WatchEvents")
+        .limited("needs callback_secret in the center's configuration, and its address in Huawei's console"),
 ];
 
 /// Fields of an agent that Huawei does not tell.

@@ -6,6 +6,7 @@ mod capabilities;
 mod formats;
 mod memberships;
 mod numbers;
+mod posted;
 mod queues;
 mod quirks;
 mod sessions;
@@ -36,11 +37,13 @@ use crate::{
     config::Config,
     context::Context,
     error::{Error, Result},
+    event::address::Addresses,
     http::Connections,
     name::{AgentName, CenterName, QueueName, ResourceName as _},
     page::Page,
     proto::v1,
     sandbox::huawei::{Options, Simulator, Tenant, Tokens as TokenRules},
+    state::StateStore,
     storage::Storage,
     telemetry::Metrics,
     token::Tokens,
@@ -139,12 +142,14 @@ impl Bench {
         tokio::spawn(async move { axum::serve(listener, router).await });
         let config = Config::parse(&text, "test.toml", &|_| None).unwrap();
         let metrics = Metrics::new().unwrap();
+        let state: Arc<dyn StateStore> = Arc::new(Storage::in_memory().unwrap());
         let parts = Parts {
             connections: Connections::new().unwrap(),
             metrics: metrics.clone(),
             tokens: Tokens::new(clock.clone(), metrics.clone()),
+            addresses: Addresses::new(&config.events, state.clone(), clock.clone()),
             clock,
-            storage: Storage::in_memory().unwrap(),
+            state,
         };
         let adapter = build("beta", &config.centers["beta"], &parts).unwrap();
         Self { simulator, adapter, metrics, hand, script }

@@ -74,11 +74,11 @@ const ROWS: &[Row] = &[
     Row::native("ListSubscriptions")
         .limited("Udesk tells no IDs: one that the gateway did not make has a stand-in and can only be read"),
     Row::derived("GetSubscription", "found in the list of all subscriptions"),
-    Row::native("CreateSubscription")
-        .limited("callback_uri must be set: the gateway receives no events yet; enabled = false is a second request"),
+    Row::native("CreateSubscription").limited("enabled = false is a second request"),
     Row::native("UpdateSubscription")
         .limited("one whose ID the gateway does not know can only be replaced whole, with every path in update_mask"),
     Row::native("DeleteSubscription"),
+    Row::native("WatchEvents").limited("brings what Udesk posts to subscriptions without a callback_uri"),
 ];
 
 /// Everything in one answer; the caller fills in the name.

@@ -250,11 +250,7 @@ impl Line {
 
     /// Its protocol. `voip`, which Udesk 25 shows for either, is not guessed at (C25).
     pub fn protocol(&self) -> v1::ExtensionProtocol {
-        match &*self.0.signal_type {
-            "0" => v1::ExtensionProtocol::Sip,
-            "1" => v1::ExtensionProtocol::Webrtc,
-            _ => v1::ExtensionProtocol::Unspecified,
-        }
+        protocol(&self.0.signal_type)
     }
 
     /// Takes over from another telling of the same extension what this one lacks.
@@ -309,5 +305,14 @@ impl<'de> Deserialize<'de> for Line {
             Told::InFull(fields) => Self(fields),
             Told::Number(VendorId(id)) => Self::bare(id),
         })
+    }
+}
+
+/// What a `SignalType` stands for.
+pub fn protocol(signal_type: &str) -> v1::ExtensionProtocol {
+    match signal_type {
+        "0" => v1::ExtensionProtocol::Sip,
+        "1" => v1::ExtensionProtocol::Webrtc,
+        _ => v1::ExtensionProtocol::Unspecified,
     }
 }

@@ -306,7 +306,8 @@ fn role(code: &str) -> v1::AgentRole {
     }
 }
 
-fn state(code: &str) -> v1::AgentState {
+/// The state that Udesk's code stands for, where its document tells.
+pub fn state(code: &str) -> v1::AgentState {
     match code {
         OFFLINE => v1::AgentState::Offline,
         _ => v1::AgentState::Unspecified,

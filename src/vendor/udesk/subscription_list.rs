@@ -14,9 +14,10 @@ use crate::{
     context::Context,
     endpoint,
     error::Result,
+    event::address::Addresses,
     name::{CenterName, ResourceName as _, SubscriptionName},
     proto::v1,
-    storage::{Callback, KnownSubscription, Storage},
+    subscription::{Callback, Known, Memory},
     vendor::lenient::{Flag, List, Text},
 };
 
@@ -52,28 +53,41 @@ pub struct Identified {
     pub id: String,
     /// The rest.
     pub record: Record,
+    /// Whether it posts to the gateway's own ingress.
+    is_ingress: bool,
 }
 
 /// Every subscription of a center.
-pub async fn list(ccapi: &Api, storage: &Storage, cx: &Context, center: &str) -> Result<Vec<Identified>> {
+pub async fn list(
+    ccapi: &Api,
+    memory: &Memory,
+    addresses: &Addresses,
+    cx: &Context,
+    center: &str,
+) -> Result<Vec<Identified>> {
     let Records(records) = or_empty(ccapi.call(cx, &ListSubscriptions {}).await)?;
     let all_told = records.iter().all(|record| record.own_id().is_some());
-    let known = if all_told { Vec::new() } else { storage.subscriptions(center).await? };
-    Ok(identify(records, known))
+    let known = if all_told { Vec::new() } else { memory.known(center).await? };
+    let mut subscriptions = Vec::with_capacity(records.len());
+    for (id, record) in identify(records, known) {
+        let is_ingress = addresses.recognize(center, &record.callback).await?.is_some();
+        subscriptions.push(Identified { id, record, is_ingress });
+    }
+    Ok(subscriptions)
 }
 
 /// Gives each record its ID. One that is remembered names one record only: two subscriptions may look the same.
-fn identify(records: Vec<Record>, mut known: Vec<KnownSubscription>) -> Vec<Identified> {
+fn identify(records: Vec<Record>, mut known: Vec<Known>) -> Vec<(String, Record)> {
     let identify = |record: Record| {
         let id = record.own_id().map(str::to_owned).or_else(|| {
             let callback = Callback::of(&record.callback);
-            let same = |known: &&KnownSubscription| known.name == *record.name && known.callback == callback;
+            let same = |known: &&Known| known.name == *record.name && known.callback == callback;
             known.iter().find(same).map(|known| known.id.clone())
         });
         if let Some(id) = &id {
             known.retain(|known| known.id != *id);
         }
-        Identified { id: id.unwrap_or_else(|| record.stand_in()), record }
+        (id.unwrap_or_else(|| record.stand_in()), record)
     };
     records.into_iter().map(identify).collect()
 }
@@ -120,14 +134,14 @@ impl Record {
 // === impl Identified ===
 
 impl Identified {
-    /// The subscription as the contract shows it.
+    /// The subscription as the contract shows it: never with an address of the gateway's own.
     pub fn into_subscription(self, center: &CenterName) -> v1::Subscription {
-        let Self { id, record: Record { subid: _, id: _, name, callback, events, enable } } = self;
+        let Self { id, record: Record { subid: _, id: _, name, callback, events, enable }, is_ingress } = self;
         let (event_types, vendor_event_types) = split(events.into_iter().map(Text::into_string));
         v1::Subscription {
             name: SubscriptionName::new(center.center(), id).to_string(),
             display_name: name.into_string(),
-            callback_uri: callback.into_string(),
+            callback_uri: if is_ingress { String::new() } else { callback.into_string() },
             event_types,
             enabled: enable.0,
             vendor_event_types,
@@ -157,12 +171,12 @@ mod tests {
     }
 
     fn ids(json: &str, known: &[(&str, &str, &str)]) -> Vec<String> {
-        let known = known.iter().map(|(id, name, callback)| KnownSubscription {
+        let known = known.iter().map(|(id, name, callback)| Known {
             id: (*id).to_owned(),
             name: (*name).to_owned(),
             callback: Callback::of(callback),
         });
-        identify(records(json), known.collect()).into_iter().map(|identified| identified.id).collect()
+        identify(records(json), known.collect()).into_iter().map(|(id, _)| id).collect()
     }
 
     #[test]

@@ -1,14 +1,22 @@
 //! What a subscription consists of, and what is to change of it, in Udesk's words.
 
 use serde::Serialize;
+use url::Url;
 
 use super::{
     events,
     subscription_list::{self as list, Record},
 };
-use crate::{check::Check, error::Result, name::SubscriptionName, proto::v1, vendor::lenient::Text};
+use crate::{
+    check::Check,
+    error::Result,
+    event::address::{Addresses, Nonce},
+    name::SubscriptionName,
+    proto::v1,
+    vendor::lenient::Text,
+};
 
-/// Everything a subscription consists of.
+/// Everything a subscription consists of, as it is written.
 #[derive(Serialize)]
 pub struct Terms {
     /// Where it posts; may hold a secret.
@@ -19,14 +27,65 @@ pub struct Terms {
     pub events: Vec<String>,
     /// Whether it is delivered.
     pub enable: bool,
+    /// Which of the gateway's own addresses the callback is, if it is one.
+    #[serde(skip)]
+    pub ingress: Option<Ingress>,
+}
+
+/// One of the gateway's own addresses.
+pub struct Ingress {
+    /// Which one.
+    pub nonce: Nonce,
+    /// Whether it was made for the request under way, so that nobody knows of it when that is refused.
+    pub is_fresh: bool,
+}
+
+/// Everything a subscription is to consist of.
+pub struct Plan {
+    destination: Destination,
+    name: String,
+    events: Vec<String>,
+    enable: bool,
 }
 
 /// What is to change of a subscription.
 pub struct Change {
-    callback: Option<String>,
+    destination: Option<Destination>,
     name: Option<String>,
     events: Option<Vec<String>>,
     enable: Option<bool>,
+}
+
+/// Where a subscription is to post.
+enum Destination {
+    /// To an address of the gateway's own that is yet to be made.
+    Ingress,
+    /// To this address.
+    Uri(String),
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// Makes the address, where it is to be a new one of the gateway's own. `id` is the vendor's, once it is known;
+    /// `vendor` is where the vendor is.
+    ///
+    /// # Errors
+    /// As for [`Addresses::mint`]; the vendor must not be asked.
+    pub async fn settled(self, addresses: &Addresses, center: &str, id: Option<&str>, vendor: &Url) -> Result<Terms> {
+        let Self { destination, name, events, enable } = self;
+        let (callback, ingress) = match destination {
+            Destination::Ingress => {
+                let (callback, nonce) = addresses.mint(center, id, vendor).await?.into_parts();
+                (callback, Some(Ingress { nonce, is_fresh: true }))
+            }
+            Destination::Uri(callback) => {
+                let nonce = addresses.recognize(center, &callback).await?;
+                (callback, nonce.map(|nonce| Ingress { nonce, is_fresh: false }))
+            }
+        };
+        Ok(Terms { callback, name, events, enable, ingress })
+    }
 }
 
 // === impl Change ===
@@ -37,26 +96,22 @@ impl Change {
         let event_types: Vec<_> = subscription.event_types().collect();
         let v1::Subscription { name: _, display_name, callback_uri, event_types: _, enabled, vendor_event_types } =
             subscription;
-        check.unsupported_if(
-            is_masked("callback_uri") && callback_uri.is_empty(),
-            "subscription.callback_uri",
-            "the gateway receives no events yet; name the address of whoever receives them",
-        );
         let events = event_names(&mut check, event_types, vendor_event_types);
         check.done()?;
+        let destination = if callback_uri.is_empty() { Destination::Ingress } else { Destination::Uri(callback_uri) };
         Ok(Self {
-            callback: is_masked("callback_uri").then_some(callback_uri),
+            destination: is_masked("callback_uri").then_some(destination),
             name: is_masked("display_name").then_some(display_name),
             events: is_masked("event_types").then_some(events),
             enable: enabled.filter(|_| is_masked("enabled")),
         })
     }
 
-    /// A new subscription, enabled unless told.
-    pub fn into_new(self) -> Terms {
-        let Self { callback, name, events, enable } = self;
-        Terms {
-            callback: callback.unwrap_or_default(),
+    /// A new subscription, to the gateway's own ingress and enabled unless told.
+    pub fn into_new(self) -> Plan {
+        let Self { destination, name, events, enable } = self;
+        Plan {
+            destination: destination.unwrap_or(Destination::Ingress),
             name: name.unwrap_or_default(),
             events: events.unwrap_or_default(),
             enable: enable.unwrap_or(true),
@@ -64,20 +119,20 @@ impl Change {
     }
 
     /// The whole subscription, where everything is to change: then nothing needs to be read.
-    pub fn into_whole(self) -> Result<Terms, Self> {
+    pub fn into_whole(self) -> Result<Plan, Self> {
         match self {
-            Self { callback: Some(callback), name: Some(name), events: Some(events), enable: Some(enable) } => {
-                Ok(Terms { callback, name, events, enable })
+            Self { destination: Some(destination), name: Some(name), events: Some(events), enable: Some(enable) } => {
+                Ok(Plan { destination, name, events, enable })
             }
             partial => Err(partial),
         }
     }
 
     /// The whole subscription: what is not to change is as the vendor has it, events without a name here included.
-    pub fn merged(self, record: Record) -> Terms {
+    pub fn merged(self, record: Record) -> Plan {
         let Record { name, callback, events, enable, .. } = record;
-        Terms {
-            callback: self.callback.unwrap_or_else(|| callback.into_string()),
+        Plan {
+            destination: self.destination.unwrap_or_else(|| Destination::Uri(callback.into_string())),
             name: self.name.unwrap_or_else(|| name.into_string()),
             events: self.events.unwrap_or_else(|| events.into_iter().map(Text::into_string).collect()),
             // The document's only word about a subscription of which nothing is said is that one begins by being made.
@@ -89,14 +144,14 @@ impl Change {
 // === impl Terms ===
 
 impl Terms {
-    /// The subscription as the contract shows it.
+    /// The subscription as the contract shows it: never with an address of the gateway's own.
     pub fn into_subscription(self, name: &SubscriptionName) -> v1::Subscription {
-        let Self { callback, name: display_name, events, enable } = self;
+        let Self { callback, name: display_name, events, enable, ingress } = self;
         let (event_types, vendor_event_types) = list::split(events);
         v1::Subscription {
             name: name.to_string(),
             display_name,
-            callback_uri: callback,
+            callback_uri: if ingress.is_some() { String::new() } else { callback },
             event_types,
             enabled: Some(enable),
             vendor_event_types,

@@ -21,12 +21,15 @@ use crate::{
     config,
     context::Context,
     error::{Error, Result},
+    event::address::Addresses,
     http::Connections,
     name::ResourceName,
     page::{Page, Paged},
     proto::v1,
     sandbox::udesk::{Options, Quirk, Request, Simulator, Tenant},
+    state::StateStore,
     storage::Storage,
+    subscription::Memory,
     telemetry::Metrics,
     token::Tokens,
     vendor::Parts,
@@ -51,6 +54,7 @@ pub struct Desk {
 pub struct Scripted {
     pub udesk: Arc<dyn Adapter>,
     pub metrics: Metrics,
+    pub storage: Storage,
     script: Arc<Script>,
 }
 
@@ -114,6 +118,16 @@ impl Desk {
         adapter(&self.base, now, unit, &self.storage, &metrics())
     }
 
+    /// A gateway at the same tenant that shares nothing with this one.
+    pub fn elsewhere(&self) -> Arc<dyn Adapter> {
+        at_address(&self.base, &Storage::in_memory().unwrap())
+    }
+
+    /// What is remembered of its subscriptions.
+    pub fn memory(&self) -> Memory {
+        Memory::new(Arc::new(self.storage.clone()))
+    }
+
     /// The requests since the last call: method and path, and the body.
     pub fn sent(&self) -> Vec<(String, Value)> {
         let requests = self.requests();
@@ -143,7 +157,7 @@ impl Scripted {
         let metrics = metrics();
         let storage = Storage::in_memory().unwrap();
         let udesk = adapter(&base, NOW, config::TimestampUnit::Milliseconds, &storage, &metrics);
-        Self { udesk, metrics, script }
+        Self { udesk, metrics, storage, script }
     }
 
     /// Success with each of these results in turn.
@@ -270,6 +284,32 @@ pub fn metadata(error: Error, key: &str) -> String {
     status.get_details_error_info().and_then(|info| info.metadata.get(key).cloned()).unwrap_or_default()
 }
 
+/// The adapter of a center at this vendor, with this storage.
+pub async fn at(vendor: axum::Router, storage: &Storage) -> Arc<dyn Adapter> {
+    adapter(&serve(vendor).await, NOW, config::TimestampUnit::Milliseconds, storage, &metrics())
+}
+
+/// The adapter of a center at a vendor that nobody asks.
+pub fn at_address(base: &str, storage: &Storage) -> Arc<dyn Adapter> {
+    adapter(base, NOW, config::TimestampUnit::Milliseconds, storage, &metrics())
+}
+
+/// The addresses of a gateway with this storage.
+pub fn addresses(storage: &Storage, now: Duration) -> Addresses {
+    Addresses::new(&events(), Arc::new(storage.clone()), Clock::from_source(At(now)))
+}
+
+/// Where the gateway's own addresses are; their key is made.
+fn events() -> config::Events {
+    config::Events {
+        callback_base_url: "http://127.0.0.1:8080/".parse().unwrap(),
+        callback_key: None,
+        retention: Duration::from_secs(1),
+        retention_size: 1 << 20,
+        duplicate_window: Duration::ZERO,
+    }
+}
+
 fn body(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or(Value::Null)
 }
@@ -295,12 +335,14 @@ fn adapter(
     // The client is built for TLS and refuses to exist without a provider for it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let clock = Clock::from_source(At(now));
+    let state: Arc<dyn StateStore> = Arc::new(storage.clone());
     let parts = Parts {
         connections: Connections::new().unwrap(),
         metrics: metrics.clone(),
         clock: clock.clone(),
-        tokens: Tokens::new(clock, metrics.clone()),
-        storage: storage.clone(),
+        tokens: Tokens::new(clock.clone(), metrics.clone()),
+        state: state.clone(),
+        addresses: Addresses::new(&events(), state, clock),
     };
     let udesk = config::Udesk {
         app_id: APP_ID.to_owned(),

@@ -2,11 +2,12 @@
 //! and vendors that answer as they are told.
 
 pub mod client;
+pub mod events;
 pub mod vendor;
 
 use std::{net::SocketAddr, path::Path, sync::Once};
 
-use switchboard::{clock::Clock, config::Config, gateway, server::ServerError, storage::Storage};
+use switchboard::{clock::Clock, config::Config, gateway, server::ServerError, stores::Stores};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -58,8 +59,8 @@ impl Gateway {
             Ok(config) => config,
             Err(errors) => panic!("{errors}"),
         };
-        let storage = Storage::open(&config.storage).unwrap();
-        let gateway = gateway::bind(config, clock, storage).await.unwrap();
+        let stores = Stores::open(&config, &clock).await.unwrap();
+        let gateway = gateway::bind(config, clock, stores).await.unwrap();
         let (grpc, http, admin) =
             (gateway.grpc_address().unwrap(), gateway.http_address().unwrap(), gateway.admin_address().unwrap());
         let (stop, stopped) = oneshot::channel();

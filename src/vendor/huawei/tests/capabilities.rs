@@ -97,7 +97,6 @@ async fn everything_else_is_supported() {
         "CreateSubscription",
         "UpdateSubscription",
         "DeleteSubscription",
-        "WatchEvents",
     ];
     assert_eq!(unsupported, expected);
 }

@@ -1,0 +1,102 @@
+//! Figures: what was timed here, and what the kernel counted for the gateway's process (proc(5)).
+
+use std::{
+    fs::{self, File},
+    io::Write as _,
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+
+use crate::support::{Process, Result};
+
+/// What `/proc/PID/stat` counts time in: `USER_HZ`, 100 a second on every Linux.
+const TICK: Duration = Duration::from_millis(10);
+
+/// Writes that the disk is timed with, and the bytes of each.
+const SYNCS: usize = 200;
+const PAGE: usize = 4096;
+
+/// Times that something took.
+#[derive(Default)]
+pub struct Latencies(Vec<Duration>);
+
+// === impl Latencies ===
+
+impl Latencies {
+    /// One more.
+    pub fn push(&mut self, latency: Duration) {
+        self.0.push(latency);
+    }
+
+    /// Those of another one, too.
+    pub fn extend(&mut self, other: Self) {
+        self.0.extend(other.0);
+    }
+
+    /// How many there are.
+    pub fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// The nearest ranks: the smallest values that so many percent do not exceed.
+    pub fn percentiles<const N: usize>(&mut self, shares: [usize; N]) -> [Duration; N] {
+        self.0.sort_unstable();
+        shares.map(|share| {
+            let rank = (self.0.len() * share).div_ceil(100).max(1);
+            self.0.get(rank - 1).copied().unwrap_or_default()
+        })
+    }
+}
+
+/// Time that a process's threads were on a processor.
+pub fn cpu_time(process: &Process) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{}/stat", process.0.id()))?;
+    // The second field is the name, in parentheses, and may hold anything.
+    let (_, fields) = stat.rsplit_once(')').ok_or("no name in /proc/PID/stat")?;
+    let fields: Vec<&str> = fields.split_whitespace().collect();
+    let ticks =
+        |number: usize| -> Result<u32> { Ok(fields.get(number - 3).ok_or("/proc/PID/stat is short")?.parse()?) };
+    Ok(TICK * (ticks(14)? + ticks(15)?))
+}
+
+/// Memory that a process has and had at most, in KiB: `VmRSS` and `VmHWM`.
+pub fn memory(process: &Process) -> Result<[u64; 2]> {
+    let status = fs::read_to_string(format!("/proc/{}/status", process.0.id()))?;
+    let field = |name: &str| -> Result<u64> {
+        let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("the kernel tells no such figure")?;
+        Ok(line.split_whitespace().next().unwrap_or_default().parse()?)
+    };
+    Ok([field("VmRSS:")?, field("VmHWM:")?])
+}
+
+/// How long the disk takes for a write to the end of a file and an fsync, at the median.
+pub fn sync_time(folder: &Path) -> Result<Duration> {
+    let mut file = File::create(folder.join("sync"))?;
+    let mut latencies = Latencies::default();
+    for _ in 0..SYNCS {
+        let begun = Instant::now();
+        file.write_all(&[0; PAGE])?;
+        file.sync_all()?;
+        latencies.push(begun.elapsed());
+    }
+    let [median] = latencies.percentiles([50]);
+    Ok(median)
+}
+
+/// Machine, system and build.
+pub fn machine() -> Result<String> {
+    let all = fs::read_to_string("/proc/cpuinfo")?;
+    let model = all.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
+    let model = model.map_or("unknown processor", |(_, model)| model);
+    let system = fs::read_to_string("/proc/sys/kernel/osrelease")?;
+    let rustc = String::from_utf8(Command::new("rustc").arg("--version").output()?.stdout)?;
+    let build = if cfg!(debug_assertions) { "debug build, which says nothing" } else { "release build" };
+    Ok(format!(
+        "machine      {} x {model}\nsystem       Linux {}\nswitchboard  {}, {build}, {}",
+        std::thread::available_parallelism()?,
+        system.trim(),
+        env!("CARGO_PKG_VERSION"),
+        rustc.trim()
+    ))
+}

@@ -1,0 +1,124 @@
+//! The one that writes the event logs: it commits whatever has come in meanwhile as one group.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use super::rows::{self, State};
+use crate::{
+    clock::Clock,
+    config,
+    error::Result,
+    event::{fingerprint::Fingerprint, log::Appended},
+    storage::Storage,
+};
+
+/// Most posts, and about how many bytes, of one commit.
+const GROUP: usize = 1024;
+const GROUP_BYTES: usize = 16 << 20;
+/// Most events that one commit removes: twice as many as it takes in, so that what is to go does go.
+const REMOVED: u32 = 2048;
+
+/// What the writer is asked for.
+pub enum Work {
+    /// To keep something.
+    Append(Post),
+    /// To look for events that are too old, because nothing else may make it do so.
+    Sweep,
+}
+
+/// Something to keep.
+pub struct Post {
+    /// The log's number.
+    pub number: i64,
+    /// As it was posted.
+    pub body: Bytes,
+    /// What it is known by.
+    pub fingerprint: Fingerprint,
+    /// Where the answer goes.
+    pub kept: oneshot::Sender<Result<Appended>>,
+}
+
+/// The one that writes.
+pub struct Writer {
+    storage: Storage,
+    clock: Clock,
+    terms: config::Events,
+    /// By number; every log that the database has, also of a center that is no more configured.
+    logs: BTreeMap<i64, State>,
+}
+
+// === impl Writer ===
+
+impl Writer {
+    /// A writer of these logs.
+    pub fn new(storage: Storage, clock: Clock, terms: config::Events, logs: BTreeMap<i64, State>) -> Self {
+        Self { storage, clock, terms, logs }
+    }
+
+    /// Writes until nobody can ask for anything any more.
+    pub fn run(mut self, mut work: mpsc::Receiver<Work>) {
+        let mut group = Vec::new();
+        while let Some(first) = work.blocking_recv() {
+            let mut bytes = 0;
+            let mut sweeps = false;
+            let mut next = Some(first);
+            while let Some(work_item) = next {
+                match work_item {
+                    Work::Append(post) => {
+                        bytes += post.body.len();
+                        group.push(post);
+                    }
+                    Work::Sweep => sweeps = true,
+                }
+                let is_full = group.len() >= GROUP || bytes >= GROUP_BYTES;
+                next = if is_full { None } else { work.try_recv().ok() };
+            }
+            self.commit(&mut group);
+            while sweeps && self.commit(&mut Vec::new()) {}
+        }
+    }
+
+    /// Keeps a group, and answers its posts. Says whether there are more old events than were removed with it.
+    fn commit(&mut self, group: &mut Vec<Post>) -> bool {
+        let now = rows::micros(self.clock.now());
+        let terms = &self.terms;
+        let mut logs = self.logs.clone();
+        let done = self.storage.locked(|connection| {
+            let transaction = connection.transaction()?;
+            let removed = rows::trim(&transaction, &mut logs, terms, now, REMOVED)?;
+            rows::forget_seen(&transaction, terms, now, REMOVED)?;
+            let kept: Vec<Appended> = group
+                .iter()
+                .map(|post| rows::append(&transaction, &mut logs, terms, now, post))
+                .collect::<Result<_, _>>()?;
+            for (number, log) in &logs {
+                if self.logs.get(number).is_none_or(|before| !before.is_same(log)) {
+                    log.save(&transaction, *number)?;
+                }
+            }
+            transaction.commit()?;
+            Ok((kept, removed))
+        });
+        match done {
+            Ok((kept, removed)) => {
+                self.logs = logs;
+                for log in self.logs.values() {
+                    log.tell();
+                }
+                for (post, kept) in group.drain(..).zip(kept) {
+                    // Whoever posted it may be gone; it is kept all the same.
+                    let _ = post.kept.send(Ok(kept));
+                }
+                removed >= REMOVED
+            }
+            Err(error) => {
+                for post in group.drain(..) {
+                    let _ = post.kept.send(Err(error.clone()));
+                }
+                false
+            }
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! Subscriptions to the gateway's own address, from the call to the vendor's post; and a disk that is full.
+
+use reqwest::StatusCode;
+use serde_json::json;
+use switchboard::{
+    clock::Clock, config::Config, gateway, proto::v1::EventType, sandbox::udesk, storage::Storage, stores::Stores,
+};
+
+use crate::support::{
+    Gateway, acme,
+    client::Client,
+    events::{Watcher, address, post, posting, request},
+    install_cryptography,
+    vendor::{serve_router, udesk_options},
+};
+
+/// A Udesk tenant whose calls take no time.
+async fn tenant() -> (std::sync::Arc<udesk::Simulator>, String) {
+    let simulator = udesk::Simulator::new(udesk::Options { pace: std::time::Duration::ZERO, ..udesk_options() });
+    let center = acme(serve_router(simulator.router()).await);
+    (simulator, center)
+}
+
+async fn subscribe(gateway: &Gateway, name: &str) -> String {
+    let events = ["DIAL_STARTED", "CALL_QUEUED", "CALL_DEQUEUED", "RECORDING_STOPPED", "CALL_HUNG_UP"]
+        .map(|event| format!("EVENT_TYPE_{event}"));
+    let subscription = json!({"parent": "centers/acme", "subscription": {"display_name": name, "event_types": events}});
+    let made = gateway.client.call("CreateSubscription", subscription).await.unwrap();
+    assert!(made.get("callback_uri").is_none(), "{made}");
+    made["name"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_callbacks_whole_life_is_streamed_to_whoever_subscribed() {
+    let (_simulator, center) = tenant().await;
+    let gateway = Gateway::start(&center).await;
+    subscribe(&gateway, "live").await;
+    let mut watcher = Watcher::live(&gateway, request("acme")).await;
+    let call = json!({"parent": "centers/acme", "customer_number": "13800000000", "entry_number": "01055500100"});
+    let call = gateway.client.call("StartCallback", call).await.unwrap();
+    let mut types = Vec::new();
+    while types.last() != Some(&EventType::CallHungUp) {
+        let event = watcher.event().await;
+        assert_eq!(event.call.as_ref().unwrap().call_id, call["call_id"], "{:?}", event.r#type());
+        types.push(event.r#type());
+    }
+    assert_eq!(types.first(), Some(&EventType::DialStarted));
+    assert!(types.contains(&EventType::CallQueued) && types.contains(&EventType::CallDequeued), "{types:?}");
+}
+
+#[tokio::test]
+async fn an_address_that_was_given_out_is_taken_after_a_restart() {
+    let (simulator, center) = tenant().await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut gateway = Gateway::start_in(folder.path(), &center, "", Clock::system()).await;
+    subscribe(&gateway, "live").await;
+    let asked =
+        simulator.requests().into_iter().rev().find(|request| request.path.ends_with("/subscriptions")).unwrap();
+    let asked: serde_json::Value = serde_json::from_str(&asked.body).unwrap();
+    let given = asked["subscriptions"][0]["callback"].as_str().unwrap().to_owned();
+    gateway.stop();
+    gateway.ended().await.unwrap();
+
+    let config = switchboard::config::Storage { path: folder.path().join("switchboard.db") };
+    while Storage::open(&config).is_err() {
+        tokio::task::yield_now().await;
+    }
+    let gateway = Gateway::start_in(folder.path(), &center, "", Clock::system()).await;
+    let path = given.split_once("/callbacks/").unwrap().1;
+    let now = format!("http://{}/callbacks/{path}", gateway.http);
+    let mut watcher = Watcher::live(&gateway, request("acme")).await;
+    let (status, answer) = post(&now, r#"{"Event":"enqueue_succ","MsgId":"m-1"}"#).await;
+    assert_eq!((status, answer.as_str()), (StatusCode::OK, r#"{"ErrCode":"000000","ErrDesc":"OK"}"#));
+    assert_eq!(watcher.event().await.r#type(), EventType::CallQueued);
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_posts_loses_nothing_and_recovers() {
+    install_cryptography();
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "[listen]\ngrpc = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[storage]\npath = {:?}\n{}",
+        folder.path().join("switchboard.db"),
+        posting()
+    );
+    let config = Config::parse(&text, "test", &|_| None).unwrap();
+    let clock = Clock::system();
+    let storage = Storage::open(&config.storage).unwrap();
+    let stores = Stores::embedded(storage.clone(), &config, &clock).unwrap();
+    let gateway = gateway::bind(config, clock, stores).await.unwrap();
+    let (grpc, url) = (gateway.grpc_address().unwrap(), address(gateway.http_address().unwrap()));
+    tokio::spawn(gateway.run(std::future::pending()));
+
+    storage.limit_pages(100).await.unwrap();
+    let body = |number: usize| format!(r#"{{"callSerialNo":"c-{number}","uuid":"u-{number}{}"}}"#, "x".repeat(10_000));
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut kept = 0;
+    let refused = loop {
+        let answer = http.post(&url).body(body(kept)).send().await.unwrap();
+        if answer.status() != StatusCode::OK {
+            break answer;
+        }
+        kept += 1;
+    };
+    assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!(refused.headers()["retry-after"], "1");
+    assert!(kept > 1, "there was room for some");
+
+    let client = Client::connect(grpc).await;
+    let all = switchboard::proto::v1::WatchEventsRequest {
+        start: Some(switchboard::proto::v1::watch_events_request::Start::StartTime(prost_types::Timestamp::default())),
+        ..request("beta")
+    };
+    let mut watcher = Watcher::open(client.channel.clone(), all).await.unwrap();
+    for number in 0..kept {
+        assert_eq!(watcher.event().await.call.unwrap().call_id, format!("c-{number}"));
+    }
+    storage.limit_pages(10_000).await.unwrap();
+    // The vendor posts again what was refused.
+    assert_eq!(post(&url, body(kept)).await.0, StatusCode::OK);
+    assert_eq!(watcher.event().await.call.unwrap().call_id, format!("c-{kept}"));
+}
