@@ -66,9 +66,11 @@ enum Cause {
     NoRandomness,
     Old,
     NoJetStream,
+    /// What servers say of a stream, and whether it may pass, as when they have just started.
     Stream {
         name: String,
         refusal: String,
+        may_pass: bool,
     },
 }
 
@@ -202,7 +204,7 @@ fn hex(hash: &[u8; 32]) -> String {
 impl fmt::Display for JetStreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match &self.0 {
-            Cause::Stream { name, refusal } => return write!(f, "nats: stream {name}: {refusal}"),
+            Cause::Stream { name, refusal, .. } => return write!(f, "nats: stream {name}: {refusal}"),
             Cause::Credentials => return f.write_str("nats.credentials: not the content of a .creds file"),
             Cause::Alone => {
                 return f.write_str("nats.replicas: the server is in no cluster; it keeps everything once at most");

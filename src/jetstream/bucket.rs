@@ -10,9 +10,9 @@ use async_nats::{
 };
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
-use super::link::{Failure, Link};
+use super::link::{Failure, Link, PATIENCE};
 
 const OPERATION: &str = "KV-Operation";
 const PURGE: &str = "PURGE";
@@ -22,8 +22,7 @@ const REMOVED_FOR: Duration = Duration::from_secs(3600);
 /// Values that are read at once.
 const READS: usize = 16;
 
-/// How often a write is tried while others write the same key, and how long is waited in between.
-const TRIES: u32 = 8;
+/// How long is waited while others write the same key, before it is looked at again.
 const PAUSE: Duration = Duration::from_millis(10);
 
 /// One bucket. Its values are read from the server that leads its stream, so what was written is what is read.
@@ -71,7 +70,8 @@ impl Bucket {
     /// Makes a key. The entry that is there when it is there already.
     pub(super) async fn create(&self, key: &str, value: Bytes) -> Result<Option<Entry>, Failure> {
         let mut revision = 0;
-        for tried in 0..TRIES {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
             if self.update(key, value.clone(), revision).await? {
                 return Ok(None);
             }
@@ -80,7 +80,7 @@ impl Bucket {
                 Some(message) if is_removed(&message) => message.sequence,
                 Some(message) => return Ok(kept(message)),
             };
-            sleep(PAUSE * tried).await;
+            sleep(PAUSE).await;
         }
         Err(Failure::Contended)
     }

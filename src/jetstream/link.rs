@@ -24,10 +24,10 @@ use crate::error::{Error, ErrorReason};
 
 /// How long an answer is waited for.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-/// How long a lost connection is waited for before anything is asked: what is handed to the client meanwhile would be
-/// sent whenever it is back, also when nobody wants it any more.
+/// How long servers that are not there are waited for. A lost connection is, before anything is asked: what is handed to
+/// the client meanwhile would be sent whenever it is back, also when nobody wants it any more.
 const GRACE: Duration = Duration::from_secs(2);
-/// How often a lost connection is looked at.
+/// How often is looked whether servers are there again.
 const LOOK_AGAIN: Duration = Duration::from_millis(25);
 
 /// A connection to NATS. Cheap to clone.
@@ -126,7 +126,7 @@ impl Link {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<PublishAck, Failure> {
-        opened(&self.ask(subject, Request::new().headers(headers).payload(body)).await?)
+        opened(&self.ask(subject, Some(headers), body).await?)
     }
 
     /// What a stream holds, as the server has it that leads the stream.
@@ -194,19 +194,30 @@ impl Link {
     }
 
     async fn api<T: DeserializeOwned>(&self, what: &str, question: Value) -> Result<T, Failure> {
-        let request = Request::new().payload(question.to_string().into());
-        opened(&self.ask(format!("$JS.API.{what}"), request).await?)
+        opened(&self.ask(format!("$JS.API.{what}"), None, question.to_string().into()).await?)
     }
 
-    async fn ask(&self, subject: String, request: Request) -> Result<Message, Failure> {
+    /// Asks until somebody is there who answers: servers that elect a leader have none for a moment.
+    async fn ask(&self, subject: String, headers: Option<HeaderMap>, body: Bytes) -> Result<Message, Failure> {
         self.connected().await?;
-        let asked = self.client.send_request(subject, request.timeout(Some(PATIENCE))).await;
-        asked.map_err(|error| match error.kind() {
-            RequestErrorKind::TimedOut | RequestErrorKind::Other => Failure::Silent,
-            RequestErrorKind::NoResponders => Failure::Nobody,
-            RequestErrorKind::MaxPayloadExceeded => Failure::TooLarge,
-            RequestErrorKind::InvalidSubject => Failure::Unreadable,
-        })
+        let deadline = Instant::now() + GRACE;
+        loop {
+            let mut request = Request::new().payload(body.clone()).timeout(Some(PATIENCE));
+            request.headers.clone_from(&headers);
+            let failure = match self.client.send_request(subject.clone(), request).await {
+                Ok(message) => return Ok(message),
+                Err(error) => match error.kind() {
+                    RequestErrorKind::TimedOut | RequestErrorKind::Other => Failure::Silent,
+                    RequestErrorKind::NoResponders => Failure::Nobody,
+                    RequestErrorKind::MaxPayloadExceeded => Failure::TooLarge,
+                    RequestErrorKind::InvalidSubject => Failure::Unreadable,
+                },
+            };
+            if failure != Failure::Nobody || Instant::now() >= deadline {
+                return Err(failure);
+            }
+            sleep(LOOK_AGAIN).await;
+        }
     }
 }
 

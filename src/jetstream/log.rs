@@ -37,9 +37,9 @@ const WAITING_BYTES: usize = 16 << 20;
 /// When somebody whom that hit may try again.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
-/// How often an event is offered again while an equal one is on its way to the disks, and how long is waited in between.
-const TRIES: u32 = 8;
-const PAUSE: Duration = Duration::from_millis(10);
+/// Pauses before an event is offered again while an equal one is on its way to the disks.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LAST_PAUSE: Duration = Duration::from_millis(100);
 
 /// The message ID is being written by somebody else right now.
 const DUPLICATE_IN_PROCESS: ErrorCode = ErrorCode(10158);
@@ -136,6 +136,7 @@ impl Log {
         })
     }
 
+    /// Takes its time: whoever calls says how much there is.
     async fn append(&self, link: &Link, body: Bytes, fingerprint: Fingerprint) -> Result<Appended, Failure> {
         let window = fingerprint.window(self.window);
         if window.is_zero() {
@@ -151,24 +152,26 @@ impl Log {
     }
 
     async fn append_identified(&self, link: &Link, body: Bytes, key: &str) -> Result<Appended, Failure> {
-        for tried in 1..=TRIES {
+        let mut pause = FIRST_PAUSE;
+        loop {
             let mut headers = HeaderMap::new();
             headers.insert(header::NATS_MESSAGE_ID, key);
             match link.publish(self.subject("identified"), headers, body.clone()).await {
                 Ok(ack) if ack.duplicate => return Ok(Appended::Duplicate),
                 Ok(_) => return Ok(Appended::Fresh),
-                Err(Failure::Refused(DUPLICATE_IN_PROCESS)) => sleep(PAUSE * tried).await,
+                Err(Failure::Refused(DUPLICATE_IN_PROCESS)) => {}
                 Err(failure) => return Err(failure),
             }
+            sleep(pause).await;
+            pause = LAST_PAUSE.min(2 * pause);
         }
-        Err(Failure::Contended)
     }
 
     /// Most bodies are new: that is tried first.
     async fn append_short(&self, link: &Link, body: Bytes, key: &str, window: Duration) -> Result<Appended, Failure> {
         let subject = self.subject(&format!("short.{key}"));
-        let mut newest: u64 = 0;
-        for tried in 0..TRIES {
+        let (mut newest, mut pause) = (0_u64, FIRST_PAUSE);
+        loop {
             let mut headers = HeaderMap::new();
             headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, HeaderValue::from(newest));
             match link.publish(subject.clone(), headers, body.clone()).await {
@@ -176,19 +179,19 @@ impl Log {
                 Err(failure) if is_conflict(failure) => {}
                 Err(failure) => return Err(failure),
             }
-            sleep(PAUSE * tried).await;
-            let Some(equal) = link.last(&self.stream, &subject).await? else {
+            if let Some(equal) = link.last(&self.stream, &subject).await? {
+                let now = link.info(&self.stream).await?.now;
+                if distance(now, equal.time.into()) < window {
+                    return Ok(Appended::Duplicate);
+                }
+                newest = equal.sequence;
+            } else {
                 // It went with its age, or is on its way.
                 newest = 0;
-                continue;
-            };
-            let now = link.info(&self.stream).await?.now;
-            if distance(now, equal.time.into()) < window {
-                return Ok(Appended::Duplicate);
             }
-            newest = equal.sequence;
+            sleep(pause).await;
+            pause = LAST_PAUSE.min(2 * pause);
         }
-        Err(Failure::Contended)
     }
 
     fn subject(&self, kind: &str) -> String {

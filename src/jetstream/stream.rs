@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use async_nats::jetstream::{
-    Context, ErrorCode,
-    context::{CreateStreamErrorKind, GetStreamErrorKind},
+    self, Context, ErrorCode,
+    context::{CreateStreamErrorKind, GetStreamError, GetStreamErrorKind, RequestError, RequestErrorKind},
     stream::{Config, Info},
 };
+use tokio::time::{Instant, sleep};
 
 use super::{Cause, SUBJECTS, bucket, log, repeat, state};
 use crate::{config, idempotency};
@@ -17,8 +18,9 @@ const SHORTEST: Duration = Duration::from_millis(100);
 /// How long a call's answer stays: a little longer than it is good for, as gateways' clocks differ.
 const REPEATS_KEPT_FOR: Duration = idempotency::KEPT_FOR.saturating_add(Duration::from_secs(3600));
 
-/// How often a stream is looked at again that another gateway makes at the same time.
-const TRIES: usize = 5;
+/// How long servers may take until they are ready, and how often it is looked whether they are.
+const START: Duration = Duration::from_secs(20);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The stream of a center's events.
 pub(super) fn of_events(center: &str, replicas: usize, events: &config::Events) -> Config {
@@ -60,40 +62,39 @@ pub(super) fn of_repeats(replicas: usize) -> Config {
     Config { max_age: REPEATS_KEPT_FOR, ..bucket }
 }
 
-/// Makes a stream, or changes it where it differs.
+/// Makes a stream, or changes it where it differs. Servers that have just started are waited for.
 pub(super) async fn ensure(context: &Context, wanted: &Config) -> Result<(), Cause> {
-    for _ in 0..TRIES {
-        match context.get_stream(&wanted.name).await {
-            Ok(stream) => {
-                let Info { config: known, cluster, .. } = stream.cached_info();
-                // A server alone would take what it cannot do.
-                let is_alone = cluster.as_ref().is_none_or(|cluster| cluster.name.is_none());
-                if wanted.num_replicas > 1 && is_alone {
-                    return Err(Cause::Alone);
-                }
-                let changed = adopted(known, wanted);
-                if changed == *known {
-                    return Ok(());
-                }
-                let updated = context.update_stream(&changed).await;
-                return updated.map(drop).map_err(|error| refused(wanted, &error.kind()));
-            }
-            Err(error) => match error.kind() {
-                GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {}
-                GetStreamErrorKind::JetStream(error) => return Err(told(wanted, &error)),
-                _ => return Err(Cause::NoJetStream),
-            },
-        }
-        match context.create_stream(wanted).await {
-            Ok(_) => return Ok(()),
-            Err(error) => match error.kind() {
-                // Another gateway was faster.
-                CreateStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NAME_EXIST => {}
-                kind => return Err(refused(wanted, &kind)),
-            },
+    let deadline = Instant::now() + START;
+    loop {
+        match try_to_ensure(context, wanted).await {
+            Err(Cause::Stream { may_pass: true, .. }) if Instant::now() < deadline => sleep(PAUSE).await,
+            outcome => return outcome,
         }
     }
-    Err(Cause::Stream { name: wanted.name.clone(), refusal: "is made and removed again and again".to_owned() })
+}
+
+async fn try_to_ensure(context: &Context, wanted: &Config) -> Result<(), Cause> {
+    let stream = match context.get_stream(&wanted.name).await {
+        Ok(stream) => stream,
+        Err(error) => match error.kind() {
+            GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+                return context.create_stream(wanted).await.map(drop).map_err(|error| refused(wanted, &error.kind()));
+            }
+            GetStreamErrorKind::JetStream(error) => return Err(told(wanted, &error)),
+            _ => return Err(unanswered(wanted, &error)),
+        },
+    };
+    let Info { config: known, cluster, .. } = stream.cached_info();
+    // A server alone would take what it cannot do.
+    let is_alone = cluster.as_ref().is_none_or(|cluster| cluster.name.is_none());
+    if wanted.num_replicas > 1 && is_alone {
+        return Err(Cause::Alone);
+    }
+    let changed = adopted(known, wanted);
+    if changed == *known {
+        return Ok(());
+    }
+    context.update_stream(&changed).await.map(drop).map_err(|error| refused(wanted, &error.kind()))
 }
 
 /// What is there with what is wanted in place of it. What the configuration does not speak of (placement, compression)
@@ -119,15 +120,31 @@ fn refused(wanted: &Config, kind: &CreateStreamErrorKind) -> Cause {
     match kind {
         CreateStreamErrorKind::JetStream(error) => told(wanted, error),
         CreateStreamErrorKind::JetStreamUnavailable => Cause::NoJetStream,
-        other => Cause::Stream { name: wanted.name.clone(), refusal: other.to_string() },
+        other => failed(wanted, other.to_string(), *other == CreateStreamErrorKind::TimedOut),
     }
 }
 
 /// JetStream's own words: they are about the stream's configuration.
-fn told(wanted: &Config, error: &async_nats::jetstream::Error) -> Cause {
-    match error.error_code() {
-        ErrorCode::JETSTREAM_NOT_ENABLED | ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT => Cause::NoJetStream,
-        ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED => Cause::Alone,
-        _ => Cause::Stream { name: wanted.name.clone(), refusal: error.to_string() },
+fn told(wanted: &Config, error: &jetstream::Error) -> Cause {
+    let may_pass = match error.error_code() {
+        ErrorCode::JETSTREAM_NOT_ENABLED | ErrorCode::JETSTREAM_NOT_ENABLED_FOR_ACCOUNT => return Cause::NoJetStream,
+        ErrorCode::STREAM_REPLICAS_NOT_SUPPORTED => return Cause::Alone,
+        // No leader, or not all servers yet; or another gateway makes it right now.
+        ErrorCode::CLUSTER_NOT_AVAILABLE | ErrorCode::CLUSTER_NO_PEERS | ErrorCode::STREAM_NAME_EXIST => true,
+        _ => false,
+    };
+    failed(wanted, error.to_string(), may_pass)
+}
+
+/// What a question ended with that JetStream did not answer.
+fn unanswered(wanted: &Config, error: &GetStreamError) -> Cause {
+    let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<RequestError>());
+    match cause.map(RequestError::kind) {
+        Some(RequestErrorKind::NoResponders) => Cause::NoJetStream,
+        _ => failed(wanted, "no answer".to_owned(), true),
     }
+}
+
+fn failed(wanted: &Config, refusal: String, may_pass: bool) -> Cause {
+    Cause::Stream { name: wanted.name.clone(), refusal, may_pass }
 }

@@ -22,7 +22,7 @@ use tokio::{
 use crate::{event_log::events, server::Server, stores::connect_with};
 
 /// How long something may take that must come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The store of one more gateway that knows all servers.
 async fn connect(servers: &[Server]) -> JetStream {
@@ -42,6 +42,21 @@ async fn insist(store: &JetStream, body: String) {
     let deadline = Instant::now() + PATIENCE;
     while let Err(error) = post(store, body.clone()).await {
         assert!(Instant::now() < deadline, "{error}");
+    }
+}
+
+/// Waits until each server has all events, so that another one may end.
+async fn all_are_current(url: &str) {
+    let context = async_nats::jetstream::new(async_nats::connect(url).await.unwrap());
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let stream = context.get_stream("SWITCHBOARD_EVENTS_acme").await;
+        let cluster = stream.ok().and_then(|stream| stream.cached_info().cluster.clone()).unwrap_or_default();
+        if cluster.replicas.iter().filter(|replica| replica.current && !replica.offline).count() == 2 {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{cluster:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -106,6 +121,7 @@ async fn any_one_server_may_end() {
             insist(&store, format!(r#"{{"MsgId":"{round}-{number}"}}"#)).await;
         }
         server.start_again().await;
+        all_are_current(&server.url()).await;
     }
     let bodies = timeout(PATIENCE, reading).await.unwrap().unwrap();
     let expected = (0..3).flat_map(|round| (0..20).map(move |number| format!(r#"{{"MsgId":"{round}-{number}"}}"#)));

@@ -108,7 +108,7 @@ async fn without_a_server_everything_fails_soon_and_nothing_is_done_later() {
 async fn a_server_that_hangs_is_not_waited_for_and_what_waits_is_bounded() {
     let server = Server::start().await;
     let store = connect(&server).await;
-    server.stop();
+    server.stop().await;
     let mut posts = JoinSet::new();
     for number in 0..1500 {
         let store = store.clone();
@@ -152,13 +152,13 @@ async fn a_call_that_was_noted_without_an_answer_may_begin_again() {
     let (here, there) = (connect(&server).await, connect(&server).await);
     let now = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let begin = async |store: &JetStream| store.begin([1; 32], [2; 32], now, now).await;
-    server.stop();
+    server.stop().await;
     assert_eq!(begin(&here).await.unwrap_err().reason(), ErrorReason::StorageUnavailable);
     server.go_on();
     // Now it arrives. Elsewhere it is not known that it did not run.
     while begin(&there).await.unwrap() != Begun::Running {
         there.forget([1; 32]).await.unwrap();
-        server.stop();
+        server.stop().await;
         assert_eq!(begin(&here).await.unwrap_err().reason(), ErrorReason::StorageUnavailable);
         server.go_on();
     }

@@ -84,8 +84,16 @@ impl Server {
     }
 
     /// Lets it hang: its connections stay open and nothing is answered.
-    pub fn stop(&self) {
+    pub async fn stop(&self) {
         self.signal("STOP");
+        let process = self.running.as_ref().unwrap().id().to_string();
+        loop {
+            let state = Command::new("ps").args(["-o", "stat=", "-p", &process]).output().unwrap().stdout;
+            if state.starts_with(b"T") {
+                return;
+            }
+            sleep(Duration::from_millis(1)).await;
+        }
     }
 
     /// Lets it go on.

@@ -43,7 +43,7 @@ async fn a_server_that_is_not_there_is_told_at_once() {
 #[tokio::test]
 async fn a_server_that_hangs_is_told_in_time() {
     let server = Server::start().await;
-    server.stop();
+    server.stop().await;
     let refusal = refusal(&nats(&server), &events()).await;
     assert_eq!(refusal, "nats.url: no server answers in time");
 }
