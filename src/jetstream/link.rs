@@ -1,6 +1,9 @@
 //! What is asked of NATS: every question has an end, and what went wrong has a name.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::atomic::Ordering,
+    time::{Duration, SystemTime},
+};
 
 use async_nats::{
     Client, HeaderMap, Message, Request, RequestErrorKind,
@@ -105,6 +108,11 @@ impl Link {
 
     pub(super) fn context(&self) -> &Context {
         &self.context
+    }
+
+    /// How often a connection was made: what was asked on an earlier one may be forgotten.
+    pub(super) fn connects(&self) -> u64 {
+        self.client.statistics().connects.load(Ordering::Relaxed)
     }
 
     /// Waits a little for the connection where it is lost.

@@ -13,7 +13,7 @@ use async_nats::{
 use async_trait::async_trait;
 use futures_util::{StreamExt as _, future::BoxFuture};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::{
     JetStream,
@@ -28,6 +28,8 @@ use crate::{
 const WAIT: Duration = Duration::from_secs(4);
 /// How long more of a page is waited for. The server says when a page ends, but for a few.
 const MORE: Duration = Duration::from_millis(250);
+/// How often it is looked whether those who were asked are still those who answer.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
 /// How long a reader puts up with failures, as when the servers start again, and its pauses in between.
 const TOLERANCE: Duration = Duration::from_secs(10);
 const PAUSE: Duration = Duration::from_millis(250);
@@ -173,6 +175,7 @@ impl Consumer {
         after: u64,
     ) -> Result<Option<Vec<Record>>, Failure> {
         link.connected().await?;
+        let connects = link.connects();
         self.asked += 1;
         let reply = format!("{}.{}", self.inbox, self.asked);
         let asked = link.client().publish_with_reply(self.subject.clone(), reply.clone(), question.to_string().into());
@@ -182,11 +185,10 @@ impl Consumer {
         let mut handed = 0;
         while handed < most {
             let patience = if handed == 0 { WAIT + PATIENCE } else { MORE };
-            let message = match timeout(patience, self.answers.next()).await {
-                Ok(Some(message)) => message,
-                Ok(None) => return Err(Failure::Away),
-                Err(_) if handed == 0 => return Err(Failure::Silent),
-                Err(_) => break,
+            let message = match self.answer(link, connects, patience).await? {
+                Some(message) => message,
+                None if handed == 0 => return Err(Failure::Silent),
+                None => break,
             };
             let Some(status) = message.status.filter(|status| status.as_u16() != 200) else {
                 handed += 1;
@@ -205,6 +207,19 @@ impl Consumer {
             }
         }
         Ok(Some(records))
+    }
+
+    /// What comes next, if it comes in time. Servers that came back have forgotten who waits for something.
+    async fn answer(&mut self, link: &Link, connects: u64, patience: Duration) -> Result<Option<Message>, Failure> {
+        let deadline = Instant::now() + patience;
+        loop {
+            match timeout_at(deadline.min(Instant::now() + LOOK_AGAIN), self.answers.next()).await {
+                Ok(answer) => return answer.map(Some).ok_or(Failure::Away),
+                Err(_) if Instant::now() >= deadline => return Ok(None),
+                Err(_) if link.connects() != connects => return Err(Failure::Ended),
+                Err(_) => {}
+            }
+        }
     }
 
     /// The next record, if none was lost on the way.
