@@ -27,13 +27,17 @@ pub struct Arguments {
 }
 
 /// Calls to paste; each works on a fresh sandbox. The service's name is put in front of the method.
-const CALLS: [(&str, &str); 6] = [
+const CALLS: [(&str, &str); 7] = [
     ("ListCenters", ""),
     ("GetCapabilities", r#"{"name": "centers/acme/capabilities"}"#),
     ("ListAgents", r#"{"parent": "centers/acme", "page_size": 2}"#),
     ("LoginAgent", r#"{"name": "centers/acme/agents/1004", "initial_state": "AGENT_STATE_READY"}"#),
     ("StartCallback", r#"{"parent": "centers/acme", "customer_number": "13800000000", "entry_number": "01055500100"}"#),
     ("GetSoftphoneConfig", r#"{"name": "centers/beta/softphoneConfig"}"#),
+    (
+        "CreateSubscription",
+        r#"{"parent": "centers/acme", "subscription": {"display_name": "live", "event_types": ["EVENT_TYPE_CALL_QUEUED", "EVENT_TYPE_CALL_HUNG_UP"]}}"#,
+    ),
 ];
 
 /// A rule to paste.
@@ -64,6 +68,10 @@ fn print_welcome(grpc: SocketAddr, http: SocketAddr, admin: SocketAddr) {
         let data = if request.is_empty() { String::new() } else { format!("-d '{request}' ") };
         println!("  grpcurl -plaintext {data}{grpc} contactcenter.v1.ContactCenter/{method}");
     }
+    println!();
+    println!("What happens at {UDESK_CENTER} from then on, one JSON object a line, until Ctrl-C:");
+    println!();
+    println!("  switchboard events tail --center {UDESK_CENTER} --grpc {grpc}");
 }
 
 fn print_simulators(udesk: SocketAddr, huawei: SocketAddr) {
