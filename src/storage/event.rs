@@ -41,6 +41,8 @@ pub struct EmbeddedLog {
     storage: Storage,
     posts: mpsc::Sender<Work>,
     logs: HashMap<String, Log>,
+    clock: Clock,
+    retention: Duration,
 }
 
 /// A configured center's log.
@@ -82,14 +84,14 @@ impl EmbeddedLog {
                 Some((center, Log { number, newest }))
             })
             .collect();
-        let writer = Writer::new(storage.clone(), clock, terms.clone(), states);
+        let writer = Writer::new(storage.clone(), clock.clone(), terms.clone(), states);
         let (posts, work) = mpsc::channel(QUEUE);
         thread::Builder::new()
             .name("event-log".into())
             .spawn(|| writer.run(work))
             .map_err(|_| Error::internal("there is no thread for the event log"))?;
         tokio::spawn(sweep(posts.downgrade()));
-        Ok(Self { storage: storage.clone(), posts, logs })
+        Ok(Self { storage: storage.clone(), posts, logs, clock, retention: terms.retention })
     }
 
     fn log(&self, center: &str) -> Result<&Log> {
@@ -114,12 +116,13 @@ impl EventLog for EmbeddedLog {
 
     async fn extent(&self, center: &str) -> Result<Extent> {
         let number = self.log(center)?.number;
-        self.storage.read(move |connection| rows::extent(connection, number)).await
+        let since = rows::micros(self.clock.now()).saturating_sub(rows::duration_micros(self.retention));
+        self.storage.read(move |connection| rows::extent(connection, number, since)).await
     }
 
     async fn seek(&self, center: &str, time: SystemTime) -> Result<u64> {
         let number = self.log(center)?.number;
-        self.storage.read(move |connection| rows::seek(connection, number, rows::micros(time))).await
+        self.storage.read(move |connection| rows::seek(connection, number, rows::first_micro(time))).await
     }
 
     async fn read(&self, center: &str, after: u64) -> Result<Box<dyn Reader>> {

@@ -21,5 +21,9 @@ mod simulation;
 mod stores;
 mod support;
 
+#[path = "../suites/event_log.rs"]
+mod event_log;
 #[path = "../suites/idempotency.rs"]
 mod idempotency;
+#[path = "../suites/state.rs"]
+mod state;

@@ -105,12 +105,14 @@ pub fn states(connection: &mut Connection) -> rusqlite::Result<BTreeMap<i64, Sta
         .collect()
 }
 
-/// What a log holds.
-pub fn extent(connection: &Connection, number: i64) -> rusqlite::Result<Extent> {
+/// What a log holds of this time or later: what is older is about to be removed.
+pub fn extent(connection: &Connection, number: i64, since: i64) -> rusqlite::Result<Extent> {
+    let kept = seek(connection, number, since)?;
     let select = "SELECT identity, oldest, newest FROM event_log WHERE number = ?1";
     connection.prepare_cached(select)?.query_row([number], |row| {
         let (log, oldest, newest): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        Ok(Extent { log: log.cast_unsigned(), oldest: oldest.cast_unsigned(), newest: newest.cast_unsigned() })
+        let oldest = oldest.cast_unsigned().max(kept);
+        Ok(Extent { log: log.cast_unsigned(), oldest, newest: newest.cast_unsigned() })
     })
 }
 
@@ -122,12 +124,8 @@ pub fn append(
     now: i64,
     post: &Post,
 ) -> rusqlite::Result<Appended> {
-    // A time that lies ahead is of a clock that was set back since.
-    let see = "INSERT INTO event_seen (log, key, seen) VALUES (?1, ?2, ?3) \
-               ON CONFLICT (log, key) DO UPDATE SET seen = ?3 WHERE seen < ?4 OR seen > ?3";
     let window = post.fingerprint.window(terms.duplicate_window);
-    let since = now.saturating_sub(duration_micros(window));
-    if at.prepare_cached(see)?.execute(params![post.number, post.fingerprint.key, now, since])? == 0 {
+    if !window.is_zero() && !is_new(at, post, window, now)? {
         return Ok(Appended::Duplicate);
     }
     let log = logs.get_mut(&post.number).ok_or(rusqlite::Error::QueryReturnedNoRows)?;
@@ -140,6 +138,15 @@ pub fn append(
         &*post.body
     ])?;
     Ok(Appended::Fresh)
+}
+
+/// Notes that an event was seen, unless it was within its window.
+fn is_new(at: &Transaction<'_>, post: &Post, window: Duration, now: i64) -> rusqlite::Result<bool> {
+    // A time that lies ahead is of a clock that was set back since.
+    let see = "INSERT INTO event_seen (log, key, seen) VALUES (?1, ?2, ?3) \
+               ON CONFLICT (log, key) DO UPDATE SET seen = ?3 WHERE seen < ?4 OR seen > ?3";
+    let since = now.saturating_sub(duration_micros(window));
+    Ok(at.prepare_cached(see)?.execute(params![post.number, post.fingerprint.key, now, since])? > 0)
 }
 
 /// Removes what is too old or too much, up to a bound, and says how many events that were.
@@ -236,7 +243,14 @@ pub fn micros(time: SystemTime) -> i64 {
     duration_micros(time.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
-fn duration_micros(duration: Duration) -> i64 {
+/// The first microsecond that is not before this time.
+pub fn first_micro(time: SystemTime) -> i64 {
+    let whole = micros(time);
+    if self::time(whole) < time { whole.saturating_add(1) } else { whole }
+}
+
+/// A duration in microseconds.
+pub fn duration_micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 
