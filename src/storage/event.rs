@@ -10,13 +10,15 @@ mod writer;
 
 use std::{
     collections::HashMap,
-    fmt, thread,
+    fmt,
+    sync::Arc,
+    thread,
     time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub(super) use self::rows::TABLES;
 use self::writer::{Post, Work, Writer};
@@ -31,8 +33,10 @@ use crate::{
     },
 };
 
-/// Posts that wait for the writer; past that the next is refused.
+/// Posts that wait for the writer, and bytes of their bodies; past that the next is refused. Who gave up waiting for the
+/// disk has not taken back what is to be written.
 const QUEUE: usize = 4096;
+const QUEUE_BYTES: usize = 64 << 20;
 /// How often old events are looked for while nothing comes in.
 const SWEEP: Duration = Duration::from_secs(60);
 
@@ -40,6 +44,7 @@ const SWEEP: Duration = Duration::from_secs(60);
 pub struct EmbeddedLog {
     storage: Storage,
     posts: mpsc::Sender<Work>,
+    room: Arc<Semaphore>,
     logs: HashMap<String, Log>,
     clock: Clock,
     retention: Duration,
@@ -91,7 +96,8 @@ impl EmbeddedLog {
             .spawn(|| writer.run(work))
             .map_err(|_| Error::internal("there is no thread for the event log"))?;
         tokio::spawn(sweep(posts.downgrade()));
-        Ok(Self { storage: storage.clone(), posts, logs, clock, retention: terms.retention })
+        let room = Arc::new(Semaphore::new(QUEUE_BYTES));
+        Ok(Self { storage: storage.clone(), posts, room, logs, clock, retention: terms.retention })
     }
 
     fn log(&self, center: &str) -> Result<&Log> {
@@ -102,14 +108,13 @@ impl EmbeddedLog {
 #[async_trait]
 impl EventLog for EmbeddedLog {
     async fn append(&self, center: &str, body: Bytes, fingerprint: Fingerprint) -> Result<Appended> {
+        let number = self.log(center)?.number;
+        let bytes = u32::try_from(body.len()).map_err(|_| overloaded())?;
+        let room = self.room.clone().try_acquire_many_owned(bytes).map_err(|_| overloaded())?;
         let (kept, answer) = oneshot::channel();
-        let post = Post { number: self.log(center)?.number, body, fingerprint, kept };
-        match self.posts.try_send(Work::Append(post)) {
+        match self.posts.try_send(Work::Append(Post::new(number, body, fingerprint, kept, room))) {
             Ok(()) => answer.await.map_err(|_| gone())?,
-            Err(mpsc::error::TrySendError::Full(_)) => {
-                let message = "the disk does not keep up with the events that come in";
-                Err(Error::new(ErrorReason::CenterOverloaded, message).retry_after(Duration::from_secs(1)))
-            }
+            Err(mpsc::error::TrySendError::Full(_)) => Err(overloaded()),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(gone()),
         }
     }
@@ -170,6 +175,11 @@ async fn sweep(posts: mpsc::WeakSender<Work>) {
     }
 }
 
+fn overloaded() -> Error {
+    let message = "the disk does not keep up with the events that come in";
+    Error::new(ErrorReason::CenterOverloaded, message).retry_after(Duration::from_secs(1))
+}
+
 fn gone() -> Error {
     Error::new(ErrorReason::StorageUnavailable, "the event log has ended")
 }
@@ -177,14 +187,11 @@ fn gone() -> Error {
 #[cfg(test)]
 mod tests {
     use std::{
-        sync::{
-            Arc,
-            atomic::{AtomicU64, Ordering},
-        },
+        sync::atomic::{AtomicU64, Ordering},
         time::UNIX_EPOCH,
     };
 
-    use futures_util::future::join_all;
+    use futures_util::{FutureExt as _, future::join_all};
 
     use super::*;
     use crate::{clock::Source, config::Config};
@@ -330,6 +337,26 @@ mod tests {
         // The one that was refused is not taken for a repeat of itself.
         assert_eq!(log.append("acme", body(kept), Fingerprint::of(&body(kept))).await.unwrap(), Appended::Fresh);
         assert_eq!(read(&log, 0, kept + 1).await.len(), kept + 1);
+    }
+
+    #[tokio::test]
+    async fn what_waits_for_the_disk_is_bounded_also_when_nobody_waits_for_it() {
+        let storage = Storage::in_memory().unwrap();
+        let (log, _) = open(&storage, "");
+        let body = |event: usize| Bytes::from(format!("time={event}1 {}", "x".repeat(1 << 20)));
+        // The disk hangs: whoever has the database keeps it.
+        let held = storage.0.connection.lock().unwrap();
+        let mut refused = 0;
+        for event in 0..70 {
+            let body = body(event);
+            // Who posts gives up at once, and the body is still to be written.
+            if let Some(answer) = log.append("acme", body.clone(), Fingerprint::of(&body)).now_or_never() {
+                assert_eq!(answer.unwrap_err().reason(), ErrorReason::CenterOverloaded);
+                refused += 1;
+            }
+        }
+        assert!((6..=7).contains(&refused), "{refused}");
+        drop(held);
     }
 
     #[tokio::test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use super::rows::{self, State};
 use crate::{
@@ -37,7 +37,9 @@ pub struct Post {
     /// What it is known by.
     pub fingerprint: Fingerprint,
     /// Where the answer goes.
-    pub kept: oneshot::Sender<Result<Appended>>,
+    kept: oneshot::Sender<Result<Appended>>,
+    /// What its body takes of the queue's room.
+    _room: OwnedSemaphorePermit,
 }
 
 /// The one that writes.
@@ -47,6 +49,21 @@ pub struct Writer {
     terms: config::Events,
     /// By number; every log that the database has, also of a center that is no more configured.
     logs: BTreeMap<i64, State>,
+}
+
+// === impl Post ===
+
+impl Post {
+    /// Something to keep in the log of this number, and the room that it takes in the queue.
+    pub fn new(
+        number: i64,
+        body: Bytes,
+        fingerprint: Fingerprint,
+        kept: oneshot::Sender<Result<Appended>>,
+        room: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { number, body, fingerprint, kept, _room: room }
+    }
 }
 
 // === impl Writer ===
