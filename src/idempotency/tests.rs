@@ -1,0 +1,149 @@
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+
+use super::*;
+use crate::{clock::Source, proto::v1::StartCallbackResponse, storage::Storage};
+
+/// The time of day, as told.
+#[derive(Clone, Default)]
+struct Day(Arc<AtomicU64>);
+
+impl Source for Day {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + self.0.load(Ordering::Acquire))
+    }
+
+    fn steady(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+struct Setting {
+    repeats: Repeats,
+    storage: Storage,
+    day: Day,
+    runs: Arc<AtomicUsize>,
+}
+
+fn setting() -> Setting {
+    let (storage, day) = (Storage::in_memory().unwrap(), Day::default());
+    let clock = Clock::from_source(day.clone());
+    let repeats = Repeats::new(Arc::new(storage.clone()), clock, TaskTracker::new());
+    Setting { repeats, storage, day, runs: Arc::default() }
+}
+
+impl Setting {
+    async fn call(&self, caller: &str, content: &str) -> Result<StartCallbackResponse> {
+        let cx = Context::new("StartCallback", String::new(), Instant::now() + Duration::from_secs(5));
+        let scope = Scope { caller, center: "acme", method: "StartCallback" };
+        let content = StartCallbackResponse { call_id: content.to_owned() };
+        let runs = self.runs.clone();
+        let run = async move |_| {
+            let run = runs.fetch_add(1, Ordering::AcqRel) + 1;
+            Ok(StartCallbackResponse { call_id: run.to_string() })
+        };
+        self.repeats.once(&cx, scope, "id", &content, run).await
+    }
+
+    fn runs(&self) -> usize {
+        self.runs.load(Ordering::Acquire)
+    }
+}
+
+#[tokio::test]
+async fn a_call_whose_end_was_never_noted_is_unknown_and_does_not_run() {
+    let setting = setting();
+    // As a gateway leaves it that is killed between sending and noting.
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &setting.storage.key().await.unwrap());
+    let call = hash(&key, &["call", "", "acme", "StartCallback", "id"], &[]);
+    let content = hash(&key, &["content"], &StartCallbackResponse { call_id: "a".into() }.encode_to_vec());
+    let now = setting.day.now();
+    setting.storage.begin(call, content, now, now - KEPT_FOR).await.unwrap();
+
+    let error = setting.call("", "a").await.unwrap_err();
+    assert_eq!((error.reason(), setting.runs()), (ErrorReason::VendorOutcomeUnknown, 0));
+}
+
+#[tokio::test]
+async fn what_cannot_be_noted_does_not_run() {
+    let setting = setting();
+    // The key is there already; only the call cannot be noted.
+    setting.storage.key().await.unwrap();
+    setting.storage.refuse_writes().await;
+    let error = setting.call("", "a").await.unwrap_err();
+    assert_eq!((error.reason(), setting.runs()), (ErrorReason::StorageUnavailable, 0));
+}
+
+/// A store that says of its first calls that another gateway runs them.
+#[derive(Debug)]
+struct Elsewhere(Storage, AtomicUsize);
+
+#[async_trait]
+impl IdempotencyStore for Elsewhere {
+    async fn begin(&self, call: Hash, content: Hash, now: SystemTime, expired: SystemTime) -> Result<Begun> {
+        match self.1.load(Ordering::Acquire) {
+            0 => self.0.begin(call, content, now, expired).await,
+            left => {
+                self.1.store(left - 1, Ordering::Release);
+                Ok(Begun::Running)
+            }
+        }
+    }
+
+    async fn finish(&self, call: Hash, sealed: Vec<u8>) -> Result<()> {
+        self.0.finish(call, sealed).await
+    }
+
+    async fn forget(&self, call: Hash) -> Result<()> {
+        self.0.forget(call).await
+    }
+
+    async fn key(&self) -> Result<Hash> {
+        self.0.key().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_call_that_another_gateway_runs_is_waited_for_until_the_deadline() {
+    for (looks, expected) in [(10, Ok("1")), (usize::MAX, Err(ErrorReason::VendorOutcomeUnknown))] {
+        let storage = Storage::in_memory().unwrap();
+        storage.key().await.unwrap();
+        let store = Arc::new(Elsewhere(storage.clone(), AtomicUsize::new(looks)));
+        let repeats = Repeats::new(store, Clock::from_source(Day::default()), TaskTracker::new());
+        let setting = Setting { repeats, storage, ..setting() };
+        let start = Instant::now();
+        let outcome = setting.call("", "a").await;
+        assert_eq!(outcome.as_ref().map(|answer| answer.call_id.as_str()).map_err(Error::reason), expected);
+        assert!(start.elapsed() <= Duration::from_secs(5), "before the caller hangs up");
+        assert_eq!(setting.runs(), usize::from(expected.is_ok()));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_is_kept_for_a_day() {
+    let setting = setting();
+    assert_eq!(setting.call("", "a").await.unwrap().call_id, "1");
+    setting.day.0.store(KEPT_FOR.as_secs(), Ordering::Release);
+    assert_eq!(setting.call("", "a").await.unwrap().call_id, "1");
+    setting.day.0.store(KEPT_FOR.as_secs() + 1, Ordering::Release);
+    assert_eq!(setting.call("", "b").await.unwrap().call_id, "2");
+}
+
+#[tokio::test]
+async fn callers_do_not_share_ids() {
+    let setting = setting();
+    assert_eq!(setting.call("one", "a").await.unwrap().call_id, "1");
+    assert_eq!(setting.call("other", "b").await.unwrap().call_id, "2");
+    assert_eq!(setting.call("one", "b").await.unwrap_err().reason(), ErrorReason::RequestIdReused);
+}
+
+#[test]
+fn a_sealed_answer_opens_with_its_own_key_only() {
+    let answer = StartCallbackResponse { call_id: "c9d52506".into() };
+    let (key, other) = ([1; 32], [2; 32]);
+    let text = sealed(&key, 0, &answer.encode_to_vec()).unwrap();
+    assert_eq!(opened::<StartCallbackResponse>(&key, text.clone()).unwrap(), answer);
+    assert!(opened::<StartCallbackResponse>(&other, text.clone()).is_err());
+    assert!(opened::<StartCallbackResponse>(&key, text[..text.len() - 1].to_vec()).is_err());
+    assert!(opened::<StartCallbackResponse>(&key, Vec::new()).is_err());
+    assert_ne!(text, sealed(&key, 0, &answer.encode_to_vec()).unwrap(), "no two are alike");
+}
