@@ -57,13 +57,12 @@ pub async fn bind(mut config: Config, clock: Clock, stores: Stores) -> Result<Ga
         let _ = config.events.callback_base_url.set_port(Some(bound.port()));
     }
     let draining = Draining::default();
-    let log = stores.events.clone();
-    let (centers, parts) = build(&config, clock, stores, &draining)?;
+    let (centers, parts) = build(&config, clock, &stores, &draining)?;
     let adapters = centers.iter().map(|center| (center.id.clone(), center.adapter.clone()));
-    let ingress = Ingress::new(adapters, log, parts.addresses, parts.metrics.clone());
+    let ingress = Ingress::new(adapters, stores.events.clone(), parts.addresses, parts.metrics.clone());
     let writes = parts.connections.running_writes();
     let service = Service::new(Arc::new(centers));
-    let served = Served { service, ingress, metrics: parts.metrics, writes, draining };
+    let served = Served { service, ingress, metrics: parts.metrics, writes, draining, stores };
     Ok(Gateway::new(listeners, config, served))
 }
 
@@ -75,7 +74,7 @@ pub async fn probe(config: &Config, timeout: Duration) -> Result<Vec<Probed>, St
     // A question changes nothing, and the configured database may be a running gateway's.
     let clock = Clock::system();
     let stores = Stores::in_memory(config, &clock).map_err(StartError::Stores)?;
-    let (centers, _) = build(config, clock, stores, &Draining::default())?;
+    let (centers, _) = build(config, clock, &stores, &Draining::default())?;
     let mut questions = JoinSet::new();
     for center in centers.iter() {
         let (id, adapter) = (center.id.clone(), center.adapter.clone());
@@ -89,19 +88,19 @@ pub async fn probe(config: &Config, timeout: Duration) -> Result<Vec<Probed>, St
     Ok(probed)
 }
 
-fn build(config: &Config, clock: Clock, stores: Stores, draining: &Draining) -> Result<(Centers, Parts), StartError> {
+fn build(config: &Config, clock: Clock, stores: &Stores, draining: &Draining) -> Result<(Centers, Parts), StartError> {
     let metrics = Metrics::new().map_err(|_| StartError::Metrics)?;
-    let Stores { events, repeats, state } = stores;
     let parts = Parts {
         connections: Connections::new().map_err(StartError::Build)?,
         tokens: Tokens::new(clock.clone(), metrics.clone()),
         metrics,
-        addresses: Addresses::new(&config.events, state.clone(), clock.clone()),
+        addresses: Addresses::new(&config.events, stores.state.clone(), clock.clone()),
         clock,
-        state,
+        state: stores.state.clone(),
     };
-    let repeats = Repeats::new(repeats, parts.clock.clone(), parts.connections.running_writes());
-    let centers = Centers::build(&config.centers, &parts, &repeats, &events, draining).map_err(StartError::Build)?;
+    let repeats = Repeats::new(stores.repeats.clone(), parts.clock.clone(), parts.connections.running_writes());
+    let centers =
+        Centers::build(&config.centers, &parts, &repeats, &stores.events, draining).map_err(StartError::Build)?;
     Ok((centers, parts))
 }
 

@@ -8,7 +8,7 @@
 //! 4. the service, reflection and health.
 //!
 //! Ending is bounded: from the signal on, new calls are refused as draining, calls and sent writes may end within
-//! `drain_timeout`, then connections are cut.
+//! `drain_timeout`, then connections are cut and the stores closed.
 
 mod accept;
 mod admin;
@@ -32,6 +32,7 @@ use crate::{
     event::ingress::Ingress,
     proto::{FILE_DESCRIPTOR_SET, service::contact_center_server::ContactCenterServer},
     service::Service,
+    stores::Stores,
     telemetry::Metrics,
 };
 
@@ -42,6 +43,8 @@ const PENDING_RESETS: usize = 64;
 const HEADER_LIST_BYTES: u32 = 16 * 1024;
 /// How long new calls are still answered, with a refusal, before connections are closed.
 const LAME_DUCK: Duration = Duration::from_millis(500);
+/// How long a disk may take to end with.
+const CLOSE: Duration = Duration::from_secs(2);
 /// A peer that answers no ping for this long is gone.
 const PING_EVERY: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(20);
@@ -68,6 +71,8 @@ pub struct Served {
     pub writes: TaskTracker,
     /// Told when the gateway is about to end.
     pub draining: Draining,
+    /// Closed at the end.
+    pub stores: Stores,
 }
 
 /// A gateway whose addresses are bound.
@@ -154,13 +159,13 @@ impl Gateway {
         self.listeners.admin.local_addr()
     }
 
-    /// Serves until `shutdown`, then drains for at most `drain_timeout`.
+    /// Serves until `shutdown`, then drains for at most `drain_timeout`, and closes the stores.
     ///
     /// # Errors
     /// When the gRPC server cannot be set up or fails.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
         let Self { listeners: Listeners { grpc, http, admin }, config, served } = self;
-        let Served { service, ingress, metrics, writes, draining } = served;
+        let Served { service, ingress, metrics, writes, draining, stores } = served;
         // Operators and their probes see the drain to its end.
         let (stop, stopped) = watch::channel(false);
         let (end, ended) = watch::channel(false);
@@ -217,6 +222,9 @@ impl Gateway {
         end.send_replace(true);
         admin.abort();
         callbacks.abort();
+        if timeout(CLOSE, stores.close()).await.is_err() {
+            tracing::warn!("the storage could not be closed in time; what was acknowledged is on disk");
+        }
         result
     }
 }

@@ -1,26 +1,26 @@
 //! The embedded database: what must outlive the gateway.
 //!
 //! One SQLite file, opened once. Whoever opens it holds it alone: a lock file beside it keeps a second gateway out, and
-//! the system lets go of the lock when the process ends, however it ends. A commit is on disk when it returns (WAL,
+//! the system lets go of the lock when the process ends, however it ends; an orderly end closes the file before. A commit is on disk when it returns (WAL,
 //! `synchronous=FULL`). All access runs on blocking threads, never on those that serve calls.
 
 mod event;
+mod file;
 mod repeat;
 mod state;
 mod subscription;
 
 use std::{
-    fmt,
-    fs::{self, File, OpenOptions, TryLockError},
-    io,
-    path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    fmt, io,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction};
 use tokio::sync::Semaphore;
 
 pub use self::event::EmbeddedLog;
+use self::file::Lock;
 use crate::{
     config,
     error::{Error, ErrorReason, Result},
@@ -51,14 +51,18 @@ const READS: usize = 4;
 pub struct Storage(Arc<Open>);
 
 struct Open {
-    connection: Mutex<Connection>,
     /// For reading while the other one writes. What is in memory has one connection only.
-    reader: Option<Mutex<Connection>>,
+    reader: Option<Handle>,
+    /// Closed last, because it is the one that can empty the write-ahead log.
+    writer: Handle,
     /// Places of those who read: each takes a thread while it does.
     reads: Semaphore,
     /// Held as long as the database is open.
-    _lock: Option<File>,
+    lock: Mutex<Option<Lock>>,
 }
+
+/// A connection, until it is closed.
+struct Handle(Mutex<Option<Connection>>);
 
 /// Why the database cannot be used. Its text names the file and is fit for whoever runs the gateway.
 #[derive(Debug)]
@@ -86,9 +90,9 @@ impl Storage {
     pub fn open(config: &config::Storage) -> Result<Self, StorageError> {
         let path = &config.path;
         let failed = |cause| StorageError { path: path.clone(), cause };
-        let lock = lock(path).map_err(failed)?;
+        let lock = Lock::take(path).map_err(failed)?;
         // SQLite gives the files beside it the same mode.
-        private_file(path).map_err(|error| failed(Cause::Io(error.kind())))?;
+        file::private(path).map_err(|error| failed(Cause::Io(error.kind())))?;
         let connection = Connection::open(path).and_then(prepared).map_err(|error| failed(error.into()))?;
         let reader = || Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
         Self::of(connection, Some((reader, lock))).map_err(failed)
@@ -101,20 +105,37 @@ impl Storage {
     pub fn in_memory() -> Result<Self, StorageError> {
         let failed = |cause| StorageError { path: ":memory:".into(), cause };
         let connection = Connection::open_in_memory().map_err(|error| failed(error.into()))?;
-        Self::of(connection, None::<(fn() -> _, File)>).map_err(failed)
+        Self::of(connection, None::<(fn() -> _, Lock)>).map_err(failed)
     }
 
     fn of(
         mut connection: Connection,
-        file: Option<(impl FnOnce() -> rusqlite::Result<Connection>, File)>,
+        file: Option<(impl FnOnce() -> rusqlite::Result<Connection>, Lock)>,
     ) -> Result<Self, Cause> {
         migrate(&mut connection)?;
         let (reader, lock) = match file {
-            Some((reader, lock)) => (Some(Mutex::new(reader()?)), Some(lock)),
+            Some((reader, lock)) => (Some(Handle::new(reader()?)), Some(lock)),
             None => (None, None),
         };
         let reads = Semaphore::new(READS);
-        Ok(Self(Arc::new(Open { connection: Mutex::new(connection), reader, reads, _lock: lock })))
+        Ok(Self(Arc::new(Open { reader, writer: Handle::new(connection), reads, lock: Mutex::new(lock) })))
+    }
+
+    /// Closes the database for every clone, after the work on it that has begun; it may be opened again at once. Further
+    /// work fails with `STORAGE_UNAVAILABLE`.
+    pub async fn close(&self) {
+        let storage = self.clone();
+        let close = move || {
+            let Open { reader, writer, lock, .. } = &*storage.0;
+            if let Some(reader) = reader {
+                reader.close();
+            }
+            writer.close();
+            drop(lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+            Ok(())
+        };
+        // Only a panic fails it, which was told.
+        let _ = on_blocking_thread(close).await;
     }
 
     /// Lets the database grow to this many pages of 4 KiB and no further, as a disk that is full would.
@@ -141,18 +162,38 @@ impl Storage {
     ) -> Result<T> {
         let _place = self.0.reads.acquire().await.map_err(|_| Error::internal("the storage takes no readers"))?;
         let storage = self.clone();
-        let read = move || {
-            let reader = storage.0.reader.as_ref().unwrap_or(&storage.0.connection);
-            work(&reader.lock().unwrap_or_else(PoisonError::into_inner)).map_err(|error| failed(&error))
-        };
+        let read = move || storage.0.reader.as_ref().unwrap_or(&storage.0.writer).with(|connection| work(connection));
         on_blocking_thread(read).await
     }
 
     /// Runs one piece of work on this thread, which must be one that may wait.
     fn locked<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T> {
+        self.0.writer.with(work)
+    }
+}
+
+// === impl Handle ===
+
+impl Handle {
+    fn new(connection: Connection) -> Self {
+        Self(Mutex::new(Some(connection)))
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T> {
+        let mut connection = self.locked();
+        let connection = connection.as_mut().ok_or_else(|| {
+            Error::new(ErrorReason::StorageUnavailable, "the gateway has closed its storage, because it ends")
+        })?;
+        work(connection).map_err(|error| failed(&error))
+    }
+
+    fn close(&self) {
+        drop(self.locked().take());
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Option<Connection>> {
         // A panic in between leaves no half-done work: its transaction was rolled back.
-        let mut connection = self.0.connection.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&mut connection).map_err(|error| failed(&error))
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -170,33 +211,6 @@ impl fmt::Debug for Storage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Storage")
     }
-}
-
-/// Takes the lock beside the database.
-///
-/// SQLite's own locks are of the process and are dropped when any file handle of the database is closed in it; they
-/// also would keep the gateway's own further connections out.
-fn lock(path: &Path) -> Result<File, Cause> {
-    let mut name = path.file_name().ok_or(Cause::Io(io::ErrorKind::IsADirectory))?.to_owned();
-    name.push(".lock");
-    let lock = private_file(&path.with_file_name(name)).map_err(|error| Cause::Io(error.kind()))?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(Cause::InUse),
-        Err(TryLockError::Error(error)) => Err(Cause::Io(error.kind())),
-    }
-}
-
-/// Opens a file that only its owner may read, also where it was there with other rights.
-fn private_file(path: &Path) -> io::Result<File> {
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let file = options.open(path)?;
-    #[cfg(unix)]
-    file.set_permissions(<fs::Permissions as std::os::unix::fs::PermissionsExt>::from_mode(0o600))?;
-    Ok(file)
 }
 
 fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
@@ -266,6 +280,8 @@ impl Storage {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     fn config(directory: &tempfile::TempDir) -> config::Storage {
@@ -280,6 +296,29 @@ mod tests {
         assert!(second.contains("switchboard.db: another process has it open"), "{second}");
         drop(first);
         Storage::open(&config(&directory)).unwrap();
+    }
+
+    #[tokio::test]
+    async fn what_is_closed_may_be_opened_again_at_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let first = Storage::open(&config(&directory)).unwrap();
+        let clone = first.clone();
+        let answer = |connection: &Connection| connection.query_row("SELECT 42", (), |row| row.get::<_, i64>(0));
+        assert_eq!(clone.read(answer).await.unwrap(), 42);
+        first.close().await;
+        first.close().await;
+        let second = Storage::open(&config(&directory)).unwrap();
+        for refused in [clone.read(answer).await, clone.run(move |connection| answer(connection)).await] {
+            assert_eq!(refused.unwrap_err().reason(), ErrorReason::StorageUnavailable);
+        }
+        assert_eq!(second.run(move |connection| answer(connection)).await.unwrap(), 42);
+        second.close().await;
+        let mut left: Vec<_> = fs::read_dir(directory.path())
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        left.sort();
+        assert_eq!(left, ["switchboard.db", "switchboard.db.lock"], "the write-ahead log was moved over");
     }
 
     #[cfg(unix)]

@@ -22,6 +22,8 @@ pub struct Stores {
     pub repeats: Arc<dyn IdempotencyStore>,
     /// Small facts.
     pub state: Arc<dyn StateStore>,
+    /// The embedded database that all of them are kept in; nothing, when they are kept elsewhere.
+    embedded: Option<Arc<Storage>>,
 }
 
 /// Why there are no stores. Its text is fit for whoever runs the gateway.
@@ -47,7 +49,7 @@ impl Stores {
             let centers = config.centers.keys().map(String::as_str);
             let shared = JetStream::connect(nats, &config.events, centers).await.map_err(StoresError::Shared)?;
             let shared = Arc::new(shared);
-            return Ok(Self { events: shared.clone(), repeats: shared.clone(), state: shared });
+            return Ok(Self { events: shared.clone(), repeats: shared.clone(), state: shared, embedded: None });
         }
         let storage = Storage::open(&config.storage).map_err(StoresError::Storage)?;
         Self::embedded(storage, config, clock)
@@ -61,7 +63,8 @@ impl Stores {
         let centers = config.centers.keys();
         let log = EmbeddedLog::open(&storage, &config.events, centers, clock.clone()).map_err(StoresError::Unusable)?;
         let storage = Arc::new(storage);
-        Ok(Self { events: Arc::new(log), repeats: storage.clone(), state: storage })
+        let embedded = Some(storage.clone());
+        Ok(Self { events: Arc::new(log), repeats: storage.clone(), state: storage, embedded })
     }
 
     /// Stores that are gone when nobody uses them any more.
@@ -70,6 +73,14 @@ impl Stores {
     /// When there is no memory for them.
     pub fn in_memory(config: &Config, clock: &Clock) -> Result<Self, StoresError> {
         Self::embedded(Storage::in_memory().map_err(StoresError::Storage)?, config, clock)
+    }
+
+    /// Lets go of what is kept on this machine, so that the next gateway can have it at once. Whoever still uses the stores
+    /// gets `STORAGE_UNAVAILABLE` from now on. A store that others share needs no end.
+    pub async fn close(&self) {
+        if let Some(storage) = &self.embedded {
+            storage.close().await;
+        }
     }
 }
 

@@ -247,15 +247,11 @@ mod tests {
             let storage = Storage::open(&config).unwrap();
             let (log, _) = open(&storage, "");
             join_all((0..300).map(async |event| post(&log, &format!("time={event}1")).await)).await;
-            (log.extent("acme").await.unwrap(), read(&log, 0, 300).await)
+            let before = (log.extent("acme").await.unwrap(), read(&log, 0, 300).await);
+            storage.close().await;
+            before
         };
-        // The writer ends, and with it the last use of the file, as soon as it sees that nobody posts.
-        let storage = loop {
-            match Storage::open(&config) {
-                Ok(storage) => break storage,
-                Err(_) => tokio::task::yield_now().await,
-            }
-        };
+        let storage = Storage::open(&config).unwrap();
         let (log, _) = open(&storage, "");
         assert_eq!((log.extent("acme").await.unwrap(), read(&log, 0, 300).await), before);
         assert_eq!(before.0, Extent { log: before.0.log, oldest: 0, newest: 300 });
@@ -345,7 +341,7 @@ mod tests {
         let (log, _) = open(&storage, "");
         let body = |event: usize| Bytes::from(format!("time={event}1 {}", "x".repeat(1 << 20)));
         // The disk hangs: whoever has the database keeps it.
-        let held = storage.0.connection.lock().unwrap();
+        let held = storage.0.writer.locked();
         let mut refused = 0;
         for event in 0..70 {
             let body = body(event);

@@ -422,7 +422,7 @@ async fn a_fault_of_the_gateway_after_a_write_left_is_an_unknown_outcome() {
     let nobody = "127.0.0.1:1".parse().unwrap();
     let config = Config::parse(&acme(nobody), "test", &|_| None).unwrap();
     let (clock, metrics) = (Clock::system(), Metrics::new().unwrap());
-    let Stores { events, repeats, state } = Stores::in_memory(&config, &clock).unwrap();
+    let Stores { events, repeats, state, .. } = Stores::in_memory(&config, &clock).unwrap();
     let connections = Connections::over(Arc::new(Faulty));
     let repeats = Repeats::new(repeats, clock.clone(), connections.running_writes());
     let tokens = Tokens::new(clock.clone(), metrics.clone());

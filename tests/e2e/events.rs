@@ -62,7 +62,7 @@ async fn a_stream_goes_on_right_after_its_cursor_also_after_a_restart() {
     assert_eq!((failure.code, failure.reason.as_str()), (Code::Unavailable, "GATEWAY_DRAINING"));
     gateway.ended().await.unwrap();
 
-    let gateway = restarted(&folder).await;
+    let gateway = Gateway::start_in(folder.path(), &posting(), "", Clock::system()).await;
     let mut watcher = Watcher::open(gateway.client.channel.clone(), from("beta", &cursor)).await.unwrap();
     assert_eq!(watcher.event().await, second);
     let third = watcher.event().await;
@@ -71,15 +71,6 @@ async fn a_stream_goes_on_right_after_its_cursor_also_after_a_restart() {
     let fourth = watcher.event().await;
     let ids = [&first, &second, &third, &fourth].map(|event| event.call.as_ref().unwrap().call_id.as_str());
     assert_eq!(ids, ["c-0", "c-1", "c-2", "c-3"]);
-}
-
-/// The lock of the storage goes with the last user of it, a moment after the gateway's end.
-async fn restarted(folder: &tempfile::TempDir) -> Gateway {
-    let config = switchboard::config::Storage { path: folder.path().join("switchboard.db") };
-    while switchboard::storage::Storage::open(&config).is_err() {
-        tokio::task::yield_now().await;
-    }
-    Gateway::start_in(folder.path(), &posting(), "", Clock::system()).await
 }
 
 #[tokio::test]

@@ -61,10 +61,6 @@ async fn an_address_that_was_given_out_is_taken_after_a_restart() {
     gateway.stop();
     gateway.ended().await.unwrap();
 
-    let config = switchboard::config::Storage { path: folder.path().join("switchboard.db") };
-    while Storage::open(&config).is_err() {
-        tokio::task::yield_now().await;
-    }
     let gateway = Gateway::start_in(folder.path(), &center, "", Clock::system()).await;
     let path = given.split_once("/callbacks/").unwrap().1;
     let now = format!("http://{}/callbacks/{path}", gateway.http);
