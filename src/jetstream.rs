@@ -14,9 +14,9 @@ mod repeat;
 mod state;
 mod stream;
 
-use std::{borrow::Cow, collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::HashMap, error::Error as StdError, fmt, io, iter, sync::Arc, time::Duration};
 
-use async_nats::{ConnectErrorKind, ConnectOptions, Event, ServerAddr, jetstream::Context};
+use async_nats::{ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerAddr, jetstream::Context};
 use percent_encoding::percent_decode_str;
 use secrecy::ExposeSecret as _;
 use tokio::time::timeout;
@@ -138,7 +138,7 @@ async fn connect(config: &config::Nats) -> Result<Link, Cause> {
     }
     let client = match timeout(CONNECT, options.connect(servers)).await {
         Ok(Ok(client)) => client,
-        Ok(Err(error)) => return Err(Cause::Connect(error.kind())),
+        Ok(Err(error)) => return Err(Cause::Connect(kind(&error))),
         Err(_) => return Err(Cause::Connect(ConnectErrorKind::TimedOut)),
     };
     if !client.is_server_compatible(2, 11, 0) {
@@ -149,6 +149,16 @@ async fn connect(config: &config::Nats) -> Result<Link, Cause> {
         tracing::warn!(max_payload = most, needed = LARGEST_MESSAGE, "NATS does not take the largest events");
     }
     Ok(Link::new(client))
+}
+
+/// Why there is no connection. What is wrong with a certificate comes as an error of the connection.
+fn kind(error: &ConnectError) -> ConnectErrorKind {
+    let mut causes = iter::successors(error.source(), |cause| (*cause).source());
+    let is_of_tls = |cause: &(dyn StdError + 'static)| {
+        let inner = cause.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+        matches!(inner, Some(inner) if inner.is::<rustls::Error>())
+    };
+    if causes.any(is_of_tls) { ConnectErrorKind::Tls } else { error.kind() }
 }
 
 /// A server's address, and the user and password that stand in it: the client would not use them there.

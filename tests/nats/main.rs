@@ -16,4 +16,5 @@ mod outages;
 mod server;
 mod start;
 mod stores;
+mod tls;
 mod two_gateways;
