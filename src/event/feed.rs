@@ -193,7 +193,7 @@ impl Feed {
             ..self.read(*sequence, body)
         };
         let event_type = event.r#type;
-        let cursor = Cursor { log, position: *sequence }.text(&self.center);
+        let cursor = Cursor { log, position: *sequence, may_skip: false }.text(&self.center);
         let response = WatchEventsResponse { cursor, item: Some(watch_events_response::Item::Event(event)) };
         Item { sequence: *sequence, received: *received, event_type, encoded: Encoded::from(&response) }
     }

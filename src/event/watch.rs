@@ -66,6 +66,8 @@ pub struct Watch {
     terms: Terms,
     /// Sequence of the last event that was sent or passed over.
     position: u64,
+    /// Whether it begins with whatever is oldest, should old events leave before the first one is read.
+    may_skip: bool,
     /// What comes next.
     batch: VecDeque<Item>,
     /// While it reads the log for itself.
@@ -101,19 +103,23 @@ impl Watch {
     /// # Errors
     /// `TOKEN_INVALID` and `CURSOR_EXPIRED` for a cursor that leads nowhere; `STORAGE_UNAVAILABLE`.
     pub async fn begin(feed: Arc<Feed>, terms: Terms, seat: Seat) -> Result<Self> {
+        let cursor = match &terms.start {
+            Start::Cursor(text) => Some(Cursor::read(feed.center(), text).ok_or_else(unreadable)?),
+            Start::Live | Start::Time(_) => None,
+        };
         let follower = feed.follow().await?;
         // What was kept until now, also by other gateways, whether or not it was read here yet.
         let extent = feed.log().extent(feed.center()).await?;
-        let position = match &terms.start {
-            Start::Live => extent.newest,
-            Start::Cursor(text) => {
-                let cursor = Cursor::read(feed.center(), text).ok_or_else(unreadable)?;
-                if cursor.log != extent.log || !(extent.oldest..=extent.newest).contains(&cursor.position) {
+        let (position, may_skip) = match (cursor, &terms.start) {
+            (Some(cursor), _) => {
+                let is_gone = cursor.position < extent.oldest && !cursor.may_skip;
+                if cursor.log != extent.log || cursor.position > extent.newest || is_gone {
                     return Err(expired(&feed, extent));
                 }
-                cursor.position
+                (cursor.position.max(extent.oldest), cursor.may_skip)
             }
-            Start::Time(time) => feed.log().seek(feed.center(), *time).await?,
+            (None, Start::Time(time)) => (feed.log().seek(feed.center(), *time).await?, true),
+            (None, _) => (extent.newest, false),
         };
         let heartbeat_at = Instant::now() + terms.heartbeat;
         Ok(Self {
@@ -122,6 +128,7 @@ impl Watch {
             seat,
             terms,
             position,
+            may_skip,
             batch: VecDeque::new(),
             past: None,
             newest: extent.newest,
@@ -175,7 +182,11 @@ impl Watch {
                         self.past = Some(self.feed.log().read(self.feed.center(), self.position).await?);
                     }
                     match self.turn().await? {
-                        Turn::Heartbeat => return Ok(self.heartbeat()),
+                        // All that it waits for may be gone.
+                        Turn::Heartbeat => {
+                            self.unbroken().await?;
+                            return Ok(self.heartbeat());
+                        }
                         Turn::Page(page) => self.batch = self.read(&page).await?,
                         Turn::Changed => {}
                     }
@@ -188,6 +199,7 @@ impl Watch {
     fn chosen(&mut self) -> Option<Encoded> {
         while let Some(item) = self.batch.pop_front() {
             self.position = item.sequence;
+            self.may_skip = false;
             let types = &self.terms.event_types;
             let is_wanted = types.is_empty() || types.contains(&item.event_type);
             // A log that several gateways share is in the order of its server's clock, not of ours.
@@ -221,22 +233,28 @@ impl Watch {
     /// What is sent of a page of the log, unless something before it is gone.
     async fn read(&mut self, page: &[Record]) -> Result<VecDeque<Item>> {
         if page.first().is_some_and(|first| first.sequence > self.position + 1) {
-            let extent = self.feed.log().extent(self.feed.center()).await?;
-            if extent.oldest > self.position {
-                return Err(expired(&self.feed, extent));
-            }
+            self.unbroken().await?;
         }
         Ok(page.iter().map(|record| self.feed.item(self.follower.log(), record)).collect())
+    }
+
+    /// Fails when what comes right after its position is gone.
+    async fn unbroken(&mut self) -> Result<()> {
+        if self.may_skip {
+            return Ok(());
+        }
+        let extent = self.feed.log().extent(self.feed.center()).await?;
+        if extent.oldest > self.position { Err(expired(&self.feed, extent)) } else { Ok(()) }
     }
 
     fn heartbeat(&mut self) -> Encoded {
         self.caught_up = self.caught_up || self.position >= self.newest;
         self.heartbeat_at = Instant::now() + self.terms.heartbeat;
-        let cursor = Cursor { log: self.follower.log(), position: self.position }.text(self.feed.center());
+        let cursor = Cursor { log: self.follower.log(), position: self.position, may_skip: self.may_skip };
         let item = Some(watch_events_response::Item::Heartbeat(WatchHeartbeat {
             send_time: Some(self.feed.clock().now().into()),
         }));
-        Encoded::from(&WatchEventsResponse { cursor, item })
+        Encoded::from(&WatchEventsResponse { cursor: cursor.text(self.feed.center()), item })
     }
 }
 
@@ -254,7 +272,7 @@ fn unreadable() -> Error {
 }
 
 fn expired(feed: &Feed, extent: Extent) -> Error {
-    let oldest = Cursor { log: extent.log, position: extent.oldest };
+    let oldest = Cursor { log: extent.log, position: extent.oldest, may_skip: true };
     Error::new(
         ErrorReason::CursorExpired,
         "events right after this cursor are not kept any more; go on from oldestCursor, and look up what was missed",

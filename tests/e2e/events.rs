@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use reqwest::StatusCode;
 use switchboard::{
     clock::Clock,
-    proto::v1::{EventType, WatchEventsRequest, watch_events_request::Start},
+    proto::v1::{EventType, WatchEventsRequest},
 };
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -15,21 +15,10 @@ use tonic::Code;
 
 use crate::support::{
     Gateway,
-    events::{Watcher, address, from, post, posting, request},
+    events::{Watcher, address, at, from, numbered, post, posted, posting, request},
 };
 
 const CALL_STATE: &str = r#"{"callSerialNo":"1566523582-41","serviceNo":"1","called":"13800000000","callData":""}"#;
-
-/// A post that is told from every other.
-fn numbered(number: usize) -> String {
-    format!(r#"{{"callSerialNo":"c-{number}","uuid":"u-{number}"}}"#)
-}
-
-async fn posted(gateway: &Gateway, bodies: impl IntoIterator<Item = String>) {
-    for body in bodies {
-        assert_eq!(post(&address(gateway.http), body).await.0, StatusCode::OK);
-    }
-}
 
 #[tokio::test]
 async fn what_a_vendor_posts_is_acknowledged_in_its_form_and_streamed() {
@@ -103,18 +92,14 @@ async fn what_was_not_asked_for_passes_by_and_heartbeats_move_the_cursor() {
 async fn a_stream_begins_at_a_time() {
     let gateway = Gateway::start(&posting()).await;
     posted(&gateway, (0..3).map(numbered)).await;
-    let mut all = Watcher::open(gateway.client.channel.clone(), at(SystemTime::UNIX_EPOCH)).await.unwrap();
+    let mut all = Watcher::open(gateway.client.channel.clone(), at("beta", SystemTime::UNIX_EPOCH)).await.unwrap();
     let times = [all.event().await, all.event().await, all.event().await].map(|event| event.receive_time.unwrap());
     let second = SystemTime::try_from(times[1]).unwrap();
-    let mut later = Watcher::open(gateway.client.channel.clone(), at(second)).await.unwrap();
+    let mut later = Watcher::open(gateway.client.channel.clone(), at("beta", second)).await.unwrap();
     assert_eq!(later.event().await.receive_time, Some(times[1]));
     let mut future =
-        Watcher::open(gateway.client.channel.clone(), at(second + Duration::from_secs(3600))).await.unwrap();
+        Watcher::open(gateway.client.channel.clone(), at("beta", second + Duration::from_secs(3600))).await.unwrap();
     assert!(future.next().await.unwrap().is_none());
-}
-
-fn at(time: SystemTime) -> WatchEventsRequest {
-    WatchEventsRequest { start: Some(Start::StartTime(time.into())), ..request("beta") }
 }
 
 #[tokio::test]
@@ -137,21 +122,6 @@ async fn a_cursor_that_leads_nowhere_is_refused_with_where_to_go_on() {
         let refused = Watcher::open(gateway.client.channel.clone(), from("beta", unreadable)).await.err().unwrap();
         assert_eq!((refused.code, refused.reason.as_str()), (Code::InvalidArgument, "TOKEN_INVALID"), "{unreadable}");
     }
-}
-
-#[tokio::test]
-async fn what_is_too_old_is_gone_and_its_cursor_expired() {
-    let keys = format!("[events]\nretention_size = \"4KiB\"\n{}", posting());
-    let gateway = Gateway::start(&keys).await;
-    let mut watcher = Watcher::live(&gateway, request("beta")).await;
-    posted(&gateway, [numbered(0)]).await;
-    watcher.event().await;
-    posted(&gateway, (1..100).map(numbered)).await;
-    let refused = Watcher::open(gateway.client.channel.clone(), from("beta", &watcher.cursor)).await.err().unwrap();
-    assert_eq!(refused.reason, "CURSOR_EXPIRED");
-    let mut oldest =
-        Watcher::open(gateway.client.channel.clone(), from("beta", &refused.metadata["oldestCursor"])).await.unwrap();
-    assert_ne!(oldest.event().await.call.unwrap().call_id, "c-0");
 }
 
 #[tokio::test]

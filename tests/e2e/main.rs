@@ -15,6 +15,7 @@ mod faults;
 mod hostile;
 mod ingress;
 mod request_id;
+mod retention;
 mod secrecy;
 mod server;
 mod simulation;

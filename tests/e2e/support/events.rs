@@ -1,6 +1,6 @@
 //! Posting as a vendor does, and watching.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, time::SystemTime};
 
 use reqwest::StatusCode;
 use switchboard::proto::v1::{
@@ -30,6 +30,18 @@ pub async fn post(url: &str, body: impl Into<reqwest::Body>) -> (StatusCode, Str
     (answer.status(), answer.text().await.unwrap())
 }
 
+/// A post to center `beta` that is told from every other.
+pub fn numbered(number: usize) -> String {
+    format!(r#"{{"callSerialNo":"c-{number}","uuid":"u-{number}"}}"#)
+}
+
+/// Posts these to center `beta`, which takes them.
+pub async fn posted(gateway: &Gateway, bodies: impl IntoIterator<Item = String>) {
+    for body in bodies {
+        assert_eq!(post(&address(gateway.http), body).await.0, StatusCode::OK);
+    }
+}
+
 /// What a stream of a center begins with.
 pub fn request(center: &str) -> WatchEventsRequest {
     WatchEventsRequest { parent: format!("centers/{center}"), ..WatchEventsRequest::default() }
@@ -38,6 +50,12 @@ pub fn request(center: &str) -> WatchEventsRequest {
 /// The same from a cursor.
 pub fn from(center: &str, cursor: &str) -> WatchEventsRequest {
     let start = Some(watch_events_request::Start::Cursor(cursor.to_owned()));
+    WatchEventsRequest { start, ..request(center) }
+}
+
+/// The same from a time.
+pub fn at(center: &str, time: SystemTime) -> WatchEventsRequest {
+    let start = Some(watch_events_request::Start::StartTime(time.into()));
     WatchEventsRequest { start, ..request(center) }
 }
 
