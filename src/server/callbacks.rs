@@ -26,14 +26,18 @@ pub async fn serve(
 ) {
     let ingress = Arc::new(ingress);
     let tasks = TaskTracker::new();
-    let mut connections = std::pin::pin!(connections);
-    loop {
-        let connection = tokio::select! {
-            connection = connections.next() => connection,
-            () = signal(stopped.clone()) => break,
-        };
-        let Some(Ok(connection)) = connection else { break };
-        tasks.spawn(converse(connection, ingress.clone(), stopped.clone()));
+    {
+        // Gone before the rest is waited for: a port that stays open while nobody serves it would keep vendors waiting,
+        // who else would be refused at once and go to another gateway.
+        let mut connections = std::pin::pin!(connections);
+        loop {
+            let connection = tokio::select! {
+                connection = connections.next() => connection,
+                () = signal(stopped.clone()) => break,
+            };
+            let Some(Ok(connection)) = connection else { break };
+            tasks.spawn(converse(connection, ingress.clone(), stopped.clone()));
+        }
     }
     tasks.close();
     tasks.wait().await;

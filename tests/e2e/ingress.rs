@@ -5,6 +5,10 @@ use serde_json::json;
 use switchboard::{
     clock::Clock, config::Config, gateway, proto::v1::EventType, sandbox::udesk, storage::Storage, stores::Stores,
 };
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 
 use crate::support::{
     Gateway, acme,
@@ -68,6 +72,28 @@ async fn an_address_that_was_given_out_is_taken_after_a_restart() {
     let (status, answer) = post(&now, r#"{"Event":"enqueue_succ","MsgId":"m-1"}"#).await;
     assert_eq!((status, answer.as_str()), (StatusCode::OK, r#"{"ErrCode":"000000","ErrDesc":"OK"}"#));
     assert_eq!(watcher.event().await.r#type(), EventType::CallQueued);
+}
+
+#[tokio::test]
+async fn a_drain_lets_a_post_end_and_sends_the_next_one_elsewhere_at_once() {
+    let mut gateway = Gateway::start(&posting()).await;
+    let http = gateway.http;
+    let mut slow = TcpStream::connect(http).await.unwrap();
+    let path = address(http).split_once(&http.to_string()).unwrap().1.to_owned();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 8\r\n\r\n");
+    slow.write_all(head.as_bytes()).await.unwrap();
+    slow.write_all(b"half").await.unwrap();
+    // Both connections are accepted in their order, so the slow one is when this one has its answer.
+    assert_eq!(post(&address(http), "{}").await.0, StatusCode::OK);
+    gateway.stop();
+    while TcpStream::connect(http).await.is_ok() {
+        tokio::task::yield_now().await;
+    }
+    slow.write_all(b"half").await.unwrap();
+    let mut answer = String::new();
+    slow.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    gateway.ended().await.unwrap();
 }
 
 #[tokio::test]
