@@ -1,8 +1,9 @@
 //! The embedded database: what must outlive the gateway.
 //!
 //! One SQLite file, opened once. Whoever opens it holds it alone: a lock file beside it keeps a second gateway out, and
-//! the system lets go of the lock when the process ends, however it ends; an orderly end closes the file before. A commit is on disk when it returns (WAL,
-//! `synchronous=FULL`). All access runs on blocking threads, never on those that serve calls.
+//! the system lets go of the lock when the process ends, however it ends; an orderly end closes the file before. A commit
+//! is on disk when it returns (WAL, `synchronous=FULL`). All access runs on blocking threads, never on those that serve
+//! calls.
 
 mod event;
 mod file;
@@ -43,8 +44,6 @@ type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 /// Memory for pages of the database, in KiB; and how many pages its write-ahead log gets before they are moved over.
 const CACHE_KIB: i64 = 16 * 1024;
 const CHECKPOINT_PAGES: i64 = 8192;
-/// Most who read at once; others wait, and their threads are not needed.
-const READS: usize = 4;
 
 /// The open database. Cheap to clone: clones are the same database.
 #[derive(Clone)]
@@ -55,8 +54,8 @@ struct Open {
     reader: Option<Handle>,
     /// Closed last, because it is the one that can empty the write-ahead log.
     writer: Handle,
-    /// Places of those who read: each takes a thread while it does.
-    reads: Semaphore,
+    /// The place of the one who reads: the others wait here, where they take no thread.
+    reads: Arc<Semaphore>,
     /// Held as long as the database is open.
     lock: Mutex<Option<Lock>>,
 }
@@ -117,7 +116,7 @@ impl Storage {
             Some((reader, lock)) => (Some(Handle::new(reader()?)), Some(lock)),
             None => (None, None),
         };
-        let reads = Semaphore::new(READS);
+        let reads = Arc::new(Semaphore::new(1));
         Ok(Self(Arc::new(Open { reader, writer: Handle::new(connection), reads, lock: Mutex::new(lock) })))
     }
 
@@ -160,9 +159,14 @@ impl Storage {
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let _place = self.0.reads.acquire().await.map_err(|_| Error::internal("the storage takes no readers"))?;
+        let place = self.0.reads.clone().acquire_owned().await;
+        let place = place.map_err(|_| Error::internal("the storage takes no readers"))?;
         let storage = self.clone();
-        let read = move || storage.0.reader.as_ref().unwrap_or(&storage.0.writer).with(|connection| work(connection));
+        let read = move || {
+            // Also when nobody waits for it any more, it holds its place to the end.
+            let _place = place;
+            storage.0.reader.as_ref().unwrap_or(&storage.0.writer).with(|connection| work(connection))
+        };
         on_blocking_thread(read).await
     }
 

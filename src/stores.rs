@@ -23,7 +23,7 @@ pub struct Stores {
     /// Small facts.
     pub state: Arc<dyn StateStore>,
     /// The embedded database that all of them are kept in; nothing, when they are kept elsewhere.
-    embedded: Option<Arc<Storage>>,
+    embedded: Option<Storage>,
 }
 
 /// Why there are no stores. Its text is fit for whoever runs the gateway.
@@ -62,8 +62,8 @@ impl Stores {
     pub fn embedded(storage: Storage, config: &Config, clock: &Clock) -> Result<Self, StoresError> {
         let centers = config.centers.keys();
         let log = EmbeddedLog::open(&storage, &config.events, centers, clock.clone()).map_err(StoresError::Unusable)?;
-        let storage = Arc::new(storage);
         let embedded = Some(storage.clone());
+        let storage = Arc::new(storage);
         Ok(Self { events: Arc::new(log), repeats: storage.clone(), state: storage, embedded })
     }
 

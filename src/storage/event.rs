@@ -18,6 +18,7 @@ use std::{
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub(super) use self::rows::TABLES;
@@ -61,6 +62,8 @@ struct EmbeddedReader {
     number: i64,
     after: u64,
     newest: watch::Receiver<u64>,
+    /// The page that is being read, up to the newest event of then. Whoever stops waiting for it may wait again.
+    looking: Option<(u64, BoxFuture<'static, Result<Vec<Record>>>)>,
 }
 
 // === impl EmbeddedLog ===
@@ -132,7 +135,8 @@ impl EventLog for EmbeddedLog {
 
     async fn read(&self, center: &str, after: u64) -> Result<Box<dyn Reader>> {
         let Log { number, newest } = self.log(center)?;
-        Ok(Box::new(EmbeddedReader { storage: self.storage.clone(), number: *number, after, newest: newest.clone() }))
+        let (storage, number, newest) = (self.storage.clone(), *number, newest.clone());
+        Ok(Box::new(EmbeddedReader { storage, number, after, newest, looking: None }))
     }
 }
 
@@ -148,17 +152,25 @@ impl fmt::Debug for EmbeddedLog {
 impl Reader for EmbeddedReader {
     async fn next(&mut self) -> Result<Vec<Record>> {
         loop {
-            let newest = *self.newest.borrow_and_update();
-            if newest > self.after {
-                let (number, after) = (self.number, self.after);
-                let page = self.storage.read(move |connection| rows::page(connection, number, after)).await?;
-                // What was there up to `newest` may have been removed meanwhile.
-                self.after = page.last().map_or(newest, |last| last.sequence);
-                if !page.is_empty() {
-                    return Ok(page);
+            if self.looking.is_none() {
+                let newest = *self.newest.borrow_and_update();
+                if newest <= self.after {
+                    self.newest.changed().await.map_err(|_| gone())?;
+                    continue;
                 }
+                let (storage, number, after) = (self.storage.clone(), self.number, self.after);
+                let page = async move { storage.read(move |connection| rows::page(connection, number, after)).await };
+                self.looking = Some((newest, page.boxed()));
             }
-            self.newest.changed().await.map_err(|_| gone())?;
+            let Some((newest, page)) = &mut self.looking else { continue };
+            let (newest, page) = (*newest, page.await);
+            self.looking = None;
+            let page = page?;
+            // What was there up to `newest` may have been removed meanwhile.
+            self.after = page.last().map_or(newest, |last| last.sequence);
+            if !page.is_empty() {
+                return Ok(page);
+            }
         }
     }
 }
@@ -191,7 +203,7 @@ mod tests {
         time::UNIX_EPOCH,
     };
 
-    use futures_util::{FutureExt as _, future::join_all};
+    use futures_util::future::join_all;
 
     use super::*;
     use crate::{clock::Source, config::Config};
@@ -271,6 +283,8 @@ mod tests {
         assert!(!fresh(5, "READY").await && !fresh(600, "timestamp=1566523582").await);
         assert!(fresh(606, "READY").await && fresh(1201, "timestamp=1566523582").await);
         assert!(!fresh(1201, "timestamp=1566523582").await);
+        // A small step of the clock makes no repeat a new event.
+        assert!(!fresh(1200, "timestamp=1566523582").await);
         // A clock that was set back makes nothing look as if it had been there.
         assert!(fresh(100, "READY").await && fresh(100, "timestamp=1566523582").await);
     }
@@ -296,6 +310,42 @@ mod tests {
         post(&log, "much later").await;
         let extent = log.extent("acme").await.unwrap();
         assert_eq!((extent.oldest, extent.newest), (11, 12));
+    }
+
+    #[tokio::test]
+    async fn what_comes_in_does_not_wait_until_all_that_is_old_is_gone() {
+        let storage = Storage::in_memory().unwrap();
+        let (log, day) = open(&storage, "retention = '1h'");
+        for chunk in 0..5 {
+            join_all((0..4000).map(async |event| post(&log, &format!("time={chunk}{event:04}1")).await)).await;
+        }
+        day.0.store(100_000, Ordering::Release);
+        let left = async || {
+            storage.run(|connection| connection.query_row("SELECT count(*) FROM event", (), |row| row.get(0))).await
+        };
+        // It is asked for first.
+        assert!(log.posts.try_send(Work::Sweep).is_ok());
+        post(&log, "new").await;
+        let after_post: i64 = left().await.unwrap();
+        assert!(after_post > 1, "the post was the last to be done");
+        while left().await.unwrap() > 1_i64 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(read(&log, 0, 1).await, [(20_001, "new".to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn a_page_that_nobody_waits_for_any_more_keeps_its_place_and_is_not_lost() {
+        let storage = Storage::in_memory().unwrap();
+        let (log, _) = open(&storage, "");
+        post(&log, "one").await;
+        let mut reader = log.read("acme", 0).await.unwrap();
+        let held = storage.0.writer.locked();
+        assert!(reader.next().now_or_never().is_none());
+        assert_eq!(storage.0.reads.available_permits(), 0);
+        drop(held);
+        assert_eq!(reader.next().await.unwrap().len(), 1);
+        assert_eq!(storage.0.reads.available_permits(), 1);
     }
 
     #[tokio::test]

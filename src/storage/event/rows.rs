@@ -142,11 +142,12 @@ pub fn append(
 
 /// Notes that an event was seen, unless it was within its window.
 fn is_new(at: &Transaction<'_>, post: &Post, window: Duration, now: i64) -> rusqlite::Result<bool> {
-    // A time that lies ahead is of a clock that was set back since.
+    // A time that lies further ahead than the window is of a clock that was set back since.
     let see = "INSERT INTO event_seen (log, key, seen) VALUES (?1, ?2, ?3) \
-               ON CONFLICT (log, key) DO UPDATE SET seen = ?3 WHERE seen < ?4 OR seen > ?3";
-    let since = now.saturating_sub(duration_micros(window));
-    Ok(at.prepare_cached(see)?.execute(params![post.number, post.fingerprint.key, now, since])? > 0)
+               ON CONFLICT (log, key) DO UPDATE SET seen = ?3 WHERE seen < ?4 OR seen > ?5";
+    let window = duration_micros(window);
+    let (since, until) = (now.saturating_sub(window), now.saturating_add(window));
+    Ok(at.prepare_cached(see)?.execute(params![post.number, post.fingerprint.key, now, since, until])? > 0)
 }
 
 /// Removes what is too old or too much, up to a bound, and says how many events that were.

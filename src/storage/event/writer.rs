@@ -1,9 +1,13 @@
 //! The one that writes the event logs: it commits whatever has come in meanwhile as one group.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, thread, time::Duration};
 
 use bytes::Bytes;
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{
+    OwnedSemaphorePermit,
+    mpsc::{self, error::TryRecvError},
+    oneshot,
+};
 
 use super::rows::{self, State};
 use crate::{
@@ -19,6 +23,8 @@ const GROUP: usize = 1024;
 const GROUP_BYTES: usize = 16 << 20;
 /// Most events that one commit removes: twice as many as it takes in, so that what is to go does go.
 const REMOVED: u32 = 2048;
+/// Pause between two commits that only remove.
+const ASIDE: Duration = Duration::from_millis(1);
 
 /// What the writer is asked for.
 pub enum Work {
@@ -77,23 +83,29 @@ impl Writer {
     /// Writes until nobody can ask for anything any more.
     pub fn run(mut self, mut work: mpsc::Receiver<Work>) {
         let mut group = Vec::new();
-        while let Some(first) = work.blocking_recv() {
+        let mut has_old = false;
+        loop {
+            let first = if has_old { work.try_recv() } else { work.blocking_recv().ok_or(TryRecvError::Disconnected) };
+            let mut next = match first {
+                Ok(first) => Some(first),
+                Err(TryRecvError::Empty) => None,
+                Err(TryRecvError::Disconnected) => return,
+            };
             let mut bytes = 0;
-            let mut sweeps = false;
-            let mut next = Some(first);
             while let Some(work_item) = next {
-                match work_item {
-                    Work::Append(post) => {
-                        bytes += post.body.len();
-                        group.push(post);
-                    }
-                    Work::Sweep => sweeps = true,
+                if let Work::Append(post) = work_item {
+                    bytes += post.body.len();
+                    group.push(post);
                 }
                 let is_full = group.len() >= GROUP || bytes >= GROUP_BYTES;
                 next = if is_full { None } else { work.try_recv().ok() };
             }
-            self.commit(&mut group);
-            while sweeps && self.commit(&mut Vec::new()) {}
+            if group.is_empty() && has_old {
+                // Whoever else wants to write is let in: the lock goes to whoever is fast.
+                #[expect(clippy::disallowed_methods, reason = "the writer has a thread of its own")]
+                thread::sleep(ASIDE);
+            }
+            has_old = self.commit(&mut group);
         }
     }
 
