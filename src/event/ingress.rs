@@ -113,10 +113,10 @@ impl Ingress {
         if is_own {
             return Some((id, Ok(center)));
         }
-        match self.addresses.verify(id, secret).await {
-            Ok(true) => Some((id, Ok(center))),
-            Ok(false) => None,
-            Err(_) => Some((id, Err(()))),
+        match timeout(SLOWEST_DISK, self.addresses.verify(id, secret)).await {
+            Ok(Ok(true)) => Some((id, Ok(center))),
+            Ok(Ok(false)) => None,
+            Ok(Err(_)) | Err(_) => Some((id, Err(()))),
         }
     }
 
@@ -195,7 +195,7 @@ fn plain(status: StatusCode) -> Response<Body> {
 
 #[cfg(test)]
 mod tests {
-    use std::{convert::Infallible, time::SystemTime};
+    use std::{convert::Infallible, future::pending, time::SystemTime};
 
     use async_trait::async_trait;
     use futures_util::stream;
@@ -208,7 +208,7 @@ mod tests {
         config::Config,
         error::Error,
         event::log::{Extent, Reader},
-        storage::Storage,
+        state::StateStore,
         vendor::{self, Parts},
     };
 
@@ -238,7 +238,34 @@ mod tests {
         }
     }
 
-    /// The ingress of one center that posts to a configured secret.
+    /// A store of facts that never answers.
+    #[derive(Debug)]
+    struct Hung;
+
+    #[async_trait]
+    impl StateStore for Hung {
+        async fn list(&self, _prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
+            pending().await
+        }
+
+        async fn get(&self, _key: &str) -> Result<Option<Vec<u8>>> {
+            pending().await
+        }
+
+        async fn create(&self, _key: &str, _value: Vec<u8>) -> Result<Vec<u8>> {
+            pending().await
+        }
+
+        async fn put(&self, _key: &str, _value: Vec<u8>) -> Result<()> {
+            pending().await
+        }
+
+        async fn remove(&self, _key: &str) -> Result<()> {
+            pending().await
+        }
+    }
+
+    /// The ingress of one center that posts to a configured secret. Nothing can be learned of other addresses.
     fn ingress(disk: Duration) -> Ingress {
         let text = format!(
             "[centers.beta]\nvendor = 'huawei'\nbase_url = 'https://beta.example.com'\napp_key = 'key'\n\
@@ -246,7 +273,7 @@ mod tests {
         );
         let config = Config::parse(&text, "test", &|_| None).unwrap();
         let (clock, metrics) = (Clock::system(), Metrics::new().unwrap());
-        let state: Arc<dyn crate::state::StateStore> = Arc::new(Storage::in_memory().unwrap());
+        let state: Arc<dyn StateStore> = Arc::new(Hung);
         let addresses = Addresses::new(&config.events, state.clone(), clock.clone());
         let parts = Parts {
             connections: crate::http::Connections::over(Arc::new(Nowhere)),
@@ -299,6 +326,16 @@ mod tests {
         let answer = ingress.answer(posted(Body::from("{}"))).await;
         assert_eq!((answer.status(), begun.elapsed()), (StatusCode::SERVICE_UNAVAILABLE, SLOWEST_DISK));
         assert_eq!(answer.headers()[header::RETRY_AFTER], RETRY_AFTER);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_store_that_hangs_is_an_answer_in_time_also_for_addresses() {
+        let ingress = ingress(Duration::ZERO);
+        let begun = Instant::now();
+        let secret = format!("{}.{}", "A".repeat(22), "A".repeat(43));
+        let request = Request::post(format!("/callbacks/beta/{secret}")).body(Body::from("{}")).unwrap();
+        let answer = ingress.answer(request).await;
+        assert_eq!((answer.status(), begun.elapsed()), (StatusCode::SERVICE_UNAVAILABLE, SLOWEST_DISK));
     }
 
     #[tokio::test(start_paused = true)]

@@ -24,7 +24,7 @@ const LAST: char = '~';
 impl StateStore for Storage {
     async fn list(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
         let (from, to) = (prefix.to_owned(), format!("{prefix}{LAST}"));
-        self.run(move |connection| {
+        self.read(move |connection| {
             connection
                 .prepare("SELECT key, value FROM state WHERE key >= ?1 AND key < ?2 ORDER BY key")?
                 .query_map([from, to], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -35,7 +35,7 @@ impl StateStore for Storage {
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         let key = key.to_owned();
-        self.run(move |connection| {
+        self.read(move |connection| {
             connection.query_row("SELECT value FROM state WHERE key = ?1", [key], |row| row.get(0)).optional()
         })
         .await
