@@ -135,7 +135,7 @@ where
             let mut counted = counted;
             let response = match call {
                 None => Ok(draining(&cx).into_http()),
-                Some(call) => within_deadline(&cx, method.streams, call).await,
+                Some(call) => within_deadline(&cx, call).await,
             };
             let response = response.map(|response| completed(&cx, response))?;
             let status = response.extensions().get::<Status>();
@@ -181,14 +181,13 @@ fn is_infrastructure(path: &str) -> bool {
     path.starts_with("/grpc.health.v1.") || path.starts_with("/grpc.reflection.")
 }
 
+/// A stream's answer is its beginning; how long it goes on is its own matter.
 async fn within_deadline<E>(
     cx: &Context,
-    streams: bool,
     call: impl Future<Output = Result<Response<Body>, E>>,
 ) -> Result<Response<Body>, E> {
     let call = AssertUnwindSafe(call).catch_unwind();
-    let ended = if streams { Ok(call.await) } else { timeout_at(cx.deadline() + GRACE, call).await };
-    match ended {
+    match timeout_at(cx.deadline() + GRACE, call).await {
         Ok(Ok(response)) => response,
         Ok(Err(fault)) => Ok(faulty(cx, &fault).into_http()),
         // Whatever waits for a vendor answers in time by itself; this is for a request that never came whole.
@@ -290,7 +289,7 @@ mod tests {
 
     use super::*;
 
-    /// A service with a fault.
+    /// A service with a fault, whose stream never begins.
     #[derive(Clone)]
     struct Faulty;
 
@@ -305,6 +304,9 @@ mod tests {
 
         fn call(&mut self, request: Request<Body>) -> Self::Future {
             let sent = request.uri().path().ends_with("StartCallback");
+            if request.uri().path().ends_with("WatchEvents") {
+                return Box::pin(std::future::pending());
+            }
             let cx = request.extensions().get::<Context>().cloned();
             Box::pin(async move {
                 if sent && let Some(cx) = cx {
@@ -331,5 +333,14 @@ mod tests {
         assert!(!message.contains("phone number"));
         let (code, reason, _) = told("StartCallback").await;
         assert_eq!((code, reason.as_str()), (Code::Unknown, "VENDOR_OUTCOME_UNKNOWN"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_begins_in_time_or_not_at_all() {
+        let begun = Instant::now();
+        let (code, reason, _) = told("WatchEvents").await;
+        assert_eq!((code, reason.as_str()), (Code::DeadlineExceeded, "DEADLINE_BEFORE_SEND"));
+        let taken = begun.elapsed();
+        assert!((9..=10).contains(&taken.as_secs()), "{taken:?}");
     }
 }
