@@ -17,7 +17,7 @@ use switchboard::proto::{
         watch_events_response::Item,
     },
 };
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, timeout};
 use tonic::{
     Code, Status,
     transport::{Channel, Endpoint},
@@ -26,11 +26,13 @@ use tonic_types::StatusExt as _;
 
 use super::{Failed, shutdown};
 
-/// How long a gateway that was there is waited for, and how long between two tries.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// How long a gateway that was there is waited for since it last said something, and how long between two tries.
+const PATIENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Longest that opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Silence after which a gateway is given up: it sends a heartbeat every 15 s.
+const SILENCE: Duration = Duration::from_secs(45);
 /// Largest whole number that every double of its size holds exactly.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 /// Largest item: a callback of 1 MiB takes more as a message.
@@ -41,7 +43,7 @@ pub enum Command {
     /// Print a center's events as they come, one JSON object a line
     ///
     /// Each line has the event and the cursor right after it; --from CURSOR goes on from there. When the gateway restarts,
-    /// it goes on by itself where it was, and loses nothing.
+    /// it goes on by itself where it was, and loses nothing. When it ends, it says where to go on.
     Tail(Tail),
 }
 
@@ -60,23 +62,31 @@ pub struct Tail {
 
 /// Prints events until it is interrupted or nobody reads them any more.
 pub async fn run(command: Command) -> Result<(), Failed> {
-    let Command::Tail(tail) = command;
-    tokio::select! {
-        result = follow(tail) => result,
+    let Command::Tail(Tail { center, from, grpc }) = command;
+    let mut cursor = from;
+    let result = tokio::select! {
+        result = follow(&center, grpc, &mut cursor) => result,
         () = shutdown() => Ok(()),
+    };
+    match (result, cursor) {
+        (Ok(()), Some(cursor)) => {
+            eprintln!("{}", go_on(&cursor));
+            Ok(())
+        }
+        (result, _) => result,
     }
 }
 
 /// What ended a stream.
 enum Ended {
-    /// Nobody reads what is printed.
-    Unread,
+    /// What is to be printed cannot be.
+    Print(io::Error),
     /// The gateway, or the way to it.
     Status(Status),
 }
 
-async fn follow(tail: Tail) -> Result<(), Failed> {
-    let Tail { center, from, grpc } = tail;
+/// `cursor` moves with what was printed.
+async fn follow(center: &str, grpc: SocketAddr, cursor: &mut Option<String>) -> Result<(), Failed> {
     let endpoint = Endpoint::from_shared(format!("http://{grpc}"))
         .map_err(|_| Failed::configuration("--grpc: not an address"))?
         .connect_timeout(CONNECT_TIMEOUT);
@@ -84,16 +94,18 @@ async fn follow(tail: Tail) -> Result<(), Failed> {
     let channel = channel.map_err(|_| Failed::running(format!("no gateway answers at {grpc}")))?;
     let client = ContactCenterClient::new(channel).max_decoding_message_size(LARGEST_ITEM);
     let shape = shape()?;
-    let mut cursor = from;
-    let mut tries = 0;
+    let mut heard = Instant::now();
     loop {
-        let before = cursor.clone();
-        let status = match stream(client.clone(), &center, &mut cursor, &shape).await {
-            Ended::Unread => return Ok(()),
+        let status = match stream(client.clone(), center, cursor, &mut heard, &shape).await {
+            // Nobody reads any more, as when `head` has its lines.
+            Ended::Print(error) if error.kind() == io::ErrorKind::BrokenPipe => return Ok(()),
+            Ended::Print(error) => {
+                let advice = cursor.as_deref().map(|cursor| format!("\n{}", go_on(cursor))).unwrap_or_default();
+                return Err(Failed::running(format!("events cannot be printed: {}{advice}", error.kind())));
+            }
             Ended::Status(status) => status,
         };
-        tries = if cursor == before { tries + 1 } else { 0 };
-        let is_over = tries > PATIENCE.as_secs() / PAUSE.as_secs().max(1);
+        let is_over = heard.elapsed() > PATIENCE;
         // A status without the gateway's own details is one of the way to it.
         let passes = status.code() == Code::Unavailable || status.get_details_error_info().is_none();
         // Without a cursor nothing is known of where to go on: that is the first call, which either works or does not.
@@ -104,11 +116,12 @@ async fn follow(tail: Tail) -> Result<(), Failed> {
     }
 }
 
-/// Prints one stream to its end. `cursor` moves with what was printed.
+/// Prints one stream to its end. `heard` is when the gateway last said something.
 async fn stream(
     mut client: ContactCenterClient<Channel>,
     center: &str,
     cursor: &mut Option<String>,
+    heard: &mut Instant,
     shape: &MessageDescriptor,
 ) -> Ended {
     let request = WatchEventsRequest {
@@ -121,13 +134,17 @@ async fn stream(
         Err(status) => return Ended::Status(status),
     };
     loop {
-        let item = match items.message().await {
-            Ok(Some(item)) => item,
-            Ok(None) => return Ended::Status(Status::unavailable("the stream ended")),
-            Err(status) => return Ended::Status(status),
+        let item = match timeout(SILENCE, items.message()).await {
+            Ok(Ok(Some(item))) => item,
+            Ok(Ok(None)) => return Ended::Status(Status::unavailable("the stream ended")),
+            Ok(Err(status)) => return Ended::Status(status),
+            Err(_) => return Ended::Status(Status::unavailable("the gateway has fallen silent")),
         };
-        if matches!(item.item, Some(Item::Event(_))) && print(&item, shape).is_err() {
-            return Ended::Unread;
+        *heard = Instant::now();
+        if matches!(item.item, Some(Item::Event(_)))
+            && let Err(error) = print(&item, shape)
+        {
+            return Ended::Print(error);
         }
         *cursor = Some(item.cursor);
     }
@@ -173,6 +190,10 @@ fn shape() -> Result<MessageDescriptor, Failed> {
     shape.ok_or_else(|| Failed::running("the contract's descriptors cannot be read"))
 }
 
+fn go_on(cursor: &str) -> String {
+    format!("to go on from here: --from {cursor}")
+}
+
 /// A status as a person reads it.
 fn told(status: &Status, cursor: Option<&str>) -> Failed {
     let info = status.get_details_error_info();
@@ -180,7 +201,7 @@ fn told(status: &Status, cursor: Option<&str>) -> Failed {
     let oldest = info.as_ref().and_then(|info| info.metadata.get("oldestCursor"));
     let advice = match (oldest, cursor) {
         (Some(oldest), _) => format!("\nthe oldest event that is kept comes right after --from {oldest}"),
-        (None, Some(cursor)) => format!("\nto go on from here: --from {cursor}"),
+        (None, Some(cursor)) => format!("\n{}", go_on(cursor)),
         (None, None) => String::new(),
     };
     Failed::running(format!("{:?} {reason}: {}{advice}", status.code(), status.message()))

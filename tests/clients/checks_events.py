@@ -3,10 +3,13 @@
 import contextlib
 import functools
 import json
+import signal
 import subprocess
+import threading
 import urllib.error
 import urllib.request
 import uuid
+from collections.abc import Iterator
 
 import grpc
 
@@ -35,6 +38,7 @@ def checks(world: World):
     for check in (
         what_was_acknowledged_outlives_a_kill,
         tail_goes_on_after_a_restart,
+        tail_does_not_lose_what_it_cannot_print,
         tail_says_what_is_wrong,
         a_callback_is_watched_from_dialing_to_hanging_up,
         a_wrong_secret_is_not_found,
@@ -93,28 +97,60 @@ def tail_goes_on_after_a_restart(world: World) -> None:
         text = configuration(world, listen)
     with contextlib.ExitStack() as stack:
         gateway = stack.enter_context(Gateway(world, text))
-        command = [world.binary, "events", "tail", "--center", "beta", "--grpc", gateway.grpc]
-        tail = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
-        stack.callback(tail.stdout.close)
-        stack.callback(tail.wait)
-        stack.callback(tail.kill)
         with channel(gateway.grpc) as wire:
-            until_watched(gateway)
+            stub = api_grpc.ContactCenterStub(wire)
+            tail = stack.enter_context(tailing(world, gateway, live_cursor(stub)))
             post(gateway, 0)
             first = json.loads(tail.stdout.readline())
             assert first["event"]["call"]["callId"] == "c-0", first
             assert first["event"]["vendorPayload"] == {"callSerialNo": "c-0", "uuid": "u-0"}
-            assert watched(api_grpc.ContactCenterStub(wire), 1, start_time={"seconds": 0})[0][1] == first["cursor"]
+            assert watched(stub, 1, start_time={"seconds": 0})[0][1] == first["cursor"]
         gateway.kill()
         gateway = stack.enter_context(Gateway(world, text))
         post(gateway, 1)
-        assert json.loads(tail.stdout.readline())["event"]["call"]["callId"] == "c-1"
+        second = json.loads(tail.stdout.readline())
+        assert second["event"]["call"]["callId"] == "c-1"
+        # An end that was asked for is none that went wrong.
+        tail.send_signal(signal.SIGINT)
+        assert tail.wait() == 0
+        assert tail.stderr.read().endswith(f"to go on from here: --from {second['cursor']}\n")
 
 
-def until_watched(gateway: Gateway) -> None:
-    """A stream that is live misses nothing from then on."""
-    while 'switchboard_watchers{center="beta"} 1' not in get(f"http://{gateway.admin}/metrics")[1]:
-        pass
+def tail_does_not_lose_what_it_cannot_print(world: World) -> None:
+    with Gateway(world, configuration(world)) as gateway, channel(gateway.grpc) as wire:
+        cursor = live_cursor(api_grpc.ContactCenterStub(wire))
+        post(gateway, 0)
+        with open("/dev/full", "w") as full, tailing(world, gateway, cursor, stdout=full) as tail:
+            assert tail.wait() == 1
+            told = tail.stderr.read()
+        assert "events cannot be printed" in told and told.endswith(f"--from {cursor}\n"), told
+        with tailing(world, gateway, cursor) as tail:
+            assert json.loads(tail.stdout.readline())["event"]["call"]["callId"] == "c-0"
+
+
+def live_cursor(stub: api_grpc.ContactCenterStub) -> str:
+    """Where a stream stands that begins now."""
+    stream = stub.WatchEvents(api.WatchEventsRequest(parent=BETA), timeout=PATIENCE)
+    first = next(stream)
+    stream.cancel()
+    assert first.HasField("heartbeat")
+    return first.cursor
+
+
+@contextlib.contextmanager
+def tailing(world: World, gateway: Gateway, cursor: str, stdout=subprocess.PIPE) -> Iterator[subprocess.Popen]:
+    """The program, which is ended when it says nothing for too long."""
+    command = [world.binary, "events", "tail", "--center", "beta", "--grpc", gateway.grpc, "--from", cursor]
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, text=True
+    ) as tail:
+        limit = threading.Timer(PATIENCE, tail.kill)
+        limit.start()
+        try:
+            yield tail
+        finally:
+            limit.cancel()
+            tail.kill()
 
 
 def tail_says_what_is_wrong(world: World) -> None:
