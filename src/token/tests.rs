@@ -81,7 +81,7 @@ fn setting(lifetime: u64, answers: usize) -> Setting {
 
 impl Setting {
     async fn get(&self) -> Result<Arc<Token>> {
-        self.tokens.get(&self.key, &self.fetch, Instant::now() + Duration::from_secs(5)).await
+        self.tokens.get(&self.key, &self.fetch, Instant::now() + Duration::from_secs(60)).await
     }
 
     async fn value(&self) -> String {
@@ -96,7 +96,7 @@ impl Setting {
     }
 
     async fn replace(&self, token: &Arc<Token>) -> String {
-        let soon = Instant::now() + Duration::from_secs(5);
+        let soon = Instant::now() + Duration::from_secs(60);
         let token = self.tokens.replace(&self.key, token, &self.fetch, soon).await.unwrap();
         token.value.expose_secret().to_owned()
     }
@@ -255,7 +255,7 @@ async fn metrics_tell_when_the_token_ends() {
     let token = setting.get().await.unwrap();
     assert_eq!(setting.expiry(), "1600");
     setting.vendor.refuses.store(true, Ordering::Release);
-    let soon = Instant::now() + Duration::from_secs(5);
+    let soon = Instant::now() + Duration::from_secs(60);
     assert!(setting.tokens.replace(&setting.key, &token, &setting.fetch, soon).await.is_err());
     assert_eq!(setting.expiry(), "0");
     assert!(!setting.metrics.text().unwrap().contains("token-1"));

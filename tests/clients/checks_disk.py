@@ -7,6 +7,7 @@ for it to be on disk. Its system calls can.
 import dataclasses
 import functools
 import re
+import signal
 import socket
 import threading
 import time
@@ -76,8 +77,11 @@ def acknowledged_after_the_disk(world: World) -> None:
         for number, connection in enumerate(together, SINGLE):
             bodies[port(connection)] = [marker(number)]
             connection.sendall(request(marker(number))[:-1])
+        # All at once, for a gateway that sleeps meanwhile; strace sleeps with it.
+        gateway.process.send_signal(signal.SIGSTOP)
         for connection in together:
             connection.sendall(b"}")
+        gateway.process.send_signal(signal.SIGCONT)
         for connection in together:
             answered(connection)
         for connection in (single, *together):

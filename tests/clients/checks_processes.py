@@ -72,7 +72,7 @@ def sigterm_drains(world: World) -> None:
         stub.ListCenters(api.ListCentersRequest())
         # The connection stays open, and idle.
         sandbox.terminate()
-        assert sandbox.wait(limit=8) == 0, sandbox.err
+        assert sandbox.wait() == 0, sandbox.err
 
 
 @contextlib.contextmanager
@@ -102,7 +102,7 @@ def a_watched_gateway_ends_in_bounded_time(world: World) -> None:
             with contextlib.suppress(OSError):  # 503, or no longer there
                 status, _ = get(f"http://{gateway.admin}/readyz")
                 raise AssertionError(f"/readyz answers {status} while it drains")
-            assert gateway.wait(limit=8) == 0, gateway.err
+            assert gateway.wait() == 0, gateway.err
 
 
 def a_second_signal_ends_it_at_once(world: World) -> None:

@@ -16,6 +16,7 @@ use tonic::Code;
 use crate::support::{
     Gateway,
     events::{Watcher, address, at, from, numbered, post, posted, posting, request},
+    http_client,
 };
 
 const CALL_STATE: &str = r#"{"callSerialNo":"1566523582-41","serviceNo":"1","called":"13800000000","callData":""}"#;
@@ -171,7 +172,7 @@ async fn whoever_has_the_secret_wrong_learns_nothing() {
     ] {
         assert_eq!(post(&wrong, CALL_STATE).await, (StatusCode::NOT_FOUND, String::new()), "{wrong}");
     }
-    let seen = reqwest::get(&right).await.unwrap();
+    let seen = http_client().get(&right).send().await.unwrap();
     assert_eq!((seen.status(), seen.headers()["allow"].to_str().unwrap()), (StatusCode::METHOD_NOT_ALLOWED, "POST"));
     // A proxy may leave the path of the base address in front.
     assert_eq!(post(&right.replace("/callbacks/", "/hooks/callbacks/"), CALL_STATE).await.0, StatusCode::OK);

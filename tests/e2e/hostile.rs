@@ -167,7 +167,6 @@ async fn a_token_that_is_too_large_is_not_read() {
 #[tokio::test]
 async fn a_slow_drip_ends_with_the_deadline() {
     let drip = || Answer::Drip { body: vec![b' '; 10_000], every: Duration::from_millis(5) };
-    let short = Duration::from_millis(200);
     for (answers, (method, request, _), reason, sent) in [
         (vec![drip()], huawei_write(), "DEADLINE_BEFORE_SEND", "false"),
         (vec![Answer::token(), drip()], huawei_read(), "VENDOR_TIMEOUT", "true"),
@@ -176,7 +175,9 @@ async fn a_slow_drip_ends_with_the_deadline() {
         let expected = answers.len();
         let vendor = Scripted::start(answers).await;
         let gateway = Gateway::start(&beta(vendor.address)).await;
-        let failure = gateway.client.call_bare(method, request, short).await.unwrap_err();
+        let asked = || vendor.asked().len() == expected;
+        let call = gateway.client.call_to_the_deadline(method, request, Duration::from_secs(5), asked);
+        let failure = call.await.unwrap_err();
         assert_eq!((failure.code, failure.reason.as_str()), (Code::DeadlineExceeded, reason));
         assert_eq!(failure.metadata["sent"], sent, "{reason}");
         assert_eq!(vendor.asked().len(), expected, "{reason}");

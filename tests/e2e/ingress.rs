@@ -14,7 +14,7 @@ use crate::support::{
     Gateway, acme,
     client::Client,
     events::{Watcher, address, post, posting, request},
-    install_cryptography,
+    http_client, install_cryptography,
     vendor::{serve_router, udesk_options},
 };
 
@@ -115,7 +115,7 @@ async fn a_full_disk_refuses_posts_loses_nothing_and_recovers() {
 
     storage.limit_pages(100).await.unwrap();
     let body = |number: usize| format!(r#"{{"callSerialNo":"c-{number}","uuid":"u-{number}{}"}}"#, "x".repeat(10_000));
-    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let http = http_client();
     let mut kept = 0;
     let refused = loop {
         let answer = http.post(&url).body(body(kept)).send().await.unwrap();

@@ -105,7 +105,7 @@ async fn a_definite_refusal_may_be_tried_again_and_an_unknown_outcome_may_not() 
 
 #[tokio::test]
 async fn nothing_was_sent_so_nothing_is_kept() {
-    let nobody = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let nobody = "127.0.0.1:1".parse().unwrap();
     let gateway = Gateway::start(&acme(nobody)).await;
     for _ in 0..2 {
         let failure = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap_err();
@@ -118,8 +118,10 @@ async fn a_caller_who_gave_up_finds_the_answer_on_its_repeat() {
     let body = json!({"code": "000000", "results": "c9d52506-c41b-431f-5fa0-b701a81a2da6"}).to_string().into_bytes();
     let vendor = Scripted::start([Answer::Drip { body, every: Duration::from_millis(5) }]).await;
     let gateway = Gateway::start(&acme(vendor.address)).await;
-    let soon = Duration::from_millis(100);
-    let failure = gateway.client.call_bare("StartCallback", callback(ID, "13800000000"), soon).await.unwrap_err();
+    let (deadline, asked) = (Duration::from_secs(5), || vendor.asked().len() == 1);
+    let request = callback(ID, "13800000000");
+    let call = gateway.client.call_to_the_deadline("StartCallback", request, deadline, asked);
+    let failure = call.await.unwrap_err();
     assert_eq!((failure.code, failure.reason.as_str()), (Code::DeadlineExceeded, "VENDOR_OUTCOME_UNKNOWN"));
     let repeat = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap();
     assert_eq!(repeat["call_id"], "c9d52506-c41b-431f-5fa0-b701a81a2da6");

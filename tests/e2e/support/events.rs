@@ -9,7 +9,7 @@ use switchboard::proto::v1::{
 };
 use tonic::{Status, Streaming, transport::Channel};
 
-use super::{Gateway, client::Failure};
+use super::{Gateway, client::Failure, http_client};
 
 /// The path segment that was entered in the vendor's console.
 pub const CALLBACK_SECRET: &str = "console-secret-9f3a";
@@ -26,7 +26,7 @@ pub fn address(http: SocketAddr) -> String {
 
 /// Posts a body, and gives status and body of the answer.
 pub async fn post(url: &str, body: impl Into<reqwest::Body>) -> (StatusCode, String) {
-    let answer = reqwest::Client::builder().no_proxy().build().unwrap().post(url).body(body).send().await.unwrap();
+    let answer = http_client().post(url).body(body).send().await.unwrap();
     (answer.status(), answer.text().await.unwrap())
 }
 

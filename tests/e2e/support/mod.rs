@@ -29,6 +29,7 @@ pub struct Gateway {
     pub client: Client,
     stop: Option<oneshot::Sender<()>>,
     running: JoinHandle<Result<(), ServerError>>,
+    stores: Stores,
     /// Held as long as the gateway runs.
     folder: Option<TempDir>,
 }
@@ -60,7 +61,7 @@ impl Gateway {
             Err(errors) => panic!("{errors}"),
         };
         let stores = Stores::open(&config, &clock).await.unwrap();
-        let gateway = gateway::bind(config, clock, stores).await.unwrap();
+        let gateway = gateway::bind(config, clock, stores.clone()).await.unwrap();
         let (grpc, http, admin) =
             (gateway.grpc_address().unwrap(), gateway.http_address().unwrap(), gateway.admin_address().unwrap());
         let (stop, stopped) = oneshot::channel();
@@ -68,7 +69,7 @@ impl Gateway {
             let _ = stopped.await;
         }));
         let client = Client::connect(grpc).await;
-        Self { grpc, http, admin, client, stop: Some(stop), running, folder: None }
+        Self { grpc, http, admin, client, stop: Some(stop), running, stores, folder: None }
     }
 
     /// Begins to drain.
@@ -79,13 +80,15 @@ impl Gateway {
     /// Waits for the end.
     pub async fn ended(self) -> Result<(), ServerError> {
         let ended = self.running.await.unwrap();
+        // The gateway does so, too, but waits for a slow disk only so long.
+        self.stores.close().await;
         drop(self.folder);
         ended
     }
 
     /// A page of the admin address.
     pub async fn admin(&self, path: &str) -> (u16, String) {
-        let response = reqwest::get(format!("http://{}{path}", self.admin)).await.unwrap();
+        let response = http_client().get(format!("http://{}{path}", self.admin)).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }
 }
@@ -109,6 +112,11 @@ pub fn beta(address: SocketAddr) -> String {
         "[centers.beta]\nvendor = \"huawei\"\nbase_url = \"http://{address}\"\nallow_plaintext = true\n\
          app_key = \"{APP_KEY}\"\napp_secret = \"{APP_SECRET}\"\nexpose_credentials = true\n"
     )
+}
+
+/// A client that asks nobody on the way.
+pub fn http_client() -> reqwest::Client {
+    reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 /// The HTTP client needs a provider of cryptography, also where it only speaks plain HTTP.
