@@ -63,7 +63,7 @@ pub trait Reader: Send {
 pub struct Record {
     /// Its place in the log.
     pub sequence: u64,
-    /// When it was received. Never before the record that precedes it.
+    /// When it was received. Not before the record that precedes it, unless a clock was set right in between.
     pub received: SystemTime,
     /// As it was posted.
     pub body: Bytes,

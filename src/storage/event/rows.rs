@@ -39,6 +39,8 @@ pub const TABLES: &str = "
     CREATE INDEX event_seen_seen ON event_seen (seen);
 ";
 
+/// How far a clock must be set back, in microseconds, to be taken for one that was wrong.
+const CORRECTED: i64 = 60_000_000;
 /// What an event takes on disk beside its body, about.
 const OVERHEAD: i64 = 64;
 /// Sequences of one log.
@@ -130,7 +132,7 @@ pub fn append(
     }
     let log = logs.get_mut(&post.number).ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     log.newest += 1;
-    log.received = log.received.max(now);
+    log.received = later(log.received, now);
     log.bytes += i64::try_from(post.body.len()).unwrap_or(i64::MAX - OVERHEAD) + OVERHEAD;
     at.prepare_cached("INSERT INTO event (id, received, body) VALUES (?1, ?2, ?3)")?.execute(params![
         post.number * SEQUENCES + log.newest,
@@ -138,6 +140,12 @@ pub fn append(
         &*post.body
     ])?;
     Ok(Appended::Fresh)
+}
+
+/// When something is received now after something that was received then. A clock that went back a little stands still; one
+/// that was set right is gone by from now on, or its error would last as long as it was large.
+fn later(then: i64, now: i64) -> i64 {
+    if then.saturating_sub(now) > CORRECTED { now } else { then.max(now) }
 }
 
 /// Notes that an event was seen, unless it was within its window.
@@ -217,8 +225,8 @@ pub fn page(connection: &Connection, number: i64, after: u64) -> rusqlite::Resul
     Ok(page)
 }
 
-/// The position right before the first event of this time or later. Times never decrease within a log, so it is found by
-/// halving.
+/// The position right before the first event of this time or later. Times do not decrease within a log, but where a clock
+/// was set right, so it is found by halving.
 pub fn seek(connection: &Connection, number: i64, time: i64) -> rusqlite::Result<u64> {
     let (mut low, mut high): (i64, i64) =
         connection.query_row("SELECT oldest, newest FROM event_log WHERE number = ?1", [number], |row| {
