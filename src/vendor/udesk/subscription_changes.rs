@@ -10,7 +10,7 @@ use url::Url;
 
 use super::{
     Api, VendorId, about,
-    codes::SUCCESS,
+    codes::{self, SUCCESS},
     sign::{Ccapi, UNSUBSCRIBE, WRITE},
     subscription_list::{self as list, Identified},
     subscription_terms::{Change, Ingress, Terms},
@@ -172,8 +172,7 @@ impl Register {
     /// Ends a subscription.
     pub async fn delete(&self, cx: &Context, name: &SubscriptionName) -> Result<()> {
         let deleted = self.ccapi.call(cx, &Unsubscribe { id: name.id() }).await;
-        let is_gone = deleted.as_ref().map_or_else(|error| error.reason() == ErrorReason::ResourceNotFound, |_| true);
-        if is_gone {
+        if deleted.as_ref().map_or_else(is_gone, |_| true) {
             self.gone(name).await;
         }
         deleted.map(|Anything| ()).map_err(|error| about(error, "Subscription", name))
@@ -203,7 +202,7 @@ impl Register {
                         let _ = self.memory.forget_version(center, id, &terms.name, callback).await;
                     }
                 }
-                if error.reason() == ErrorReason::ResourceNotFound {
+                if is_gone(&error) {
                     self.gone(name).await;
                 }
                 Err(about(error, "Subscription", name))
@@ -277,6 +276,12 @@ async fn subscribe(ccapi: &Api, cx: &Context, terms: &Terms) -> Result<Made> {
 /// Whether a write that failed did nothing for certain.
 fn did_nothing(error: &Error) -> bool {
     !matches!(error.reason(), ErrorReason::VendorOutcomeUnknown | ErrorReason::VendorCodeUnmapped)
+}
+
+/// Whether Udesk itself said that there is no such subscription. Somebody else's 404 does not say so, nor does any other
+/// code that means "not found", such as one that belongs to another account: its ID is told once, and forgotten for good.
+fn is_gone(error: &Error) -> bool {
+    codes::is_no_records(error.vendor_code())
 }
 
 fn partly_done(error: Error, name: &SubscriptionName) -> Error {

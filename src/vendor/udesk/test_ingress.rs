@@ -230,6 +230,29 @@ async fn one_that_is_gone_gives_its_address_up() {
     }
 }
 
+#[tokio::test]
+async fn one_that_only_looks_gone_keeps_its_id_and_its_address() {
+    for reply in [
+        || Reply::new(404, "<html>"),
+        || Reply::new(410, ""),
+        || Reply::new(404, "{}"),
+        || Reply::refusal("100005"),
+        || Reply::refusal("100022"),
+    ] {
+        let desk = Scripted::new([made(), reply(), reply()]).await;
+        create(&desk.udesk, feed()).await.unwrap();
+        let uri = callback(&desk.sent()[0].1);
+        for refused in
+            [delete(&desk.udesk, "7").await.unwrap_err(), update(&desk.udesk, "7", whole(), &ALL).await.unwrap_err()]
+        {
+            assert_eq!(refused.reason(), ErrorReason::ResourceNotFound);
+        }
+        assert_eq!(is_taken(&desk.storage, &uri).await, TAKEN);
+        assert_eq!(kept(&desk.storage).await, 1, "what was made for the change is gone");
+        assert_eq!(desk.storage.list("subscription.acme.").await.unwrap().len(), 1, "its ID is known");
+    }
+}
+
 /// As after a create whose outcome nobody knew, or with a storage that was lost.
 #[tokio::test]
 async fn an_address_that_udesk_lists_is_the_subscriptions_from_the_next_change_on() {
