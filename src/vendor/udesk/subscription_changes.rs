@@ -13,7 +13,7 @@ use super::{
     codes::{self, SUCCESS},
     sign::{Ccapi, UNSUBSCRIBE, WRITE},
     subscription_list::{self as list, Identified},
-    subscription_terms::{Change, Ingress, Terms},
+    subscription_terms::{Change, Ingress, Terms, WHOLE},
 };
 use crate::{
     context::Context,
@@ -161,7 +161,7 @@ impl Register {
             Ok(plan) => plan,
             Err(change) => {
                 let found = self.list(cx, center).await?.into_iter().find(|identified| identified.id == id);
-                change.merged(found.ok_or_else(|| unlisted(name))?.record)
+                change.merged(found.ok_or_else(|| unlisted(name))?.record)?
             }
         };
         let terms = plan.settled(&self.addresses, center, Some(id), &self.vendor).await?;
@@ -299,7 +299,6 @@ fn partly_done(error: Error, name: &SubscriptionName) -> Error {
 
 /// Udesk 21 tells no IDs, so one that the gateway did not give out cannot be found in its list.
 fn unlisted(name: &SubscriptionName) -> Error {
-    let message = "no listed subscription is known by this ID; an update_mask of display_name, callback_uri, \
-                   event_types and enabled replaces the whole of it without looking";
+    let message = format!("no listed subscription is known by this ID; {WHOLE}");
     Error::new(ErrorReason::ResourceNotFound, message).about("Subscription", name)
 }

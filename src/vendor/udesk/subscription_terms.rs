@@ -9,12 +9,16 @@ use super::{
 };
 use crate::{
     check::Check,
-    error::Result,
+    error::{Error, Result, Violation},
     event::address::{Addresses, Nonce},
     name::SubscriptionName,
     proto::v1,
     vendor::lenient::Text,
 };
+
+/// What helps where Udesk 21 does not.
+pub const WHOLE: &str =
+    "an update_mask of display_name, callback_uri, event_types and enabled replaces the whole of it without looking";
 
 /// Everything a subscription consists of, as it is written.
 #[derive(Serialize)]
@@ -129,15 +133,36 @@ impl Change {
     }
 
     /// The whole subscription: what is not to change is as the vendor has it, events without a name here included.
-    pub fn merged(self, record: Record) -> Plan {
+    ///
+    /// # Errors
+    /// `FIELD_INVALID` where the vendor does not tell all of it, which its document allows: written as nothing, events
+    /// would end and a subscription that is disabled would be enabled.
+    pub fn merged(self, record: Record) -> Result<Plan> {
         let Record { name, callback, events, enable, .. } = record;
-        Plan {
-            destination: self.destination.unwrap_or_else(|| Destination::Uri(callback.into_string())),
-            name: self.name.unwrap_or_else(|| name.into_string()),
-            events: self.events.unwrap_or_else(|| events.into_iter().map(Text::into_string).collect()),
-            // The document's only word about a subscription of which nothing is said is that one begins by being made.
-            enable: self.enable.or(enable.0).unwrap_or(true),
-        }
+        let told = |text: Text| Some(text.into_string()).filter(|text| !text.is_empty());
+        let events: Vec<String> = events.into_iter().filter_map(told).collect();
+        let whole = Self {
+            destination: self.destination.or_else(|| told(callback).map(Destination::Uri)),
+            name: self.name.or_else(|| told(name)),
+            events: self.events.or(Some(events).filter(|events| !events.is_empty())),
+            enable: self.enable.or(enable.0),
+        };
+        whole.into_whole().map_err(|partial| partial.untold())
+    }
+
+    fn untold(&self) -> Error {
+        let fields = [
+            ("display_name", self.name.is_none()),
+            ("callback_uri", self.destination.is_none()),
+            ("event_types", self.events.is_none()),
+            ("enabled", self.enable.is_none()),
+        ];
+        let untold: Vec<&str> = fields.into_iter().filter_map(|(field, is_none)| is_none.then_some(field)).collect();
+        let description = format!(
+            "the vendor does not tell {} of this subscription, and nothing was written; {WHOLE}",
+            untold.join(", ")
+        );
+        Error::invalid(vec![Violation::new("update_mask", description)])
     }
 }
 

@@ -215,6 +215,36 @@ async fn what_an_update_does_not_change_is_written_as_udesk_told_it() {
 }
 
 #[tokio::test]
+async fn what_udesk_does_not_tell_is_not_written_as_nothing() {
+    let listed =
+        json!({ "subid": 7, "callback": CALLBACK, "enable": "true", "events": ["general_hangup"], "name": "crm" });
+    let change = Subscription { enabled: Some(false), ..crm() };
+    for (left_out, field) in
+        [("name", "display_name"), ("callback", "callback_uri"), ("events", "event_types"), ("enable", "enabled")]
+    {
+        for nothing in [None, Some(json!(null)), Some(json!(""))] {
+            let mut listed = listed.clone();
+            listed.as_object_mut().unwrap().remove(left_out);
+            listed.as_object_mut().unwrap().extend(nothing.map(|nothing| (left_out.to_owned(), nothing)));
+            for masked in ALL {
+                let desk = Scripted::results([listed.clone(), json!({ "crm": 7 })]).await;
+                let updated = update(&desk.udesk, "7", change.clone(), &[masked]).await;
+                if masked == field {
+                    updated.unwrap();
+                } else {
+                    let refused = updated.unwrap_err();
+                    assert_eq!((refused.reason(), fields(&refused)), (ErrorReason::FieldInvalid, vec!["update_mask"]));
+                    let message = refused.message();
+                    assert!(message.contains(&format!("does not tell {field} of")), "{message}");
+                    assert!(message.contains("display_name, callback_uri, event_types and enabled"), "{message}");
+                    assert_eq!(desk.sent(), [("GET /subscriptions".to_owned(), Value::Null)]);
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_subscription_that_cannot_be_made_is_refused_before_anything_is_sent() {
     let desk = Desk::open().await;
     let unsupported =
