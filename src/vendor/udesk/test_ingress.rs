@@ -22,7 +22,7 @@ use crate::{
     storage::Storage,
 };
 
-const ALL: [&str; 4] = ["display_name", "callback_uri", "event_types", "enabled"];
+const ALL: [&str; 5] = ["display_name", "callback_uri", "event_types", "vendor_event_types", "enabled"];
 const ELSEWHERE: &str = "https://crm.example.com/calls";
 /// When what was given up at `NOW` is taken no longer.
 const LATER: Duration = NOW.saturating_add(GRACE).saturating_add(Duration::from_millis(1));

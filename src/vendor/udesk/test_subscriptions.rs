@@ -13,7 +13,7 @@ use crate::{
 };
 
 const CALLBACK: &str = "https://crm.example.com/hooks/s3cret";
-const ALL: [&str; 4] = ["display_name", "callback_uri", "event_types", "enabled"];
+const ALL: [&str; 5] = ["display_name", "callback_uri", "event_types", "vendor_event_types", "enabled"];
 
 fn crm() -> Subscription {
     Subscription {
@@ -195,20 +195,24 @@ async fn one_that_nobody_knows_can_be_read_or_replaced_whole() {
 async fn what_an_update_does_not_change_is_written_as_udesk_told_it() {
     let listed =
         json!({ "subid": 7, "callback": CALLBACK, "enable": "false", "events": ["begin", "play_succ"], "name": "crm" });
+    let hung_up = || Subscription { event_types: vec![EventType::CallHungUp.into()], ..Default::default() };
+    let others = |names: &[&str]| Subscription {
+        vendor_event_types: names.iter().map(|&name| name.into()).collect(),
+        ..Default::default()
+    };
     for (paths, change, written) in [
         (
-            ["display_name"],
+            &["display_name"][..],
             Subscription { display_name: "CRM".into(), ..Default::default() },
-            ("CRM", json!(["begin", "play_succ"])),
+            ("CRM", json!(["play_succ", "begin"])),
         ),
-        (
-            ["event_types"],
-            Subscription { vendor_event_types: vec!["end".into()], ..Default::default() },
-            ("crm", json!(["end"])),
-        ),
+        (&["event_types", "vendor_event_types"], others(&["end"]), ("crm", json!(["end"]))),
+        (&["event_types", "vendor_event_types"], hung_up(), ("crm", json!(["general_hangup"]))),
+        (&["event_types"], hung_up(), ("crm", json!(["general_hangup", "begin"]))),
+        (&["vendor_event_types"], others(&["end", "play_succ"]), ("crm", json!(["play_succ", "end"]))),
     ] {
         let desk = Scripted::results([listed.clone(), json!({ "crm": 7 })]).await;
-        update(&desk.udesk, "7", change, &paths).await.unwrap();
+        update(&desk.udesk, "7", change, paths).await.unwrap();
         let body = json!({ "callback": CALLBACK, "name": written.0, "events": written.1, "enable": false });
         assert_eq!(desk.sent()[1], ("PUT /subscriptions/7".to_owned(), body));
     }
@@ -226,10 +230,10 @@ async fn what_udesk_does_not_tell_is_not_written_as_nothing() {
             let mut listed = listed.clone();
             listed.as_object_mut().unwrap().remove(left_out);
             listed.as_object_mut().unwrap().extend(nothing.map(|nothing| (left_out.to_owned(), nothing)));
-            for masked in ALL {
+            for masked in [&ALL[..1], &ALL[1..2], &ALL[2..4], &ALL[4..]] {
                 let desk = Scripted::results([listed.clone(), json!({ "crm": 7 })]).await;
-                let updated = update(&desk.udesk, "7", change.clone(), &[masked]).await;
-                if masked == field {
+                let updated = update(&desk.udesk, "7", change.clone(), masked).await;
+                if masked[0] == field {
                     updated.unwrap();
                 } else {
                     let refused = updated.unwrap_err();
