@@ -68,26 +68,29 @@ pub async fn list(
     let Records(records) = or_empty(ccapi.call(cx, &ListSubscriptions {}).await)?;
     let all_told = records.iter().all(|record| record.own_id().is_some());
     let known = if all_told { Vec::new() } else { memory.known(center).await? };
-    let mut subscriptions = Vec::with_capacity(records.len());
-    for (id, record) in identify(records, known) {
+    let mut recognized = Vec::with_capacity(records.len());
+    for record in records {
         let is_ingress = addresses.recognize(center, &record.callback).await?.is_some();
-        subscriptions.push(Identified { id, record, is_ingress });
+        recognized.push((record, is_ingress));
     }
-    Ok(subscriptions)
+    Ok(identify(recognized, known))
 }
 
 /// Gives each record its ID. One that is remembered names one record only: two subscriptions may look the same.
-fn identify(records: Vec<Record>, mut known: Vec<Known>) -> Vec<(String, Record)> {
-    let identify = |record: Record| {
+///
+/// Each comes with whether it posts to an address of the gateway's own. Such an address was made for one subscription, so
+/// it tells which: the name that Udesk 21 gives is the tenant's, by its table, and need not be the one that was asked for.
+fn identify(records: Vec<(Record, bool)>, mut known: Vec<Known>) -> Vec<Identified> {
+    let identify = |(record, is_ingress): (Record, bool)| {
         let id = record.own_id().map(str::to_owned).or_else(|| {
             let callback = Callback::of(&record.callback);
-            let same = |known: &&Known| known.name == *record.name && known.callback == callback;
+            let same = |known: &&Known| known.callback == callback && (is_ingress || known.name == *record.name);
             known.iter().find(same).map(|known| known.id.clone())
         });
         if let Some(id) = &id {
             known.retain(|known| known.id != *id);
         }
-        (id.unwrap_or_else(|| record.stand_in()), record)
+        Identified { id: id.unwrap_or_else(|| record.stand_in()), record, is_ingress }
     };
     records.into_iter().map(identify).collect()
 }
@@ -176,7 +179,11 @@ mod tests {
             name: (*name).to_owned(),
             callback: Callback::of(callback),
         });
-        identify(records(json), known.collect()).into_iter().map(|(id, _)| id).collect()
+        let records = records(json).into_iter().map(|record| {
+            let is_ingress = record.callback.starts_with("ours");
+            (record, is_ingress)
+        });
+        identify(records.collect(), known.collect()).into_iter().map(|identified| identified.id).collect()
     }
 
     #[test]
@@ -209,6 +216,15 @@ mod tests {
         let ids = ids(json, &[("9", "c", "x"), ("9", "c", "z")]);
         assert_eq!(ids[..3], ["7", "8", "9"]);
         assert!(ids[3].len() == 17 && ids[3].starts_with('~'), "{}", ids[3]);
+    }
+
+    #[test]
+    fn an_address_of_our_own_tells_the_subscription_whatever_its_name() {
+        let json = r#"[{"name":"tenant","callback":"ours-1"},{"callback":"ours-2"},{"name":"a","callback":"ours-3"},
+            {"name":"tenant","callback":"x"}]"#;
+        let ids = ids(json, &[("7", "a", "ours-1"), ("8", "b", "ours-2"), ("9", "c", "x")]);
+        assert_eq!(ids[..2], ["7", "8"]);
+        assert!(ids[2].starts_with('~') && ids[3].starts_with('~'), "{ids:?}");
     }
 
     #[test]

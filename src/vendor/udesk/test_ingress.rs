@@ -253,6 +253,33 @@ async fn one_that_only_looks_gone_keeps_its_id_and_its_address() {
     }
 }
 
+#[tokio::test]
+async fn a_subscription_is_known_by_our_address_where_udesk_lists_the_tenants_name() {
+    let told: Arc<Mutex<String>> = Arc::default();
+    let router = axum::Router::new().fallback({
+        let told = told.clone();
+        move |method: axum::http::Method, bytes: Bytes| async move {
+            if method != "GET" {
+                *told.lock().unwrap() = callback(&serde_json::from_slice(&bytes).unwrap());
+                return made().body;
+            }
+            let uri = told.lock().unwrap().clone();
+            let listed = json!({ "callback": uri, "enable": "true", "events": ["general_hangup"], "name": "Acme Ltd" });
+            Reply::ok(&listed).body
+        }
+    });
+    let storage = Storage::in_memory().unwrap();
+    let udesk = at(router, &storage).await;
+    create(&udesk, feed()).await.unwrap();
+    let listed = subscriptions(&udesk).await.unwrap();
+    assert_eq!(
+        (listed[0].name.as_str(), listed[0].display_name.as_str()),
+        ("centers/acme/subscriptions/7", "Acme Ltd")
+    );
+    let disabled = Subscription { enabled: Some(false), ..Default::default() };
+    update(&udesk, "7", disabled, &["enabled"]).await.unwrap();
+}
+
 /// As after a create whose outcome nobody knew, or with a storage that was lost.
 #[tokio::test]
 async fn an_address_that_udesk_lists_is_the_subscriptions_from_the_next_change_on() {
