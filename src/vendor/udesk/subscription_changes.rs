@@ -4,63 +4,27 @@
 //! needed for either is kept before Udesk is asked; what a refusal leaves is dropped, what an outcome that nobody knows
 //! leaves stays.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 use url::Url;
 
 use super::{
-    Api, VendorId, about,
-    codes::{self, SUCCESS},
+    Api, about, codes,
     sign::{Ccapi, UNSUBSCRIBE, WRITE},
+    subscription_answers::subscribe,
     subscription_list::{self as list, Identified},
     subscription_terms::{Change, Ingress, Terms, WHOLE},
 };
 use crate::{
     context::Context,
     endpoint,
-    error::{Error, ErrorReason, Result, Vendor},
+    error::{Error, ErrorReason, Result},
     event::address::{Addresses, Nonce},
-    http::Endpoint as _,
     name::{CenterName, ResourceName as _, SubscriptionName},
     proto::v1,
     serial::Serial,
     subscription::{Callback, Memory},
-    vendor::{
-        Parts,
-        lenient::{Anything, List, Object, Text},
-    },
+    vendor::{Parts, lenient::Anything},
 };
-
-/// `POST /subscriptions` (Udesk 18), one at a time, so that the answer is about it (C41).
-#[derive(Serialize)]
-struct Subscribe<'a> {
-    subscriptions: [Asked<'a>; 1],
-}
-
-#[derive(Serialize)]
-struct Asked<'a> {
-    callback: &'a str,
-    events: &'a [String],
-    name: &'a str,
-}
-
-endpoint!(Ccapi: Subscribe<'_>, POST "/subscriptions", write, WRITE => Object<Subscribed>);
-
-/// Answer of Udesk 18, which names what failed beside a code of success (C42).
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Subscribed {
-    sub_succ: List<Made>,
-    sub_fail: Value,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Made {
-    subid: VendorId,
-    /// Need not be the name asked for.
-    name: Text,
-}
 
 /// `PUT /subscriptions/{id}` (Udesk 19): the whole subscription (C45).
 #[derive(Serialize)]
@@ -245,31 +209,6 @@ impl Register {
             // One that stays is known to nobody.
             let _ = self.addresses.discard(center, nonce).await;
         }
-    }
-}
-
-/// Udesk 18, and what its answer means.
-async fn subscribe(ccapi: &Api, cx: &Context, terms: &Terms) -> Result<Made> {
-    let asked = Asked { callback: &terms.callback, events: &terms.events, name: &terms.name };
-    let Object(Subscribed { sub_succ, sub_fail }) = ccapi.call(cx, &Subscribe { subscriptions: [asked] }).await?;
-    let failed = match &sub_fail {
-        Value::Null => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-        Value::Bool(_) | Value::Number(_) => true,
-    };
-    let answer = |reason, message| {
-        let operation = Subscribe::operation().name;
-        Err(Error::new(reason, message).from_vendor(Vendor { operation, code: SUCCESS.into(), ..Vendor::default() }))
-    };
-    match sub_succ.into_iter().next() {
-        Some(made) if !failed && !made.subid.0.is_empty() => Ok(made),
-        Some(_) if !failed => answer(
-            ErrorReason::VendorOutcomeUnknown,
-            "Udesk reports that the subscription was made, but not its ID; look at it before asking again",
-        ),
-        _ => answer(ErrorReason::VendorRejected, "Udesk refused the subscription and does not say why"),
     }
 }
 

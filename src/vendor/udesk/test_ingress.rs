@@ -139,6 +139,8 @@ async fn what_a_failed_request_leaves_of_its_address() {
         (Reply::new(200, "<html>"), (TAKEN, 1)),
         (Reply::refusal("999999"), (TAKEN, 1)),
         (Reply::ok(&json!({ "sub_succ": [{ "name": "feed" }] })), (TAKEN, 1)),
+        (Reply::ok(&json!({ "sub_succ": [{ "subid": 7 }], "sub_fail": ["feed"] })), (TAKEN, 1)),
+        (Reply::ok(&json!(null)), (TAKEN, 1)),
     ] {
         let told = reply.body.clone();
         let desk = Scripted::new([reply]).await;

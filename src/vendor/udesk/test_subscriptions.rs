@@ -120,6 +120,7 @@ async fn what_an_answer_to_a_new_subscription_means() {
     for success in [
         json!({ "sub_succ": [{ "subid": 168, "name": "test" }], "sub_fail": null }),
         json!({ "sub_succ": { "subid": "168", "name": "crm" }, "sub_fail": "" }),
+        json!({ "sub_succ": [{ "subid": 168 }], "sub_fail": ["", null, {}] }),
         json!({ "sub_succ": [{ "subid": 168 }] }),
         json!("{\"sub_succ\":[{\"subid\":168}]}"),
     ] {
@@ -128,13 +129,34 @@ async fn what_an_answer_to_a_new_subscription_means() {
     for refusal in [
         json!({ "sub_succ": [], "sub_fail": ["crm"] }),
         json!({ "sub_succ": null, "sub_fail": [{ "name": "crm" }] }),
-        json!({ "sub_succ": [{ "subid": 168, "name": "crm" }], "sub_fail": "crm" }),
-        json!({ "sub_succ": null, "sub_fail": null }),
-        json!(null),
+        json!({ "sub_succ": null, "sub_fail": "crm" }),
     ] {
         assert_eq!(made(refusal.clone()).await, Err(ErrorReason::VendorRejected), "{refusal}");
     }
-    assert_eq!(made(json!({ "sub_succ": [{ "name": "crm" }] })).await, Err(ErrorReason::VendorOutcomeUnknown));
+    for unclear in [
+        json!({ "sub_succ": [{ "name": "crm" }] }),
+        json!({ "sub_succ": [{ "subid": 168, "name": "crm" }], "sub_fail": "crm" }),
+        json!({ "sub_succ": null, "sub_fail": null }),
+        json!({ "sub_succ": [], "sub_fail": [""] }),
+        json!(null),
+    ] {
+        assert_eq!(made(unclear.clone()).await, Err(ErrorReason::VendorOutcomeUnknown), "{unclear}");
+    }
+}
+
+#[tokio::test]
+async fn why_a_new_subscription_failed_is_told_without_its_callback_and_its_name() {
+    let text = format!("crm: no route to {CALLBACK} of sid-0001");
+    let told = "***: no route to *** of ***, name is taken";
+    for (failures, message, vendor_message) in [
+        (json!([null, text, { "why": "name is taken" }]), format!("Udesk refused the subscription: {told}"), told),
+        (json!(["crm"]), "Udesk refused the subscription and does not say why".to_owned(), ""),
+    ] {
+        let desk = Scripted::results([json!({ "sub_succ": [], "sub_fail": failures })]).await;
+        let refused = create(&desk.udesk, crm()).await.unwrap_err();
+        assert_eq!(refused.message(), message);
+        assert_eq!(metadata(refused, "vendorMessage"), vendor_message);
+    }
 }
 
 #[tokio::test]
