@@ -1,7 +1,9 @@
-//! What Udesk answers when a subscription is made (18), and what that means.
+//! What Udesk answers when a subscription is made (18) or changed (19), and what that means.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, value::RawValue};
 
 use super::{
     Api, VendorId,
@@ -14,7 +16,7 @@ use crate::{
     endpoint,
     error::{Error, ErrorReason, Result, Vendor},
     http::{Dialect as _, Endpoint as _, redact},
-    vendor::lenient::{List, Object, Text},
+    vendor::lenient::{Integer, List, Object, Text},
 };
 
 /// `POST /subscriptions` (Udesk 18), one at a time, so that the answer is about it (C41).
@@ -49,6 +51,11 @@ pub struct Made {
     /// Need not be the name asked for.
     pub name: Text,
 }
+
+/// Answer of Udesk 19: "Subscription Name & Event ID", as in `{"ymtest111": 164}` (C45). Nothing of it is needed, so
+/// whatever it holds is an answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Replaced(pub Option<(String, i64)>);
 
 /// Makes a subscription.
 ///
@@ -95,5 +102,42 @@ fn texts(value: &Value) -> Vec<String> {
         Value::Bool(_) | Value::Number(_) => vec![value.to_string()],
         Value::Array(items) => items.iter().flat_map(texts).collect(),
         Value::Object(fields) => fields.values().flat_map(texts).collect(),
+    }
+}
+
+// === impl Replaced ===
+
+impl<'de> Deserialize<'de> for Replaced {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        let fields: BTreeMap<String, Integer> = serde_json::from_str(json).unwrap_or_default();
+        let mut fields = fields.into_iter();
+        Ok(Self(match (fields.next(), fields.next()) {
+            (Some((name, Integer(Some(number)))), None) => Some((name, number)),
+            _ => None,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_to_a_change_names_the_subscription_or_says_nothing() {
+        for (json, name) in [
+            (r#"{"ymtest111": 164}"#, Some(("ymtest111".to_owned(), 164))),
+            (r#"{"a": "7"}"#, Some(("a".to_owned(), 7))),
+            (r#"{"a": 7, "b": 8}"#, None),
+            (r#"{"a": "b"}"#, None),
+            (r#"{"a": {"b": 7}}"#, None),
+            ("{}", None),
+            ("null", None),
+            (r#"["a"]"#, None),
+            (r#""OK""#, None),
+            ("7", None),
+        ] {
+            assert_eq!(serde_json::from_str::<Replaced>(json).unwrap(), Replaced(name), "{json}");
+        }
     }
 }

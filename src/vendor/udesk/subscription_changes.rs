@@ -10,7 +10,7 @@ use url::Url;
 use super::{
     Api, about, codes,
     sign::{Ccapi, UNSUBSCRIBE, WRITE},
-    subscription_answers::subscribe,
+    subscription_answers::{Replaced, subscribe},
     subscription_list::{self as list, Identified},
     subscription_terms::{Change, Ingress, Terms, WHOLE},
 };
@@ -36,7 +36,7 @@ struct Replace<'a> {
 }
 
 endpoint!(
-    Ccapi: Replace<'_>, PUT "/subscriptions/{id}", write, WRITE => Anything,
+    Ccapi: Replace<'_>, PUT "/subscriptions/{id}", write, WRITE => Replaced,
     path |e| format!("/subscriptions/{}", e.id)
 );
 
@@ -154,8 +154,15 @@ impl Register {
             }
         };
         match self.ccapi.call(cx, &Replace { id, terms }).await {
-            Ok(Anything) => {
+            Ok(Replaced(told)) => {
                 let _ = self.memory.forget_other_versions(center, id, &terms.name, callback).await;
+                if let Some((listed, number)) = told {
+                    // Udesk 21 may list it by that name, as after Udesk 18.
+                    let _ = self.memory.know(center, id, &listed, callback).await;
+                    if number.to_string() != id {
+                        tracing::warn!(center, id, "the answer to a change of a subscription has another number");
+                    }
+                }
                 self.adopted(name, terms, former).await;
                 Ok(())
             }

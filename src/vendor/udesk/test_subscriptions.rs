@@ -10,6 +10,7 @@ use crate::{
     config::TimestampUnit::Milliseconds,
     error::{ErrorReason, Result},
     proto::v1::{EventType, Subscription},
+    state::StateStore as _,
 };
 
 const CALLBACK: &str = "https://crm.example.com/hooks/s3cret";
@@ -166,6 +167,18 @@ async fn a_subscription_may_be_listed_by_the_name_it_was_answered_with() {
     let desk = Scripted::results(answers).await;
     create(&desk.udesk, crm()).await.unwrap();
     assert_eq!(ids(&desk.udesk).await, ["168"]);
+}
+
+#[tokio::test]
+async fn a_subscription_may_be_listed_by_the_name_its_change_was_answered_with() {
+    let row = |name: &str| json!({ "callback": CALLBACK, "enable": "true", "events": ["begin"], "name": name });
+    let answers = [json!({ "CRM (acme)": 164 }), json!([row("CRM (acme)")]), json!("done"), json!([row("crm")])];
+    let desk = Scripted::results(answers).await;
+    for _ in 0..2 {
+        update(&desk.udesk, "168", Subscription { enabled: Some(true), ..crm() }, &ALL).await.unwrap();
+        assert_eq!(ids(&desk.udesk).await, ["168"]);
+    }
+    assert_eq!(desk.storage.list("subscription.acme.").await.unwrap().len(), 1, "and by no other name for longer");
 }
 
 #[tokio::test]
