@@ -29,6 +29,7 @@ fn each_of_the_20_events_has_its_type_and_its_arm() {
             json!({ "type": name }),
             json!({ "action": name, "message": {} }),
             json!({ "events": [name], "uuid": "u" }),
+            json!({ "events": ["begin", null, name, "end"], "uuid": "u" }),
             json!({ "data": { "event": name } }),
             json!({ "Data": { "Type": name } }),
             json!({ "message": json!({ "event": name }).to_string() }),
@@ -49,6 +50,9 @@ fn any_other_event_keeps_its_name() {
     for (body, name) in [
         (json!({ "event": "begin" }), "begin"),
         (json!({ "events": ["end"], "data": "{}" }), "end"),
+        (json!({ "events": [null, "", "begin", "end"] }), "begin"),
+        (json!({ "events": [["end"]] }), "end"),
+        (json!({ "events": [], "type": "x" }), "x"),
         (json!({ "type": 7 }), "7"),
         (json!({ "event": { "name": "x" } }), ""),
         (json!({}), ""),
