@@ -89,6 +89,22 @@ fn an_agents_state_is_what_the_document_says_of_it() {
 }
 
 #[test]
+fn an_agents_state_may_be_its_text() {
+    for (body, state) in [
+        (json!({ "StateDes": "offline" }), AgentState::Offline),
+        (json!({ "State": "Offline" }), AgentState::Offline),
+        (json!({ "State": null, "state_desc": "offline" }), AgentState::Offline),
+        (json!({ "State": 1, "StateDes": "offline" }), AgentState::Unspecified),
+        (json!({ "StateDes": "ready" }), AgentState::Unspecified),
+        (json!({}), AgentState::Unspecified),
+    ] {
+        let event = read(&json!({ "event": "acd_agent_state", "data": body }));
+        let Some(Payload::AgentStateChanged(arm)) = event.payload else { panic!("{:?}", event.payload) };
+        assert_eq!(arm.state(), state, "{body}");
+    }
+}
+
+#[test]
 fn extensions_and_call_modes_tell_their_codes() {
     let arm = |body| read(&body).payload.unwrap();
     let Payload::ExtensionStateChanged(state) = arm(json!({ "event": "extension_state_update", "ExtState": "2" }))
