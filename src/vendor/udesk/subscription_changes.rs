@@ -11,7 +11,7 @@ use super::{
     Api, about, codes,
     sign::{Ccapi, UNSUBSCRIBE, WRITE},
     subscription_answers::{Replaced, subscribe},
-    subscription_list::{self as list, Identified},
+    subscription_list::{self as list, Listed},
     subscription_terms::{Change, Ingress, Terms, WHOLE},
 };
 use crate::{
@@ -78,7 +78,7 @@ impl Register {
     }
 
     /// Every subscription.
-    pub async fn list(&self, cx: &Context, center: &str) -> Result<Vec<Identified>> {
+    pub async fn list(&self, cx: &Context, center: &str) -> Result<Listed> {
         list::list(&self.ccapi, &self.memory, &self.addresses, cx, center).await
     }
 
@@ -124,7 +124,8 @@ impl Register {
         let plan = match change.into_whole() {
             Ok(plan) => plan,
             Err(change) => {
-                let found = self.list(cx, center).await?.into_iter().find(|identified| identified.id == id);
+                let listed = self.list(cx, center).await?.subscriptions;
+                let found = listed.into_iter().find(|identified| identified.id == id);
                 change.merged(found.ok_or_else(|| unlisted(name))?.record)?
             }
         };

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::testing::{Desk, NOW, Reply, Scripted, cx, fields, mask, metadata, name, resource, subscriptions};
+use super::testing::{Desk, NOW, Reply, Scripted, cx, fields, mask, metadata, name, page, resource, subscriptions};
 use crate::{
     adapter::Adapter,
     config::TimestampUnit::Milliseconds,
     error::{ErrorReason, Result},
-    proto::v1::{EventType, Subscription},
+    proto::v1::{EventType, ListSubscriptionsRequest, Subscription},
     state::StateStore as _,
 };
 
@@ -179,6 +179,31 @@ async fn a_subscription_may_be_listed_by_the_name_its_change_was_answered_with()
         assert_eq!(ids(&desk.udesk).await, ["168"]);
     }
     assert_eq!(desk.storage.list("subscription.acme.").await.unwrap().len(), 1, "and by no other name for longer");
+}
+
+#[tokio::test]
+async fn one_object_in_place_of_a_list_may_not_be_all() {
+    let made = |id: i64, name: &str| json!({ "sub_succ": [{ "subid": id, "name": name }] });
+    let row = |name: &str| json!({ "callback": CALLBACK, "enable": "true", "events": ["begin"], "name": name });
+    let listed = async |list: Value| {
+        let desk = Scripted::results([made(7, "a"), made(8, "b"), list.clone(), list]).await;
+        create(&desk.udesk, Subscription { display_name: "a".into(), ..crm() }).await.unwrap();
+        create(&desk.udesk, Subscription { display_name: "b".into(), ..crm() }).await.unwrap();
+        let page = page(&mut ListSubscriptionsRequest::default());
+        let list = desk.udesk.list_subscriptions(&cx(), name("centers/acme"), page).await.unwrap();
+        let other = desk.udesk.get_subscription(&cx(), name("centers/acme/subscriptions/8")).await;
+        (list.incomplete_reason, other.map_err(|error| metadata(error, "cause")))
+    };
+    let mut with_id = row("x");
+    with_id["subid"] = json!(7);
+    for one in [row("a"), with_id] {
+        let (reason, other) = listed(one).await;
+        assert!(reason.contains("1 more that the gateway knows"), "{reason}");
+        assert_eq!(other.unwrap_err(), reason);
+    }
+    assert_eq!(listed(json!([row("a")])).await.0, "", "a list is all");
+    let (reason, other) = listed(json!([row("a"), row("b")])).await;
+    assert_eq!((reason.as_str(), other.unwrap().display_name.as_str()), ("", "b"));
 }
 
 #[tokio::test]
