@@ -182,7 +182,7 @@ family! {
         get_subscription(name: SubscriptionName) -> v1::Subscription;
         /// Creates one.
         create_subscription(center: CenterName, subscription: v1::Subscription) -> v1::Subscription;
-        /// Changes the fields in `mask`.
+        /// Changes the fields in `mask`, in which each list of events stands for itself.
         update_subscription(name: SubscriptionName, subscription: v1::Subscription, mask: Vec<String>) -> v1::Subscription;
         /// Deletes one.
         delete_subscription(name: SubscriptionName) -> ();

@@ -14,8 +14,8 @@ use sha2::{Digest as _, Sha256};
 pub const SHORT_WINDOW: Duration = Duration::from_secs(5);
 
 /// Names, without `_` and in lower case, of members that hold the ID of a message or the time of an event. Only such: a
-/// call's ID or the time it began is in several of its events.
-const NAMES: [&[u8]; 6] = [b"msgid", b"uuid", b"timestamp", b"eventtime", b"time", b"notifytime"];
+/// call's ID or the time it began is in several of its events. The time it was released is in Huawei's one event of that.
+const NAMES: [&[u8]; 7] = [b"msgid", b"uuid", b"timestamp", b"eventtime", b"time", b"notifytime", b"releasetime"];
 /// Longest spelling of a name that is looked at.
 const LONGEST_NAME: usize = 16;
 
@@ -104,6 +104,19 @@ mod tests {
         ] {
             assert!(Fingerprint::of(body.as_bytes()).identified, "{body}");
         }
+    }
+
+    #[test]
+    fn the_example_of_a_released_call_is_identified_by_its_release_alone() {
+        let example = "{ agentAlertingTime=2022/02/22,10:04:29:004, agentReleaseTime=2022/02/22,10:04:29:004, \
+            agentTalkDuration=2022/02/22,10:04:29:004, agentTalkingTime=2022/02/22,10:04:29:004, \
+            alertingTime=2022/02/22,10:04:29:004, callData=null, callSerialNo=1197765398201387012, called=88880067, \
+            caller=88880066, callerPresent=960003, createCallTime=2022/02/22,10:04:28:823, locationId=0, \
+            recordfile=Y:/2/mobileAgent/20220222/1645524268-824.wav, releaseReason=0, \
+            releaseTime=2022/02/22,10:04:36:318, serviceNo=10001, talkDuration=6, talkingTime=2022/02/22,10:04:30:418 }";
+        let identified = |body: &str| Fingerprint::of(body.as_bytes()).identified;
+        assert!(identified(example));
+        assert!(!identified(&example.replace("releaseTime=2022/02/22,10:04:36:318", "releaseTime=null")));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost::Message as _;
 use prost_types::{Struct, Value, value::Kind};
 
-pub use self::{fields::Fields, moment::moment};
+pub use self::{fields::Fields, moment::moment, text::FreeText};
 use self::{json::Json, scrub::Scrub};
 use crate::error::truncate;
 
@@ -59,6 +59,15 @@ pub struct Posted {
 impl Posted {
     /// Reads a body. Wherever one of `secrets` stands, `***` stands afterwards.
     pub fn read(body: &[u8], secrets: &[&str]) -> Self {
+        Self::read_as(body, secrets, None)
+    }
+
+    /// As [`Posted::read`], for a vendor whose Java maps hold what people write.
+    pub fn read_around(free: &FreeText, body: &[u8], secrets: &[&str]) -> Self {
+        Self::read_as(body, secrets, Some(free))
+    }
+
+    fn read_as(body: &[u8], secrets: &[&str], free: Option<&FreeText>) -> Self {
         let scrub = Scrub::new(secrets);
         // What can be read in it is read, whatever it is shown as.
         let decoded = String::from_utf8_lossy(body);
@@ -68,7 +77,7 @@ impl Posted {
             Some(Kind::StructValue(fields)) => Self::object(fields, body.len()),
             Some(other) => Self::other_json(other, &scrub),
             None => {
-                let (fields, cleaned) = text::read(trimmed, &decoded, &scrub);
+                let (fields, cleaned) = text::read(trimmed, &decoded, free, &scrub);
                 Self { fields, payload: Some(text_body(cleaned)) }
             }
         };

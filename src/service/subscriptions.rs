@@ -95,6 +95,7 @@ pub async fn update_subscription(
     ];
     let mask = mask::paths(&mut check, "subscription", update_mask.as_ref(), &paths);
     check.done()?;
+    let mask = with_both_lists(mask, update_mask.is_some(), &subscription);
     centers
         .get(cx, &name)?
         .write(cx, async move |adapter, cx| adapter.update_subscription(&cx, name, subscription, mask).await)
@@ -108,6 +109,19 @@ pub async fn delete_subscription(centers: &Centers, cx: &Context, request: Delet
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.delete_subscription(&cx, name).await).await
 }
 
+/// What an adapter is to change: in a mask, `event_types` stands for both lists. Without a mask each list is a field of
+/// its own, which stays as it is when it is not set.
+fn with_both_lists(mut paths: Vec<String>, is_masked: bool, subscription: &Subscription) -> Vec<String> {
+    let Some(place) = paths.iter().position(|path| path == "event_types") else { return paths };
+    let lists = [
+        ("event_types", subscription.event_types.is_empty()),
+        ("vendor_event_types", subscription.vendor_event_types.is_empty()),
+    ];
+    let changed = lists.into_iter().filter(|(_, is_empty)| is_masked || !is_empty);
+    paths.splice(place..=place, changed.map(|(list, _)| list.to_owned()));
+    paths
+}
+
 fn subscription_fields(check: &mut Check, subscription: &Subscription) {
     check.at_most("subscription.display_name", &subscription.display_name, 128);
     check.at_most("subscription.callback_uri", &subscription.callback_uri, 2048);
@@ -119,5 +133,32 @@ fn subscription_fields(check: &mut Check, subscription: &Subscription) {
     check.each::<EventType>("subscription.event_types", &subscription.event_types);
     if subscription.event_types.contains(&EventType::Vendor.into()) {
         check.invalid("subscription.event_types", "EVENT_TYPE_VENDOR is only received; name it in vendor_event_types");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lists_of_events_change_together_only_where_a_mask_says_so() {
+        let lists = |event_types: &[EventType], vendor_event_types: &[&str]| Subscription {
+            event_types: event_types.iter().map(|event| (*event).into()).collect(),
+            vendor_event_types: vendor_event_types.iter().map(|&name| name.into()).collect(),
+            ..Default::default()
+        };
+        let (known, others) = (lists(&[EventType::CallHungUp], &[]), lists(&[], &["begin"]));
+        let paths = |is_masked, subscription| {
+            let given = ["display_name", "event_types", "enabled"].map(str::to_owned).to_vec();
+            with_both_lists(given, is_masked, subscription)
+        };
+        for subscription in [&known, &others] {
+            let both = ["display_name", "event_types", "vendor_event_types", "enabled"];
+            assert_eq!(paths(true, subscription), both);
+        }
+        assert_eq!(paths(false, &known), ["display_name", "event_types", "enabled"]);
+        assert_eq!(paths(false, &others), ["display_name", "vendor_event_types", "enabled"]);
+        let elsewhere = vec!["enabled".to_owned()];
+        assert_eq!(with_both_lists(elsewhere.clone(), true, &known), elsewhere);
     }
 }

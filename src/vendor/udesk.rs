@@ -11,7 +11,8 @@
 //! - one agent in three spellings (C33, C55, C56), never paged (C35), so the gateway pages by ID: `roster`;
 //! - extensions that are numbers or objects (C30), accounts that are no accounts (C24): `extensions`;
 //! - queues that get another ID than asked for, or none (C20, C21, C38), and are written whole (C15): `queue_changes`;
-//! - subscriptions whose ID is told once and never again (C42, C45, C46): `subscription_changes`, `subscription_list`;
+//! - subscriptions whose ID is told once and never again (C42, C45, C46): `subscription_answers`,
+//!   `subscription_changes`, `subscription_list`;
 //! - events of which the document has the names and no payload (Udesk 18): [`posted`].
 
 mod agent_changes;
@@ -32,6 +33,7 @@ mod queues;
 mod roster;
 mod sessions;
 pub(crate) mod sign;
+mod subscription_answers;
 mod subscription_changes;
 mod subscription_list;
 mod subscription_terms;

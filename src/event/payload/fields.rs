@@ -79,6 +79,15 @@ impl<'a> Fields<'a> {
         names.iter().flat_map(|name| self.named(name)).filter_map(|field| text(&field.value))
     }
 
+    /// As [`Fields::texts`], and of a list of several every text in it.
+    pub fn each_text(&self, names: &[&str]) -> impl Iterator<Item = Cow<'_, str>> {
+        let values = names.iter().flat_map(|name| self.named(name)).flat_map(|field| match &field.value.kind {
+            Some(Kind::ListValue(list)) => list.values.as_slice(),
+            _ => std::slice::from_ref(&*field.value),
+        });
+        values.filter_map(text)
+    }
+
     /// An ID, a number or a code: the first text of at most 256 bytes.
     pub fn short(&self, names: &[&str]) -> Option<String> {
         self.long(names, LONGEST)

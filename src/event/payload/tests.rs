@@ -114,7 +114,8 @@ fn secrets_are_removed_wherever_they_stand() {
     for (given, expected) in [
         ("event=x&pass%77ord=p&b=%7B%22token%22%3A1%2C%22c%22%3A2%7D&d=1+2", "event=x&b=%7B%22c%22%3A2%7D&d=1+2"),
         ("{event=x, password=p, q, b={pwd=1, c=2}, d=1}", "{event=x, b={pwd=***, c=2}, d=1}"),
-        ("{a=x{, password=p, q=1}", "{a=x{, password=***, q=1}"),
+        ("{a=x{, password=p, q=1}", "{a=x{, q=1}"),
+        ("{a=x, note=y[, password=p, q={pwd=1, c=2}}", "{a=x, note=y[, q={pwd=***, c=2}}"),
         (r#"{"event":"x","password":"p"#, r#"{"event":"x","password":***"#),
         ("s3cr3t-of-the-center", "***"),
         (r#""https:\/\/gw.example\/callbacks\/acme\/n.m""#, "https://gw.example/callbacks/acme/***"),
@@ -194,6 +195,48 @@ fn a_hostile_body_is_read_in_one_go() {
         sent(format!("{{\"a\":\"{}\"}}", many(part)));
         sent(format!("{{a={}}}", many(part)));
         sent(json!({ "data": many(part) }).to_string());
+        for body in [format!("{{a={}}}", many(part)), format!("{{b=1, a={}}}", many(part)), many(part)] {
+            Posted::read_around(&NOTE, body.as_bytes(), &[SECRET]);
+        }
+    }
+}
+
+/// `{id, note}` or, sorted, `{note, number}`.
+const NOTE: FreeText = FreeText { name: "note", members: &["id", "note", "number"], last_behind: &["id"] };
+
+#[test]
+fn free_text_neither_hides_nor_makes_members() {
+    for (body, note, number) in [
+        ("{id=7, note=}", None, None),
+        ("{id=7, note=a, number=9, id=8, note=[}", Some("a, number=9, id=8, note=["), None),
+        ("{note=a[, number=1, id=7}", Some("a["), Some("1")),
+        ("{\nnote=a}, other=b, \nnumber=1, \nid=7\n}", Some("a}, other=b"), Some("1")),
+        // The true ones stand behind it, or before it.
+        ("{note=a, number=9, id=8, number=1, id=7}", Some("a"), Some("1")),
+        ("{id=7, number=1, note=a, number=9, id=8}", Some("a"), Some("1")),
+        ("{number=1, x=[, id=7, note=a}", Some("a"), Some("1")),
+    ] {
+        let posted = Posted::read_around(&NOTE, body.as_bytes(), &[]);
+        let fields = posted.fields(&[]);
+        let found = ["id", "number", "note"].map(|name| fields.short(&[name]));
+        let expected = [Some("7"), number, note].map(|value| value.map(str::to_owned));
+        assert_eq!(found, expected, "{body}");
+        drop(fields);
+        let shown = serde_json::from_str::<Anything>(&text_of_object(&posted.into_payload())).unwrap();
+        assert_eq!(shown, json!({ "body": body }));
+    }
+}
+
+#[test]
+fn a_bracket_that_stays_open_hides_no_member() {
+    for (body, expected) in [
+        ("{a={b=1, c=2}, d=3}", ["{b=1, c=2}", "", "3"]),
+        ("{a=x[, c=2, d=3}", ["x[", "2", "3"]),
+        ("{a=x}, c=2, d={}", ["x}", "2", "{"]),
+    ] {
+        let posted = Posted::read(body.as_bytes(), &[]);
+        let fields = posted.fields(&[]);
+        assert_eq!(["a", "c", "d"].map(|name| fields.short(&[name]).unwrap_or_default()), expected, "{body}");
     }
 }
 

@@ -7,7 +7,7 @@
 //! notifications JSON.
 
 use crate::{
-    event::payload::{Fields, Posted, moment},
+    event::payload::{Fields, FreeText, Posted, moment},
     name::{AgentName, ResourceName as _},
     proto::v1::{CallDirection, CallHungUp, CallReference, CallStateChanged, Event, EventType, event::Payload},
 };
@@ -16,6 +16,33 @@ use crate::{
 pub const CALL_STATUS_EVENT: &str = "call_status_event";
 /// `vendor_type` of the callback for calls that ended.
 pub const RELEASE_EVENT: &str = "release_event";
+
+/// What whoever starts a call gives along with it, up to 1024 characters of any kind. It is the last member of "Call Status
+/// Event Callback"; in the example of "Release Event Callback" others stand behind it.
+const CALL_DATA: FreeText = FreeText {
+    name: "callData",
+    members: &[
+        "agentAlertingTime",
+        "agentReleaseTime",
+        "agentTalkDuration",
+        "agentTalkingTime",
+        "alertingTime",
+        "callData",
+        "callSerialNo",
+        "called",
+        "caller",
+        "callerPresent",
+        "createCallTime",
+        "locationId",
+        "recordfile",
+        "releaseReason",
+        "releaseTime",
+        "serviceNo",
+        "talkDuration",
+        "talkingTime",
+    ],
+    last_behind: &["callSerialNo", "serviceNo", "called"],
+};
 
 /// What only a call that ended has. Which of them come depends on how far the call got.
 const OF_A_RELEASE: &[&str] = &[
@@ -42,7 +69,7 @@ const VENDOR_TYPE: usize = 128;
 /// The event of a callback's body; `secrets` are taken out of all of it. `event_id`, `center` and `receive_time` are
 /// the caller's to fill.
 pub fn read_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
-    let posted = Posted::read(body, secrets);
+    let posted = Posted::read_around(&CALL_DATA, body, secrets);
     let fields = posted.fields(&[]);
     let event = if !fields.has("callserialno") {
         other(&fields)

@@ -46,9 +46,9 @@ pub fn read_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
 
 /// What happened: the first name that the document has, or else the first text where a name is looked for.
 fn named(fields: &Fields<'_>) -> (EventType, String) {
-    let known = fields.texts(EVENT).find_map(|name| Some((events::event_type(&name)?, name.into_owned())));
+    let known = fields.each_text(EVENT).find_map(|name| Some((events::event_type(&name)?, name.into_owned())));
     known.unwrap_or_else(|| {
-        let mut name = fields.texts(EVENT).next().unwrap_or_default().into_owned();
+        let mut name = fields.each_text(EVENT).next().unwrap_or_default().into_owned();
         truncate(&mut name, VENDOR_TYPE);
         (EventType::Vendor, name)
     })

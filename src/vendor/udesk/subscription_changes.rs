@@ -4,63 +4,27 @@
 //! needed for either is kept before Udesk is asked; what a refusal leaves is dropped, what an outcome that nobody knows
 //! leaves stays.
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde::Serialize;
 use url::Url;
 
 use super::{
-    Api, VendorId, about,
-    codes::SUCCESS,
+    Api, about, codes,
     sign::{Ccapi, UNSUBSCRIBE, WRITE},
-    subscription_list::{self as list, Identified},
-    subscription_terms::{Change, Ingress, Terms},
+    subscription_answers::{Replaced, subscribe},
+    subscription_list::{self as list, Listed},
+    subscription_terms::{Change, Ingress, Terms, WHOLE},
 };
 use crate::{
     context::Context,
     endpoint,
-    error::{Error, ErrorReason, Result, Vendor},
+    error::{Error, ErrorReason, Result},
     event::address::{Addresses, Nonce},
-    http::Endpoint as _,
     name::{CenterName, ResourceName as _, SubscriptionName},
     proto::v1,
     serial::Serial,
     subscription::{Callback, Memory},
-    vendor::{
-        Parts,
-        lenient::{Anything, List, Object, Text},
-    },
+    vendor::{Parts, lenient::Anything},
 };
-
-/// `POST /subscriptions` (Udesk 18), one at a time, so that the answer is about it (C41).
-#[derive(Serialize)]
-struct Subscribe<'a> {
-    subscriptions: [Asked<'a>; 1],
-}
-
-#[derive(Serialize)]
-struct Asked<'a> {
-    callback: &'a str,
-    events: &'a [String],
-    name: &'a str,
-}
-
-endpoint!(Ccapi: Subscribe<'_>, POST "/subscriptions", write, WRITE => Object<Subscribed>);
-
-/// Answer of Udesk 18, which names what failed beside a code of success (C42).
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Subscribed {
-    sub_succ: List<Made>,
-    sub_fail: Value,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(default)]
-struct Made {
-    subid: VendorId,
-    /// Need not be the name asked for.
-    name: Text,
-}
 
 /// `PUT /subscriptions/{id}` (Udesk 19): the whole subscription (C45).
 #[derive(Serialize)]
@@ -72,7 +36,7 @@ struct Replace<'a> {
 }
 
 endpoint!(
-    Ccapi: Replace<'_>, PUT "/subscriptions/{id}", write, WRITE => Anything,
+    Ccapi: Replace<'_>, PUT "/subscriptions/{id}", write, WRITE => Replaced,
     path |e| format!("/subscriptions/{}", e.id)
 );
 
@@ -114,7 +78,7 @@ impl Register {
     }
 
     /// Every subscription.
-    pub async fn list(&self, cx: &Context, center: &str) -> Result<Vec<Identified>> {
+    pub async fn list(&self, cx: &Context, center: &str) -> Result<Listed> {
         list::list(&self.ccapi, &self.memory, &self.addresses, cx, center).await
     }
 
@@ -160,8 +124,9 @@ impl Register {
         let plan = match change.into_whole() {
             Ok(plan) => plan,
             Err(change) => {
-                let found = self.list(cx, center).await?.into_iter().find(|identified| identified.id == id);
-                change.merged(found.ok_or_else(|| unlisted(name))?.record)
+                let listed = self.list(cx, center).await?.subscriptions;
+                let found = listed.into_iter().find(|identified| identified.id == id);
+                change.merged(found.ok_or_else(|| unlisted(name))?.record)?
             }
         };
         let terms = plan.settled(&self.addresses, center, Some(id), &self.vendor).await?;
@@ -172,8 +137,7 @@ impl Register {
     /// Ends a subscription.
     pub async fn delete(&self, cx: &Context, name: &SubscriptionName) -> Result<()> {
         let deleted = self.ccapi.call(cx, &Unsubscribe { id: name.id() }).await;
-        let is_gone = deleted.as_ref().map_or_else(|error| error.reason() == ErrorReason::ResourceNotFound, |_| true);
-        if is_gone {
+        if deleted.as_ref().map_or_else(is_gone, |_| true) {
             self.gone(name).await;
         }
         deleted.map(|Anything| ()).map_err(|error| about(error, "Subscription", name))
@@ -191,8 +155,15 @@ impl Register {
             }
         };
         match self.ccapi.call(cx, &Replace { id, terms }).await {
-            Ok(Anything) => {
+            Ok(Replaced(told)) => {
                 let _ = self.memory.forget_other_versions(center, id, &terms.name, callback).await;
+                if let Some((listed, number)) = told {
+                    // Udesk 21 may list it by that name, as after Udesk 18.
+                    let _ = self.memory.know(center, id, &listed, callback).await;
+                    if number.to_string() != id {
+                        tracing::warn!(center, id, "the answer to a change of a subscription has another number");
+                    }
+                }
                 self.adopted(name, terms, former).await;
                 Ok(())
             }
@@ -203,7 +174,7 @@ impl Register {
                         let _ = self.memory.forget_version(center, id, &terms.name, callback).await;
                     }
                 }
-                if error.reason() == ErrorReason::ResourceNotFound {
+                if is_gone(&error) {
                     self.gone(name).await;
                 }
                 Err(about(error, "Subscription", name))
@@ -249,34 +220,15 @@ impl Register {
     }
 }
 
-/// Udesk 18, and what its answer means.
-async fn subscribe(ccapi: &Api, cx: &Context, terms: &Terms) -> Result<Made> {
-    let asked = Asked { callback: &terms.callback, events: &terms.events, name: &terms.name };
-    let Object(Subscribed { sub_succ, sub_fail }) = ccapi.call(cx, &Subscribe { subscriptions: [asked] }).await?;
-    let failed = match &sub_fail {
-        Value::Null => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Array(items) => !items.is_empty(),
-        Value::Object(fields) => !fields.is_empty(),
-        Value::Bool(_) | Value::Number(_) => true,
-    };
-    let answer = |reason, message| {
-        let operation = Subscribe::operation().name;
-        Err(Error::new(reason, message).from_vendor(Vendor { operation, code: SUCCESS.into(), ..Vendor::default() }))
-    };
-    match sub_succ.into_iter().next() {
-        Some(made) if !failed && !made.subid.0.is_empty() => Ok(made),
-        Some(_) if !failed => answer(
-            ErrorReason::VendorOutcomeUnknown,
-            "Udesk reports that the subscription was made, but not its ID; look at it before asking again",
-        ),
-        _ => answer(ErrorReason::VendorRejected, "Udesk refused the subscription and does not say why"),
-    }
-}
-
 /// Whether a write that failed did nothing for certain.
 fn did_nothing(error: &Error) -> bool {
     !matches!(error.reason(), ErrorReason::VendorOutcomeUnknown | ErrorReason::VendorCodeUnmapped)
+}
+
+/// Whether Udesk itself said that there is no such subscription. Somebody else's 404 does not say so, nor does any other
+/// code that means "not found", such as one that belongs to another account: its ID is told once, and forgotten for good.
+fn is_gone(error: &Error) -> bool {
+    codes::is_no_records(error.vendor_code())
 }
 
 fn partly_done(error: Error, name: &SubscriptionName) -> Error {
@@ -294,7 +246,6 @@ fn partly_done(error: Error, name: &SubscriptionName) -> Error {
 
 /// Udesk 21 tells no IDs, so one that the gateway did not give out cannot be found in its list.
 fn unlisted(name: &SubscriptionName) -> Error {
-    let message = "no listed subscription is known by this ID; an update_mask of display_name, callback_uri, \
-                   event_types and enabled replaces the whole of it without looking";
+    let message = format!("no listed subscription is known by this ID; {WHOLE}");
     Error::new(ErrorReason::ResourceNotFound, message).about("Subscription", name)
 }

@@ -1,6 +1,9 @@
 //! Subscriptions as they are read: Udesk 21. It documents no IDs, so those of Udesk 18 are remembered (C46).
 
-use std::fmt::Write as _;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::value::RawValue;
@@ -29,7 +32,11 @@ endpoint!(Ccapi: ListSubscriptions, GET "/subscriptions", read, READ => Records)
 
 /// Answer of Udesk 21: one object in the example, a list by the operation's name, or a list within an object (C46).
 #[derive(Default)]
-struct Records(Vec<Record>);
+struct Records {
+    records: Vec<Record>,
+    /// Whether it was one object, as in the example, which does not say that there are no others.
+    is_one_object: bool,
+}
 
 /// A subscription as Udesk 21 gives it. Its callback may hold a secret.
 #[derive(Default, Deserialize)]
@@ -57,39 +64,55 @@ pub struct Identified {
     is_ingress: bool,
 }
 
-/// Every subscription of a center.
-pub async fn list(
-    ccapi: &Api,
-    memory: &Memory,
-    addresses: &Addresses,
-    cx: &Context,
-    center: &str,
-) -> Result<Vec<Identified>> {
-    let Records(records) = or_empty(ccapi.call(cx, &ListSubscriptions {}).await)?;
-    let all_told = records.iter().all(|record| record.own_id().is_some());
-    let known = if all_told { Vec::new() } else { memory.known(center).await? };
-    let mut subscriptions = Vec::with_capacity(records.len());
-    for (id, record) in identify(records, known) {
-        let is_ingress = addresses.recognize(center, &record.callback).await?.is_some();
-        subscriptions.push(Identified { id, record, is_ingress });
-    }
-    Ok(subscriptions)
+/// The subscriptions of a center.
+pub struct Listed {
+    /// Those that the vendor lists.
+    pub subscriptions: Vec<Identified>,
+    /// Why there may be more; empty when there are none.
+    pub incomplete_reason: String,
 }
 
-/// Gives each record its ID. One that is remembered names one record only: two subscriptions may look the same.
-fn identify(records: Vec<Record>, mut known: Vec<Known>) -> Vec<(String, Record)> {
-    let identify = |record: Record| {
+/// Every subscription of a center.
+pub async fn list(ccapi: &Api, memory: &Memory, addresses: &Addresses, cx: &Context, center: &str) -> Result<Listed> {
+    let Records { records, is_one_object } = or_empty(ccapi.call(cx, &ListSubscriptions {}).await)?;
+    let all_told = records.iter().all(|record| record.own_id().is_some());
+    let known = if all_told && !is_one_object { Vec::new() } else { memory.known(center).await? };
+    let mut recognized = Vec::with_capacity(records.len());
+    for record in records {
+        let is_ingress = addresses.recognize(center, &record.callback).await?.is_some();
+        recognized.push((record, is_ingress));
+    }
+    let (subscriptions, unlisted) = identify(recognized, known);
+    let ids: BTreeSet<&str> = unlisted.iter().map(|known| known.id.as_str()).collect();
+    let incomplete_reason = match ids.len() {
+        more if more > 0 && is_one_object => format!(
+            "Udesk gave one subscription without a list; {more} more that the gateway knows are not in its answer, or were \
+             deleted elsewhere"
+        ),
+        _ => String::new(),
+    };
+    Ok(Listed { subscriptions, incomplete_reason })
+}
+
+/// Gives each record its ID, and tells of which IDs there is no record. One that is remembered names one record only: two
+/// subscriptions may look the same.
+///
+/// Each comes with whether it posts to an address of the gateway's own. Such an address was made for one subscription, so
+/// it tells which: the name that Udesk 21 gives is the tenant's, by its table, and need not be the one that was asked for.
+fn identify(records: Vec<(Record, bool)>, mut known: Vec<Known>) -> (Vec<Identified>, Vec<Known>) {
+    let identify = |(record, is_ingress): (Record, bool)| {
         let id = record.own_id().map(str::to_owned).or_else(|| {
             let callback = Callback::of(&record.callback);
-            let same = |known: &&Known| known.name == *record.name && known.callback == callback;
+            let same = |known: &&Known| known.callback == callback && (is_ingress || known.name == *record.name);
             known.iter().find(same).map(|known| known.id.clone())
         });
         if let Some(id) = &id {
             known.retain(|known| known.id != *id);
         }
-        (id.unwrap_or_else(|| record.stand_in()), record)
+        Identified { id: id.unwrap_or_else(|| record.stand_in()), record, is_ingress }
     };
-    records.into_iter().map(identify).collect()
+    let identified = records.into_iter().map(identify).collect();
+    (identified, known)
 }
 
 // === impl Records ===
@@ -99,16 +122,16 @@ impl<'de> Deserialize<'de> for Records {
         // An object's error text would quote what it read.
         let unreadable = |_| D::Error::custom("not a list of subscriptions");
         let json = <&RawValue>::deserialize(deserializer)?.get();
-        let list = if json.starts_with('{') {
-            let fields: std::collections::BTreeMap<String, &RawValue> =
-                serde_json::from_str(json).map_err(unreadable)?;
+        let (list, is_one_object) = if json.starts_with('{') {
+            let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json).map_err(unreadable)?;
             let is_record = ["name", "callback", "events"].iter().any(|field| fields.contains_key(*field));
             let list = fields.values().map(|field| field.get()).find(|field| field.starts_with('['));
-            if is_record { json } else { list.unwrap_or("[]") }
+            if is_record { (json, true) } else { (list.unwrap_or("[]"), false) }
         } else {
-            json
+            (json, false)
         };
-        serde_json::from_str(list).map(|List(records)| Self(records)).map_err(unreadable)
+        let List(records) = serde_json::from_str(list).map_err(unreadable)?;
+        Ok(Self { records, is_one_object })
     }
 }
 
@@ -167,7 +190,7 @@ mod tests {
     use super::*;
 
     fn records(json: &str) -> Vec<Record> {
-        serde_json::from_str::<Records>(json).unwrap().0
+        serde_json::from_str::<Records>(json).unwrap().records
     }
 
     fn ids(json: &str, known: &[(&str, &str, &str)]) -> Vec<String> {
@@ -176,7 +199,11 @@ mod tests {
             name: (*name).to_owned(),
             callback: Callback::of(callback),
         });
-        identify(records(json), known.collect()).into_iter().map(|(id, _)| id).collect()
+        let records = records(json).into_iter().map(|record| {
+            let is_ingress = record.callback.starts_with("ours");
+            (record, is_ingress)
+        });
+        identify(records.collect(), known.collect()).0.into_iter().map(|identified| identified.id).collect()
     }
 
     #[test]
@@ -209,6 +236,15 @@ mod tests {
         let ids = ids(json, &[("9", "c", "x"), ("9", "c", "z")]);
         assert_eq!(ids[..3], ["7", "8", "9"]);
         assert!(ids[3].len() == 17 && ids[3].starts_with('~'), "{}", ids[3]);
+    }
+
+    #[test]
+    fn an_address_of_our_own_tells_the_subscription_whatever_its_name() {
+        let json = r#"[{"name":"tenant","callback":"ours-1"},{"callback":"ours-2"},{"name":"a","callback":"ours-3"},
+            {"name":"tenant","callback":"x"}]"#;
+        let ids = ids(json, &[("7", "a", "ours-1"), ("8", "b", "ours-2"), ("9", "c", "x")]);
+        assert_eq!(ids[..2], ["7", "8"]);
+        assert!(ids[2].starts_with('~') && ids[3].starts_with('~'), "{ids:?}");
     }
 
     #[test]

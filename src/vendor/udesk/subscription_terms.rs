@@ -9,12 +9,16 @@ use super::{
 };
 use crate::{
     check::Check,
-    error::Result,
+    error::{Error, Result, Violation},
     event::address::{Addresses, Nonce},
     name::SubscriptionName,
     proto::v1,
     vendor::lenient::Text,
 };
+
+/// What helps where Udesk 21 does not.
+pub const WHOLE: &str =
+    "an update_mask of display_name, callback_uri, event_types and enabled replaces the whole of it without looking";
 
 /// Everything a subscription consists of, as it is written.
 #[derive(Serialize)]
@@ -52,7 +56,10 @@ pub struct Plan {
 pub struct Change {
     destination: Option<Destination>,
     name: Option<String>,
-    events: Option<Vec<String>>,
+    /// Events that the contract has, by Udesk's names.
+    event_types: Option<Vec<String>>,
+    /// The others.
+    vendor_event_types: Option<Vec<String>>,
     enable: Option<bool>,
 }
 
@@ -96,24 +103,25 @@ impl Change {
         let event_types: Vec<_> = subscription.event_types().collect();
         let v1::Subscription { name: _, display_name, callback_uri, event_types: _, enabled, vendor_event_types } =
             subscription;
-        let events = event_names(&mut check, event_types, vendor_event_types);
+        let event_types = event_names(&mut check, event_types, &vendor_event_types);
         check.done()?;
         let destination = if callback_uri.is_empty() { Destination::Ingress } else { Destination::Uri(callback_uri) };
         Ok(Self {
             destination: is_masked("callback_uri").then_some(destination),
             name: is_masked("display_name").then_some(display_name),
-            events: is_masked("event_types").then_some(events),
+            event_types: is_masked("event_types").then_some(event_types),
+            vendor_event_types: is_masked("vendor_event_types").then_some(vendor_event_types),
             enable: enabled.filter(|_| is_masked("enabled")),
         })
     }
 
     /// A new subscription, to the gateway's own ingress and enabled unless told.
     pub fn into_new(self) -> Plan {
-        let Self { destination, name, events, enable } = self;
+        let Self { destination, name, event_types, vendor_event_types, enable } = self;
         Plan {
             destination: destination.unwrap_or(Destination::Ingress),
             name: name.unwrap_or_default(),
-            events: events.unwrap_or_default(),
+            events: both(event_types.unwrap_or_default(), vendor_event_types.unwrap_or_default()),
             enable: enable.unwrap_or(true),
         }
     }
@@ -121,23 +129,56 @@ impl Change {
     /// The whole subscription, where everything is to change: then nothing needs to be read.
     pub fn into_whole(self) -> Result<Plan, Self> {
         match self {
-            Self { destination: Some(destination), name: Some(name), events: Some(events), enable: Some(enable) } => {
-                Ok(Plan { destination, name, events, enable })
-            }
+            Self {
+                destination: Some(destination),
+                name: Some(name),
+                event_types: Some(event_types),
+                vendor_event_types: Some(vendor_event_types),
+                enable: Some(enable),
+            } => Ok(Plan { destination, name, events: both(event_types, vendor_event_types), enable }),
             partial => Err(partial),
         }
     }
 
     /// The whole subscription: what is not to change is as the vendor has it, events without a name here included.
-    pub fn merged(self, record: Record) -> Plan {
+    ///
+    /// # Errors
+    /// `FIELD_INVALID` where the vendor does not tell all of it, which its document allows: written as nothing, events
+    /// would end and a subscription that is disabled would be enabled.
+    pub fn merged(self, record: Record) -> Result<Plan> {
         let Record { name, callback, events, enable, .. } = record;
-        Plan {
-            destination: self.destination.unwrap_or_else(|| Destination::Uri(callback.into_string())),
-            name: self.name.unwrap_or_else(|| name.into_string()),
-            events: self.events.unwrap_or_else(|| events.into_iter().map(Text::into_string).collect()),
-            // The document's only word about a subscription of which nothing is said is that one begins by being made.
-            enable: self.enable.or(enable.0).unwrap_or(true),
-        }
+        let told = |text: Text| Some(text.into_string()).filter(|text| !text.is_empty());
+        let events: Vec<String> = events.into_iter().filter_map(told).collect();
+        // A list that is empty may be one of which nothing is told: then no event is known to be kept.
+        let (event_types, vendor_event_types) = if events.is_empty() {
+            (None, None)
+        } else {
+            let (known, others) = events.into_iter().partition(|name| events::event_type(name).is_some());
+            (Some(known), Some(others))
+        };
+        let whole = Self {
+            destination: self.destination.or_else(|| told(callback).map(Destination::Uri)),
+            name: self.name.or_else(|| told(name)),
+            event_types: self.event_types.or(event_types),
+            vendor_event_types: self.vendor_event_types.or(vendor_event_types),
+            enable: self.enable.or(enable.0),
+        };
+        whole.into_whole().map_err(|partial| partial.untold())
+    }
+
+    fn untold(&self) -> Error {
+        let fields = [
+            ("display_name", self.name.is_none()),
+            ("callback_uri", self.destination.is_none()),
+            ("event_types", self.event_types.is_none() || self.vendor_event_types.is_none()),
+            ("enabled", self.enable.is_none()),
+        ];
+        let untold: Vec<&str> = fields.into_iter().filter_map(|(field, is_none)| is_none.then_some(field)).collect();
+        let description = format!(
+            "the vendor does not tell {} of this subscription, and nothing was written; {WHOLE}",
+            untold.join(", ")
+        );
+        Error::invalid(vec![Violation::new("update_mask", description)])
     }
 }
 
@@ -159,9 +200,9 @@ impl Terms {
     }
 }
 
-/// Udesk's names of the events asked for, each once.
-fn event_names(check: &mut Check, event_types: Vec<v1::EventType>, vendor_event_types: Vec<String>) -> Vec<String> {
-    let mut names = Vec::with_capacity(event_types.len() + vendor_event_types.len());
+/// Udesk's names of the event types asked for; of these and the others each must come once.
+fn event_names(check: &mut Check, event_types: Vec<v1::EventType>, others: &[String]) -> Vec<String> {
+    let mut names = Vec::with_capacity(event_types.len());
     for (index, event) in event_types.into_iter().enumerate() {
         match events::name(event) {
             Some(name) => names.push(name.to_owned()),
@@ -171,15 +212,23 @@ fn event_names(check: &mut Check, event_types: Vec<v1::EventType>, vendor_event_
             ),
         }
     }
-    for (index, name) in vendor_event_types.into_iter().enumerate() {
+    for (index, name) in others.iter().enumerate() {
         let field = || format!("subscription.vendor_event_types[{index}]");
         if name.is_empty() || name.len() > 128 {
             check.invalid(field(), "1 to 128 characters");
-        } else if names.contains(&name) {
+        } else if names.contains(name) || others[..index].contains(name) {
             check.invalid(field(), "is there twice");
-        } else {
-            names.push(name);
         }
     }
     names
+}
+
+/// Everything that is to be delivered, each once: an event that is kept may be asked for in the other list.
+fn both(mut events: Vec<String>, others: Vec<String>) -> Vec<String> {
+    for name in others {
+        if !events.contains(&name) {
+            events.push(name);
+        }
+    }
+    events
 }

@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 
-use super::{Udesk, formats::Formats as _, subscription_terms::Change};
+use super::{Udesk, formats::Formats as _, subscription_list::Listed, subscription_terms::Change};
 use crate::{
     adapter::Subscriptions,
     check::Check,
@@ -24,19 +24,20 @@ impl Subscriptions for Udesk {
         center: CenterName,
         page: Page,
     ) -> Result<v1::ListSubscriptionsResponse> {
-        let subscriptions = self.subscriptions.list(cx, center.center()).await?;
+        let Listed { subscriptions, incomplete_reason } = self.subscriptions.list(cx, center.center()).await?;
         let (subscriptions, next_page_token) = page.cut(subscriptions, |identified| &identified.id);
         let subscriptions = subscriptions.into_iter().map(|identified| identified.into_subscription(&center)).collect();
-        Ok(v1::ListSubscriptionsResponse { subscriptions, next_page_token, incomplete_reason: String::new() })
+        Ok(v1::ListSubscriptionsResponse { subscriptions, next_page_token, incomplete_reason })
     }
 
     async fn get_subscription(&self, cx: &Context, name: SubscriptionName) -> Result<v1::Subscription> {
         let center = CenterName::new(name.center());
-        let subscriptions = self.subscriptions.list(cx, name.center()).await?;
-        let found = subscriptions.into_iter().find(|identified| identified.id == name.id());
-        found
-            .map(|identified| identified.into_subscription(&center))
-            .ok_or_else(|| Error::not_found("Subscription", name))
+        let Listed { subscriptions, incomplete_reason } = self.subscriptions.list(cx, name.center()).await?;
+        match subscriptions.into_iter().find(|identified| identified.id == name.id()) {
+            Some(identified) => Ok(identified.into_subscription(&center)),
+            None if incomplete_reason.is_empty() => Err(Error::not_found("Subscription", name)),
+            None => Err(Error::not_found("Subscription", name).with("cause", incomplete_reason)),
+        }
     }
 
     async fn create_subscription(

@@ -22,7 +22,7 @@ use crate::{
     storage::Storage,
 };
 
-const ALL: [&str; 4] = ["display_name", "callback_uri", "event_types", "enabled"];
+const ALL: [&str; 5] = ["display_name", "callback_uri", "event_types", "vendor_event_types", "enabled"];
 const ELSEWHERE: &str = "https://crm.example.com/calls";
 /// When what was given up at `NOW` is taken no longer.
 const LATER: Duration = NOW.saturating_add(GRACE).saturating_add(Duration::from_millis(1));
@@ -139,6 +139,8 @@ async fn what_a_failed_request_leaves_of_its_address() {
         (Reply::new(200, "<html>"), (TAKEN, 1)),
         (Reply::refusal("999999"), (TAKEN, 1)),
         (Reply::ok(&json!({ "sub_succ": [{ "name": "feed" }] })), (TAKEN, 1)),
+        (Reply::ok(&json!({ "sub_succ": [{ "subid": 7 }], "sub_fail": ["feed"] })), (TAKEN, 1)),
+        (Reply::ok(&json!(null)), (TAKEN, 1)),
     ] {
         let told = reply.body.clone();
         let desk = Scripted::new([reply]).await;
@@ -228,6 +230,56 @@ async fn one_that_is_gone_gives_its_address_up() {
         assert_eq!(is_taken(&desk.storage, &uri).await, GIVEN_UP);
         assert_eq!(kept(&desk.storage).await, 1, "{change}: what was made for the change is gone");
     }
+}
+
+#[tokio::test]
+async fn one_that_only_looks_gone_keeps_its_id_and_its_address() {
+    for reply in [
+        || Reply::new(404, "<html>"),
+        || Reply::new(410, ""),
+        || Reply::new(404, "{}"),
+        || Reply::refusal("100005"),
+        || Reply::refusal("100022"),
+    ] {
+        let desk = Scripted::new([made(), reply(), reply()]).await;
+        create(&desk.udesk, feed()).await.unwrap();
+        let uri = callback(&desk.sent()[0].1);
+        for refused in
+            [delete(&desk.udesk, "7").await.unwrap_err(), update(&desk.udesk, "7", whole(), &ALL).await.unwrap_err()]
+        {
+            assert_eq!(refused.reason(), ErrorReason::ResourceNotFound);
+        }
+        assert_eq!(is_taken(&desk.storage, &uri).await, TAKEN);
+        assert_eq!(kept(&desk.storage).await, 1, "what was made for the change is gone");
+        assert_eq!(desk.storage.list("subscription.acme.").await.unwrap().len(), 1, "its ID is known");
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_is_known_by_our_address_where_udesk_lists_the_tenants_name() {
+    let told: Arc<Mutex<String>> = Arc::default();
+    let router = axum::Router::new().fallback({
+        let told = told.clone();
+        move |method: axum::http::Method, bytes: Bytes| async move {
+            if method != "GET" {
+                *told.lock().unwrap() = callback(&serde_json::from_slice(&bytes).unwrap());
+                return made().body;
+            }
+            let uri = told.lock().unwrap().clone();
+            let listed = json!({ "callback": uri, "enable": "true", "events": ["general_hangup"], "name": "Acme Ltd" });
+            Reply::ok(&listed).body
+        }
+    });
+    let storage = Storage::in_memory().unwrap();
+    let udesk = at(router, &storage).await;
+    create(&udesk, feed()).await.unwrap();
+    let listed = subscriptions(&udesk).await.unwrap();
+    assert_eq!(
+        (listed[0].name.as_str(), listed[0].display_name.as_str()),
+        ("centers/acme/subscriptions/7", "Acme Ltd")
+    );
+    let disabled = Subscription { enabled: Some(false), ..Default::default() };
+    update(&udesk, "7", disabled, &["enabled"]).await.unwrap();
 }
 
 /// As after a create whose outcome nobody knew, or with a storage that was lost.

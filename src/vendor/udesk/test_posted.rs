@@ -29,6 +29,7 @@ fn each_of_the_20_events_has_its_type_and_its_arm() {
             json!({ "type": name }),
             json!({ "action": name, "message": {} }),
             json!({ "events": [name], "uuid": "u" }),
+            json!({ "events": ["begin", null, name, "end"], "uuid": "u" }),
             json!({ "data": { "event": name } }),
             json!({ "Data": { "Type": name } }),
             json!({ "message": json!({ "event": name }).to_string() }),
@@ -49,6 +50,9 @@ fn any_other_event_keeps_its_name() {
     for (body, name) in [
         (json!({ "event": "begin" }), "begin"),
         (json!({ "events": ["end"], "data": "{}" }), "end"),
+        (json!({ "events": [null, "", "begin", "end"] }), "begin"),
+        (json!({ "events": [["end"]] }), "end"),
+        (json!({ "events": [], "type": "x" }), "x"),
         (json!({ "type": 7 }), "7"),
         (json!({ "event": { "name": "x" } }), ""),
         (json!({}), ""),
@@ -82,6 +86,22 @@ fn an_agents_state_is_what_the_document_says_of_it() {
     let event = read(&json!({ "event": "acd_agent_state", "data": { "agent_id": "189", "state": "1" } }));
     let Some(Payload::AgentStateChanged(arm)) = event.payload else { panic!("{:?}", event.payload) };
     assert_eq!((arm.state(), arm.vendor_state, arm.reason), (AgentState::Unspecified, Some(value("1", "")), None));
+}
+
+#[test]
+fn an_agents_state_may_be_its_text() {
+    for (body, state) in [
+        (json!({ "StateDes": "offline" }), AgentState::Offline),
+        (json!({ "State": "Offline" }), AgentState::Offline),
+        (json!({ "State": null, "state_desc": "offline" }), AgentState::Offline),
+        (json!({ "State": 1, "StateDes": "offline" }), AgentState::Unspecified),
+        (json!({ "StateDes": "ready" }), AgentState::Unspecified),
+        (json!({}), AgentState::Unspecified),
+    ] {
+        let event = read(&json!({ "event": "acd_agent_state", "data": body }));
+        let Some(Payload::AgentStateChanged(arm)) = event.payload else { panic!("{:?}", event.payload) };
+        assert_eq!(arm.state(), state, "{body}");
+    }
 }
 
 #[test]

@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::testing::{Desk, NOW, Reply, Scripted, cx, fields, mask, metadata, name, resource, subscriptions};
+use super::testing::{Desk, NOW, Reply, Scripted, cx, fields, mask, metadata, name, page, resource, subscriptions};
 use crate::{
     adapter::Adapter,
     config::TimestampUnit::Milliseconds,
     error::{ErrorReason, Result},
-    proto::v1::{EventType, Subscription},
+    proto::v1::{EventType, ListSubscriptionsRequest, Subscription},
+    state::StateStore as _,
 };
 
 const CALLBACK: &str = "https://crm.example.com/hooks/s3cret";
-const ALL: [&str; 4] = ["display_name", "callback_uri", "event_types", "enabled"];
+const ALL: [&str; 5] = ["display_name", "callback_uri", "event_types", "vendor_event_types", "enabled"];
 
 fn crm() -> Subscription {
     Subscription {
@@ -120,6 +121,7 @@ async fn what_an_answer_to_a_new_subscription_means() {
     for success in [
         json!({ "sub_succ": [{ "subid": 168, "name": "test" }], "sub_fail": null }),
         json!({ "sub_succ": { "subid": "168", "name": "crm" }, "sub_fail": "" }),
+        json!({ "sub_succ": [{ "subid": 168 }], "sub_fail": ["", null, {}] }),
         json!({ "sub_succ": [{ "subid": 168 }] }),
         json!("{\"sub_succ\":[{\"subid\":168}]}"),
     ] {
@@ -128,13 +130,34 @@ async fn what_an_answer_to_a_new_subscription_means() {
     for refusal in [
         json!({ "sub_succ": [], "sub_fail": ["crm"] }),
         json!({ "sub_succ": null, "sub_fail": [{ "name": "crm" }] }),
-        json!({ "sub_succ": [{ "subid": 168, "name": "crm" }], "sub_fail": "crm" }),
-        json!({ "sub_succ": null, "sub_fail": null }),
-        json!(null),
+        json!({ "sub_succ": null, "sub_fail": "crm" }),
     ] {
         assert_eq!(made(refusal.clone()).await, Err(ErrorReason::VendorRejected), "{refusal}");
     }
-    assert_eq!(made(json!({ "sub_succ": [{ "name": "crm" }] })).await, Err(ErrorReason::VendorOutcomeUnknown));
+    for unclear in [
+        json!({ "sub_succ": [{ "name": "crm" }] }),
+        json!({ "sub_succ": [{ "subid": 168, "name": "crm" }], "sub_fail": "crm" }),
+        json!({ "sub_succ": null, "sub_fail": null }),
+        json!({ "sub_succ": [], "sub_fail": [""] }),
+        json!(null),
+    ] {
+        assert_eq!(made(unclear.clone()).await, Err(ErrorReason::VendorOutcomeUnknown), "{unclear}");
+    }
+}
+
+#[tokio::test]
+async fn why_a_new_subscription_failed_is_told_without_its_callback_and_its_name() {
+    let text = format!("crm: no route to {CALLBACK} of sid-0001");
+    let told = "***: no route to *** of ***, name is taken";
+    for (failures, message, vendor_message) in [
+        (json!([null, text, { "why": "name is taken" }]), format!("Udesk refused the subscription: {told}"), told),
+        (json!(["crm"]), "Udesk refused the subscription and does not say why".to_owned(), ""),
+    ] {
+        let desk = Scripted::results([json!({ "sub_succ": [], "sub_fail": failures })]).await;
+        let refused = create(&desk.udesk, crm()).await.unwrap_err();
+        assert_eq!(refused.message(), message);
+        assert_eq!(metadata(refused, "vendorMessage"), vendor_message);
+    }
 }
 
 #[tokio::test]
@@ -144,6 +167,43 @@ async fn a_subscription_may_be_listed_by_the_name_it_was_answered_with() {
     let desk = Scripted::results(answers).await;
     create(&desk.udesk, crm()).await.unwrap();
     assert_eq!(ids(&desk.udesk).await, ["168"]);
+}
+
+#[tokio::test]
+async fn a_subscription_may_be_listed_by_the_name_its_change_was_answered_with() {
+    let row = |name: &str| json!({ "callback": CALLBACK, "enable": "true", "events": ["begin"], "name": name });
+    let answers = [json!({ "CRM (acme)": 164 }), json!([row("CRM (acme)")]), json!("done"), json!([row("crm")])];
+    let desk = Scripted::results(answers).await;
+    for _ in 0..2 {
+        update(&desk.udesk, "168", Subscription { enabled: Some(true), ..crm() }, &ALL).await.unwrap();
+        assert_eq!(ids(&desk.udesk).await, ["168"]);
+    }
+    assert_eq!(desk.storage.list("subscription.acme.").await.unwrap().len(), 1, "and by no other name for longer");
+}
+
+#[tokio::test]
+async fn one_object_in_place_of_a_list_may_not_be_all() {
+    let made = |id: i64, name: &str| json!({ "sub_succ": [{ "subid": id, "name": name }] });
+    let row = |name: &str| json!({ "callback": CALLBACK, "enable": "true", "events": ["begin"], "name": name });
+    let listed = async |list: Value| {
+        let desk = Scripted::results([made(7, "a"), made(8, "b"), list.clone(), list]).await;
+        create(&desk.udesk, Subscription { display_name: "a".into(), ..crm() }).await.unwrap();
+        create(&desk.udesk, Subscription { display_name: "b".into(), ..crm() }).await.unwrap();
+        let page = page(&mut ListSubscriptionsRequest::default());
+        let list = desk.udesk.list_subscriptions(&cx(), name("centers/acme"), page).await.unwrap();
+        let other = desk.udesk.get_subscription(&cx(), name("centers/acme/subscriptions/8")).await;
+        (list.incomplete_reason, other.map_err(|error| metadata(error, "cause")))
+    };
+    let mut with_id = row("x");
+    with_id["subid"] = json!(7);
+    for one in [row("a"), with_id] {
+        let (reason, other) = listed(one).await;
+        assert!(reason.contains("1 more that the gateway knows"), "{reason}");
+        assert_eq!(other.unwrap_err(), reason);
+    }
+    assert_eq!(listed(json!([row("a")])).await.0, "", "a list is all");
+    let (reason, other) = listed(json!([row("a"), row("b")])).await;
+    assert_eq!((reason.as_str(), other.unwrap().display_name.as_str()), ("", "b"));
 }
 
 #[tokio::test]
@@ -195,22 +255,56 @@ async fn one_that_nobody_knows_can_be_read_or_replaced_whole() {
 async fn what_an_update_does_not_change_is_written_as_udesk_told_it() {
     let listed =
         json!({ "subid": 7, "callback": CALLBACK, "enable": "false", "events": ["begin", "play_succ"], "name": "crm" });
+    let hung_up = || Subscription { event_types: vec![EventType::CallHungUp.into()], ..Default::default() };
+    let others = |names: &[&str]| Subscription {
+        vendor_event_types: names.iter().map(|&name| name.into()).collect(),
+        ..Default::default()
+    };
     for (paths, change, written) in [
         (
-            ["display_name"],
+            &["display_name"][..],
             Subscription { display_name: "CRM".into(), ..Default::default() },
-            ("CRM", json!(["begin", "play_succ"])),
+            ("CRM", json!(["play_succ", "begin"])),
         ),
-        (
-            ["event_types"],
-            Subscription { vendor_event_types: vec!["end".into()], ..Default::default() },
-            ("crm", json!(["end"])),
-        ),
+        (&["event_types", "vendor_event_types"], others(&["end"]), ("crm", json!(["end"]))),
+        (&["event_types", "vendor_event_types"], hung_up(), ("crm", json!(["general_hangup"]))),
+        (&["event_types"], hung_up(), ("crm", json!(["general_hangup", "begin"]))),
+        (&["vendor_event_types"], others(&["end", "play_succ"]), ("crm", json!(["play_succ", "end"]))),
     ] {
         let desk = Scripted::results([listed.clone(), json!({ "crm": 7 })]).await;
-        update(&desk.udesk, "7", change, &paths).await.unwrap();
+        update(&desk.udesk, "7", change, paths).await.unwrap();
         let body = json!({ "callback": CALLBACK, "name": written.0, "events": written.1, "enable": false });
         assert_eq!(desk.sent()[1], ("PUT /subscriptions/7".to_owned(), body));
+    }
+}
+
+#[tokio::test]
+async fn what_udesk_does_not_tell_is_not_written_as_nothing() {
+    let listed =
+        json!({ "subid": 7, "callback": CALLBACK, "enable": "true", "events": ["general_hangup"], "name": "crm" });
+    let change = Subscription { enabled: Some(false), ..crm() };
+    for (left_out, field) in
+        [("name", "display_name"), ("callback", "callback_uri"), ("events", "event_types"), ("enable", "enabled")]
+    {
+        for nothing in [None, Some(json!(null)), Some(json!(""))] {
+            let mut listed = listed.clone();
+            listed.as_object_mut().unwrap().remove(left_out);
+            listed.as_object_mut().unwrap().extend(nothing.map(|nothing| (left_out.to_owned(), nothing)));
+            for masked in [&ALL[..1], &ALL[1..2], &ALL[2..4], &ALL[4..]] {
+                let desk = Scripted::results([listed.clone(), json!({ "crm": 7 })]).await;
+                let updated = update(&desk.udesk, "7", change.clone(), masked).await;
+                if masked[0] == field {
+                    updated.unwrap();
+                } else {
+                    let refused = updated.unwrap_err();
+                    assert_eq!((refused.reason(), fields(&refused)), (ErrorReason::FieldInvalid, vec!["update_mask"]));
+                    let message = refused.message();
+                    assert!(message.contains(&format!("does not tell {field} of")), "{message}");
+                    assert!(message.contains("display_name, callback_uri, event_types and enabled"), "{message}");
+                    assert_eq!(desk.sent(), [("GET /subscriptions".to_owned(), Value::Null)]);
+                }
+            }
+        }
     }
 }
 

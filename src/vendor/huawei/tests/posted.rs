@@ -133,7 +133,69 @@ fn anything_else_is_the_vendors() {
     }
 }
 
+/// An example with this text for its call data. That of call states has it at the end.
+fn with_call_data(text: &str) -> [String; 2] {
+    [
+        CALL_STATUS_EXAMPLE.replace("callData=", &format!("callData={text}")),
+        RELEASE_EXAMPLE.replace("callData=null", &format!("callData={text}")),
+    ]
+}
+
+#[test]
+fn call_data_hides_no_field_and_makes_none() {
+    for text in
+        ["order [7", "{", "}{[", "a, called=999", "x, callSerialNo=9, serviceNo=9, called=9, caller=9, releaseReason=7"]
+    {
+        let [status, release] = with_call_data(text);
+        let event = read(&status);
+        assert_eq!((event.r#type(), event.agent.as_str()), (EventType::CallStateChanged, ""), "{text}");
+        assert_eq!(event.call, Some(call("1197235857187927062", "", "88880067")), "{text}");
+        let event = read(&release);
+        assert_eq!(
+            (event.r#type(), event.agent.as_str()),
+            (EventType::CallHungUp, "centers/acme/agents/10001"),
+            "{text}"
+        );
+        assert_eq!(event.call, Some(call("1197765398201387012", "88880066", "88880067")), "{text}");
+        assert_eq!(cause(&event).map(|cause| cause.code.as_str()), Some("0"), "{text}");
+    }
+    // As its table has them.
+    let release =
+        "{callSerialNo=1, serviceNo=2, called=3, caller=4, callerPresent=, callData=[, called=9, releaseReason=0}";
+    assert_eq!((read(release).r#type(), read(release).call), (EventType::CallHungUp, Some(call("1", "4", "3"))));
+}
+
+/// Text of which parts look like members.
+fn call_data() -> impl Strategy<Value = String> {
+    let name = proptest::sample::select(vec![
+        "callData",
+        "callSerialNo",
+        "called",
+        "caller",
+        "serviceNo",
+        "releaseReason",
+        "releaseTime",
+        "state",
+        "eventType",
+    ]);
+    let part = prop_oneof![
+        "\\PC{0,12}",
+        "[\\[\\]{}=,\" \n]{0,6}",
+        (name, "[0-9]{0,3}").prop_map(|(name, value)| format!(", {name}={value}")),
+    ];
+    proptest::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
+}
+
 proptest! {
+    #[test]
+    fn whatever_call_data_holds_the_rest_is_read(text in call_data()) {
+        for (body, example) in with_call_data(&text).iter().zip([CALL_STATUS_EXAMPLE, RELEASE_EXAMPLE]) {
+            let (read, expected) = (read(body), read(example));
+            let expected = Event { vendor_payload: read.vendor_payload.clone(), ..expected };
+            prop_assert_eq!(read, expected, "{}", body);
+        }
+    }
+
     #[test]
     fn any_bytes_are_an_event(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
         let event = read_event("acme", &bytes, &["s3cr3t"]);

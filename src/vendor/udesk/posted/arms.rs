@@ -11,10 +11,10 @@ use super::{
 use crate::{
     event::payload::Fields,
     proto::v1::{
-        AgentCallModeChanged, AgentStateChanged, CallDequeued, CallHeld, CallHungUp, CallIntercepted, CallMonitored,
-        CallQueued, CallTransferred, ConferenceStarted, ConsultEnded, ConsultStarted, DialStarted, DtmfGathered,
-        EventType, ExtensionStateChanged, HangupCauseReported, PlaybackFinished, RecordingStopped, SpeechRecognized,
-        VoicemailLeft, event::Payload,
+        AgentCallModeChanged, AgentState, AgentStateChanged, CallDequeued, CallHeld, CallHungUp, CallIntercepted,
+        CallMonitored, CallQueued, CallTransferred, ConferenceStarted, ConsultEnded, ConsultStarted, DialStarted,
+        DtmfGathered, EventType, ExtensionStateChanged, HangupCauseReported, PlaybackFinished, RecordingStopped,
+        SpeechRecognized, VendorValue, VoicemailLeft, event::Payload,
     },
     vendor::udesk::{extensions, roster},
 };
@@ -23,6 +23,9 @@ use crate::{
 const URI: usize = 4096;
 /// Longest transcript, in bytes; all of a longer one is in the payload.
 const TRANSCRIPT_TEXT: usize = 16 << 10;
+
+/// The one text of a state that the document has (`StateDes` of Udesk 25).
+const OFFLINE: &str = "offline";
 
 /// The arm of an event type; none of a type that Udesk does not have.
 pub fn payload(event_type: EventType, center: &str, fields: &Fields<'_>) -> Option<Payload> {
@@ -76,11 +79,14 @@ pub fn payload(event_type: EventType, center: &str, fields: &Fields<'_>) -> Opti
 
 fn agent_state(fields: &Fields<'_>) -> AgentStateChanged {
     let vendor_state = fields.value(AGENT_STATE, AGENT_STATE_TEXT);
-    AgentStateChanged {
-        state: roster::state(vendor_state.as_ref().map_or("", |state| &state.code)).into(),
-        vendor_state,
-        reason: fields.value(STATE_REASON, STATE_REASON_TEXT),
-    }
+    // The code counts; a text may stand in its place or come alone.
+    let told = match &vendor_state {
+        Some(VendorValue { code, description }) if code.is_empty() => description,
+        Some(VendorValue { code, .. }) => code,
+        None => "",
+    };
+    let state = if told.eq_ignore_ascii_case(OFFLINE) { AgentState::Offline } else { roster::state(told) };
+    AgentStateChanged { state: state.into(), vendor_state, reason: fields.value(STATE_REASON, STATE_REASON_TEXT) }
 }
 
 fn uri(fields: &Fields<'_>, names: &[&str]) -> String {

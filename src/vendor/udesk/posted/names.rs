@@ -6,7 +6,7 @@
 /// Members that hold the event's own fields: `data`, `Data`, `message`.
 pub const INNER: &[&str] = &["data", "message"];
 
-/// The event's name. `events` is a list of one where it comes with a signature (voice robot).
+/// The event's name. `events` is a list where it comes with a signature (voice robot), in the examples of one.
 pub const EVENT: &[&str] = &["event", "eventtype", "type", "action", "events"];
 
 /// When it happened: `Timestamp` has 13 digits in the older edition's messages.

@@ -1,0 +1,143 @@
+//! What Udesk answers when a subscription is made (18) or changed (19), and what that means.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Value, value::RawValue};
+
+use super::{
+    Api, VendorId,
+    codes::SUCCESS,
+    sign::{Ccapi, WRITE},
+    subscription_terms::Terms,
+};
+use crate::{
+    context::Context,
+    endpoint,
+    error::{Error, ErrorReason, Result, Vendor},
+    http::{Dialect as _, Endpoint as _, redact},
+    vendor::lenient::{Integer, List, Object, Text},
+};
+
+/// `POST /subscriptions` (Udesk 18), one at a time, so that the answer is about it (C41).
+#[derive(Serialize)]
+struct Subscribe<'a> {
+    subscriptions: [Asked<'a>; 1],
+}
+
+#[derive(Serialize)]
+struct Asked<'a> {
+    callback: &'a str,
+    events: &'a [String],
+    name: &'a str,
+}
+
+endpoint!(Ccapi: Subscribe<'_>, POST "/subscriptions", write, WRITE => Object<Subscribed>);
+
+/// Answer of Udesk 18, which names what failed beside a code of success (C42).
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Subscribed {
+    sub_succ: List<Made>,
+    sub_fail: Value,
+}
+
+/// A subscription that was made.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Made {
+    /// Its ID, which is told only here.
+    pub subid: VendorId,
+    /// Need not be the name asked for.
+    pub name: Text,
+}
+
+/// Answer of Udesk 19: "Subscription Name & Event ID", as in `{"ymtest111": 164}` (C45). Nothing of it is needed, so
+/// whatever it holds is an answer.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Replaced(pub Option<(String, i64)>);
+
+/// Makes a subscription.
+///
+/// # Errors
+/// `VENDOR_REJECTED` only where Udesk tells of a failure and of no subscription. `VENDOR_OUTCOME_UNKNOWN` where it tells
+/// of both or of neither: the code says success, so there may be one.
+pub async fn subscribe(ccapi: &Api, cx: &Context, terms: &Terms) -> Result<Made> {
+    let asked = Asked { callback: &terms.callback, events: &terms.events, name: &terms.name };
+    let request = Subscribe { subscriptions: [asked] };
+    let Object(Subscribed { sub_succ, sub_fail }) = ccapi.call(cx, &request).await?;
+    let is_told = !sub_succ.0.is_empty();
+    let made = sub_succ.into_iter().find(|made| !made.subid.0.is_empty());
+    let failures = texts(&sub_fail);
+    let vendor = Vendor { operation: Subscribe::operation().name, code: SUCCESS.into(), ..Vendor::default() };
+    let unknown = |cause, vendor| Err(Error::outcome_unknown(cause).from_vendor(vendor));
+    match made {
+        Some(made) if failures.is_empty() => Ok(made),
+        Some(_) => unknown("Udesk reports that the subscription was made, and that it failed", vendor),
+        None if !failures.is_empty() => {
+            let sent = redact::secrets_in(&serde_json::to_vec(&request).unwrap_or_default());
+            let mut secrets = ccapi.dialect().secrets();
+            secrets.extend(sent.iter().map(String::as_str));
+            // People's words, and what Udesk may well name as that which failed.
+            secrets.push(&terms.name);
+            let message = redact::vendor_text(&failures.join(", "), &secrets);
+            let (told, message) = if message.contains(char::is_alphanumeric) {
+                (format!("Udesk refused the subscription: {message}"), message)
+            } else {
+                ("Udesk refused the subscription and does not say why".to_owned(), String::new())
+            };
+            Err(Error::new(ErrorReason::VendorRejected, told).from_vendor(Vendor { message, ..vendor }))
+        }
+        None if is_told => unknown("Udesk reports that the subscription was made, but not its ID", vendor),
+        None => unknown("Udesk reports neither a subscription nor a failure", vendor),
+    }
+}
+
+/// Whatever is told somewhere in a value; null and the empty text tell nothing.
+fn texts(value: &Value) -> Vec<String> {
+    match value {
+        Value::Null => Vec::new(),
+        Value::String(text) if text.trim().is_empty() => Vec::new(),
+        Value::String(text) => vec![text.clone()],
+        Value::Bool(_) | Value::Number(_) => vec![value.to_string()],
+        Value::Array(items) => items.iter().flat_map(texts).collect(),
+        Value::Object(fields) => fields.values().flat_map(texts).collect(),
+    }
+}
+
+// === impl Replaced ===
+
+impl<'de> Deserialize<'de> for Replaced {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        let fields: BTreeMap<String, Integer> = serde_json::from_str(json).unwrap_or_default();
+        let mut fields = fields.into_iter();
+        Ok(Self(match (fields.next(), fields.next()) {
+            (Some((name, Integer(Some(number)))), None) => Some((name, number)),
+            _ => None,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_to_a_change_names_the_subscription_or_says_nothing() {
+        for (json, name) in [
+            (r#"{"ymtest111": 164}"#, Some(("ymtest111".to_owned(), 164))),
+            (r#"{"a": "7"}"#, Some(("a".to_owned(), 7))),
+            (r#"{"a": 7, "b": 8}"#, None),
+            (r#"{"a": "b"}"#, None),
+            (r#"{"a": {"b": 7}}"#, None),
+            ("{}", None),
+            ("null", None),
+            (r#"["a"]"#, None),
+            (r#""OK""#, None),
+            ("7", None),
+        ] {
+            assert_eq!(serde_json::from_str::<Replaced>(json).unwrap(), Replaced(name), "{json}");
+        }
+    }
+}
