@@ -63,8 +63,8 @@ async fn a_server_is_trusted_when_its_authority_is() {
         .unwrap();
     // It ends when it cannot connect, and so do its lines.
     let mut lines = BufReader::new(gateway.stderr.take().unwrap()).lines();
-    let serves = lines.any(|line| line.unwrap().contains("\"message\":\"serving\""));
+    let is_up = lines.any(|line| line.unwrap().contains("\"message\":\"serving\""));
     gateway.kill().unwrap();
     gateway.wait().unwrap();
-    assert!(serves);
+    assert!(is_up);
 }
