@@ -87,13 +87,7 @@ impl Bucket {
 
     /// Changes a key that has this revision still. `false` when it has another one.
     pub(super) async fn update(&self, key: &str, value: Bytes, revision: u64) -> Result<bool, Failure> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, HeaderValue::from(revision));
-        match self.link.publish(subject(self.name, key), headers, value).await {
-            Ok(_) => Ok(true),
-            Err(failure) if is_conflict(failure) => Ok(false),
-            Err(failure) => Err(failure),
-        }
+        self.publish_at(key, HeaderMap::new(), value, revision).await
     }
 
     pub(super) async fn put(&self, key: &str, value: Bytes) -> Result<(), Failure> {
@@ -101,11 +95,27 @@ impl Bucket {
     }
 
     pub(super) async fn remove(&self, key: &str) -> Result<(), Failure> {
-        let mut headers = HeaderMap::new();
-        headers.insert(OPERATION, PURGE);
-        headers.insert(header::NATS_ROLLUP, "sub");
-        headers.insert(header::NATS_MESSAGE_TTL, HeaderValue::from(REMOVED_FOR.as_secs()));
-        self.link.publish(subject(self.name, key), headers, Bytes::new()).await.map(drop)
+        self.link.publish(subject(self.name, key), removal(), Bytes::new()).await.map(drop)
+    }
+
+    /// Removes a key that has this revision still. `false` when it has another one.
+    pub(super) async fn remove_at(&self, key: &str, revision: u64) -> Result<bool, Failure> {
+        self.publish_at(key, removal(), Bytes::new(), revision).await
+    }
+
+    async fn publish_at(
+        &self,
+        key: &str,
+        mut headers: HeaderMap,
+        value: Bytes,
+        revision: u64,
+    ) -> Result<bool, Failure> {
+        headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, HeaderValue::from(revision));
+        match self.link.publish(subject(self.name, key), headers, value).await {
+            Ok(_) => Ok(true),
+            Err(failure) if is_conflict(failure) => Ok(false),
+            Err(failure) => Err(failure),
+        }
     }
 
     async fn last(&self, key: &str) -> Result<Option<StreamMessage>, Failure> {
@@ -126,6 +136,15 @@ pub(super) fn subject(bucket: &str, key: &str) -> String {
 /// Whether another message came in between: known at once, or still on its way to the disks.
 pub(super) fn is_conflict(failure: Failure) -> bool {
     matches!(failure, Failure::Refused(ErrorCode::STREAM_WRONG_LAST_SEQUENCE | ErrorCode(10164)))
+}
+
+/// What makes a message take a key away.
+fn removal() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(OPERATION, PURGE);
+    headers.insert(header::NATS_ROLLUP, "sub");
+    headers.insert(header::NATS_MESSAGE_TTL, HeaderValue::from(REMOVED_FOR.as_secs()));
+    headers
 }
 
 fn is_removed(message: &StreamMessage) -> bool {

@@ -49,6 +49,8 @@ pub(super) enum Failure {
     Silent,
     /// No stream takes or holds it.
     Nobody,
+    /// The servers have none that leads them. Nothing was done.
+    Leaderless,
     /// It is larger than the server takes. Nothing was sent.
     TooLarge,
     /// JetStream refused it.
@@ -134,7 +136,7 @@ impl Link {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<PublishAck, Failure> {
-        opened(&self.ask(subject, Some(headers), body).await?)
+        self.ask(subject, Some(headers), body).await
     }
 
     /// What a stream holds, as the server has it that leads the stream.
@@ -160,7 +162,7 @@ impl Link {
         match self.context.create_consumer_on_stream(config, stream).await {
             Ok(consumer) => Ok(consumer.cached_info().name.clone()),
             Err(error) => Err(match error.kind() {
-                ConsumerErrorKind::JetStream(error) => Failure::Refused(error.error_code()),
+                ConsumerErrorKind::JetStream(error) => refused(error.error_code()),
                 ConsumerErrorKind::InvalidConsumerType | ConsumerErrorKind::InvalidName => Failure::Unreadable,
                 ConsumerErrorKind::TimedOut | ConsumerErrorKind::Request | ConsumerErrorKind::Other => Failure::Silent,
             }),
@@ -202,30 +204,36 @@ impl Link {
     }
 
     async fn api<T: DeserializeOwned>(&self, what: &str, question: Value) -> Result<T, Failure> {
-        opened(&self.ask(format!("$JS.API.{what}"), None, question.to_string().into()).await?)
+        self.ask(format!("$JS.API.{what}"), None, question.to_string().into()).await
     }
 
     /// Asks until somebody is there who answers: servers that elect a leader have none for a moment.
-    async fn ask(&self, subject: String, headers: Option<HeaderMap>, body: Bytes) -> Result<Message, Failure> {
+    async fn ask<T: DeserializeOwned>(
+        &self,
+        subject: String,
+        headers: Option<HeaderMap>,
+        body: Bytes,
+    ) -> Result<T, Failure> {
         self.connected().await?;
         let deadline = Instant::now() + GRACE;
         loop {
-            let mut request = Request::new().payload(body.clone()).timeout(Some(PATIENCE));
-            request.headers.clone_from(&headers);
-            let failure = match self.client.send_request(subject.clone(), request).await {
-                Ok(message) => return Ok(message),
-                Err(error) => match error.kind() {
-                    RequestErrorKind::TimedOut | RequestErrorKind::Other => Failure::Silent,
-                    RequestErrorKind::NoResponders => Failure::Nobody,
-                    RequestErrorKind::MaxPayloadExceeded => Failure::TooLarge,
-                    RequestErrorKind::InvalidSubject => Failure::Unreadable,
-                },
-            };
-            if failure != Failure::Nobody || Instant::now() >= deadline {
-                return Err(failure);
+            let answer = self.ask_once(subject.clone(), headers.clone(), body.clone()).await;
+            match answer.and_then(|message| opened(&message)) {
+                Err(Failure::Nobody | Failure::Leaderless) if Instant::now() < deadline => sleep(LOOK_AGAIN).await,
+                outcome => return outcome,
             }
-            sleep(LOOK_AGAIN).await;
         }
+    }
+
+    async fn ask_once(&self, subject: String, headers: Option<HeaderMap>, body: Bytes) -> Result<Message, Failure> {
+        let mut request = Request::new().payload(body).timeout(Some(PATIENCE));
+        request.headers = headers;
+        self.client.send_request(subject, request).await.map_err(|error| match error.kind() {
+            RequestErrorKind::TimedOut | RequestErrorKind::Other => Failure::Silent,
+            RequestErrorKind::NoResponders => Failure::Nobody,
+            RequestErrorKind::MaxPayloadExceeded => Failure::TooLarge,
+            RequestErrorKind::InvalidSubject => Failure::Unreadable,
+        })
     }
 }
 
@@ -238,6 +246,7 @@ impl Failure {
             Self::Away => "not connected",
             Self::Silent => "no answer",
             Self::Nobody => "no stream answers",
+            Self::Leaderless => "no server leads",
             Self::TooLarge => "larger than max_payload",
             Self::Refused(_) => "refused",
             Self::Unreadable => "not of the expected shape",
@@ -260,8 +269,16 @@ impl From<Failure> for Error {
 fn opened<T: DeserializeOwned>(message: &Message) -> Result<T, Failure> {
     match serde_json::from_slice(&message.payload) {
         Ok(Response::Ok(answer)) => Ok(answer),
-        Ok(Response::Err { error }) => Err(Failure::Refused(error.error_code())),
+        Ok(Response::Err { error }) => Err(refused(error.error_code())),
         Err(_) => Err(Failure::Unreadable),
+    }
+}
+
+fn refused(code: ErrorCode) -> Failure {
+    match code {
+        // What is published is never answered so.
+        ErrorCode::CLUSTER_NOT_AVAILABLE => Failure::Leaderless,
+        code => Failure::Refused(code),
     }
 }
 

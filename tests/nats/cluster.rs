@@ -45,6 +45,14 @@ async fn insist(store: &JetStream, body: String) {
     }
 }
 
+/// Which server leads a stream.
+async fn leader(servers: &[Server], stream: &str) -> usize {
+    let client = async_nats::connect(servers[0].url()).await.unwrap();
+    let stream = async_nats::jetstream::new(client).get_stream(stream).await.unwrap();
+    let leader = stream.cached_info().cluster.as_ref().and_then(|cluster| cluster.leader.clone());
+    ["a", "b", "c"].iter().position(|name| Some(*name) == leader.as_deref()).unwrap()
+}
+
 /// Waits until each server has all events, so that another one may end.
 async fn all_are_current(url: &str) {
     let context = async_nats::jetstream::new(async_nats::connect(url).await.unwrap());
@@ -126,4 +134,20 @@ async fn any_one_server_may_end() {
     let bodies = timeout(PATIENCE, reading).await.unwrap().unwrap();
     let expected = (0..3).flat_map(|round| (0..20).map(move |number| format!(r#"{{"MsgId":"{round}-{number}"}}"#)));
     assert!(bodies.iter().map(|body| String::from_utf8_lossy(body).into_owned()).eq(expected));
+}
+
+#[tokio::test]
+async fn what_became_of_a_call_is_noted_when_another_server_leads() {
+    let mut servers = Server::cluster().await;
+    let (here, there) = (connect(&servers).await, connect(&servers).await);
+    let now = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    for call in 0..2 {
+        assert_eq!(here.begin([call; 32], [0; 32], now, now).await.unwrap(), Begun::Fresh);
+    }
+    let leads = leader(&servers, "KV_switchboard_request_ids").await;
+    servers[leads].kill();
+    tokio::try_join!(here.finish([0; 32], b"sealed".to_vec()), here.forget([1; 32])).unwrap();
+    let ended = there.begin([0; 32], [0; 32], now, now).await.unwrap();
+    assert_eq!(ended, Begun::Finished(b"sealed".to_vec()));
+    assert_eq!(there.begin([1; 32], [0; 32], now, now).await.unwrap(), Begun::Fresh);
 }

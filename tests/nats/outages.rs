@@ -145,6 +145,43 @@ async fn a_server_that_hangs_is_not_waited_for_and_what_waits_is_bounded() {
     assert_eq!(store.extent("acme").await.unwrap().newest, newest);
 }
 
+#[tokio::test]
+async fn what_became_of_a_call_is_noted_when_the_servers_are_back() {
+    let mut server = Server::start().await;
+    let (here, there) = (connect(&server).await, connect(&server).await);
+    let now = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let begin = async |store: &JetStream, call| store.begin([call; 32], [0; 32], now, now).await.unwrap();
+    let ends = |of: u8| {
+        let (finishes, forgets) = (here.clone(), here.clone());
+        tokio::spawn(async move {
+            tokio::try_join!(finishes.finish([of; 32], b"sealed".to_vec()), forgets.forget([of + 1; 32])).map(drop)
+        })
+    };
+    for call in 0..4 {
+        assert_eq!(begin(&here, call).await, Begun::Fresh);
+    }
+
+    server.stop().await;
+    let unanswered = ends(0);
+    // What is asked later than they are is given up.
+    tokio::task::yield_now().await;
+    here.extent("acme").await.unwrap_err();
+    server.go_on();
+    unanswered.await.unwrap().unwrap();
+
+    server.kill();
+    let unconnected = ends(2);
+    tokio::task::yield_now().await;
+    here.extent("acme").await.unwrap_err();
+    server.start_again().await;
+    unconnected.await.unwrap().unwrap();
+
+    for call in [0, 2] {
+        assert_eq!(begin(&there, call).await, Begun::Finished(b"sealed".to_vec()));
+        assert_eq!(begin(&there, call + 1).await, Begun::Fresh, "it did nothing");
+    }
+}
+
 /// No answer came, so it is not known whether the call was noted; that it did not run is known.
 #[tokio::test]
 async fn a_call_that_was_noted_without_an_answer_may_begin_again() {
