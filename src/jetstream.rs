@@ -117,6 +117,8 @@ async fn connect(config: &config::Nats) -> Result<Link, Cause> {
         .connection_timeout(PATIENCE)
         .request_timeout(Some(PATIENCE))
         .ping_interval(PING)
+        // They are told in plain text, before a server has shown who it is.
+        .ignore_discovered_servers()
         .reconnect_delay_callback(|attempt| {
             let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
             LONGEST_PAUSE.min(Duration::from_millis(2_u64.saturating_pow(doublings)))
@@ -130,6 +132,9 @@ async fn connect(config: &config::Nats) -> Result<Link, Cause> {
     }
     let mut servers = Vec::new();
     for text in config.url.expose_secret().split(',') {
+        if text.starts_with("tls://") {
+            options = options.require_tls(true);
+        }
         let (server, user) = parted(text).ok_or(Cause::Connect(ConnectErrorKind::ServerParse))?;
         servers.push(server);
         if let Some((user, password)) = user {

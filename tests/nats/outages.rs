@@ -1,9 +1,10 @@
 //! Servers that end, start again and hang.
 
-use std::time::Duration;
+use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use switchboard::{
+    config::Nats,
     error::{ErrorReason, Result},
     event::{
         fingerprint::Fingerprint,
@@ -14,11 +15,17 @@ use switchboard::{
     state::StateStore as _,
 };
 use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional},
+    net::{TcpListener, TcpStream},
     task::JoinSet,
     time::{Instant, timeout},
 };
 
-use crate::{server::Server, stores::connect};
+use crate::{
+    event_log::events,
+    server::Server,
+    stores::{connect, connect_with, nats},
+};
 
 /// How long something may take that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -77,6 +84,42 @@ async fn a_reader_goes_on_when_the_server_is_back() {
     }
     let records = timeout(PATIENCE, reading).await.unwrap().unwrap();
     assert!(records.iter().map(|record| record.sequence).eq(1..=4));
+}
+
+/// Stands before a server, and tells who comes of one more. Gives its URL.
+async fn advertising(server: &Server, other: SocketAddr) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("nats://{}", listener.local_addr().unwrap());
+    let behind = server.url().replace("nats://", "");
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let Ok(server) = TcpStream::connect(&behind).await else { continue };
+            tokio::spawn(async move {
+                let (mut server, mut line) = (BufReader::new(server), String::new());
+                server.read_line(&mut line).await.unwrap();
+                let mut info: serde_json::Value = serde_json::from_str(line.strip_prefix("INFO ").unwrap()).unwrap();
+                info["connect_urls"] = serde_json::json!([other.to_string()]);
+                client.write_all(format!("INFO {info}\r\n").as_bytes()).await.unwrap();
+                let _ = copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn only_servers_of_the_url_are_asked() {
+    let mut server = Server::start().await;
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    other.set_nonblocking(true).unwrap();
+    let url = advertising(&server, other.local_addr().unwrap()).await;
+    let store = connect_with(&Nats { url: url.into(), ..nats(&server) }, &events()).await.unwrap();
+    server.kill();
+    // Meanwhile it looks for a server.
+    store.extent("acme").await.unwrap_err();
+    server.start_again().await;
+    store.extent("acme").await.unwrap();
+    assert_eq!(other.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nobody came");
 }
 
 #[tokio::test]
