@@ -78,6 +78,19 @@ pub(super) struct Info {
     pub(super) last: u64,
 }
 
+/// What a server says of a stream, and who leads it. Without a leader every server answers, each as far as it knows.
+#[derive(Deserialize)]
+struct Led<T> {
+    cluster: Option<Cluster>,
+    #[serde(flatten)]
+    said: T,
+}
+
+#[derive(Deserialize)]
+struct Cluster {
+    leader: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct StreamInfo {
     created: String,
@@ -136,12 +149,12 @@ impl Link {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<PublishAck, Failure> {
-        self.ask(subject, Some(headers), body).await
+        self.ask(subject, Some(headers), body, opened).await
     }
 
     /// What a stream holds, as the server has it that leads the stream.
     pub(super) async fn info(&self, stream: &str) -> Result<Info, Failure> {
-        let StreamInfo { created, ts, state } = self.api(&format!("STREAM.INFO.{stream}"), json!({})).await?;
+        let StreamInfo { created, ts, state } = self.stream(stream, json!({})).await?;
         Ok(Info { created: time(&created)?, now: time(&ts)?, first: state.first_seq, last: state.last_seq })
     }
 
@@ -185,7 +198,7 @@ impl Link {
         let mut all: Vec<String> = Vec::new();
         loop {
             let question = json!({ "subjects_filter": filter, "offset": all.len() });
-            let Page { total, state } = self.api(&format!("STREAM.INFO.{stream}"), question).await?;
+            let Page { total, state } = self.stream(stream, question).await?;
             let page = state.subjects.unwrap_or_default();
             let is_last = page.is_empty() || all.len() + page.len() >= total;
             all.extend(page.into_keys());
@@ -195,30 +208,37 @@ impl Link {
         }
     }
 
+    async fn stream<T: DeserializeOwned>(&self, stream: &str, question: Value) -> Result<T, Failure> {
+        let subject = format!("$JS.API.STREAM.INFO.{stream}");
+        self.ask(subject, None, question.to_string().into(), |answer| match opened(answer)? {
+            Led { cluster: Some(Cluster { leader: None }), .. } => Err(Failure::Leaderless),
+            Led { said, .. } => Ok(said),
+        })
+        .await
+    }
+
     async fn message(&self, stream: &str, question: Value) -> Result<Option<StreamMessage>, Failure> {
-        match self.api(&format!("STREAM.MSG.GET.{stream}"), question).await {
+        let subject = format!("$JS.API.STREAM.MSG.GET.{stream}");
+        match self.ask(subject, None, question.to_string().into(), opened).await {
             Ok(Found { message }) => StreamMessage::try_from(message).map(Some).map_err(|_| Failure::Unreadable),
             Err(Failure::Refused(ErrorCode::NO_MESSAGE_FOUND)) => Ok(None),
             Err(failure) => Err(failure),
         }
     }
 
-    async fn api<T: DeserializeOwned>(&self, what: &str, question: Value) -> Result<T, Failure> {
-        self.ask(format!("$JS.API.{what}"), None, question.to_string().into()).await
-    }
-
     /// Asks until somebody is there who answers: servers that elect a leader have none for a moment.
-    async fn ask<T: DeserializeOwned>(
+    async fn ask<T>(
         &self,
         subject: String,
         headers: Option<HeaderMap>,
         body: Bytes,
+        read: impl Fn(&Message) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
         self.connected().await?;
         let deadline = Instant::now() + GRACE;
         loop {
             let answer = self.ask_once(subject.clone(), headers.clone(), body.clone()).await;
-            match answer.and_then(|message| opened(&message)) {
+            match answer.and_then(|message| read(&message)) {
                 Err(Failure::Nobody | Failure::Leaderless) if Instant::now() < deadline => sleep(LOOK_AGAIN).await,
                 outcome => return outcome,
             }

@@ -2,10 +2,11 @@
 
 use std::{sync::Arc, time::Duration};
 
+use async_nats::jetstream::stream::Stream;
 use bytes::Bytes;
 use switchboard::{
     config::Nats,
-    error::Result,
+    error::{ErrorReason, Result},
     event::{
         fingerprint::Fingerprint,
         log::{Appended, EventLog as _},
@@ -150,4 +151,26 @@ async fn what_became_of_a_call_is_noted_when_another_server_leads() {
     let ended = there.begin([0; 32], [0; 32], now, now).await.unwrap();
     assert_eq!(ended, Begun::Finished(b"sealed".to_vec()));
     assert_eq!(there.begin([1; 32], [0; 32], now, now).await.unwrap(), Begun::Fresh);
+}
+
+#[tokio::test]
+async fn what_a_server_says_that_none_leads_is_not_believed() {
+    let mut servers = Server::cluster().await;
+    let store = connect(&servers).await;
+    insist(&store, "event".to_owned()).await;
+    store.put("key", Vec::new()).await.unwrap();
+    let [left, gone @ ..] = &mut servers;
+    gone.iter_mut().for_each(Server::kill);
+    let context = async_nats::jetstream::new(async_nats::connect(left.url()).await.unwrap());
+    for stream in ["SWITCHBOARD_EVENTS_acme", "KV_switchboard_state"] {
+        let deadline = Instant::now() + PATIENCE;
+        // It takes its time until it sees that none leads, not even itself, and answers what it knows.
+        let is_led = |answer: &Stream| answer.cached_info().cluster.as_ref().unwrap().leader.is_some();
+        while context.get_stream(stream).await.ok().is_none_or(|answer| is_led(&answer)) {
+            assert!(Instant::now() < deadline);
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+    assert_eq!(store.extent("acme").await.unwrap_err().reason(), ErrorReason::StorageUnavailable);
+    assert_eq!(store.list("").await.unwrap_err().reason(), ErrorReason::StorageUnavailable);
 }
