@@ -36,7 +36,9 @@ const SUBJECTS: &str = "switchboard.events";
 /// How long the start waits for a server.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How often a quiet connection is tried; it is given up when two tries stay without an answer.
-const PING: Duration = Duration::from_secs(10);
+const PING: Duration = Duration::from_secs(2);
+/// What may wait for the connection. It is carried out once that is back, also when nobody wants it any more.
+const COMMANDS: usize = 128;
 /// Longest pause between two attempts to connect again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// What a server must take in one message: an event's body and a little more.
@@ -117,6 +119,7 @@ async fn connect(config: &config::Nats) -> Result<Link, Cause> {
         .connection_timeout(PATIENCE)
         .request_timeout(Some(PATIENCE))
         .ping_interval(PING)
+        .client_capacity(COMMANDS)
         // They are told in plain text, before a server has shown who it is.
         .ignore_discovered_servers()
         .reconnect_delay_callback(|attempt| {

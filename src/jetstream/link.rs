@@ -21,7 +21,7 @@ use bytes::Bytes;
 use prost_types::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::error::{Error, ErrorReason};
 
@@ -172,7 +172,8 @@ impl Link {
     /// Makes a consumer, and gives its name.
     pub(super) async fn consumer(&self, stream: &str, config: pull::Config) -> Result<String, Failure> {
         self.connected().await?;
-        match self.context.create_consumer_on_stream(config, stream).await {
+        let made = timeout(PATIENCE, self.context.create_consumer_on_stream(config, stream)).await;
+        match made.map_err(|_| Failure::Silent)? {
             Ok(consumer) => Ok(consumer.cached_info().name.clone()),
             Err(error) => Err(match error.kind() {
                 ConsumerErrorKind::JetStream(error) => refused(error.error_code()),
@@ -246,9 +247,11 @@ impl Link {
     }
 
     async fn ask_once(&self, subject: String, headers: Option<HeaderMap>, body: Bytes) -> Result<Message, Failure> {
-        let mut request = Request::new().payload(body).timeout(Some(PATIENCE));
+        let mut request = Request::new().payload(body);
         request.headers = headers;
-        self.client.send_request(subject, request).await.map_err(|error| match error.kind() {
+        // The client's own time begins when it takes the question, for which it may be waited, too.
+        let answer = timeout(PATIENCE, self.client.send_request(subject, request)).await;
+        answer.map_err(|_| Failure::Silent)?.map_err(|error| match error.kind() {
             RequestErrorKind::TimedOut | RequestErrorKind::Other => Failure::Silent,
             RequestErrorKind::NoResponders => Failure::Nobody,
             RequestErrorKind::MaxPayloadExceeded => Failure::TooLarge,

@@ -189,6 +189,30 @@ async fn a_server_that_hangs_is_not_waited_for_and_what_waits_is_bounded() {
 }
 
 #[tokio::test]
+async fn every_question_ends_while_nothing_can_be_sent() {
+    let server = Server::start().await;
+    let store = connect(&server).await;
+    let mut reader = store.read("acme", 0).await.unwrap();
+    server.stop().await;
+    let large = Bytes::from(vec![b'x'; 1 << 20]);
+    let mut asked = JoinSet::new();
+    // More than what lies between the two takes.
+    for _ in 0..16 {
+        let (store, large) = (store.clone(), large.clone());
+        let fingerprint = Fingerprint::of(&large);
+        asked.spawn(async move { store.append("acme", large, fingerprint).await.map(drop) });
+    }
+    for _ in 0..500 {
+        let store = store.clone();
+        asked.spawn(async move { store.extent("acme").await.map(drop) });
+    }
+    asked.spawn(async move { reader.next().await.map(drop) });
+    while let Some(ended) = timeout(PATIENCE, asked.join_next()).await.unwrap() {
+        assert_eq!(ended.unwrap().unwrap_err().reason(), ErrorReason::StorageUnavailable);
+    }
+}
+
+#[tokio::test]
 async fn what_became_of_a_call_is_noted_when_the_servers_are_back() {
     let mut server = Server::start().await;
     let (here, there) = (connect(&server).await, connect(&server).await);
