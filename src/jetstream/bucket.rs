@@ -30,6 +30,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(super) struct Bucket {
     link: Link,
     name: &'static str,
+    stream: String,
 }
 
 /// The value of a key.
@@ -44,7 +45,7 @@ pub(super) struct Entry {
 
 impl Bucket {
     pub(super) fn new(link: Link, name: &'static str) -> Self {
-        Self { link, name }
+        Self { link, name, stream: stream(name) }
     }
 
     pub(super) async fn get(&self, key: &str) -> Result<Option<Entry>, Failure> {
@@ -55,7 +56,7 @@ impl Bucket {
     pub(super) async fn list(&self, prefix: &str) -> Result<Vec<(String, Bytes)>, Failure> {
         let above = prefix.rsplit_once('.').map_or(">".to_owned(), |(above, _)| format!("{above}.>"));
         let root = subject(self.name, "");
-        let subjects = self.link.subjects(&stream(self.name), &subject(self.name, &above)).await?;
+        let subjects = self.link.subjects(&self.stream, &subject(self.name, &above)).await?;
         let mut keys: Vec<String> =
             subjects.iter().filter_map(|subject| subject.strip_prefix(&root)).map(str::to_owned).collect();
         keys.retain(|key| key.starts_with(prefix));
@@ -119,7 +120,7 @@ impl Bucket {
     }
 
     async fn last(&self, key: &str) -> Result<Option<StreamMessage>, Failure> {
-        self.link.last(&stream(self.name), &subject(self.name, key)).await
+        self.link.last(&self.stream, &subject(self.name, key)).await
     }
 }
 
@@ -135,7 +136,8 @@ pub(super) fn subject(bucket: &str, key: &str) -> String {
 
 /// Whether another message came in between: known at once, or still on its way to the disks.
 pub(super) fn is_conflict(failure: Failure) -> bool {
-    matches!(failure, Failure::Refused(ErrorCode::STREAM_WRONG_LAST_SEQUENCE | ErrorCode(10164)))
+    let Failure::Refused(code) = failure else { return false };
+    matches!(code, ErrorCode::STREAM_WRONG_LAST_SEQUENCE | ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT)
 }
 
 /// What makes a message take a key away.
