@@ -59,6 +59,12 @@ struct Open {
 #[derive(Debug)]
 pub struct JetStreamError(Cause);
 
+/// What stands before a server's name in a URL: a name alone is a token.
+enum Login {
+    User(String, String),
+    Token(String),
+}
+
 #[derive(Debug)]
 enum Cause {
     /// What connecting ended with.
@@ -138,11 +144,13 @@ async fn connect(config: &config::Nats) -> Result<Link, Cause> {
         if text.starts_with("tls://") {
             options = options.require_tls(true);
         }
-        let (server, user) = parted(text).ok_or(Cause::Connect(ConnectErrorKind::ServerParse))?;
+        let (server, login) = parted(text).ok_or(Cause::Connect(ConnectErrorKind::ServerParse))?;
         servers.push(server);
-        if let Some((user, password)) = user {
-            options = options.user_and_password(user, password);
-        }
+        options = match login {
+            Some(Login::User(user, password)) => options.user_and_password(user, password),
+            Some(Login::Token(token)) => options.token(token),
+            None => options,
+        };
     }
     let client = match timeout(CONNECT, options.connect(servers)).await {
         Ok(Ok(client)) => client,
@@ -169,17 +177,18 @@ fn kind(error: &ConnectError) -> ConnectErrorKind {
     if causes.any(is_of_tls) { ConnectErrorKind::Tls } else { error.kind() }
 }
 
-/// A server's address, and the user and password that stand in it: the client would not use them there.
-fn parted(text: &str) -> Option<(ServerAddr, Option<(String, String)>)> {
+/// A server's address, and who logs in, if that stands in it: the client would not use it there.
+fn parted(text: &str) -> Option<(ServerAddr, Option<Login>)> {
     let mut url = Url::parse(text).ok()?;
     let decoded = |text: &str| percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned);
-    let user = match url.username() {
-        "" => None,
-        user => Some((decoded(user)?, decoded(url.password().unwrap_or_default())?)),
+    let login = match (url.username(), url.password()) {
+        ("", _) => None,
+        (token, None) => Some(Login::Token(decoded(token)?)),
+        (user, Some(password)) => Some(Login::User(decoded(user)?, decoded(password)?)),
     };
     url.set_password(None).ok()?;
     url.set_username("").ok()?;
-    Some((ServerAddr::from_url(url).ok()?, user))
+    Some((ServerAddr::from_url(url).ok()?, login))
 }
 
 async fn ensure_all(
