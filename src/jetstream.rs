@@ -3,8 +3,8 @@
 //! Each center's events are a stream, `SWITCHBOARD_EVENTS_{center}`; facts, and calls with a `request_id`, are key-value
 //! buckets. All of them are made, or changed to what the configuration says, when the gateway starts.
 //!
-//! What is acknowledged is on the disks of most of the servers that keep it; a single server writes to its disk before it
-//! acknowledges only with `sync_interval: always`.
+//! What is acknowledged is kept by most of the servers that are to keep it, and is on their disks only if they run with
+//! `sync_interval: always`: otherwise they call fsync every two minutes.
 
 mod bucket;
 mod link;
