@@ -6,6 +6,7 @@
 //! What is acknowledged is kept by most of the servers that are to keep it, and is on their disks only if they run with
 //! `sync_interval: always`: otherwise they call fsync every two minutes.
 
+mod answers;
 mod bucket;
 mod link;
 mod log;
@@ -123,7 +124,6 @@ async fn connect(config: &config::Nats) -> Result<Link, Cause> {
     let mut options = ConnectOptions::new()
         .name("switchboard")
         .connection_timeout(PATIENCE)
-        .request_timeout(Some(PATIENCE))
         .ping_interval(PING)
         .client_capacity(COMMANDS)
         // They are told in plain text, before a server has shown who it is.
@@ -164,7 +164,8 @@ async fn connect(config: &config::Nats) -> Result<Link, Cause> {
     if most < LARGEST_MESSAGE {
         tracing::warn!(max_payload = most, needed = LARGEST_MESSAGE, "NATS does not take the largest events");
     }
-    Ok(Link::new(client))
+    let broken = |_| Cause::Connect(ConnectErrorKind::Io);
+    Link::new(client).await.map_err(broken)
 }
 
 /// Why there is no connection. What is wrong with a certificate comes as an error of the connection.

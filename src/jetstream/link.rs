@@ -1,20 +1,20 @@
 //! What is asked of NATS: every question has an end, and what went wrong has a name.
 
 use std::{
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime},
 };
 
 use async_nats::{
-    Client, HeaderMap, Message, Request, RequestErrorKind,
+    Client, HeaderMap, Message, PublishErrorKind, StatusCode, SubscribeError,
     connection::State,
     jetstream::{
         Context, ContextBuilder, ErrorCode,
-        consumer::pull,
+        consumer::{IntoConsumerConfig as _, pull},
         message::StreamMessage,
         publish::PublishAck,
         response::Response,
-        stream::{ConsumerErrorKind, RawMessage},
+        stream::RawMessage,
     },
 };
 use bytes::Bytes;
@@ -23,6 +23,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::answers::Answers;
 use crate::error::{Error, ErrorReason};
 
 /// How long an answer is waited for.
@@ -37,6 +38,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(25);
 #[derive(Debug, Clone)]
 pub(super) struct Link {
     client: Client,
+    answers: Arc<Answers>,
     context: Context,
 }
 
@@ -112,9 +114,11 @@ struct Found {
 // === impl Link ===
 
 impl Link {
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) async fn new(client: Client) -> Result<Self, SubscribeError> {
+        let inbox = client.new_inbox();
+        let answers = Answers::new(inbox.clone(), client.subscribe(format!("{inbox}.*")).await?);
         let context = ContextBuilder::new().timeout(PATIENCE).build(client.clone());
-        Self { client, context }
+        Ok(Self { client, answers: Arc::new(answers), context })
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -149,7 +153,7 @@ impl Link {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<PublishAck, Failure> {
-        self.ask(subject, Some(headers), body, opened).await
+        self.ask(subject, headers, body, opened).await
     }
 
     /// What a stream holds, as the server has it that leads the stream.
@@ -171,16 +175,13 @@ impl Link {
 
     /// Makes a consumer, and gives its name.
     pub(super) async fn consumer(&self, stream: &str, config: pull::Config) -> Result<String, Failure> {
-        self.connected().await?;
-        let made = timeout(PATIENCE, self.context.create_consumer_on_stream(config, stream)).await;
-        match made.map_err(|_| Failure::Silent)? {
-            Ok(consumer) => Ok(consumer.cached_info().name.clone()),
-            Err(error) => Err(match error.kind() {
-                ConsumerErrorKind::JetStream(error) => refused(error.error_code()),
-                ConsumerErrorKind::InvalidConsumerType | ConsumerErrorKind::InvalidName => Failure::Unreadable,
-                ConsumerErrorKind::TimedOut | ConsumerErrorKind::Request | ConsumerErrorKind::Other => Failure::Silent,
-            }),
+        #[derive(Deserialize)]
+        struct Made {
+            name: String,
         }
+        let question = json!({ "stream_name": stream, "config": config.into_consumer_config() });
+        let made: Made = self.api(&format!("CONSUMER.CREATE.{stream}"), question, opened).await?;
+        Ok(made.name)
     }
 
     /// The subjects that match, with a message each at least.
@@ -210,8 +211,7 @@ impl Link {
     }
 
     async fn stream<T: DeserializeOwned>(&self, stream: &str, question: Value) -> Result<T, Failure> {
-        let subject = format!("$JS.API.STREAM.INFO.{stream}");
-        self.ask(subject, None, question.to_string().into(), |answer| match opened(answer)? {
+        self.api(&format!("STREAM.INFO.{stream}"), question, |answer| match opened(answer)? {
             Led { cluster: Some(Cluster { leader: None }), .. } => Err(Failure::Leaderless),
             Led { said, .. } => Ok(said),
         })
@@ -219,19 +219,27 @@ impl Link {
     }
 
     async fn message(&self, stream: &str, question: Value) -> Result<Option<StreamMessage>, Failure> {
-        let subject = format!("$JS.API.STREAM.MSG.GET.{stream}");
-        match self.ask(subject, None, question.to_string().into(), opened).await {
+        match self.api(&format!("STREAM.MSG.GET.{stream}"), question, opened).await {
             Ok(Found { message }) => StreamMessage::try_from(message).map(Some).map_err(|_| Failure::Unreadable),
             Err(Failure::Refused(ErrorCode::NO_MESSAGE_FOUND)) => Ok(None),
             Err(failure) => Err(failure),
         }
     }
 
+    async fn api<T>(
+        &self,
+        what: &str,
+        question: Value,
+        read: impl Fn(&Message) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.ask(format!("$JS.API.{what}"), HeaderMap::new(), question.to_string().into(), read).await
+    }
+
     /// Asks until somebody is there who answers: servers that elect a leader have none for a moment.
     async fn ask<T>(
         &self,
         subject: String,
-        headers: Option<HeaderMap>,
+        headers: HeaderMap,
         body: Bytes,
         read: impl Fn(&Message) -> Result<T, Failure>,
     ) -> Result<T, Failure> {
@@ -246,17 +254,19 @@ impl Link {
         }
     }
 
-    async fn ask_once(&self, subject: String, headers: Option<HeaderMap>, body: Bytes) -> Result<Message, Failure> {
-        let mut request = Request::new().payload(body);
-        request.headers = headers;
-        // The client's own time begins when it takes the question, for which it may be waited, too.
-        let answer = timeout(PATIENCE, self.client.send_request(subject, request)).await;
-        answer.map_err(|_| Failure::Silent)?.map_err(|error| match error.kind() {
-            RequestErrorKind::TimedOut | RequestErrorKind::Other => Failure::Silent,
-            RequestErrorKind::NoResponders => Failure::Nobody,
-            RequestErrorKind::MaxPayloadExceeded => Failure::TooLarge,
-            RequestErrorKind::InvalidSubject => Failure::Unreadable,
-        })
+    async fn ask_once(&self, subject: String, headers: HeaderMap, body: Bytes) -> Result<Message, Failure> {
+        let mut place = self.answers.place();
+        let asking = async {
+            let asked = self.client.publish_with_reply_and_headers(subject, place.reply(), headers, body).await;
+            asked.map_err(|error| match error.kind() {
+                PublishErrorKind::MaxPayloadExceeded => Failure::TooLarge,
+                PublishErrorKind::InvalidSubject => Failure::Unreadable,
+                PublishErrorKind::Send => Failure::Away,
+            })?;
+            place.answer().await.ok_or(Failure::Silent)
+        };
+        let answer = timeout(PATIENCE, asking).await.map_err(|_| Failure::Silent)??;
+        if answer.status == Some(StatusCode::NO_RESPONDERS) { Err(Failure::Nobody) } else { Ok(answer) }
     }
 }
 
