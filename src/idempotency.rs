@@ -27,6 +27,7 @@ use ring::{
 };
 use tokio::{
     sync::{OnceCell, watch},
+    task::JoinHandle,
     time::{Instant, sleep, timeout_at},
 };
 use tokio_util::task::TaskTracker;
@@ -55,9 +56,9 @@ pub trait IdempotencyStore: Send + Sync + fmt::Debug {
     ///
     /// It is on disk when this returns.
     async fn begin(&self, call: Hash, content: Hash, now: SystemTime, expired: SystemTime) -> Result<Begun>;
-    /// Keeps a call's sealed answer.
+    /// Keeps a call's sealed answer. May try for half a minute: nobody waits for it.
     async fn finish(&self, call: Hash, sealed: Vec<u8>) -> Result<()>;
-    /// Forgets a call that did nothing.
+    /// Forgets a call that did nothing, if this gateway began it. May try as long.
     async fn forget(&self, call: Hash) -> Result<()>;
     /// The key that everything is hashed and sealed with; made once and kept for as long as the store is.
     async fn key(&self) -> Result<Hash>;
@@ -106,6 +107,12 @@ struct Turn {
     _ended: watch::Sender<()>,
 }
 
+/// What became of a call, and the task that notes it, if it ran.
+struct Ended<A> {
+    result: Result<A>,
+    noting: Option<JoinHandle<()>>,
+}
+
 /// Whose call it is: an ID is good for one caller, center and method.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {
@@ -148,7 +155,13 @@ impl Repeats {
         let seal = hash(key, &["seal", request_id], &[]);
 
         let turn = self.turn(cx, call, content).await?;
-        outlive::run(&self.0.tasks, cx, |cx| turn.run(cx.clone(), content, seal, run(cx))).await
+        let Ended { result, noting } =
+            outlive::run(&self.0.tasks, cx, |cx| turn.run(cx.clone(), content, seal, run(cx))).await?;
+        // What is known is told in time, noted or not.
+        if let Some(noting) = noting {
+            let _ = timeout_at(cx.deadline(), noting).await;
+        }
+        result
     }
 
     /// Waits until no other run of this call is under way.
@@ -197,29 +210,44 @@ impl Turn {
         content: Hash,
         seal: Hash,
         call: impl Future<Output = Result<A>>,
-    ) -> Result<A> {
-        let store = &self.shared.store;
-        match self.begin(&cx, content).await? {
-            Begun::Fresh => {}
-            Begun::Finished(sealed) => return opened(&seal, sealed),
-            Begun::Running => return Err(still_runs()),
-            Begun::Unfinished => return Err(outcome_unknown("the gateway ended while the first call ran")),
-            Begun::Other => return Err(reused()),
+    ) -> Result<Ended<A>> {
+        let known = match self.begin(&cx, content).await? {
+            Begun::Fresh => None,
+            Begun::Finished(sealed) => Some(opened(&seal, sealed)),
+            Begun::Running => Some(Err(still_runs())),
+            Begun::Unfinished => Some(Err(outcome_unknown("the gateway ended while the first call ran"))),
+            Begun::Other => Some(Err(reused())),
+        };
+        if let Some(result) = known {
+            return Ok(Ended { result, noting: None });
         }
         let result = call.await;
-        let noted = match &result {
-            Ok(answer) => store.finish(self.call, sealed(&seal, 0, &answer.encode_to_vec())?).await,
+        let outcome = match &result {
+            Ok(answer) => Some(sealed(&seal, 0, &answer.encode_to_vec())),
             Err(error) if is_kept(error) => {
                 let status = error.clone().for_a_repeat().into_status(&cx);
-                store.finish(self.call, sealed(&seal, 1, status.details())?).await
+                Some(sealed(&seal, 1, status.details()))
             }
-            Err(_) => store.forget(self.call).await,
+            Err(_) => None,
+        };
+        // The turn goes with it, so a repeat here begins after it.
+        let tasks = self.shared.tasks.clone();
+        let noting = Some(tasks.spawn(self.note(cx, outcome)));
+        Ok(Ended { result, noting })
+    }
+
+    /// Keeps the sealed outcome, or forgets a call that did nothing.
+    async fn note(self, cx: Context, outcome: Option<Result<Vec<u8>>>) {
+        let store = &self.shared.store;
+        let noted = match outcome {
+            Some(Ok(sealed)) => store.finish(self.call, sealed).await,
+            Some(Err(error)) => Err(error),
+            None => store.forget(self.call).await,
         };
         if noted.is_err() {
             // The call's own outcome stands; a repeat is told that nobody knows.
             tracing::error!(method = cx.method(), trace_id = cx.trace_id(), "the outcome of a call could not be kept");
         }
-        result
     }
 
     /// Notes the call. While another gateway runs it, looks again until shortly before the caller's deadline.

@@ -3,9 +3,10 @@
 //! Each center's events are a stream, `SWITCHBOARD_EVENTS_{center}`; facts, and calls with a `request_id`, are key-value
 //! buckets. All of them are made, or changed to what the configuration says, when the gateway starts.
 //!
-//! What is acknowledged is on the disks of most of the servers that keep it; a single server writes to its disk before it
-//! acknowledges only with `sync_interval: always`.
+//! What is acknowledged is kept by most of the servers that are to keep it, and is on their disks only if they run with
+//! `sync_interval: always`: otherwise they call fsync every two minutes.
 
+mod answers;
 mod bucket;
 mod link;
 mod log;
@@ -36,7 +37,9 @@ const SUBJECTS: &str = "switchboard.events";
 /// How long the start waits for a server.
 const CONNECT: Duration = Duration::from_secs(10);
 /// How often a quiet connection is tried; it is given up when two tries stay without an answer.
-const PING: Duration = Duration::from_secs(10);
+const PING: Duration = Duration::from_secs(2);
+/// What may wait for the connection. It is carried out once that is back, also when nobody wants it any more.
+const COMMANDS: usize = 128;
 /// Longest pause between two attempts to connect again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// What a server must take in one message: an event's body and a little more.
@@ -56,6 +59,12 @@ struct Open {
 /// Why the store cannot be used. Its text names the key and is fit for whoever runs the gateway.
 #[derive(Debug)]
 pub struct JetStreamError(Cause);
+
+/// What stands before a server's name in a URL: a name alone is a token.
+enum Login {
+    User(String, String),
+    Token(String),
+}
 
 #[derive(Debug)]
 enum Cause {
@@ -115,8 +124,10 @@ async fn connect(config: &config::Nats) -> Result<Link, Cause> {
     let mut options = ConnectOptions::new()
         .name("switchboard")
         .connection_timeout(PATIENCE)
-        .request_timeout(Some(PATIENCE))
         .ping_interval(PING)
+        .client_capacity(COMMANDS)
+        // They are told in plain text, before a server has shown who it is.
+        .ignore_discovered_servers()
         .reconnect_delay_callback(|attempt| {
             let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
             LONGEST_PAUSE.min(Duration::from_millis(2_u64.saturating_pow(doublings)))
@@ -130,11 +141,16 @@ async fn connect(config: &config::Nats) -> Result<Link, Cause> {
     }
     let mut servers = Vec::new();
     for text in config.url.expose_secret().split(',') {
-        let (server, user) = parted(text).ok_or(Cause::Connect(ConnectErrorKind::ServerParse))?;
-        servers.push(server);
-        if let Some((user, password)) = user {
-            options = options.user_and_password(user, password);
+        if text.starts_with("tls://") {
+            options = options.require_tls(true);
         }
+        let (server, login) = parted(text).ok_or(Cause::Connect(ConnectErrorKind::ServerParse))?;
+        servers.push(server);
+        options = match login {
+            Some(Login::User(user, password)) => options.user_and_password(user, password),
+            Some(Login::Token(token)) => options.token(token),
+            None => options,
+        };
     }
     let client = match timeout(CONNECT, options.connect(servers)).await {
         Ok(Ok(client)) => client,
@@ -148,7 +164,8 @@ async fn connect(config: &config::Nats) -> Result<Link, Cause> {
     if most < LARGEST_MESSAGE {
         tracing::warn!(max_payload = most, needed = LARGEST_MESSAGE, "NATS does not take the largest events");
     }
-    Ok(Link::new(client))
+    let broken = |_| Cause::Connect(ConnectErrorKind::Io);
+    Link::new(client).await.map_err(broken)
 }
 
 /// Why there is no connection. What is wrong with a certificate comes as an error of the connection.
@@ -161,17 +178,18 @@ fn kind(error: &ConnectError) -> ConnectErrorKind {
     if causes.any(is_of_tls) { ConnectErrorKind::Tls } else { error.kind() }
 }
 
-/// A server's address, and the user and password that stand in it: the client would not use them there.
-fn parted(text: &str) -> Option<(ServerAddr, Option<(String, String)>)> {
+/// A server's address, and who logs in, if that stands in it: the client would not use it there.
+fn parted(text: &str) -> Option<(ServerAddr, Option<Login>)> {
     let mut url = Url::parse(text).ok()?;
     let decoded = |text: &str| percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned);
-    let user = match url.username() {
-        "" => None,
-        user => Some((decoded(user)?, decoded(url.password().unwrap_or_default())?)),
+    let login = match (url.username(), url.password()) {
+        ("", _) => None,
+        (token, None) => Some(Login::Token(decoded(token)?)),
+        (user, Some(password)) => Some(Login::User(decoded(user)?, decoded(password)?)),
     };
     url.set_password(None).ok()?;
     url.set_username("").ok()?;
-    Some((ServerAddr::from_url(url).ok()?, user))
+    Some((ServerAddr::from_url(url).ok()?, login))
 }
 
 async fn ensure_all(

@@ -24,12 +24,30 @@ pub(super) fn nats(mut table: Table<'_>) -> Option<Nats> {
     Some(Nats { url: url?, credentials: credentials?, replicas: replicas? })
 }
 
-/// The addresses of one cluster's servers. User and password may stand in them, so they are never repeated.
+/// The addresses of one cluster's servers. A user and a password, or a token, may stand in them, so they are never
+/// repeated.
 fn servers<'d>(document: &'d Document<'d>) -> impl Fn(&DeValue<'_>) -> Parsed<SecretString> {
     move |value| {
         let text = read(document, value)?;
-        if text.split(',').all(is_server) { Ok(text.into()) } else { Err(format!("expected {URL}")) }
+        if !text.split(',').all(is_server) {
+            return Err(format!("expected {URL}"));
+        }
+        let mut logins: Vec<&str> = text.split(',').filter_map(login).collect();
+        logins.dedup();
+        match logins.len() {
+            0 | 1 => Ok(text.into()),
+            _ => {
+                Err("expected the same user and password, or token, in all URLs: the gateway logs in with one"
+                    .to_owned())
+            }
+        }
     }
+}
+
+/// What stands before the host.
+fn login(text: &str) -> Option<&str> {
+    let (_, rest) = text.split_once("//")?;
+    Some(rest.rsplit_once('@')?.0)
 }
 
 /// Scheme and host, with a user, a password and a port or without.
@@ -78,7 +96,15 @@ mod tests {
 
     #[test]
     fn a_url_names_servers_and_nothing_else() {
-        for url in ["nats://a", "tls://a:4222", "nats://me:pass@a:4222", "nats://a:1,nats://[::1]:2,tls://c/"] {
+        for url in [
+            "nats://a",
+            "tls://a:4222",
+            "nats://me:pass@a:4222",
+            "nats://t0ken@a",
+            "nats://a:1,nats://[::1]:2,tls://c/",
+            "nats://me:pass@a,nats://me:pass@b",
+            "nats://me:pass@a,nats://b",
+        ] {
             assert!(parse(&format!("{KEY}[nats]\nurl = '{url}'\n{ACME}")).is_ok(), "{url}");
         }
         for url in [
@@ -99,6 +125,11 @@ mod tests {
         ] {
             let expected = "nats.url: expected a URL such as \"nats://127.0.0.1:4222\", or several of one cluster, \
                             separated by commas";
+            refused(&format!("{KEY}[nats]\nurl = '{url}'"), expected);
+        }
+        for url in ["nats://me:one@a,nats://me:two@b", "nats://t0ken@a,nats://b,nats://me:pass@c"] {
+            let expected = "nats.url: expected the same user and password, or token, in all URLs: the gateway logs in \
+                            with one";
             refused(&format!("{KEY}[nats]\nurl = '{url}'"), expected);
         }
     }
@@ -134,6 +165,7 @@ mod tests {
             ("url", format!("'nats://me:{marker}@a b'")),
             ("url", format!("'nats://me:{marker}@a,b'")),
             ("url", format!("['nats://me:{marker}@a']")),
+            ("url", format!("'nats://{marker}@a,nats://me:{marker}@b'")),
             ("credentials", format!("'{marker}'")),
         ] {
             printed += &refusal(&format!("{KEY}[nats]\n{key} = {value}\n{ACME}"));

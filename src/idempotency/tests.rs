@@ -118,6 +118,57 @@ async fn a_call_that_another_gateway_runs_is_waited_for_until_the_deadline() {
     }
 }
 
+/// A store that is slow to note an end, as when its servers start again.
+#[derive(Debug)]
+struct Slow(Storage);
+
+const SLOW: Duration = Duration::from_secs(12);
+
+#[async_trait]
+impl IdempotencyStore for Slow {
+    async fn begin(&self, call: Hash, content: Hash, now: SystemTime, expired: SystemTime) -> Result<Begun> {
+        self.0.begin(call, content, now, expired).await
+    }
+
+    async fn finish(&self, call: Hash, sealed: Vec<u8>) -> Result<()> {
+        sleep(SLOW).await;
+        self.0.finish(call, sealed).await
+    }
+
+    async fn forget(&self, call: Hash) -> Result<()> {
+        sleep(SLOW).await;
+        self.0.forget(call).await
+    }
+
+    async fn key(&self) -> Result<Hash> {
+        self.0.key().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outcome_is_told_in_time_and_a_repeat_waits_until_it_is_noted() {
+    let setting = setting();
+    let store = Arc::new(Slow(setting.storage.clone()));
+    let tasks = TaskTracker::new();
+    let repeats = Repeats::new(store, Clock::from_source(Day::default()), tasks.clone());
+    let setting = Setting { repeats, ..setting };
+    let start = Instant::now();
+    assert_eq!(setting.call("", "a").await.unwrap().call_id, "1");
+    assert!(start.elapsed() <= Duration::from_secs(5), "before the caller hangs up");
+
+    let early = setting.call("", "a").await.unwrap_err();
+    assert_eq!(early.reason(), ErrorReason::VendorOutcomeUnknown, "it is not noted yet");
+    assert_eq!(setting.call("", "a").await.unwrap().call_id, "1");
+    assert!(start.elapsed() >= SLOW, "not before it was noted");
+    assert_eq!(setting.runs(), 1);
+
+    assert_eq!(setting.call("other", "a").await.unwrap().call_id, "2");
+    // An orderly end waits for what is left to note.
+    tasks.close();
+    tasks.wait().await;
+    assert_eq!(start.elapsed().as_secs(), 2 * SLOW.as_secs());
+}
+
 #[tokio::test]
 async fn an_answer_is_kept_for_a_day() {
     let setting = setting();

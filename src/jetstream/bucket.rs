@@ -30,6 +30,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 pub(super) struct Bucket {
     link: Link,
     name: &'static str,
+    stream: String,
 }
 
 /// The value of a key.
@@ -44,7 +45,7 @@ pub(super) struct Entry {
 
 impl Bucket {
     pub(super) fn new(link: Link, name: &'static str) -> Self {
-        Self { link, name }
+        Self { link, name, stream: stream(name) }
     }
 
     pub(super) async fn get(&self, key: &str) -> Result<Option<Entry>, Failure> {
@@ -55,7 +56,7 @@ impl Bucket {
     pub(super) async fn list(&self, prefix: &str) -> Result<Vec<(String, Bytes)>, Failure> {
         let above = prefix.rsplit_once('.').map_or(">".to_owned(), |(above, _)| format!("{above}.>"));
         let root = subject(self.name, "");
-        let subjects = self.link.subjects(&stream(self.name), &subject(self.name, &above)).await?;
+        let subjects = self.link.subjects(&self.stream, &subject(self.name, &above)).await?;
         let mut keys: Vec<String> =
             subjects.iter().filter_map(|subject| subject.strip_prefix(&root)).map(str::to_owned).collect();
         keys.retain(|key| key.starts_with(prefix));
@@ -87,7 +88,29 @@ impl Bucket {
 
     /// Changes a key that has this revision still. `false` when it has another one.
     pub(super) async fn update(&self, key: &str, value: Bytes, revision: u64) -> Result<bool, Failure> {
-        let mut headers = HeaderMap::new();
+        self.publish_at(key, HeaderMap::new(), value, revision).await
+    }
+
+    pub(super) async fn put(&self, key: &str, value: Bytes) -> Result<(), Failure> {
+        self.link.publish(subject(self.name, key), HeaderMap::new(), value).await.map(drop)
+    }
+
+    pub(super) async fn remove(&self, key: &str) -> Result<(), Failure> {
+        self.link.publish(subject(self.name, key), removal(), Bytes::new()).await.map(drop)
+    }
+
+    /// Removes a key that has this revision still. `false` when it has another one.
+    pub(super) async fn remove_at(&self, key: &str, revision: u64) -> Result<bool, Failure> {
+        self.publish_at(key, removal(), Bytes::new(), revision).await
+    }
+
+    async fn publish_at(
+        &self,
+        key: &str,
+        mut headers: HeaderMap,
+        value: Bytes,
+        revision: u64,
+    ) -> Result<bool, Failure> {
         headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, HeaderValue::from(revision));
         match self.link.publish(subject(self.name, key), headers, value).await {
             Ok(_) => Ok(true),
@@ -96,20 +119,8 @@ impl Bucket {
         }
     }
 
-    pub(super) async fn put(&self, key: &str, value: Bytes) -> Result<(), Failure> {
-        self.link.publish(subject(self.name, key), HeaderMap::new(), value).await.map(drop)
-    }
-
-    pub(super) async fn remove(&self, key: &str) -> Result<(), Failure> {
-        let mut headers = HeaderMap::new();
-        headers.insert(OPERATION, PURGE);
-        headers.insert(header::NATS_ROLLUP, "sub");
-        headers.insert(header::NATS_MESSAGE_TTL, HeaderValue::from(REMOVED_FOR.as_secs()));
-        self.link.publish(subject(self.name, key), headers, Bytes::new()).await.map(drop)
-    }
-
     async fn last(&self, key: &str) -> Result<Option<StreamMessage>, Failure> {
-        self.link.last(&stream(self.name), &subject(self.name, key)).await
+        self.link.last(&self.stream, &subject(self.name, key)).await
     }
 }
 
@@ -125,7 +136,17 @@ pub(super) fn subject(bucket: &str, key: &str) -> String {
 
 /// Whether another message came in between: known at once, or still on its way to the disks.
 pub(super) fn is_conflict(failure: Failure) -> bool {
-    matches!(failure, Failure::Refused(ErrorCode::STREAM_WRONG_LAST_SEQUENCE | ErrorCode(10164)))
+    let Failure::Refused(code) = failure else { return false };
+    matches!(code, ErrorCode::STREAM_WRONG_LAST_SEQUENCE | ErrorCode::STREAM_WRONG_LAST_SEQUENCE_CONSTANT)
+}
+
+/// What makes a message take a key away.
+fn removal() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(OPERATION, PURGE);
+    headers.insert(header::NATS_ROLLUP, "sub");
+    headers.insert(header::NATS_MESSAGE_TTL, HeaderValue::from(REMOVED_FOR.as_secs()));
+    headers
 }
 
 fn is_removed(message: &StreamMessage) -> bool {

@@ -1,28 +1,29 @@
 //! What is asked of NATS: every question has an end, and what went wrong has a name.
 
 use std::{
-    sync::atomic::Ordering,
+    sync::{Arc, atomic::Ordering},
     time::{Duration, SystemTime},
 };
 
 use async_nats::{
-    Client, HeaderMap, Message, Request, RequestErrorKind,
+    Client, HeaderMap, Message, PublishErrorKind, StatusCode, SubscribeError,
     connection::State,
     jetstream::{
         Context, ContextBuilder, ErrorCode,
-        consumer::pull,
+        consumer::{IntoConsumerConfig as _, pull},
         message::StreamMessage,
         publish::PublishAck,
         response::Response,
-        stream::{ConsumerErrorKind, RawMessage},
+        stream::RawMessage,
     },
 };
 use bytes::Bytes;
 use prost_types::Timestamp;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
+use super::answers::Answers;
 use crate::error::{Error, ErrorReason};
 
 /// How long an answer is waited for.
@@ -37,6 +38,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(25);
 #[derive(Debug, Clone)]
 pub(super) struct Link {
     client: Client,
+    answers: Arc<Answers>,
     context: Context,
 }
 
@@ -49,6 +51,8 @@ pub(super) enum Failure {
     Silent,
     /// No stream takes or holds it.
     Nobody,
+    /// The servers have none that leads them. Nothing was done.
+    Leaderless,
     /// It is larger than the server takes. Nothing was sent.
     TooLarge,
     /// JetStream refused it.
@@ -76,6 +80,19 @@ pub(super) struct Info {
     pub(super) last: u64,
 }
 
+/// What a server says of a stream, and who leads it. Without a leader every server answers, each as far as it knows.
+#[derive(Deserialize)]
+struct Led<T> {
+    cluster: Option<Cluster>,
+    #[serde(flatten)]
+    said: T,
+}
+
+#[derive(Deserialize)]
+struct Cluster {
+    leader: Option<String>,
+}
+
 #[derive(Deserialize)]
 struct StreamInfo {
     created: String,
@@ -97,9 +114,11 @@ struct Found {
 // === impl Link ===
 
 impl Link {
-    pub(super) fn new(client: Client) -> Self {
+    pub(super) async fn new(client: Client) -> Result<Self, SubscribeError> {
+        let inbox = client.new_inbox();
+        let answers = Answers::new(inbox.clone(), client.subscribe(format!("{inbox}.*")).await?);
         let context = ContextBuilder::new().timeout(PATIENCE).build(client.clone());
-        Self { client, context }
+        Ok(Self { client, answers: Arc::new(answers), context })
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -134,12 +153,12 @@ impl Link {
         headers: HeaderMap,
         body: Bytes,
     ) -> Result<PublishAck, Failure> {
-        opened(&self.ask(subject, Some(headers), body).await?)
+        self.ask(subject, headers, body, opened).await
     }
 
     /// What a stream holds, as the server has it that leads the stream.
     pub(super) async fn info(&self, stream: &str) -> Result<Info, Failure> {
-        let StreamInfo { created, ts, state } = self.api(&format!("STREAM.INFO.{stream}"), json!({})).await?;
+        let StreamInfo { created, ts, state } = self.stream(stream, json!({})).await?;
         Ok(Info { created: time(&created)?, now: time(&ts)?, first: state.first_seq, last: state.last_seq })
     }
 
@@ -156,15 +175,13 @@ impl Link {
 
     /// Makes a consumer, and gives its name.
     pub(super) async fn consumer(&self, stream: &str, config: pull::Config) -> Result<String, Failure> {
-        self.connected().await?;
-        match self.context.create_consumer_on_stream(config, stream).await {
-            Ok(consumer) => Ok(consumer.cached_info().name.clone()),
-            Err(error) => Err(match error.kind() {
-                ConsumerErrorKind::JetStream(error) => Failure::Refused(error.error_code()),
-                ConsumerErrorKind::InvalidConsumerType | ConsumerErrorKind::InvalidName => Failure::Unreadable,
-                ConsumerErrorKind::TimedOut | ConsumerErrorKind::Request | ConsumerErrorKind::Other => Failure::Silent,
-            }),
+        #[derive(Deserialize)]
+        struct Made {
+            name: String,
         }
+        let question = json!({ "stream_name": stream, "config": config.into_consumer_config() });
+        let made: Made = self.api(&format!("CONSUMER.CREATE.{stream}"), question, opened).await?;
+        Ok(made.name)
     }
 
     /// The subjects that match, with a message each at least.
@@ -183,7 +200,7 @@ impl Link {
         let mut all: Vec<String> = Vec::new();
         loop {
             let question = json!({ "subjects_filter": filter, "offset": all.len() });
-            let Page { total, state } = self.api(&format!("STREAM.INFO.{stream}"), question).await?;
+            let Page { total, state } = self.stream(stream, question).await?;
             let page = state.subjects.unwrap_or_default();
             let is_last = page.is_empty() || all.len() + page.len() >= total;
             all.extend(page.into_keys());
@@ -193,39 +210,63 @@ impl Link {
         }
     }
 
+    async fn stream<T: DeserializeOwned>(&self, stream: &str, question: Value) -> Result<T, Failure> {
+        self.api(&format!("STREAM.INFO.{stream}"), question, |answer| match opened(answer)? {
+            Led { cluster: Some(Cluster { leader: None }), .. } => Err(Failure::Leaderless),
+            Led { said, .. } => Ok(said),
+        })
+        .await
+    }
+
     async fn message(&self, stream: &str, question: Value) -> Result<Option<StreamMessage>, Failure> {
-        match self.api(&format!("STREAM.MSG.GET.{stream}"), question).await {
+        match self.api(&format!("STREAM.MSG.GET.{stream}"), question, opened).await {
             Ok(Found { message }) => StreamMessage::try_from(message).map(Some).map_err(|_| Failure::Unreadable),
             Err(Failure::Refused(ErrorCode::NO_MESSAGE_FOUND)) => Ok(None),
             Err(failure) => Err(failure),
         }
     }
 
-    async fn api<T: DeserializeOwned>(&self, what: &str, question: Value) -> Result<T, Failure> {
-        opened(&self.ask(format!("$JS.API.{what}"), None, question.to_string().into()).await?)
+    async fn api<T>(
+        &self,
+        what: &str,
+        question: Value,
+        read: impl Fn(&Message) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        self.ask(format!("$JS.API.{what}"), HeaderMap::new(), question.to_string().into(), read).await
     }
 
     /// Asks until somebody is there who answers: servers that elect a leader have none for a moment.
-    async fn ask(&self, subject: String, headers: Option<HeaderMap>, body: Bytes) -> Result<Message, Failure> {
+    async fn ask<T>(
+        &self,
+        subject: String,
+        headers: HeaderMap,
+        body: Bytes,
+        read: impl Fn(&Message) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
         self.connected().await?;
         let deadline = Instant::now() + GRACE;
         loop {
-            let mut request = Request::new().payload(body.clone()).timeout(Some(PATIENCE));
-            request.headers.clone_from(&headers);
-            let failure = match self.client.send_request(subject.clone(), request).await {
-                Ok(message) => return Ok(message),
-                Err(error) => match error.kind() {
-                    RequestErrorKind::TimedOut | RequestErrorKind::Other => Failure::Silent,
-                    RequestErrorKind::NoResponders => Failure::Nobody,
-                    RequestErrorKind::MaxPayloadExceeded => Failure::TooLarge,
-                    RequestErrorKind::InvalidSubject => Failure::Unreadable,
-                },
-            };
-            if failure != Failure::Nobody || Instant::now() >= deadline {
-                return Err(failure);
+            let answer = self.ask_once(subject.clone(), headers.clone(), body.clone()).await;
+            match answer.and_then(|message| read(&message)) {
+                Err(Failure::Nobody | Failure::Leaderless) if Instant::now() < deadline => sleep(LOOK_AGAIN).await,
+                outcome => return outcome,
             }
-            sleep(LOOK_AGAIN).await;
         }
+    }
+
+    async fn ask_once(&self, subject: String, headers: HeaderMap, body: Bytes) -> Result<Message, Failure> {
+        let mut place = self.answers.place();
+        let asking = async {
+            let asked = self.client.publish_with_reply_and_headers(subject, place.reply(), headers, body).await;
+            asked.map_err(|error| match error.kind() {
+                PublishErrorKind::MaxPayloadExceeded => Failure::TooLarge,
+                PublishErrorKind::InvalidSubject => Failure::Unreadable,
+                PublishErrorKind::Send => Failure::Away,
+            })?;
+            place.answer().await.ok_or(Failure::Silent)
+        };
+        let answer = timeout(PATIENCE, asking).await.map_err(|_| Failure::Silent)??;
+        if answer.status == Some(StatusCode::NO_RESPONDERS) { Err(Failure::Nobody) } else { Ok(answer) }
     }
 }
 
@@ -238,6 +279,7 @@ impl Failure {
             Self::Away => "not connected",
             Self::Silent => "no answer",
             Self::Nobody => "no stream answers",
+            Self::Leaderless => "no server leads",
             Self::TooLarge => "larger than max_payload",
             Self::Refused(_) => "refused",
             Self::Unreadable => "not of the expected shape",
@@ -260,8 +302,16 @@ impl From<Failure> for Error {
 fn opened<T: DeserializeOwned>(message: &Message) -> Result<T, Failure> {
     match serde_json::from_slice(&message.payload) {
         Ok(Response::Ok(answer)) => Ok(answer),
-        Ok(Response::Err { error }) => Err(Failure::Refused(error.error_code())),
+        Ok(Response::Err { error }) => Err(refused(error.error_code())),
         Err(_) => Err(Failure::Unreadable),
+    }
+}
+
+fn refused(code: ErrorCode) -> Failure {
+    match code {
+        // What is published is never answered so.
+        ErrorCode::CLUSTER_NOT_AVAILABLE => Failure::Leaderless,
+        code => Failure::Refused(code),
     }
 }
 

@@ -41,9 +41,6 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
 const LAST_PAUSE: Duration = Duration::from_millis(100);
 
-/// The message ID is being written by somebody else right now.
-const DUPLICATE_IN_PROCESS: ErrorCode = ErrorCode(10158);
-
 /// What is known here of a center's stream.
 #[derive(Debug)]
 pub(super) struct Log {
@@ -159,7 +156,8 @@ impl Log {
             match link.publish(self.subject("identified"), headers, body.clone()).await {
                 Ok(ack) if ack.duplicate => return Ok(Appended::Duplicate),
                 Ok(_) => return Ok(Appended::Fresh),
-                Err(Failure::Refused(DUPLICATE_IN_PROCESS)) => {}
+                // Somebody else is writing it right now.
+                Err(Failure::Refused(ErrorCode::STREAM_DUPLICATE_MESSAGE_CONFLICT)) => {}
                 Err(failure) => return Err(failure),
             }
             sleep(pause).await;

@@ -13,6 +13,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use prost::Message as _;
 use ring::rand::{SecureRandom as _, SystemRandom};
+use tokio::time::{sleep, timeout};
 
 use super::{
     Cause, JetStream,
@@ -31,8 +32,11 @@ pub(super) const BUCKET: &str = "switchboard_request_ids";
 /// Where the key is, among the facts.
 const KEY: &str = "request_id.key";
 
-/// A call is over after this time, whoever runs it: it runs for a minute at most, and its end is noted within seconds.
+/// A call is over after this time, whoever runs it: it runs for a minute at most, and then its end is noted.
 const LONGEST_RUN: Duration = Duration::from_secs(90);
+/// How long it is tried to note a call's end. Servers start again, or elect one that leads, in less.
+const NOTING: Duration = Duration::from_secs(25);
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// How often a call is noted anew while others note it, too.
 const TRIES: usize = 8;
@@ -114,12 +118,41 @@ impl Calls {
         Err(Failure::Contended)
     }
 
-    async fn finish(&self, call: Hash, sealed: Vec<u8>) -> Result<(), Failure> {
+    /// Notes the end of a call that this gateway began: its sealed answer, or that it did nothing.
+    async fn end(&self, call: Hash, sealed: Option<Vec<u8>>) -> Result<(), Failure> {
         let key = hex(&call);
-        let entry = self.bucket.get(&key).await?.ok_or(Failure::Nobody)?;
-        let ended = Call { sealed: Some(sealed), ..opened(&entry)? };
-        let is_noted = self.bucket.update(&key, ended.encode_to_vec().into(), entry.revision).await?;
-        if is_noted { Ok(()) } else { Err(Failure::Contended) }
+        let mut last = Failure::Silent;
+        let noting = async {
+            loop {
+                match self.try_to_end(&key, sealed.as_deref()).await {
+                    Ok(true) => return Ok(()),
+                    Ok(false) => last = Failure::Contended,
+                    Err(failure @ (Failure::Gone | Failure::TooLarge | Failure::Unreadable)) => return Err(failure),
+                    Err(failure) => last = failure,
+                }
+                sleep(PAUSE).await;
+            }
+        };
+        let noted = timeout(NOTING, noting).await;
+        noted.unwrap_or(Err(last))
+    }
+
+    /// An earlier try may have been carried out without an answer, and even another call may have begun since: what is
+    /// there is looked at first, and only that is changed. `false` when it changed in between.
+    async fn try_to_end(&self, key: &str, sealed: Option<&[u8]>) -> Result<bool, Failure> {
+        let entry = self.bucket.get(key).await?;
+        let entry = entry.map(|entry| Ok((opened(&entry)?, entry.revision))).transpose()?;
+        let Some((known, revision)) = entry.filter(|(known, _)| known.gateway == self.gateway) else {
+            return if sealed.is_none() { Ok(true) } else { Err(Failure::Gone) };
+        };
+        match sealed {
+            _ if known.sealed.is_some() => Ok(true),
+            None => self.bucket.remove_at(key, revision).await,
+            Some(sealed) => {
+                let ended = Call { sealed: Some(sealed.to_vec()), ..known };
+                self.bucket.update(key, ended.encode_to_vec().into(), revision).await
+            }
+        }
     }
 
     fn unsure(&self) -> MutexGuard<'_, HashSet<Hash>> {
@@ -136,11 +169,11 @@ impl IdempotencyStore for JetStream {
     }
 
     async fn finish(&self, call: Hash, sealed: Vec<u8>) -> Result<()> {
-        Ok(self.0.calls.finish(call, sealed).await?)
+        Ok(self.0.calls.end(call, Some(sealed)).await?)
     }
 
     async fn forget(&self, call: Hash) -> Result<()> {
-        Ok(self.0.calls.bucket.remove(&hex(&call)).await?)
+        Ok(self.0.calls.end(call, None).await?)
     }
 
     async fn key(&self) -> Result<Hash> {

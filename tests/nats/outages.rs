@@ -1,9 +1,10 @@
 //! Servers that end, start again and hang.
 
-use std::time::Duration;
+use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
 use bytes::Bytes;
 use switchboard::{
+    config::Nats,
     error::{ErrorReason, Result},
     event::{
         fingerprint::Fingerprint,
@@ -14,11 +15,17 @@ use switchboard::{
     state::StateStore as _,
 };
 use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional},
+    net::{TcpListener, TcpStream},
     task::JoinSet,
     time::{Instant, timeout},
 };
 
-use crate::{server::Server, stores::connect};
+use crate::{
+    event_log::events,
+    server::Server,
+    stores::{connect, connect_with, nats},
+};
 
 /// How long something may take that must come.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -29,6 +36,14 @@ async fn post(store: &JetStream, number: usize) -> Result<Appended> {
     let body = Bytes::from(format!(r#"{{"{name}":"{number}"}}"#));
     let fingerprint = Fingerprint::of(&body);
     store.append("acme", body, fingerprint).await
+}
+
+/// Waits until a server answers again what is asked.
+async fn answers(store: &JetStream) {
+    let deadline = Instant::now() + PATIENCE;
+    while let Err(error) = store.extent("acme").await {
+        assert!(Instant::now() < deadline, "{error}");
+    }
 }
 
 #[tokio::test]
@@ -77,6 +92,42 @@ async fn a_reader_goes_on_when_the_server_is_back() {
     }
     let records = timeout(PATIENCE, reading).await.unwrap().unwrap();
     assert!(records.iter().map(|record| record.sequence).eq(1..=4));
+}
+
+/// Stands before a server, and tells who comes of one more. Gives its URL.
+async fn advertising(server: &Server, other: SocketAddr) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("nats://{}", listener.local_addr().unwrap());
+    let behind = server.url().replace("nats://", "");
+    tokio::spawn(async move {
+        while let Ok((mut client, _)) = listener.accept().await {
+            let Ok(server) = TcpStream::connect(&behind).await else { continue };
+            tokio::spawn(async move {
+                let (mut server, mut line) = (BufReader::new(server), String::new());
+                server.read_line(&mut line).await.unwrap();
+                let mut info: serde_json::Value = serde_json::from_str(line.strip_prefix("INFO ").unwrap()).unwrap();
+                info["connect_urls"] = serde_json::json!([other.to_string()]);
+                client.write_all(format!("INFO {info}\r\n").as_bytes()).await.unwrap();
+                let _ = copy_bidirectional(&mut client, &mut server).await;
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn only_servers_of_the_url_are_asked() {
+    let mut server = Server::start().await;
+    let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    other.set_nonblocking(true).unwrap();
+    let url = advertising(&server, other.local_addr().unwrap()).await;
+    let store = connect_with(&Nats { url: url.into(), ..nats(&server) }, &events()).await.unwrap();
+    server.kill();
+    // Meanwhile it looks for a server.
+    store.extent("acme").await.unwrap_err();
+    server.start_again().await;
+    store.extent("acme").await.unwrap();
+    assert_eq!(other.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nobody came");
 }
 
 #[tokio::test]
@@ -133,16 +184,75 @@ async fn a_server_that_hangs_is_not_waited_for_and_what_waits_is_bounded() {
     let reasons = posts.join_all().await;
     assert_eq!(reasons.iter().filter(|reason| **reason == ErrorReason::CenterOverloaded).count(), 4);
 
-    // Another center is not concerned; and a repeat after the server goes on is known, whether the first one arrived or not.
+    // A repeat after the server goes on is known, whether the first one arrived or not.
     server.go_on();
-    for number in 0..100 {
+    answers(&store).await;
+    // Even numbers: for the others the time in which a repeat is one could be over.
+    for number in (0..100).step_by(2) {
         post(&store, number).await.unwrap();
-    }
-    let newest = store.extent("acme").await.unwrap().newest;
-    for number in 0..100 {
         assert_eq!(post(&store, number).await.unwrap(), Appended::Duplicate);
     }
-    assert_eq!(store.extent("acme").await.unwrap().newest, newest);
+}
+
+#[tokio::test]
+async fn every_question_ends_while_nothing_can_be_sent() {
+    let server = Server::start().await;
+    let store = connect(&server).await;
+    let mut reader = store.read("acme", 0).await.unwrap();
+    server.stop().await;
+    let large = Bytes::from(vec![b'x'; 1 << 20]);
+    let mut asked = JoinSet::new();
+    // More than what lies between the two takes.
+    for _ in 0..16 {
+        let (store, large) = (store.clone(), large.clone());
+        let fingerprint = Fingerprint::of(&large);
+        asked.spawn(async move { store.append("acme", large, fingerprint).await.map(drop) });
+    }
+    for _ in 0..500 {
+        let store = store.clone();
+        asked.spawn(async move { store.extent("acme").await.map(drop) });
+    }
+    asked.spawn(async move { reader.next().await.map(drop) });
+    while let Some(ended) = timeout(PATIENCE, asked.join_next()).await.unwrap() {
+        assert_eq!(ended.unwrap().unwrap_err().reason(), ErrorReason::StorageUnavailable);
+    }
+}
+
+#[tokio::test]
+async fn what_became_of_a_call_is_noted_when_the_servers_are_back() {
+    let mut server = Server::start().await;
+    let (here, there) = (connect(&server).await, connect(&server).await);
+    let now = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let begin = async |store: &JetStream, call| store.begin([call; 32], [0; 32], now, now).await.unwrap();
+    let ends = |of: u8| {
+        let (finishes, forgets) = (here.clone(), here.clone());
+        tokio::spawn(async move {
+            tokio::try_join!(finishes.finish([of; 32], b"sealed".to_vec()), forgets.forget([of + 1; 32])).map(drop)
+        })
+    };
+    for call in 0..4 {
+        assert_eq!(begin(&here, call).await, Begun::Fresh);
+    }
+
+    server.stop().await;
+    let unanswered = ends(0);
+    // What is asked later than they are is given up.
+    tokio::task::yield_now().await;
+    here.extent("acme").await.unwrap_err();
+    server.go_on();
+    unanswered.await.unwrap().unwrap();
+
+    server.kill();
+    let unconnected = ends(2);
+    tokio::task::yield_now().await;
+    here.extent("acme").await.unwrap_err();
+    server.start_again().await;
+    unconnected.await.unwrap().unwrap();
+
+    for call in [0, 2] {
+        assert_eq!(begin(&there, call).await, Begun::Finished(b"sealed".to_vec()));
+        assert_eq!(begin(&there, call + 1).await, Begun::Fresh, "it did nothing");
+    }
 }
 
 /// No answer came, so it is not known whether the call was noted; that it did not run is known.
@@ -152,18 +262,19 @@ async fn a_call_that_was_noted_without_an_answer_may_begin_again() {
     let (here, there) = (connect(&server).await, connect(&server).await);
     let now = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let begin = async |store: &JetStream| store.begin([1; 32], [2; 32], now, now).await;
-    server.stop().await;
-    assert_eq!(begin(&here).await.unwrap_err().reason(), ErrorReason::StorageUnavailable);
-    server.go_on();
-    // What is asked over the same connection is answered after it has arrived.
-    here.extent("acme").await.unwrap();
-    // Elsewhere it is not known that it did not run.
-    while begin(&there).await.unwrap() != Begun::Running {
-        there.forget([1; 32]).await.unwrap();
+    loop {
         server.stop().await;
         assert_eq!(begin(&here).await.unwrap_err().reason(), ErrorReason::StorageUnavailable);
         server.go_on();
-        here.extent("acme").await.unwrap();
+        // What is asked over the same connection is answered after it has arrived.
+        answers(&here).await;
+        answers(&there).await;
+        // Elsewhere it is not known that it did not run.
+        if begin(&there).await.unwrap() == Begun::Running {
+            break;
+        }
+        // It went with the connection.
+        there.forget([1; 32]).await.unwrap();
     }
     assert_eq!(begin(&here).await.unwrap(), Begun::Fresh);
     assert_eq!(begin(&here).await.unwrap(), Begun::Unfinished, "it is known to have begun now");

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::time::{Instant, sleep};
 
 /// Longest that a server may take to start.
-const START: Duration = Duration::from_secs(30);
+const START: Duration = Duration::from_secs(60);
 
 /// A server that is killed with the value.
 pub struct Server {
@@ -29,36 +29,53 @@ impl Server {
         Self::start_with("max_payload: 2MB\njetstream { store_dir: STORE, sync_interval: always }").await
     }
 
+    /// The same, but for its disk, which is not waited for: a disk may be slow, and many writes are made.
+    pub async fn start_quick() -> Self {
+        Self::start_with("max_payload: 2MB\njetstream { store_dir: STORE }").await
+    }
+
     /// A server with these settings; `STORE` in them is its folder.
     pub async fn start_with(settings: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let mut server = Self { folder, settings: settings.to_owned(), running: None, port: 0 };
+        let mut server = Self::with(settings);
         server.start_again().await;
         server
     }
 
+    fn with(settings: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        Self { folder, settings: settings.to_owned(), running: None, port: 0 }
+    }
+
     /// Three servers that keep everything together, ready to do so.
     pub async fn cluster() -> [Self; 3] {
-        // Each must know the others before it starts.
-        let ports = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
-        let ports = ports.map(|listener| listener.local_addr().unwrap().port());
-        let routes: Vec<String> = ports.iter().map(|port| format!("nats-route://127.0.0.1:{port}")).collect();
-        let routes = routes.join(", ");
-        let start = |name: &str, port: u16| {
-            let cluster = format!("cluster {{ name: c, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}");
-            let settings =
-                format!("server_name: {name}\nmax_payload: 2MB\njetstream {{ store_dir: STORE }}\n{cluster}");
-            async move { Self::start_with(&settings).await }
-        };
-        let servers = tokio::join!(start("a", ports[0]), start("b", ports[1]), start("c", ports[2]));
-        let servers = [servers.0, servers.1, servers.2];
-        // They elect one that leads them.
         let deadline = Instant::now() + START;
+        let servers = loop {
+            let [mut a, mut b, mut c] = Self::members();
+            // Another process may have taken a port meanwhile.
+            if let (true, true, true) = tokio::join!(a.launched(), b.launched(), c.launched()) {
+                break [a, b, c];
+            }
+            assert!(Instant::now() < deadline, "nats-server did not start:\n{}{}{}", a.log(), b.log(), c.log());
+        };
+        // They elect one that leads them.
         while !servers.iter().any(|server| server.log().contains("JetStream cluster new metadata leader")) {
             assert!(Instant::now() < deadline, "no leader:\n{}", servers[0].log());
             sleep(Duration::from_millis(20)).await;
         }
         servers
+    }
+
+    /// Three servers that are not started yet. Each must know the others' ports before.
+    fn members() -> [Self; 3] {
+        let ports = [(); 3].map(|()| TcpListener::bind("127.0.0.1:0").unwrap());
+        let ports = ports.map(|listener| listener.local_addr().unwrap().port());
+        let routes = ports.map(|port| format!("nats-route://127.0.0.1:{port}")).join(", ");
+        [("a", ports[0]), ("b", ports[1]), ("c", ports[2])].map(|(name, port)| {
+            Self::with(&format!(
+                "server_name: {name}\nmax_payload: 2MB\njetstream {{ store_dir: STORE, sync_interval: always }}\n\
+                 cluster {{ name: c, listen: \"127.0.0.1:{port}\", routes: [{routes}] }}"
+            ))
+        })
     }
 
     /// Where it listens.

@@ -62,6 +62,15 @@ async fn credentials_are_needed_where_the_server_wants_some_and_never_shown() {
 }
 
 #[tokio::test]
+async fn a_name_alone_is_a_token() {
+    let server = Server::start_with("authorization { token: \"t0ken@\" }\njetstream { store_dir: STORE }").await;
+    let with = |login: &str| Nats { url: server.url().replace("//", &format!("//{login}@")).into(), ..nats(&server) };
+    let refusal = refusal(&with("wr0ng"), &events()).await;
+    assert_eq!(refusal, "nats.url: the server refuses the credentials, or needs some");
+    connect_with(&with("t0ken%40"), &events()).await.unwrap();
+}
+
+#[tokio::test]
 async fn several_servers_may_be_named() {
     let (mut gone, server) = (Server::start().await, Server::start().await);
     gone.kill();

@@ -17,7 +17,7 @@ struct Real(OnceCell<Server>);
 
 impl event_log::World for Real {
     async fn log(&self, events: &Events) -> Arc<dyn EventLog> {
-        let server = self.0.get_or_init(Server::start).await;
+        let server = self.0.get_or_init(Server::start_quick).await;
         Arc::new(connect_with(&nats(server), events).await.unwrap())
     }
 
@@ -41,7 +41,7 @@ pub async fn connect_with(nats: &Nats, events: &Events) -> Result<JetStream, Jet
 }
 
 async fn store() -> (Arc<JetStream>, Server) {
-    let server = Server::start().await;
+    let server = Server::start_quick().await;
     (Arc::new(connect(&server).await), server)
 }
 

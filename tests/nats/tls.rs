@@ -63,8 +63,17 @@ async fn a_server_is_trusted_when_its_authority_is() {
         .unwrap();
     // It ends when it cannot connect, and so do its lines.
     let mut lines = BufReader::new(gateway.stderr.take().unwrap()).lines();
-    let serves = lines.any(|line| line.unwrap().contains("\"message\":\"serving\""));
+    let is_up = lines.any(|line| line.unwrap().contains("\"message\":\"serving\""));
     gateway.kill().unwrap();
     gateway.wait().unwrap();
-    assert!(serves);
+    assert!(is_up);
+}
+
+#[tokio::test]
+async fn one_encrypted_url_asks_for_encryption_everywhere() {
+    let server = Server::start().await;
+    let url = format!("{},{}", server.url(), server.url().replace("nats://", "tls://"));
+    let plain = Nats { url: url.as_str().into(), ..nats(&server) };
+    let refusal = connect_with(&plain, &events()).await.unwrap_err().to_string();
+    assert_eq!(refusal, "nats.url: the server's TLS cannot be trusted");
 }

@@ -75,7 +75,7 @@ async fn a_repeat_at_the_other_gateway_waits_for_the_first() {
     });
     runs.await.unwrap();
     let runs_again = async |_| Err::<StartCallbackResponse, _>(Error::internal("it ran twice"));
-    let late = there.once(&context(Duration::from_millis(500)), SCOPE, "id", &answer("asked"), runs_again).await;
+    let late = there.once(&context(Duration::from_secs(5)), SCOPE, "id", &answer("asked"), runs_again).await;
     assert_eq!(late.unwrap_err().reason(), ErrorReason::VendorOutcomeUnknown, "it still runs");
     let other = there.once(&context(Duration::from_secs(30)), SCOPE, "id", &answer("other"), runs_again).await;
     assert_eq!(other.unwrap_err().reason(), ErrorReason::RequestIdReused);
@@ -139,4 +139,22 @@ async fn a_call_of_a_gateway_that_ended_is_unknown_once_it_cannot_run_any_more()
     assert_eq!(there.begin(call, content, at(90), expired(at(90))).await.unwrap(), Begun::Unfinished);
     // Its own clock may be behind.
     assert_eq!(here.begin(call, content, at(1), expired(at(1))).await.unwrap(), Begun::Unfinished, "it runs it not");
+}
+
+#[tokio::test]
+async fn a_gateway_ends_its_own_calls_only() {
+    let server = Server::start().await;
+    let (here, there) = (connect(&server).await, connect(&server).await);
+    let (call, content) = ([1; 32], [2; 32]);
+    let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let begin = async |store: &JetStream| store.begin(call, content, now, now).await.unwrap();
+    assert_eq!(begin(&here).await, Begun::Fresh);
+    there.forget(call).await.unwrap();
+    assert_eq!(there.finish(call, b"other".to_vec()).await.unwrap_err().reason(), ErrorReason::StorageUnavailable);
+    assert_eq!(begin(&there).await, Begun::Running, "it is here");
+
+    here.finish(call, b"sealed".to_vec()).await.unwrap();
+    here.finish(call, b"again".to_vec()).await.unwrap();
+    here.forget(call).await.unwrap();
+    assert_eq!(begin(&there).await, Begun::Finished(b"sealed".to_vec()));
 }
