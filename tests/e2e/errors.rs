@@ -1,15 +1,12 @@
 //! The error table of the design, over real sockets: code, reason, details, and how many requests reached the vendor.
 
-use std::{
-    sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use switchboard::{
     center::Centers,
-    clock::{Clock, Source},
+    clock::Clock,
     config::Config,
     context::Context,
     drain::Draining,
@@ -28,7 +25,7 @@ use tokio::time::Instant;
 use tonic::{Code, Request};
 
 use crate::support::{
-    Gateway, acme, beta,
+    Day, Gateway, acme, beta,
     client::Failure,
     udesk,
     vendor::{Answer, Scripted, huawei_options, serve_router},
@@ -362,24 +359,11 @@ async fn passwords_are_kept_where_the_center_is_not_told_to_give_them() {
     assert!(vendor.asked().is_empty());
 }
 
-/// A time of day that does not pass.
-struct Standstill;
-
-impl Source for Standstill {
-    fn now(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_800_000_000)
-    }
-
-    fn steady(&self) -> Duration {
-        Duration::ZERO
-    }
-}
-
 #[tokio::test]
 async fn a_wrong_secret_is_told_as_ours_and_is_no_stampede() {
     let vendor = Scripted::start([unavailable(403)]).await;
     // A refusal is remembered for a second.
-    let gateway = Gateway::start_with(&beta(vendor.address), "", Clock::from_source(Standstill)).await;
+    let gateway = Gateway::start_with(&beta(vendor.address), "", Clock::from_source(Day::default())).await;
     for _ in 0..5 {
         let request = json!({"name": "centers/beta/softphoneConfig"});
         let failure = gateway.client.call("GetSoftphoneConfig", request).await.unwrap_err();

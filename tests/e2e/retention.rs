@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use bytes::Bytes;
 use switchboard::{
-    clock::{Clock, Source},
+    clock::Clock,
     config::Config,
     error::Result,
     event::{
@@ -24,25 +24,11 @@ use switchboard::{
 use tonic::Code;
 
 use crate::support::{
-    Gateway,
+    Day, Gateway,
     client::Client,
     events::{Watcher, at, from, numbered, posted, posting, request},
     install_cryptography,
 };
-
-/// The time of day in seconds, as told.
-#[derive(Clone, Default)]
-struct Day(Arc<AtomicU64>);
-
-impl Source for Day {
-    fn now(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_800_000_000 + self.0.load(Ordering::Acquire))
-    }
-
-    fn steady(&self) -> Duration {
-        Duration::ZERO
-    }
-}
 
 /// What happens to a log right before its second reader begins.
 #[derive(Debug, Clone, Copy)]
@@ -95,7 +81,7 @@ impl EventLog for Leaving {
         match (self.readers.fetch_add(1, Ordering::AcqRel), self.meanwhile) {
             (1, Meanwhile::Pushed) => self.keep("beta", (100..200).map(numbered)).await,
             (1, Meanwhile::Aged) => {
-                self.day.0.store(7200, Ordering::Release);
+                self.day.pass(Duration::from_secs(7200));
                 // Whatever is kept anywhere takes what is too old along.
                 self.keep("acme", [numbered(0)]).await;
             }

@@ -1,40 +1,19 @@
 //! Every store does in the embedded database what it must do everywhere.
 
-use std::{
-    future,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::{Duration, SystemTime, UNIX_EPOCH},
-};
+use std::{future, sync::Arc, time::Duration};
 
 use switchboard::{
-    clock::{Clock, Source},
+    clock::Clock,
     config::Events,
     event::log::EventLog,
     storage::{EmbeddedLog, Storage},
 };
 
-use crate::event_log;
+use crate::{event_log, support::Day};
 
 /// A database of its own, and what it holds besides: nothing.
 fn store() -> impl Future<Output = (Arc<Storage>, ())> {
     future::ready((Arc::new(Storage::in_memory().unwrap()), ()))
-}
-
-/// The time of day, as told: microseconds since a day in 2027.
-#[derive(Clone, Default)]
-struct Day(Arc<AtomicU64>);
-
-impl Source for Day {
-    fn now(&self) -> SystemTime {
-        UNIX_EPOCH + Duration::from_secs(1_800_000_000) + Duration::from_micros(self.0.load(Ordering::Acquire))
-    }
-
-    fn steady(&self) -> Duration {
-        Duration::ZERO
-    }
 }
 
 impl event_log::World for Day {
@@ -45,12 +24,12 @@ impl event_log::World for Day {
     }
 
     async fn pass(&self, time: Duration) {
-        self.0.fetch_add(u64::try_from(time.as_micros()).unwrap(), Ordering::AcqRel);
+        Self::pass(self, time);
     }
 }
 
 mod log {
-    crate::event_log::event_log_tests!(super::Day::default());
+    crate::event_log::event_log_tests!(crate::support::Day::default());
 }
 
 mod state {

@@ -5,9 +5,23 @@ pub mod client;
 pub mod events;
 pub mod vendor;
 
-use std::{net::SocketAddr, path::Path, sync::Once};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{
+        Arc, Once,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use switchboard::{clock::Clock, config::Config, gateway, server::ServerError, stores::Stores};
+use switchboard::{
+    clock::{Clock, Source},
+    config::Config,
+    gateway,
+    server::ServerError,
+    stores::Stores,
+};
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};
 
@@ -112,6 +126,26 @@ pub fn beta(address: SocketAddr) -> String {
         "[centers.beta]\nvendor = \"huawei\"\nbase_url = \"http://{address}\"\nallow_plaintext = true\n\
          app_key = \"{APP_KEY}\"\napp_secret = \"{APP_SECRET}\"\nexpose_credentials = true\n"
     )
+}
+
+/// A time of day that passes as told: microseconds since a day in 2027.
+#[derive(Clone, Default)]
+pub struct Day(Arc<AtomicU64>);
+
+impl Day {
+    pub fn pass(&self, time: Duration) {
+        self.0.fetch_add(u64::try_from(time.as_micros()).unwrap(), Ordering::AcqRel);
+    }
+}
+
+impl Source for Day {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_800_000_000) + Duration::from_micros(self.0.load(Ordering::Acquire))
+    }
+
+    fn steady(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// A client that asks nobody on the way.
