@@ -138,19 +138,21 @@ impl Calls {
     }
 
     /// An earlier try may have been carried out without an answer, and even another call may have begun since: what is
-    /// there is looked at first, and only that is changed. `false` when it changed in between.
+    /// there is looked at first, and only that is changed. `false` when it changed in between, or when it is not there: who
+    /// leads since a moment may not know all yet.
     async fn try_to_end(&self, key: &str, sealed: Option<&[u8]>) -> Result<bool, Failure> {
-        let entry = self.bucket.get(key).await?;
-        let entry = entry.map(|entry| Ok((opened(&entry)?, entry.revision))).transpose()?;
-        let Some((known, revision)) = entry.filter(|(known, _)| known.gateway == self.gateway) else {
-            return if sealed.is_none() { Ok(true) } else { Err(Failure::Gone) };
+        let Some(entry) = self.bucket.get(key).await? else {
+            return Ok(sealed.is_none());
         };
+        let known = opened(&entry)?;
         match sealed {
+            None if known.gateway != self.gateway => Ok(true),
+            Some(_) if known.gateway != self.gateway => Err(Failure::Gone),
             _ if known.sealed.is_some() => Ok(true),
-            None => self.bucket.remove_at(key, revision).await,
+            None => self.bucket.remove_at(key, entry.revision).await,
             Some(sealed) => {
                 let ended = Call { sealed: Some(sealed.to_vec()), ..known };
-                self.bucket.update(key, ended.encode_to_vec().into(), revision).await
+                self.bucket.update(key, ended.encode_to_vec().into(), entry.revision).await
             }
         }
     }
