@@ -201,8 +201,8 @@ fn told(status: &Status, cursor: Option<&str>) -> Failed {
     let oldest = info.as_ref().and_then(|info| info.metadata.get("oldestCursor"));
     let advice = match (oldest, cursor) {
         (Some(oldest), _) => format!("\nthe oldest event that is kept comes right after --from {oldest}"),
-        (None, Some(cursor)) => format!("\n{}", go_on(cursor)),
-        (None, None) => String::new(),
+        (None, Some(cursor)) if reason != "TOKEN_INVALID" => format!("\n{}", go_on(cursor)),
+        (None, _) => String::new(),
     };
     Failed::running(format!("{:?} {reason}: {}{advice}", status.code(), status.message()))
 }

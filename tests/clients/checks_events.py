@@ -166,7 +166,7 @@ def tail_says_what_is_wrong(world: World) -> None:
             to = [] if "--grpc" in arguments else ["--grpc", gateway.grpc]
             done = world.run("events", "tail", *arguments, *to)
             assert done.returncode == code and text in done.stderr, (arguments, done.returncode, done.stderr)
-            assert not done.stdout
+            assert not done.stdout and "--from nonsense" not in done.stderr
 
 
 def a_callback_is_watched_from_dialing_to_hanging_up(world: World) -> None:
