@@ -190,8 +190,12 @@ async fn a_server_that_hangs_is_not_waited_for_and_what_waits_is_bounded() {
     // Even numbers: for the others the time in which a repeat is one could be over.
     for number in (0..100).step_by(2) {
         post(&store, number).await.unwrap();
+    }
+    let newest = store.extent("acme").await.unwrap().newest;
+    for number in (0..100).step_by(2) {
         assert_eq!(post(&store, number).await.unwrap(), Appended::Duplicate);
     }
+    assert_eq!(store.extent("acme").await.unwrap().newest, newest);
 }
 
 #[tokio::test]
