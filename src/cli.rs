@@ -13,7 +13,7 @@ use switchboard::{
     clock::Clock,
     config::Config,
     gateway,
-    stores::{Stores, StoresError},
+    store::{Stores, StoresError},
 };
 
 /// A failure while running, and bad usage or configuration (which is clap's own code for bad usage, too).
@@ -125,7 +125,7 @@ async fn serve(file: ConfigFile) -> Result<(), Failed> {
     let stores = Stores::open(&config, &clock).await.map_err(|error| match error {
         // A server that is away is a matter of time, not of the file.
         StoresError::Shared(_) => Failed::running(error),
-        StoresError::Storage(_) | StoresError::Unusable(_) => Failed::configuration(error),
+        StoresError::Database(_) | StoresError::Unusable(_) => Failed::configuration(error),
     })?;
     let gateway = gateway::bind(config, clock, stores).await.map_err(Failed::running)?;
     let (grpc, http, admin) = addresses(&gateway)?;

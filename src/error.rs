@@ -3,7 +3,7 @@
 //! One error type for the whole gateway. Its kind is the contract's own [`ErrorReason`]: there is no second list to keep
 //! in step. What the caller is told is decided here, once, by [`Error::into_status`]; this is the only place that names
 //! a gRPC code. What an error holds is safe to show: whoever makes one puts no secret and nobody's data into it, and text
-//! of a vendor comes in only through [`crate::http::redact`].
+//! of a vendor comes in only through [`crate::redact`].
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
@@ -57,7 +57,7 @@ struct Resource {
     name: String,
 }
 
-/// What the vendor said, made safe to show by [`crate::http::redact`].
+/// What the vendor said, made safe to show by [`crate::redact`].
 #[derive(Debug, Clone, Default)]
 pub struct Vendor {
     /// The vendor's name for the operation, e.g. `POST /queues`.

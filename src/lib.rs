@@ -64,7 +64,7 @@
 //!
 //! 1. [`event::address`] made the address that a vendor posts to, and knows it again.
 //! 2. [`event::ingress`] reads the body within its bounds, and takes its [`event::fingerprint`].
-//! 3. [`event::log::EventLog`] keeps it, unless it came before; its writer lets what comes at the same time share an fsync.
+//! 3. [`store::event_log::EventLog`] keeps it, unless it came before; its writer lets what comes at the same time share an fsync.
 //!    Only now is the vendor answered 200.
 //! 4. [`event::feed`] follows the log of a center that is watched: the adapter reads each body once, and it is encoded
 //!    once for all who watch.
@@ -86,6 +86,7 @@ pub mod check;
 pub mod clock;
 pub mod config;
 pub mod context;
+pub mod detached;
 pub mod drain;
 pub mod error;
 pub mod event;
@@ -94,19 +95,15 @@ pub mod fuzzing;
 pub mod gateway;
 pub mod http;
 pub mod idempotency;
-pub mod jetstream;
+pub mod keyed_mutex;
 pub mod name;
-pub mod outlive;
 pub mod page;
 pub mod proto;
+pub mod redact;
 pub mod sandbox;
-pub mod serial;
 pub mod server;
 pub mod service;
-pub mod state;
-pub mod storage;
-pub mod stores;
-pub mod subscription;
+pub mod store;
 pub mod telemetry;
 pub mod token;
 pub mod vendor;

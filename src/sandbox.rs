@@ -14,7 +14,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
-use crate::{clock::Clock, config::Config, gateway, server::Gateway, stores::Stores};
+use crate::{clock::Clock, config::Config, gateway, server::Gateway, store::Stores};
 
 /// ID of the Udesk center.
 pub const UDESK_CENTER: &str = "acme";

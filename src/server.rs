@@ -4,7 +4,7 @@
 //!
 //! 1. [`accept`]: a connection gets a slot and must say something soon, so that silent ones do not pile up;
 //! 2. HTTP/2 with bounds on streams, resets, headers and idle peers;
-//! 3. [`edge`]: the call's context and deadline, counters, and a status that tonic made is given its details;
+//! 3. [`request_layer`]: the call's context and deadline, counters, and a status that tonic made is given its details;
 //! 4. the service, reflection and health.
 //!
 //! Ending is bounded: from the signal on, new calls are refused as draining, calls and sent writes may end within
@@ -13,7 +13,7 @@
 mod accept;
 mod admin;
 mod callbacks;
-mod edge;
+mod request_layer;
 
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
@@ -27,12 +27,14 @@ use tonic::transport::Server;
 use tonic_health::server::HealthReporter;
 
 use crate::{
-    config::{self, Config},
+    config::{
+        Config, {self},
+    },
     drain::Draining,
     event::ingress::Ingress,
     proto::{FILE_DESCRIPTOR_SET, service::contact_center_server::ContactCenterServer},
     service::Service,
-    stores::Stores,
+    store::Stores,
     telemetry::Metrics,
 };
 
@@ -181,7 +183,7 @@ impl Gateway {
             .http2_max_header_list_size(HEADER_LIST_BYTES)
             .http2_keepalive_interval(Some(PING_EVERY))
             .http2_keepalive_timeout(Some(PING_TIMEOUT))
-            .layer(edge::EdgeLayer::new(&metrics, config.deadline.clone(), draining.clone()))
+            .layer(request_layer::RequestLayer::new(&metrics, config.deadline.clone(), draining.clone()))
             .add_service(contract)
             .add_service(health_service)
             .add_service(reflection().build_v1().map_err(ServerError::Reflection)?)

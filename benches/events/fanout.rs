@@ -15,7 +15,9 @@ use tokio::{
 };
 
 use crate::{
-    body::{self, body},
+    body::{
+        body, {self},
+    },
     figures::{Latencies, cpu_time},
     poster::Poster,
     support::{Addresses, Process, Result, endpoint},

@@ -1,7 +1,9 @@
 //! Figures: what was timed here, and what the kernel counted for the gateway's process (proc(5)).
 
 use std::{
-    fs::{self, File},
+    fs::{
+        File, {self},
+    },
     io::Write as _,
     path::Path,
     process::Command,

@@ -7,7 +7,7 @@
 //!
 //! An address that is given up is taken for [`GRACE`] longer, because vendors post for a while what happened before.
 
-mod fact;
+mod records;
 #[cfg(test)]
 mod tests;
 
@@ -22,12 +22,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::OnceCell;
 use url::{Host, Url};
 
-use self::fact::{Facts, Status};
+use self::records::{AddressRecords, Status};
 use crate::{
     clock::Clock,
     config,
     error::{Error, ErrorReason, Result},
-    state::StateStore,
+    store::kv::KeyValueStore,
 };
 
 /// How long an address is taken after it was given up.
@@ -49,7 +49,7 @@ struct Shared {
     base: Url,
     configured: Option<SecretString>,
     key: OnceCell<hmac::Key>,
-    facts: Facts,
+    facts: AddressRecords,
 }
 
 /// An address for a vendor and for nobody else.
@@ -67,12 +67,12 @@ pub struct Nonce(String);
 impl Addresses {
     /// Addresses below the configured one, whose facts are kept in this store. Without a configured key, one is made and
     /// kept there, too.
-    pub fn new(events: &config::Events, state: Arc<dyn StateStore>, clock: Clock) -> Self {
+    pub fn new(events: &config::Events, state: Arc<dyn KeyValueStore>, clock: Clock) -> Self {
         Self(Arc::new(Shared {
             base: events.callback_base_url.clone(),
             configured: events.callback_key.clone(),
             key: OnceCell::new(),
-            facts: Facts::new(state, clock),
+            facts: AddressRecords::new(state, clock),
         }))
     }
 
@@ -214,7 +214,7 @@ impl Shared {
                 self.facts.state.create(KEY, fresh.to_vec()).await?
             }
         };
-        if key.len() == KEY_BYTES { Ok(key) } else { Err(fact::unreadable()) }
+        if key.len() == KEY_BYTES { Ok(key) } else { Err(records::unreadable()) }
     }
 
     /// The nonce in an address's last segment, if the mac beside it is right. Asks the store for nothing but the key.

@@ -14,17 +14,16 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{
-    cursor::Cursor,
-    encoded::Encoded,
-    log::{EventLog, Reader, Record},
-};
+use super::{cursor::Cursor, encoded::Encoded};
 use crate::{
     adapter::Adapter,
     clock::Clock,
     error::Result,
     name::CenterName,
-    proto::v1::{self, WatchEventsResponse, watch_events_response},
+    proto::v1::{
+        WatchEventsResponse, watch_events_response, {self},
+    },
+    store::event_log::{EventLog, Reader, Record},
 };
 
 /// The newest events that are kept encoded: how many, and how many bytes.

@@ -17,12 +17,12 @@ use super::{
     cursor::Cursor,
     encoded::Encoded,
     feed::{Feed, Follower, Item, Next},
-    log::{Extent, Reader, Record},
 };
 use crate::{
     drain::Draining,
     error::{Error, ErrorReason, Result},
     proto::v1::{WatchEventsResponse, WatchHeartbeat, watch_events_response},
+    store::event_log::{Extent, Reader, Record},
     telemetry::WatchMetrics,
 };
 
@@ -52,7 +52,7 @@ pub struct Terms {
 
 /// What a stream holds of its gateway for as long as it is open.
 #[derive(Debug)]
-pub struct Seat {
+pub struct WatcherPermit {
     draining: Draining,
     metrics: WatchMetrics,
     _place: OwnedSemaphorePermit,
@@ -62,7 +62,7 @@ pub struct Seat {
 pub struct Watch {
     feed: Arc<Feed>,
     follower: Follower,
-    seat: Seat,
+    seat: WatcherPermit,
     terms: Terms,
     /// Sequence of the last event that was sent or passed over.
     position: u64,
@@ -86,9 +86,9 @@ enum Turn {
     Changed,
 }
 
-// === impl Seat ===
+// === impl WatcherPermit ===
 
-impl Seat {
+impl WatcherPermit {
     /// A place among those who watch, counted from now on, until the gateway is about to end.
     pub fn new(draining: Draining, metrics: WatchMetrics, place: OwnedSemaphorePermit) -> Self {
         Self { draining, metrics, _place: place }
@@ -102,7 +102,7 @@ impl Watch {
     ///
     /// # Errors
     /// `TOKEN_INVALID` and `CURSOR_EXPIRED` for a cursor that leads nowhere; `STORAGE_UNAVAILABLE`.
-    pub async fn begin(feed: Arc<Feed>, terms: Terms, seat: Seat) -> Result<Self> {
+    pub async fn begin(feed: Arc<Feed>, terms: Terms, seat: WatcherPermit) -> Result<Self> {
         let cursor = match &terms.start {
             Start::Cursor(text) => Some(Cursor::read(feed.center(), text).ok_or_else(unreadable)?),
             Start::Live | Start::Time(_) => None,

@@ -3,10 +3,11 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use super::{Failure, Operation, Refusal, Reply, redact, retry};
+use super::{Failure, HttpResponse, Operation, Refusal, retry};
 use crate::{
     context::Context,
     error::{Error, ErrorReason, Vendor},
+    redact,
 };
 
 /// When to ask again after a vendor that could not be reached.
@@ -57,7 +58,7 @@ pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failur
     .from_vendor(vendor)
 }
 
-pub(super) fn refused<S>(operation: &Operation<S>, reply: &Reply, refusal: Refusal, secrets: &[&str]) -> Error {
+pub(super) fn refused<S>(operation: &Operation<S>, reply: &HttpResponse, refusal: Refusal, secrets: &[&str]) -> Error {
     let reason = if operation.repeatable { refusal.read } else { refusal.write };
     let vendor = Vendor {
         operation: operation.name,
@@ -109,7 +110,7 @@ pub(super) fn past_deadline<S>(cx: &Context, operation: &Operation<S>, left: boo
 }
 
 /// An answer that cannot be read: after a read that is all there is to say, after a write the outcome is unknown.
-pub(super) fn unreadable<S>(operation: &Operation<S>, reply: Option<&Reply>) -> Error {
+pub(super) fn unreadable<S>(operation: &Operation<S>, reply: Option<&HttpResponse>) -> Error {
     let vendor = Vendor {
         operation: operation.name,
         http_status: reply.map(|reply| reply.status.as_u16()),

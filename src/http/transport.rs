@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
 use url::Url;
 
-use super::Reply;
+use super::HttpResponse;
 use crate::error::{Error, Result};
 
 /// Longest time to open a connection.
@@ -21,7 +21,7 @@ const IDLE_FOR_READS: Duration = Duration::from_mins(1);
 const IDLE_FOR_WRITES: Duration = Duration::from_secs(2);
 
 /// A request with everything it needs.
-pub struct Parcel {
+pub struct HttpRequest {
     /// HTTP method.
     pub method: Method,
     /// Whole address.
@@ -49,7 +49,7 @@ pub enum Failure {
 #[async_trait]
 pub trait Transport: Send + Sync + fmt::Debug {
     /// Carries a request, once, and reads an answer of at most `largest` bytes.
-    async fn carry(&self, parcel: Parcel, largest: usize) -> Result<Reply, Failure>;
+    async fn send(&self, request: HttpRequest, largest: usize) -> Result<HttpResponse, Failure>;
 }
 
 /// The real network: pools of HTTP/1.1 connections, one for reads and one for writes.
@@ -88,8 +88,8 @@ impl Network {
 
 #[async_trait]
 impl Transport for Network {
-    async fn carry(&self, parcel: Parcel, largest: usize) -> Result<Reply, Failure> {
-        let Parcel { method, url, headers, body, repeatable } = parcel;
+    async fn send(&self, request: HttpRequest, largest: usize) -> Result<HttpResponse, Failure> {
+        let HttpRequest { method, url, headers, body, repeatable } = request;
         let pool = if repeatable { &self.reads } else { &self.writes };
         let mut request = reqwest::Request::new(method, url);
         *request.headers_mut() = headers;
@@ -116,6 +116,6 @@ impl Transport for Network {
                 Err(_) => return Err(Failure::Broken("the connection broke within the answer")),
             }
         }
-        Ok(Reply { status, headers, body: body.freeze() })
+        Ok(HttpResponse { status, headers, body: body.freeze() })
     }
 }

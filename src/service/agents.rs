@@ -1,6 +1,8 @@
 //! Agents: the people themselves, their sessions, extensions and queues.
 
-use super::mask::{self, Path};
+use super::mask::{
+    Path, {self},
+};
 use crate::{
     center::Centers,
     check::Check,

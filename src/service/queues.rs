@@ -1,6 +1,8 @@
 //! Queues.
 
-use super::mask::{self, Path};
+use super::mask::{
+    Path, {self},
+};
 use crate::{
     center::Centers,
     check::Check,

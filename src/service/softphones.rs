@@ -1,6 +1,8 @@
 //! Softphones: addresses, passwords, users' outbound-call settings.
 
-use super::mask::{self, Path};
+use super::mask::{
+    Path, {self},
+};
 use crate::{
     center::Centers,
     check::Check,

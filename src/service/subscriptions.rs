@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::mask::{self, Path};
+use super::mask::{
+    Path, {self},
+};
 use crate::{
     adapter::Adapter,
     center::Centers,

@@ -20,7 +20,9 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::Subscr
 
 use crate::{
     bad_input, bad_input_udesk,
-    conformance::{self, ROWS},
+    conformance::{
+        ROWS, {self},
+    },
     support::{
         APP_KEY, APP_SECRET, AUTH_TOKEN, Gateway, SID, acme, beta,
         client::Client,

@@ -6,9 +6,9 @@ use bytes::Bytes;
 use switchboard::{
     config::{Events, Nats},
     error::ErrorReason,
-    event::{
+    store::{
+        event_log::{EventLog, PAGE_RECORDS},
         fingerprint::Fingerprint,
-        log::{EventLog, PAGE_RECORDS},
     },
 };
 

@@ -2,7 +2,9 @@
 
 use super::{NAME, formats::FIELD_FORMATS};
 use crate::{
-    capability::{self, Row},
+    capability::{
+        Row, {self},
+    },
     proto::v1,
 };
 

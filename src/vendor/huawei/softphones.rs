@@ -21,7 +21,7 @@ use crate::{
     name::{AgentName, CallSettingsName, CenterName},
     page::Page,
     proto::v1,
-    vendor::lenient::{Integer, List, Object, Text},
+    vendor::de::{Integer, List, Object, Text},
 };
 
 /// `GET querySysInfo`: everything at once, passwords included.

@@ -9,7 +9,9 @@ use super::{
     extensions::Line,
     formats::Formats as _,
     is_vague,
-    roster::{self, role_code},
+    roster::{
+        role_code, {self},
+    },
     sign::{Ccapi, WRITE},
 };
 use crate::{
@@ -19,7 +21,7 @@ use crate::{
     error::{Error, ErrorReason, Result},
     name::{AgentName, CenterName, ExtensionName, ResourceName as _},
     proto::v1,
-    vendor::lenient::{Anything, List, Object, Text},
+    vendor::de::{Anything, List, Object, Text},
     vendor_data::VendorData,
 };
 

@@ -6,7 +6,9 @@ use super::{
     Udesk, agent_changes, extensions,
     formats::Formats as _,
     memberships,
-    roster::{self, Filter, OFFLINE, role_code},
+    roster::{
+        Filter, OFFLINE, role_code, {self},
+    },
     sessions,
 };
 use crate::{

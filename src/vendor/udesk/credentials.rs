@@ -6,7 +6,9 @@ use super::{
     Udesk,
     extensions::Line,
     formats::Formats as _,
-    roster::{self, Agent},
+    roster::{
+        Agent, {self},
+    },
 };
 use crate::{
     adapter::Softphones,

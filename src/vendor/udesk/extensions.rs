@@ -18,7 +18,7 @@ use crate::{
     name::{AgentName, CenterName, ExtensionName, ResourceName as _},
     page::Page,
     proto::v1,
-    vendor::lenient::{Anything, Object, Text},
+    vendor::de::{Anything, Object, Text},
     vendor_data::VendorData,
 };
 

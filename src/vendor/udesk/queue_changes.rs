@@ -18,7 +18,7 @@ use crate::{
     http::Endpoint as _,
     name::{CenterName, QueueName, ResourceName as _},
     proto::v1,
-    vendor::lenient::{Anything, List, Object, Text},
+    vendor::de::{Anything, List, Object, Text},
 };
 
 /// `POST /queues` (Udesk 12). The answer's ID wins over the one asked for (C21).

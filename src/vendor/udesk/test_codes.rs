@@ -5,9 +5,9 @@ use serde_json::json;
 use super::testing::{Reply, Scripted, agent, agents, cx, metadata, name, page, subscriptions};
 use crate::{
     error::ErrorReason::{
-        self, AgentStateConflict, CenterMisconfigured, ResourceExists, ResourceInUse, ResourceNotFound, RouteInvalid,
+        AgentStateConflict, CenterMisconfigured, ResourceExists, ResourceInUse, ResourceNotFound, RouteInvalid,
         VendorAuthFailed, VendorCodeUnmapped, VendorInternal, VendorOutcomeUnknown, VendorRejected,
-        VendorResponseInvalid, VendorTimeout, VendorUnavailable,
+        VendorResponseInvalid, VendorTimeout, VendorUnavailable, {self},
     },
     proto::v1,
 };
