@@ -267,7 +267,7 @@ impl fmt::Debug for Watch {
 fn unreadable() -> Error {
     Error::new(
         ErrorReason::TokenInvalid,
-        "cursor is none that WatchEvents gave out for this center; begin without it, or with start_time",
+        "cursor was not issued by WatchEvents for this center; start without a cursor, or with start_time",
     )
 }
 
@@ -275,7 +275,7 @@ fn expired(feed: &Feed, extent: Extent) -> Error {
     let oldest = Cursor { log: extent.log, position: extent.oldest, may_skip: true };
     Error::new(
         ErrorReason::CursorExpired,
-        "events right after this cursor are not kept any more; go on from oldestCursor, and look up what was missed",
+        "events after this cursor have expired; resume from oldestCursor and look up what was missed",
     )
     .with("oldestCursor", oldest.text(feed.center()))
 }
@@ -283,7 +283,7 @@ fn expired(feed: &Feed, extent: Extent) -> Error {
 fn draining() -> Error {
     Error::new(
         ErrorReason::GatewayDraining,
-        "this gateway is shutting down; nothing is lost: go on from the last cursor, at another gateway or after its restart",
+        "this gateway is shutting down; nothing is lost: resume from the last cursor, at another gateway or after the restart",
     )
     .retry_after(Duration::ZERO)
 }
@@ -291,7 +291,7 @@ fn draining() -> Error {
 fn unfollowed() -> Error {
     Error::new(
         ErrorReason::StorageUnavailable,
-        "the event log cannot be read just now; nothing is lost: go on from the last cursor",
+        "the event log is not readable at the moment; nothing is lost: resume from the last cursor",
     )
     .retry_after(Duration::from_secs(1))
 }

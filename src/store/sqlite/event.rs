@@ -97,14 +97,14 @@ impl SqliteEventLog {
         thread::Builder::new()
             .name("event-log".into())
             .spawn(|| writer.run(work))
-            .map_err(|_| Error::internal("there is no thread for the event log"))?;
+            .map_err(|_| Error::internal("the event log's writer thread could not start"))?;
         tokio::spawn(sweep(posts.downgrade()));
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
         Ok(Self { database: database.clone(), posts, room, logs, clock, retention: terms.retention })
     }
 
     fn log(&self, center: &str) -> Result<&Log> {
-        self.logs.get(center).ok_or_else(|| Error::internal("a center has no event log"))
+        self.logs.get(center).ok_or_else(|| Error::internal("the center has no event log"))
     }
 }
 
@@ -188,12 +188,12 @@ async fn sweep(posts: mpsc::WeakSender<Work>) {
 }
 
 fn overloaded() -> Error {
-    let message = "the disk does not keep up with the events that come in";
+    let message = "the disk does not keep up with incoming events";
     Error::new(ErrorReason::CenterOverloaded, message).retry_after(Duration::from_secs(1))
 }
 
 fn gone() -> Error {
-    Error::new(ErrorReason::StorageUnavailable, "the event log has ended")
+    Error::new(ErrorReason::StorageUnavailable, "the event log is closed")
 }
 
 #[cfg(test)]
