@@ -13,12 +13,8 @@ use serde_json::{Value, value::RawValue};
 use tokio::time::Instant;
 
 use crate::{
-    config::{
-        Config, {self},
-    },
-    context::{
-        Context, {self},
-    },
+    config::{self, Config},
+    context::{self, Context},
     http::{HttpResponse, Operation, ParsedResponse, retry},
     name::{
         AgentName, CallSettingsName, CapabilitiesName, CenterName, ExtensionName, PhoneNumberName, QueueName,
@@ -31,16 +27,13 @@ use crate::{
     vendor::{
         de::{Anything, Flag, Integer, List, Object, Text},
         huawei::{
-            fabric,
+            self, fabric,
             family::{AGENT_ACCOUNT, AGENT_SETTINGS, BARE, DESCRIBED, MOBILE_AGENT},
-            tokens, {self},
+            tokens,
         },
         udesk::{
-            envelope,
-            sign::{
-                CALLBACK, READ, SIGN_IN, {self},
-            },
-            {self},
+            self, envelope,
+            sign::{self, CALLBACK, READ, SIGN_IN},
         },
     },
     vendor_data::VendorData,

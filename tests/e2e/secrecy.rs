@@ -20,9 +20,7 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::Subscr
 
 use crate::{
     bad_input, bad_input_udesk,
-    conformance::{
-        ROWS, {self},
-    },
+    conformance::{self, ROWS},
     support::{
         APP_KEY, APP_SECRET, AUTH_TOKEN, Gateway, SID, acme, beta,
         client::Client,

@@ -13,8 +13,8 @@ use serde_json::value::RawValue;
 use super::fabric::Style;
 use crate::{
     error::ErrorReason::{
-        CenterMisconfigured, ResourceNotFound, VendorCodeUnmapped, VendorInternal, VendorOutcomeUnknown,
-        VendorRejected, {self},
+        self, CenterMisconfigured, ResourceNotFound, VendorCodeUnmapped, VendorInternal, VendorOutcomeUnknown,
+        VendorRejected,
     },
     http::{HttpResponse, Operation, ParsedResponse, Refusal},
     vendor::de::Text,

@@ -9,9 +9,7 @@ use super::{
     extensions::Line,
     formats::Formats as _,
     is_vague,
-    roster::{
-        role_code, {self},
-    },
+    roster::{self, role_code},
     sign::{Ccapi, WRITE},
 };
 use crate::{

@@ -6,9 +6,7 @@ use super::{
     Udesk, agent_changes, extensions,
     formats::Formats as _,
     memberships,
-    roster::{
-        Filter, OFFLINE, role_code, {self},
-    },
+    roster::{self, Filter, OFFLINE, role_code},
     sessions,
 };
 use crate::{

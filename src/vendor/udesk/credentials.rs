@@ -6,9 +6,7 @@ use super::{
     Udesk,
     extensions::Line,
     formats::Formats as _,
-    roster::{
-        Agent, {self},
-    },
+    roster::{self, Agent},
 };
 use crate::{
     adapter::Softphones,

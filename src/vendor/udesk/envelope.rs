@@ -108,9 +108,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        error::ErrorReason::{
-            *, {self},
-        },
+        error::ErrorReason::{self, *},
         vendor::udesk::sign::{CALLBACK, READ, SIGN_IN, WRITE},
     };
 

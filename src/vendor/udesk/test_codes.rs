@@ -5,9 +5,9 @@ use serde_json::json;
 use super::testing::{Reply, Scripted, agent, agents, cx, metadata, name, page, subscriptions};
 use crate::{
     error::ErrorReason::{
-        AgentStateConflict, CenterMisconfigured, ResourceExists, ResourceInUse, ResourceNotFound, RouteInvalid,
+        self, AgentStateConflict, CenterMisconfigured, ResourceExists, ResourceInUse, ResourceNotFound, RouteInvalid,
         VendorAuthFailed, VendorCodeUnmapped, VendorInternal, VendorOutcomeUnknown, VendorRejected,
-        VendorResponseInvalid, VendorTimeout, VendorUnavailable, {self},
+        VendorResponseInvalid, VendorTimeout, VendorUnavailable,
     },
     proto::v1,
 };

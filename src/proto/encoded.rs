@@ -1,4 +1,4 @@
-//! An item of `WatchEvents` in the bytes it is sent in.
+//! A response of `WatchEvents` that is encoded once and sent to every watcher.
 
 use std::fmt;
 
@@ -8,26 +8,26 @@ use prost::{
     encoding::{DecodeContext, WireType, skip_field},
 };
 
-use crate::proto::v1;
+use super::v1;
 
-/// A `WatchEventsResponse`, encoded once for whoever is sent it. Cheap to clone: clones share the bytes.
+/// A [`v1::WatchEventsResponse`] in its encoding. Cheap to clone: clones share the bytes.
 ///
-/// The server takes it as the message, because that is what its bytes are.
+/// The generated server sends it in place of the message: its bytes are the message.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub struct Encoded(Bytes);
+pub struct EncodedWatchEventsResponse(Bytes);
 
-impl From<&v1::WatchEventsResponse> for Encoded {
+impl From<&v1::WatchEventsResponse> for EncodedWatchEventsResponse {
     fn from(response: &v1::WatchEventsResponse) -> Self {
         Self(response.encode_to_vec().into())
     }
 }
 
-impl Message for Encoded {
+impl Message for EncodedWatchEventsResponse {
     fn encode_raw(&self, buffer: &mut impl BufMut) {
         buffer.put_slice(&self.0);
     }
 
-    /// Nobody decodes what is only sent.
+    /// The type is only sent, never received.
     fn merge_field(
         &mut self,
         tag: u32,
@@ -47,9 +47,9 @@ impl Message for Encoded {
     }
 }
 
-impl fmt::Debug for Encoded {
+impl fmt::Debug for EncodedWatchEventsResponse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Encoded").field("bytes", &self.0.len()).finish()
+        f.debug_struct("EncodedWatchEventsResponse").field("bytes", &self.0.len()).finish()
     }
 }
 
@@ -63,7 +63,7 @@ mod tests {
             cursor: "c".into(),
             item: Some(v1::watch_events_response::Item::Heartbeat(v1::WatchHeartbeat::default())),
         };
-        let encoded = Encoded::from(&response);
+        let encoded = EncodedWatchEventsResponse::from(&response);
         assert_eq!(v1::WatchEventsResponse::decode(&*encoded.encode_to_vec()).unwrap(), response);
         assert_eq!(encoded.encoded_len(), response.encoded_len());
     }
