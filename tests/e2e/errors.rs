@@ -14,13 +14,13 @@ use switchboard::{
     http::{Connections, Failure as Lost, Parcel, Reply, Transport},
     idempotency::Repeats,
     proto::{service::contact_center_server::ContactCenter as _, v1},
-    sandbox::huawei,
     service::Service,
     stores::Stores,
     telemetry::Metrics,
     token::Tokens,
     vendor::Parts,
 };
+use switchboard_simulators::huawei;
 use tokio::time::Instant;
 use tonic::{Code, Request};
 

@@ -2,9 +2,8 @@
 
 use reqwest::StatusCode;
 use serde_json::json;
-use switchboard::{
-    clock::Clock, config::Config, gateway, proto::v1::EventType, sandbox::udesk, storage::Storage, stores::Stores,
-};
+use switchboard::{clock::Clock, config::Config, gateway, proto::v1::EventType, storage::Storage, stores::Stores};
+use switchboard_simulators::udesk;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
