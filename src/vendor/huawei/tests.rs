@@ -29,6 +29,7 @@ use axum::{
     response::Response,
 };
 use serde_json::Value;
+use switchboard_simulators::huawei::{Options, Simulator, Tenant, Tokens as TokenRules};
 use tokio::time::Instant;
 
 use crate::{
@@ -42,7 +43,6 @@ use crate::{
     name::{AgentName, CenterName, QueueName, ResourceName as _},
     page::Page,
     proto::v1,
-    sandbox::huawei::{Options, Simulator, Tenant, Tokens as TokenRules},
     store::{kv::KeyValueStore, sqlite::Database},
     telemetry::Metrics,
     token::Tokens,

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use switchboard_simulators::udesk::TimestampUnit;
+
 use super::testing::{Desk, NOW, Reply, Scripted, agent};
 use crate::{
     config::TimestampUnit::{Milliseconds, Seconds},
     error::ErrorReason,
     name::AgentName,
     proto::v1,
-    sandbox::udesk::TimestampUnit,
     vendor::udesk::testing::{cx, name},
 };
 

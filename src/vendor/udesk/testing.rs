@@ -12,6 +12,7 @@ use axum::{
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use switchboard_simulators::udesk::{Options, Quirk, Request, Simulator, Tenant};
 use tokio::{net::TcpListener, time::Instant};
 
 use super::{NAME, Udesk};
@@ -26,7 +27,6 @@ use crate::{
     name::ResourceName,
     page::{Page, Paged},
     proto::v1,
-    sandbox::udesk::{Options, Quirk, Request, Simulator, Tenant},
     store::{kv::KeyValueStore, sqlite::Database, subscription_ids::Memory},
     telemetry::Metrics,
     token::Tokens,
