@@ -40,25 +40,7 @@ mod subscription_terms;
 mod subscriptions;
 
 #[cfg(test)]
-mod test_agents;
-#[cfg(test)]
-mod test_clock;
-#[cfg(test)]
-mod test_codes;
-#[cfg(test)]
-mod test_extensions;
-#[cfg(test)]
-mod test_ingress;
-#[cfg(test)]
-mod test_posted;
-#[cfg(test)]
-mod test_queues;
-#[cfg(test)]
-mod test_quirks;
-#[cfg(test)]
-mod test_subscriptions;
-#[cfg(test)]
-mod testing;
+mod tests;
 
 use std::sync::Arc;
 

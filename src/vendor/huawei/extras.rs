@@ -111,8 +111,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::error::ErrorReason;
-    use crate::vendor_data::VendorData;
+    use crate::{error::ErrorReason, vendor_data::VendorData};
 
     fn data(json: &Json) -> Option<Struct> {
         let Json::Object(fields) = json else { panic!("not an object") };

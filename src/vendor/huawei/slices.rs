@@ -1,7 +1,9 @@
 //! Parts of lists that the vendor gives in pages of its own size.
 
-use crate::error::Result;
-use crate::vendor::lenient::{Integer, List};
+use crate::{
+    error::Result,
+    vendor::lenient::{Integer, List},
+};
 
 /// Most items of one answer (B3.8, B3.11, B3.16, B3.17, B3.21).
 pub const LARGEST: usize = 100;

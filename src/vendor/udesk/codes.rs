@@ -1,11 +1,13 @@
 //! Return codes of `ccapi/v2`, one row per documented code, in the document's order (section "Return Code Description").
 
-use crate::error::ErrorReason::{
-    self, AgentStateConflict, CenterMisconfigured, ResourceExists, ResourceInUse, ResourceNotFound, RouteInvalid,
-    VendorAuthFailed, VendorCodeUnmapped, VendorInternal, VendorOutcomeUnknown, VendorRejected, VendorTimeout,
-    VendorUnavailable,
+use crate::{
+    error::ErrorReason::{
+        self, AgentStateConflict, CenterMisconfigured, ResourceExists, ResourceInUse, ResourceNotFound, RouteInvalid,
+        VendorAuthFailed, VendorCodeUnmapped, VendorInternal, VendorOutcomeUnknown, VendorRejected, VendorTimeout,
+        VendorUnavailable,
+    },
+    http::Refusal,
 };
-use crate::http::Refusal;
 
 /// Success, in all three envelopes.
 pub const SUCCESS: &str = "000000";

@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use super::testing::{Desk, NOW, Reply, Scripted, agent};
+use super::{Desk, NOW, Reply, Scripted, agent};
 use crate::{
     config::TimestampUnit::{Milliseconds, Seconds},
     error::ErrorReason,
     name::AgentName,
     proto::v1,
     sandbox::udesk::TimestampUnit,
-    vendor::udesk::testing::{cx, name},
+    vendor::udesk::tests::{cx, name},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prost::Message;
 
-use super::testing::{Desk, agent, agents, cx, mask, metadata, name, page, queue, resource, subscriptions};
+use super::{Desk, agent, agents, cx, mask, metadata, name, page, queue, resource, subscriptions};
 use crate::{
     adapter::Adapter,
     error::ErrorReason,
