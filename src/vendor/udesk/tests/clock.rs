@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use super::{Desk, NOW, Reply, Scripted, agent};
+use super::{Desk, NOW, Reply, Scripted, agent, cx, name};
 use crate::{
     config::TimestampUnit::{Milliseconds, Seconds},
     error::ErrorReason,
     name::AgentName,
     proto::v1,
     sandbox::udesk::TimestampUnit,
-    vendor::udesk::tests::{cx, name},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);
