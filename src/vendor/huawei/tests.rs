@@ -2,15 +2,15 @@
 
 mod agent_changes;
 mod agents;
+mod call_settings;
 mod capabilities;
 mod formats;
 mod memberships;
-mod numbers;
+mod phone_numbers;
 mod posted;
 mod queues;
 mod quirks;
 mod sessions;
-mod settings;
 mod softphones;
 mod tokens;
 

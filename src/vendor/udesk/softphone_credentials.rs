@@ -4,9 +4,9 @@ use async_trait::async_trait;
 
 use super::{
     Udesk,
+    agent_records::{self, Agent},
     extensions::Line,
     formats::Formats as _,
-    roster::{self, Agent},
 };
 use crate::{
     adapter::Softphones,
@@ -32,9 +32,9 @@ impl Softphones for Udesk {
                 let mut check = Check::new();
                 check.digits("agent", name.id());
                 check.done()?;
-                vec![roster::get(&self.ccapi, cx, name).await?]
+                vec![agent_records::get(&self.ccapi, cx, name).await?]
             }
-            None => roster::all(&self.ccapi, cx).await?.agent_list.0,
+            None => agent_records::all(&self.ccapi, cx).await?.agent_list.0,
         };
         let mut lines: Vec<(String, Line)> = agents.into_iter().flat_map(of_agent).collect();
         lines.sort_by(|(_, left), (_, right)| left.id().cmp(right.id()));

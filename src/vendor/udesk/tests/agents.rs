@@ -3,7 +3,7 @@
 use prost_types::{Duration, Struct, Value as ProtoValue, value::Kind};
 use serde_json::{Value, json};
 
-use super::testing::{Desk, Reply, Scripted, agent, agents, cx, fields, mask, metadata, name, names, page, resource};
+use super::{Desk, Reply, Scripted, agent, agents, cx, fields, mask, metadata, name, names, page, resource};
 use crate::{
     error::{ErrorReason, Result},
     proto::v1,

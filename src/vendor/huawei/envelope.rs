@@ -10,7 +10,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::fabric::Style;
+use super::api_fabric::Style;
 use crate::{
     error::ErrorReason::{
         self, CenterMisconfigured, ResourceNotFound, VendorCodeUnmapped, VendorInternal, VendorOutcomeUnknown,

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
+    api_fabric::Fabric,
     extensions::{Phone, phones},
-    fabric::Fabric,
     formats::Formats as _,
     softphones::{QuerySysInfo, SysAgent},
 };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::testing::{Desk, NOW, Reply, Scripted, cx, fields, mask, metadata, name, page, resource, subscriptions};
+use super::{Desk, NOW, Reply, Scripted, cx, fields, mask, metadata, name, page, resource, subscriptions};
 use crate::{
     adapter::Adapter,
     config::TimestampUnit::Milliseconds,

@@ -3,7 +3,7 @@
 use prost_types::Duration;
 use serde_json::{Value, json};
 
-use super::testing::{Desk, Reply, Scripted, cx, fields, mask, metadata, name, queue, resource};
+use super::{Desk, Reply, Scripted, cx, fields, mask, metadata, name, queue, resource};
 use crate::{
     error::{ErrorReason, Result},
     proto::v1,

@@ -15,7 +15,7 @@ use http::{
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
-use super::{family::Family, tokens::TokenByAkSk};
+use super::{envelope::Family, tokens::TokenByAkSk};
 use crate::{
     config,
     context::Context,

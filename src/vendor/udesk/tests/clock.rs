@@ -4,13 +4,12 @@ use std::time::Duration;
 
 use switchboard_simulators::udesk::TimestampUnit;
 
-use super::testing::{Desk, NOW, Reply, Scripted, agent};
+use super::{Desk, NOW, Reply, Scripted, agent, cx, name};
 use crate::{
     config::TimestampUnit::{Milliseconds, Seconds},
     error::ErrorReason,
     name::AgentName,
     proto::v1,
-    vendor::udesk::testing::{cx, name},
 };
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-use super::{Huawei, fabric::Fabric};
+use super::{Huawei, api_fabric::Fabric};
 use crate::{context::Context, error::Result, http::Endpoint};
 
 /// Fields that may be wrapped.

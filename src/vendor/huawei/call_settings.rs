@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Huawei,
-    fabric::Fabric,
+    api_fabric::Fabric,
     formats::Formats as _,
     operations::{CREATE_SETTINGS, QUERY_SETTINGS, UPDATE_SETTINGS},
 };

@@ -11,7 +11,7 @@ use std::{
 use axum::body::Bytes;
 use serde_json::{Value, json};
 
-use super::testing::{Desk, NOW, Reply, Scripted, addresses, at, at_address, cx, mask, name, subscriptions};
+use super::{Desk, NOW, Reply, Scripted, addresses, at, at_address, cx, mask, name, subscriptions};
 use crate::{
     adapter::Adapter,
     config::TimestampUnit::Milliseconds,

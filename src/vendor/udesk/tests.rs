@@ -1,5 +1,15 @@
 //! The adapter against vendors behind real sockets: the simulator, and one that answers by a script.
 
+mod agents;
+mod clock;
+mod codes;
+mod extensions;
+mod ingress;
+mod posted;
+mod queues;
+mod quirks;
+mod subscriptions;
+
 use std::{
     collections::VecDeque,
     sync::{Arc, Mutex},

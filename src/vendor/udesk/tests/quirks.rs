@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prost::Message;
 use switchboard_simulators::udesk::{QueueIds, Quirk};
 
-use super::testing::{Desk, agent, agents, cx, mask, metadata, name, page, queue, resource, subscriptions};
+use super::{Desk, agent, agents, cx, mask, metadata, name, page, queue, resource, subscriptions};
 use crate::{adapter::Adapter, error::ErrorReason, proto::v1};
 
 /// What a center answers to reads and to writes, each by its name and as bytes: `Debug` hides what is redacted.

@@ -5,9 +5,11 @@ use prost::Message as _;
 use prost_types::{Timestamp, value::Kind};
 use serde_json::{Value, json};
 
-use super::{events::EVENTS, posted::read_event};
-use crate::proto::v1::{
-    AgentState, CallDirection, CallReference, Event, EventType, ExtensionProtocol, VendorValue, event::Payload,
+use crate::{
+    proto::v1::{
+        AgentState, CallDirection, CallReference, Event, EventType, ExtensionProtocol, VendorValue, event::Payload,
+    },
+    vendor::udesk::{events::EVENTS, posted::read_event},
 };
 
 fn read(body: &Value) -> Event {

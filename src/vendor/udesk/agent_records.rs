@@ -6,9 +6,9 @@ use serde_json::value::RawValue;
 
 use super::{
     Api, VendorId, about,
+    ccapi::{Ccapi, READ},
     extensions::Line,
     or_empty,
-    sign::{Ccapi, READ},
 };
 use crate::{
     context::Context,

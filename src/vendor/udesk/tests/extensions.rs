@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::testing::{Desk, Reply, Scripted, cx, fields, metadata, name, names, page, resource};
+use super::{Desk, Reply, Scripted, cx, fields, metadata, name, names, page, resource};
 use crate::{
     adapter::Adapter,
     error::{ErrorReason, Result},

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::testing::{Reply, Scripted, agent, agents, cx, metadata, name, page, subscriptions};
+use super::{Reply, Scripted, agent, agents, cx, metadata, name, page, subscriptions};
 use crate::{
     error::ErrorReason::{
         self, AgentStateConflict, CenterMisconfigured, ResourceExists, ResourceInUse, ResourceNotFound, RouteInvalid,
