@@ -23,21 +23,22 @@ mod rule;
 mod testing;
 mod wire;
 
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
 
 use axum::http::Uri;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use self::rule::Rule;
-
-pub use self::rule::RuleError;
-pub use self::wire::{Serving, serve};
-
-pub(super) use self::fault::Fault;
-pub(super) use self::wire::Wire;
+pub(super) use self::{fault::Fault, wire::Wire};
+pub use self::{
+    rule::RuleError,
+    wire::{Serving, serve},
+};
 
 /// The most rules at once.
 const MOST_RULES: usize = 100;
@@ -156,8 +157,7 @@ impl Alteration {
 mod tests {
     use serde_json::json;
 
-    use super::testing::vendor;
-    use super::*;
+    use super::{testing::vendor, *};
 
     fn struck(faults: &Faults, operation: Option<usize>, target: &str, body: &str) -> bool {
         let uri = target.parse().expect("tests use real targets");

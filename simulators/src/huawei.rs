@@ -58,24 +58,29 @@ mod state;
 mod testing;
 mod token;
 
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::SystemTime;
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::SystemTime,
+};
 
-use axum::Router;
-use axum::middleware::from_fn_with_state;
-use axum::routing::{any, get, post};
+use axum::{
+    Router,
+    middleware::from_fn_with_state,
+    routing::{any, get, post},
+};
 use secrecy::SecretString;
 
-use self::journal::Journal;
-use self::state::Center;
-use self::token::LiveTokens;
-use crate::clock::{self, Clock};
-use crate::faults::Faults;
-
-pub use self::journal::Request;
-pub use self::quirks::{Quirk, Quirks, UnknownQuirk};
-pub use self::token::Tokens;
+use self::{journal::Journal, state::Center, token::LiveTokens};
+pub use self::{
+    journal::Request,
+    quirks::{Quirk, Quirks, UnknownQuirk},
+    token::Tokens,
+};
+use crate::{
+    clock::{self, Clock},
+    faults::Faults,
+};
 
 /// How a [`Simulator`] is set up.
 pub struct Options {

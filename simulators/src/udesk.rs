@@ -79,30 +79,36 @@ mod receiver;
 #[cfg(test)]
 mod testing;
 
-use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
 
-use crate::faults::{Alteration, Faults};
-
-use axum::body::{Body, Bytes};
-use axum::http::{HeaderMap, Response};
+use axum::{
+    body::{Body, Bytes},
+    http::{HeaderMap, Response},
+};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio_util::task::AbortOnDropHandle;
 
-use self::call::{Call, Query};
-use self::deliveries::Deliveries;
-use self::envelope::{Failure, INVALID_PARAMETER};
-use self::log::Requests;
-use self::operation::Operation;
-use self::state::State;
-
-pub use self::events::{EventTemplates, TemplateError};
-pub use self::life::LIFE_PERIOD;
-pub use self::log::Request;
-pub use self::options::{Options, QueueIds, Tenant, TimestampUnit};
-pub use self::quirks::{Quirk, Quirks, UnknownQuirk};
-pub use self::state::{Callback, Variable};
+use self::{
+    call::{Call, Query},
+    deliveries::Deliveries,
+    envelope::{Failure, INVALID_PARAMETER},
+    log::Requests,
+    operation::Operation,
+    state::State,
+};
+pub use self::{
+    events::{EventTemplates, TemplateError},
+    life::LIFE_PERIOD,
+    log::Request,
+    options::{Options, QueueIds, Tenant, TimestampUnit},
+    quirks::{Quirk, Quirks, UnknownQuirk},
+    state::{Callback, Variable},
+};
+use crate::faults::{Alteration, Faults};
 
 /// A simulated center.
 pub struct Simulator {

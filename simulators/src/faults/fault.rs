@@ -1,17 +1,16 @@
 //! What happens to one call, around its operation.
 
-use std::convert::Infallible;
-use std::io;
-use std::time::Duration;
+use std::{convert::Infallible, io, time::Duration};
 
-use axum::body::{Body, Bytes, HttpBody as _, to_bytes};
-use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::{
+    body::{Body, Bytes, HttpBody as _, to_bytes},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
 use futures_util::{StreamExt as _, stream};
 use serde::de::IgnoredAny;
 
-use super::garbage::Garbage;
-use super::{Alteration, Wire};
+use super::{Alteration, Wire, garbage::Garbage};
 
 /// The largest answer of a simulator, in bytes: they are made in memory.
 pub(super) const LARGEST_ANSWER: usize = 64 << 20;
@@ -200,11 +199,15 @@ fn dripping(response: Response, pause: Duration) -> Response {
 #[cfg(test)]
 mod tests {
     use serde_json::json;
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    use tokio::time::Instant;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        time::Instant,
+    };
 
-    use super::super::testing::{ANSWER, Stall};
-    use super::*;
+    use super::{
+        super::testing::{ANSWER, Stall},
+        *,
+    };
 
     /// What a caller gets on a connection of its own, to the last byte, and how the connection ends.
     async fn exchange(stall: &Stall) -> (String, io::Result<()>) {

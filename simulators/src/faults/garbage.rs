@@ -5,14 +5,15 @@
 
 use std::convert::Infallible;
 
-use axum::body::{Body, Bytes, to_bytes};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse as _, Response},
+};
 use futures_util::stream;
 use serde_json::{Map, Value, json};
 
-use super::bomb;
-use super::fault::LARGEST_ANSWER;
+use super::{bomb, fault::LARGEST_ANSWER};
 
 /// How deep `deep` nests.
 const DEPTH: usize = 10_000;
@@ -154,8 +155,10 @@ fn is_return_code(value: &Value) -> bool {
 mod tests {
     use serde_json::error::Category;
 
-    use super::super::testing::{ANSWER, Stall};
-    use super::*;
+    use super::{
+        super::testing::{ANSWER, Stall},
+        *,
+    };
 
     async fn spoiled(kind: &str) -> (HeaderMap, Vec<u8>) {
         let stall = Stall::with(json!({ "operation": "*", "garbage": kind })).await;

@@ -5,9 +5,11 @@ use std::ops::RangeInclusive;
 use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
-use super::fault::{Ending, Reset};
-use super::garbage::Garbage;
-use super::{RuleError, Vendor};
+use super::{
+    RuleError, Vendor,
+    fault::{Ending, Reset},
+    garbage::Garbage,
+};
 
 /// The longest pause, in milliseconds: ten minutes.
 pub(super) const LONGEST_MS: u64 = 600_000;
@@ -213,9 +215,10 @@ impl<'a> Keys<'a> {
 mod tests {
     use serde_json::json;
 
-    use super::super::rule::Rule;
-    use super::super::testing::vendor;
-    use super::*;
+    use super::{
+        super::{rule::Rule, testing::vendor},
+        *,
+    };
 
     fn refused(rule: &Value) -> String {
         Rule::read(rule, &vendor()).err().unwrap_or_else(|| panic!("{rule} was taken")).to_string()

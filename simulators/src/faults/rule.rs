@@ -1,15 +1,16 @@
 //! A rule, asked by every call whether it strikes.
 
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use axum::http::Uri;
 use serde_json::{Map, Value};
 use tokio::time::Instant;
 
-use super::fault::Fault;
-use super::keys::{Keys, LONGEST_MATCH, LONGEST_MS};
-use super::{Alteration, Arrived, Vendor};
+use super::{
+    Alteration, Arrived, Vendor,
+    fault::Fault,
+    keys::{Keys, LONGEST_MATCH, LONGEST_MS},
+};
 
 /// Why a rule was refused: the key, and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,13 +1,17 @@
 //! A vendor of two operations behind a real socket that counts what it has done, and a client.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
-use axum::Router;
-use axum::body::{Body, to_bytes};
-use axum::extract::{self, State};
-use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::{self, State},
+    middleware::{self, Next},
+    response::Response,
+};
 use http::header;
 use serde_json::Value;
 use tokio::net::TcpListener;

@@ -4,19 +4,27 @@
 //! with its requests: once it is thrown, the next write fails, the server gives the connection up, and the socket is
 //! closed with a reset (`SO_LINGER` of zero), as a crashed process or a firewall does it.
 
-use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::{
+    io,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+};
 
-use axum::Router;
-use axum::extract::connect_info::{ConnectInfo, Connected, IntoMakeServiceWithConnectInfo};
-use axum::http::Extensions;
-use axum::middleware::AddExtension;
-use axum::serve::{IncomingStream, Serve};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use axum::{
+    Router,
+    extract::connect_info::{ConnectInfo, Connected, IntoMakeServiceWithConnectInfo},
+    http::Extensions,
+    middleware::AddExtension,
+    serve::{IncomingStream, Serve},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+};
 
 /// A simulator being served; it runs when awaited.
 pub type Serving =

@@ -3,10 +3,12 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::envelope::{Outcome, Refusal, payload};
-use super::fields::{self, ensure};
-use super::operations::Call;
-use super::state::{Account, Agent, Center};
+use super::{
+    envelope::{Outcome, Refusal, payload},
+    fields::{self, ensure},
+    operations::Call,
+    state::{Account, Agent, Center},
+};
 
 /// The largest page of a query; the vendor names none (B3.8).
 const MAX_PAGE: i64 = 100;
@@ -78,9 +80,13 @@ fn shown(account: &Account, agent: &Agent) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Tenant;
-    use super::super::testing::{Bench, REST, code};
-    use super::*;
+    use super::{
+        super::{
+            Tenant,
+            testing::{Bench, REST, code},
+        },
+        *,
+    };
 
     #[tokio::test]
     async fn accounts_are_read_in_pages_from_0() {

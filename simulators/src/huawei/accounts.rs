@@ -2,12 +2,14 @@
 
 use serde::Deserialize;
 
-use super::envelope::{Outcome, Refusal, payload};
-use super::fields::{self, ensure};
-use super::memberships::{self, SkillWeights};
-use super::operations::Call;
-use super::passwords::{self, PasswordRules};
-use super::state::{Account, Agent, Center};
+use super::{
+    envelope::{Outcome, Refusal, payload},
+    fields::{self, ensure},
+    memberships::{self, SkillWeights},
+    operations::Call,
+    passwords::{self, PasswordRules},
+    state::{Account, Agent, Center},
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
@@ -157,9 +159,12 @@ fn check_kind(agent_type: u32, cc_role_id: u32) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Tenant;
-    use super::super::testing::{Bench, MANAGEMENT, REST, code};
     use serde_json::{Value, json};
+
+    use super::super::{
+        Tenant,
+        testing::{Bench, MANAGEMENT, REST, code},
+    };
 
     fn new_agent() -> Value {
         json!({

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::response::Response;
+use axum::{extract::State, response::Response};
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use super::operations::TOKEN;
-use super::{Simulator, envelope};
+use super::{Simulator, envelope, operations::TOKEN};
 
 /// `GET /simulator/requests`: the requests received, oldest first, without their secrets.
 pub(super) async fn requests(State(simulator): State<Arc<Simulator>>) -> Response {
@@ -48,10 +46,15 @@ pub(super) async fn revoke_tokens(State(simulator): State<Arc<Simulator>>) -> St
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{APP_SECRET, Bench, MANAGEMENT, REST, send};
-    use super::super::{Options, Quirks, Tenant, Tokens};
-    use super::*;
     use std::time::SystemTime;
+
+    use super::{
+        super::{
+            Options, Quirks, Tenant, Tokens,
+            testing::{APP_SECRET, Bench, MANAGEMENT, REST, send},
+        },
+        *,
+    };
 
     const SYS_INFO: &str = "/apiaccess/CC-Management/v1/querySysInfo";
 

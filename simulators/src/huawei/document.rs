@@ -3,9 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use super::passwords::PasswordRules;
-use super::seed;
-use super::state::{Account, Addresses, Agent, CallSettings, Center, Registrar, Sip, Skill, Softphone, Weights};
+use super::{
+    passwords::PasswordRules,
+    seed,
+    state::{Account, Addresses, Agent, CallSettings, Center, Registrar, Sip, Skill, Softphone, Weights},
+};
 
 /// The center of documents 000, 001, 002 and of the samples in B3.
 pub(super) fn center() -> Center {
@@ -109,9 +111,12 @@ fn settings() -> CallSettings {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Tenant;
-    use super::super::testing::{Bench, MANAGEMENT, QUERY_PHONE, REST};
     use serde_json::{Value, json};
+
+    use super::super::{
+        Tenant,
+        testing::{Bench, MANAGEMENT, QUERY_PHONE, REST},
+    };
 
     fn row(prefix: &str, path: &str, request: &str, answer: &str) -> (String, Value, Value) {
         let json = |text: &str| serde_json::from_str(text).unwrap();

@@ -1,8 +1,7 @@
 //! How answers are dressed: the return codes of each family (B2), and the sentences and pages of the failures before
 //! them.
 
-use axum::body::Body;
-use axum::response::Response;
+use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value};
 
@@ -148,9 +147,12 @@ fn answer(status: StatusCode, content_type: &'static str, body: String) -> Respo
 
 #[cfg(test)]
 mod tests {
-    use super::super::Tenant;
-    use super::super::testing::{Bench, MANAGEMENT, REST, code};
     use serde_json::json;
+
+    use super::super::{
+        Tenant,
+        testing::{Bench, MANAGEMENT, REST, code},
+    };
 
     #[tokio::test]
     async fn business_failures_may_be_500_with_the_same_body() {

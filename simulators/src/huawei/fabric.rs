@@ -2,19 +2,24 @@
 
 use std::sync::Arc;
 
-use axum::Extension;
-use axum::body::{Body, to_bytes};
-use axum::extract::{RawQuery, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::{
+    Extension,
+    body::{Body, to_bytes},
+    extract::{RawQuery, State},
+    middleware::Next,
+    response::Response,
+};
 use bytes::Bytes;
 use http::{HeaderMap, StatusCode, header};
 use serde_json::Value;
 
-use super::envelope::{self, Refusal};
-use super::operations::{self, AppKey, Call, Operation, Work};
-use super::quirks::{Quirk, Quirks};
-use super::{Request, Simulator, token};
+use super::{
+    Request, Simulator,
+    envelope::{self, Refusal},
+    operations::{self, AppKey, Call, Operation, Work},
+    quirks::{Quirk, Quirks},
+    token,
+};
 use crate::faults::{Alteration, Arrived, Wire};
 
 /// The largest body that is read, in bytes.
@@ -143,10 +148,15 @@ fn has_null(value: &Value) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Tenant;
-    use super::super::testing::{APP_KEY, Answer, Bench, MANAGEMENT, QUERY_PHONE, REST, send};
-    use super::*;
     use serde_json::json;
+
+    use super::{
+        super::{
+            Tenant,
+            testing::{APP_KEY, Answer, Bench, MANAGEMENT, QUERY_PHONE, REST, send},
+        },
+        *,
+    };
 
     const SYS_INFO: &str = "/apiaccess/CC-Management/v1/querySysInfo";
     const SETTINGS: &str = "/apiaccess/CC-Management/v1/openapp/agentsettings/query";

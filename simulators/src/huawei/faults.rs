@@ -15,9 +15,13 @@ pub(super) const VENDOR: Vendor = Vendor {
 mod tests {
     use serde_json::json;
 
-    use super::super::testing::{Bench, MANAGEMENT, QUERY_PHONE};
-    use super::super::{Tenant, Tokens};
-    use super::*;
+    use super::{
+        super::{
+            Tenant, Tokens,
+            testing::{Bench, MANAGEMENT, QUERY_PHONE},
+        },
+        *,
+    };
 
     fn bench_path() -> String {
         format!("{MANAGEMENT}/querySysInfo")

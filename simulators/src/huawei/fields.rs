@@ -1,7 +1,6 @@
 //! Reading request bodies as strictly as the tables put it, and the limits on single values.
 
-use serde::de::DeserializeOwned;
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::envelope::Refusal;
@@ -81,8 +80,9 @@ impl<'de> Deserialize<'de> for Count {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
+
+    use super::*;
 
     #[test]
     fn a_count_is_a_number_or_its_text() {

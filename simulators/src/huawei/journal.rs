@@ -1,7 +1,9 @@
 //! What was received: the requests, and how often each operation was called.
 
-use std::collections::{BTreeMap, VecDeque};
-use std::fmt;
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt,
+};
 
 use http::request::Parts;
 use serde_json::{Map, Value, json};

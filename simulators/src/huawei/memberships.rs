@@ -6,11 +6,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::envelope::{Outcome, Refusal, payload};
-use super::fields::{self, ensure};
-use super::operations::Call;
-use super::quirks::Quirk;
-use super::state::{Center, Weights};
+use super::{
+    envelope::{Outcome, Refusal, payload},
+    fields::{self, ensure},
+    operations::Call,
+    quirks::Quirk,
+    state::{Center, Weights},
+};
 
 /// So many accounts can be added at once.
 const MAX_ACCOUNTS: usize = 50;
@@ -151,9 +153,13 @@ fn positions(center: &Center, user_accounts: &[String]) -> Result<Vec<usize>, Re
 
 #[cfg(test)]
 mod tests {
-    use super::super::Tenant;
-    use super::super::testing::{Bench, REST, code};
-    use super::*;
+    use super::{
+        super::{
+            Tenant,
+            testing::{Bench, REST, code},
+        },
+        *,
+    };
 
     async fn members(bench: &Bench, skill_id: u32) -> Vec<(String, u64)> {
         let query = json!({ "skillId": skill_id, "pageSize": 100, "pageNum": 0 });

@@ -3,11 +3,13 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::envelope::{Outcome, payload};
-use super::fields::{self, ensure};
-use super::operations::Call;
-use super::quirks::Quirk;
-use super::state::Center;
+use super::{
+    envelope::{Outcome, payload},
+    fields::{self, ensure},
+    operations::Call,
+    quirks::Quirk,
+    state::Center,
+};
 
 /// The largest page and the largest offset: more cannot be reached.
 const MAX: i64 = 100;
@@ -62,10 +64,15 @@ pub(super) fn query(center: &mut Center, call: Call<'_>) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, REST, code};
-    use super::super::{Quirks, Tenant, seed};
-    use super::*;
     use std::time::SystemTime;
+
+    use super::{
+        super::{
+            Quirks, Tenant, seed,
+            testing::{Bench, REST, code},
+        },
+        *,
+    };
 
     const PATH: &str = "accessCodeInfo/queryAccessCodeList";
 

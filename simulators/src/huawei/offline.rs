@@ -3,10 +3,12 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::envelope::{Outcome, payload};
-use super::fields::{self, ensure};
-use super::operations::Call;
-use super::state::Center;
+use super::{
+    envelope::{Outcome, payload},
+    fields::{self, ensure},
+    operations::Call,
+    state::Center,
+};
 
 /// The longest phone number, that of an account (B3.5); the page of login names none.
 const MAX_PHONE: usize = 25;
@@ -70,9 +72,13 @@ pub(super) fn is_offline_agent(center: &mut Center, call: Call<'_>) -> Outcome {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Tenant;
-    use super::super::testing::{Bench, REST, code};
-    use super::*;
+    use super::{
+        super::{
+            Tenant,
+            testing::{Bench, REST, code},
+        },
+        *,
+    };
 
     async fn is_offline(bench: &Bench) -> Value {
         bench.rest("offline/agent/isOfflineAgent", json!({ "workNo": 1002 })).await["data"].clone()

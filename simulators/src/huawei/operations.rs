@@ -5,10 +5,14 @@ use std::time::SystemTime;
 use http::Method;
 use serde_json::Value;
 
-use super::envelope::{Outcome, Payload, Style};
-use super::quirks::Quirks;
-use super::state::Center;
-use super::{account_query, accounts, memberships, numbers, offline, settings, skill_query, skills, softphones};
+use super::{
+    account_query, accounts,
+    envelope::{Outcome, Payload, Style},
+    memberships, numbers, offline,
+    quirks::Quirks,
+    settings, skill_query, skills, softphones,
+    state::Center,
+};
 
 /// The name of the operation that issues tokens.
 pub(super) const TOKEN: &str = "tokenByAkSk";

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use super::envelope::Refusal;
-use super::fields::ensure;
+use super::{envelope::Refusal, fields::ensure};
 
 /// So many wrong old passwords lock an account.
 const MAX_FAILURES: u32 = 3;

@@ -1,8 +1,6 @@
 //! Deviations from the documents, each switched on by name.
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::str::FromStr;
+use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use serde_json::{Value, json};
 
@@ -176,9 +174,13 @@ fn each_object(value: &mut Value, change: &mut impl FnMut(&mut serde_json::Map<S
 
 #[cfg(test)]
 mod tests {
-    use super::super::Tenant;
-    use super::super::testing::{Bench, MANAGEMENT};
-    use super::*;
+    use super::{
+        super::{
+            Tenant,
+            testing::{Bench, MANAGEMENT},
+        },
+        *,
+    };
 
     #[test]
     fn every_quirk_is_named_by_its_own_text() {

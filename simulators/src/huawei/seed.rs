@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::passwords::PasswordRules;
-use super::state::{AccessCode, Account, Agent, CallSettings, Center, Sip, Skill, Softphone, Weights};
+use super::{
+    passwords::PasswordRules,
+    state::{AccessCode, Account, Agent, CallSettings, Center, Sip, Skill, Softphone, Weights},
+};
 
 /// The first softphone's id: like every one after it, too large for a double.
 const FIRST_SOFTPHONE_ID: u64 = 1_125_397_061_153_369_093;

@@ -2,11 +2,13 @@
 
 use serde::Deserialize;
 
-use super::envelope::{Outcome, Payload, Refusal, payload};
-use super::fields::{self, ensure};
-use super::operations::Call;
-use super::quirks::{Quirk, Quirks, UNKNOWN_TEXT};
-use super::state::{CallSettings, Center};
+use super::{
+    envelope::{Outcome, Payload, Refusal, payload},
+    fields::{self, ensure},
+    operations::Call,
+    quirks::{Quirk, Quirks, UNKNOWN_TEXT},
+    state::{CallSettings, Center},
+};
 
 /// So many numbers in a list.
 const MAX_NUMBERS: usize = 5;
@@ -130,9 +132,12 @@ fn check(settings: &CallSettings, quirks: &Quirks) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Tenant;
-    use super::super::testing::{Bench, MANAGEMENT, code};
     use serde_json::{Value, json};
+
+    use super::super::{
+        Tenant,
+        testing::{Bench, MANAGEMENT, code},
+    };
 
     async fn call(bench: &Bench, operation: &str, body: Value) -> Value {
         let path = format!("{MANAGEMENT}/openapp/agentsettings/{operation}");

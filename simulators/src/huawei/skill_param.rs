@@ -3,9 +3,11 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::envelope::Refusal;
-use super::fields::{self, ensure};
-use super::state::Center;
+use super::{
+    envelope::Refusal,
+    fields::{self, ensure},
+    state::Center,
+};
 
 /// The multimedia type, whose calls cannot go to an IVR.
 const MULTIMEDIA: u32 = 53;
@@ -73,9 +75,9 @@ impl Overflow {
 
 #[cfg(test)]
 mod tests {
-    use super::super::seed;
-    use super::*;
     use serde_json::json;
+
+    use super::{super::seed, *};
 
     fn release() -> Value {
         json!({ "transferType": "Release" })

@@ -3,11 +3,13 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::envelope::{Outcome, Refusal, payload};
-use super::fields::{self, Count, ensure};
-use super::operations::Call;
-use super::skills::check_name;
-use super::state::{Center, Skill};
+use super::{
+    envelope::{Outcome, Refusal, payload},
+    fields::{self, Count, ensure},
+    operations::Call,
+    skills::check_name,
+    state::{Center, Skill},
+};
 
 /// So many queues are on a page, and can be asked for by id.
 const MAX_QUERIED: i64 = 100;
@@ -74,9 +76,13 @@ fn numbers(texts: &[String]) -> Result<Vec<u32>, Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Tenant;
-    use super::super::testing::{Bench, REST, code};
-    use super::*;
+    use super::{
+        super::{
+            Tenant,
+            testing::{Bench, REST, code},
+        },
+        *,
+    };
 
     async fn query(bench: &Bench, body: Value) -> Value {
         bench.rest("skill/querySkills", body).await

@@ -3,12 +3,14 @@
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::envelope::{Outcome, Refusal, payload};
-use super::fields::{self, ensure};
-use super::operations::Call;
-use super::quirks::Quirk;
-use super::skill_param;
-use super::state::{Center, Skill};
+use super::{
+    envelope::{Outcome, Refusal, payload},
+    fields::{self, ensure},
+    operations::Call,
+    quirks::Quirk,
+    skill_param,
+    state::{Center, Skill},
+};
 
 /// So many queues can be deleted at once.
 const MAX_DELETED: usize = 10;
@@ -129,11 +131,16 @@ pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Bench, REST, code};
-    use super::super::{Tenant, seed};
-    use super::*;
     use http::StatusCode;
     use serde_json::json;
+
+    use super::{
+        super::{
+            Tenant, seed,
+            testing::{Bench, REST, code},
+        },
+        *,
+    };
 
     fn new_skill() -> Value {
         json!({

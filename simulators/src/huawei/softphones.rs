@@ -3,11 +3,13 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::envelope::{Outcome, Payload, Refusal, payload};
-use super::fields::{self, Count};
-use super::operations::Call;
-use super::quirks::{Quirk, Quirks};
-use super::state::{Agent, Center, Registrar, Softphone};
+use super::{
+    envelope::{Outcome, Payload, Refusal, payload},
+    fields::{self, Count},
+    operations::Call,
+    quirks::{Quirk, Quirks},
+    state::{Agent, Center, Registrar, Softphone},
+};
 
 /// The tenant space and partition that queryPhone tells of.
 const TENANT_ID: &str = "202211030001";
@@ -143,9 +145,13 @@ fn shown_phone(phone: &Softphone, v1_shape: bool) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Tenant;
-    use super::super::testing::{Bench, MANAGEMENT, QUERY_PHONE, code};
-    use super::*;
+    use super::{
+        super::{
+            Tenant,
+            testing::{Bench, MANAGEMENT, QUERY_PHONE, code},
+        },
+        *,
+    };
 
     async fn phones(quirks: &str, body: Value) -> Value {
         let bench = Bench::start(Tenant::Seeded, quirks).await;

@@ -1,14 +1,11 @@
 //! One call center: what it holds, and how the families find it. Nothing here derives `Debug`: it holds passwords and
 //! people's data.
 
-use std::collections::BTreeMap;
-use std::ops::RangeInclusive;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use serde_json::Value;
 
-use super::envelope::Refusal;
-use super::fields::ensure;
-use super::passwords::PasswordRules;
+use super::{envelope::Refusal, fields::ensure, passwords::PasswordRules};
 
 /// The numbers that agents can have (document 000, row 1.5.1).
 const WORK_NUMBERS: RangeInclusive<u32> = 101..=59_999;

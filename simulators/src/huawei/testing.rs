@@ -1,8 +1,12 @@
 //! A simulator on a socket of its own, a clock that stands still until it is moved, and a client.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
 
 use http::StatusCode;
 use reqwest::RequestBuilder;

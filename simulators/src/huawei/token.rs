@@ -1,7 +1,9 @@
 //! `POST /apigovernance/api/oauth/tokenByAkSk` (A), and the tokens that it issued.
 
-use std::collections::HashMap;
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::HashMap,
+    time::{Duration, SystemTime},
+};
 
 use axum::response::Response;
 use http::{HeaderMap, StatusCode};
@@ -11,9 +13,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::envelope::Refusal;
-use super::quirks::Quirk;
-use super::{Options, State, envelope, fields};
+use super::{Options, State, envelope, envelope::Refusal, fields, quirks::Quirk};
 
 /// How long access tokens live.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,9 +141,13 @@ fn hash(text: &str) -> [u8; 32] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Tenant;
-    use super::super::testing::{APP_KEY, APP_SECRET, Answer, Bench, MANAGEMENT, START, TOKEN, send};
-    use super::*;
+    use super::{
+        super::{
+            Tenant,
+            testing::{APP_KEY, APP_SECRET, Answer, Bench, MANAGEMENT, START, TOKEN, send},
+        },
+        *,
+    };
 
     async fn bench(quirks: &str, tokens: Tokens) -> Bench {
         Bench::start_with(Tenant::Seeded, quirks, tokens).await

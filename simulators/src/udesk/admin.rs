@@ -2,18 +2,21 @@
 //!
 //! They ask for no credentials: a simulator belongs on loopback or in a test network.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
-use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderValue, Response, StatusCode, header};
-use axum::routing::{get, post};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderValue, Response, StatusCode, header},
+    routing::{get, post},
+};
 use serde_json::{Map, Value, json};
 
-use super::log::Request;
-use super::state::{self, Status};
-use super::{Center, Simulator};
+use super::{
+    Center, Simulator,
+    log::Request,
+    state::{self, Status},
+};
 
 /// What stands in place of a secret.
 const REMOVED: &str = "***";

@@ -2,11 +2,13 @@
 
 use serde_json::{Value, json};
 
-use super::call::Call;
-use super::envelope::{Failure, INVALID_PARAMETER, INVALID_STATE, NUMBER_EXISTS, PARAMETER_ERROR};
-use super::roster;
-use super::state::{Agent, SignalType, State, Status};
-use super::strict::switch;
+use super::{
+    call::Call,
+    envelope::{Failure, INVALID_PARAMETER, INVALID_STATE, NUMBER_EXISTS, PARAMETER_ERROR},
+    roster,
+    state::{Agent, SignalType, State, Status},
+    strict::switch,
+};
 
 /// Operation 04. An agent starts in no queue, as the operation has no field for one (C57).
 pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
@@ -108,9 +110,8 @@ fn free_extensions(state: &State) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::udesk::testing::Desk;
-
     use super::*;
+    use crate::udesk::testing::Desk;
 
     #[tokio::test]
     async fn an_agent_may_be_made_with_one_extension_of_each_type() {

@@ -1,18 +1,23 @@
 //! From what happens to those who are told.
 
-use std::sync::{Arc, Weak};
-use std::time::UNIX_EPOCH;
+use std::{
+    sync::{Arc, Weak},
+    time::UNIX_EPOCH,
+};
 
 use serde_json::{Map, Value};
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
-use super::conversation::Conversation;
-use super::deliveries::destination;
-use super::events::{Event, Stamp};
-use super::operation::Operation;
-use super::state::State;
-use super::{Center, Simulator, Tenant, conversation, life};
+use super::{
+    Center, Simulator, Tenant, conversation,
+    conversation::Conversation,
+    deliveries::destination,
+    events::{Event, Stamp},
+    life,
+    operation::Operation,
+    state::State,
+};
 
 /// How many calls that 24 began go on at once. The customers of further ones are rung, and hang up unheard.
 const MOST_CONVERSATIONS: usize = 100;

@@ -1,15 +1,19 @@
 //! Who is calling: `Sid`, `Timestamp`, `Sign` and the application id.
 
-use std::fmt::Write as _;
-use std::hint::black_box;
-use std::time::{Duration, SystemTime};
+use std::{
+    fmt::Write as _,
+    hint::black_box,
+    time::{Duration, SystemTime},
+};
 
 use secrecy::{ExposeSecret, SecretString};
 use sha1::{Digest, Sha1};
 
-use super::call::Query;
-use super::envelope::{ACCOUNT_NOT_FOUND, APP_ID_EMPTY, APP_NOT_FOUND, AUTHENTICATION_ERROR, Failure, PARAMETER_EMPTY};
-use super::{Options, TimestampUnit};
+use super::{
+    Options, TimestampUnit,
+    call::Query,
+    envelope::{ACCOUNT_NOT_FOUND, APP_ID_EMPTY, APP_NOT_FOUND, AUTHENTICATION_ERROR, Failure, PARAMETER_EMPTY},
+};
 
 /// "Valid within 10 minutes", before or after the vendor's clock.
 const WINDOW: Duration = Duration::from_mins(10);
@@ -88,8 +92,10 @@ mod tests {
     use serde_json::Value;
 
     use super::*;
-    use crate::udesk::operation::OPERATIONS;
-    use crate::udesk::testing::{APP_ID, Desk, NOW, prepare};
+    use crate::udesk::{
+        operation::OPERATIONS,
+        testing::{APP_ID, Desk, NOW, prepare},
+    };
 
     #[tokio::test]
     async fn every_operation_demands_all_four_and_each_once() {

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::call::Call;
-use super::envelope::{Failure, INVALID_PARAMETER, NUMBER_NOT_FOUND};
-use super::state::{Callback, State, Variable};
+use super::{
+    call::Call,
+    envelope::{Failure, INVALID_PARAMETER, NUMBER_NOT_FOUND},
+    state::{Callback, State, Variable},
+};
 
 /// Operation 24. The call is remembered, so that a test can count how often a customer was rung.
 pub(super) fn start(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
@@ -73,9 +75,8 @@ fn read_variable(value: &Value) -> Option<Variable> {
 
 #[cfg(test)]
 mod tests {
-    use crate::udesk::testing::Desk;
-
     use super::*;
+    use crate::udesk::testing::Desk;
 
     fn request() -> Value {
         json!({ "caller": "13676546374", "called": "01055500101", "called_display": "02155500102" })

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::announce::Running;
-use super::events::Event;
-use super::sessions::tell_state;
-use super::state::{Callback, State, Status};
+use super::{
+    announce::Running,
+    events::Event,
+    sessions::tell_state,
+    state::{Callback, State, Status},
+};
 
 /// One call.
 pub(super) struct Conversation {
@@ -133,12 +135,13 @@ mod tests {
     use secrecy::SecretString;
     use serde_json::{Value, json};
 
-    use crate::udesk::events::NAMES;
-    use crate::udesk::receiver::Receiver;
-    use crate::udesk::testing::{APP_ID, Desk, NOW};
-    use crate::udesk::{Options, Simulator};
-
     use super::*;
+    use crate::udesk::{
+        Options, Simulator,
+        events::NAMES,
+        receiver::Receiver,
+        testing::{APP_ID, Desk, NOW},
+    };
 
     async fn quick() -> Desk {
         Desk::with(|options| options.pace = Duration::ZERO).await

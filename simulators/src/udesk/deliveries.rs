@@ -18,21 +18,23 @@ mod client;
 mod journal;
 mod rule;
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex},
+};
 
 use bytes::Bytes;
-use tokio::sync::mpsc;
-use tokio::time::sleep;
+use tokio::{sync::mpsc, time::sleep};
 use tokio_util::task::AbortOnDropHandle;
 use url::{Host, Url};
 
-use self::client::Client;
-use self::journal::{Journal, Outcome};
-use self::rule::Rule;
-use super::state::Subscription;
-
 pub(super) use self::admin::routes;
+use self::{
+    client::Client,
+    journal::{Journal, Outcome},
+    rule::Rule,
+};
+use super::state::Subscription;
 
 /// How many posts wait for one subscription.
 const LONGEST_QUEUE: usize = 1_000;
@@ -166,8 +168,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::udesk::receiver::{Receiver, SECRET};
-    use crate::udesk::testing::Desk;
+    use crate::udesk::{
+        receiver::{Receiver, SECRET},
+        testing::Desk,
+    };
 
     /// However slow the machine, an attempt that nobody answers is not repeated within a test.
     const LATE: u64 = 60_000;

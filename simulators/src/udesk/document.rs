@@ -6,9 +6,11 @@
 
 use std::collections::VecDeque;
 
-use super::call::Query;
-use super::operation::{OPERATIONS, Operation};
-use super::state::{Agent, Extension, Printed, Queue, SignalType, State, Status, Subscription};
+use super::{
+    call::Query,
+    operation::{OPERATIONS, Operation},
+    state::{Agent, Extension, Printed, Queue, SignalType, State, Status, Subscription},
+};
 
 /// Operation 12's printed answer; later queues count on from it.
 const PRINTED_QUEUE_ID: &str = "181154";

@@ -1,11 +1,15 @@
 //! Return codes and the three envelopes an answer is wrapped in (C10).
 
-use axum::body::Body;
-use axum::http::{HeaderValue, Response, StatusCode, header};
+use axum::{
+    body::Body,
+    http::{HeaderValue, Response, StatusCode, header},
+};
 use serde_json::{Map, Value, json};
 
-use super::operation::{Envelope, Operation};
-use super::quirks::{Quirk, Quirks};
+use super::{
+    operation::{Envelope, Operation},
+    quirks::{Quirk, Quirks},
+};
 
 /// A return code of the document's table that this simulator uses.
 ///

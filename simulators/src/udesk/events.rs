@@ -7,9 +7,8 @@ mod template;
 
 use serde_json::{Map, Value, json};
 
-use super::state::State;
-
 pub use self::template::{EventTemplates, TemplateError};
+use super::state::State;
 
 /// Something that happened, before it is told.
 pub(super) struct Event {

@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::call::Call;
-use super::envelope::{Failure, INVALID_PARAMETER, NOT_FOUND, NUMBER_EXISTS, PARAMETER_EMPTY};
-use super::state::{SignalType, State};
+use super::{
+    call::Call,
+    envelope::{Failure, INVALID_PARAMETER, NOT_FOUND, NUMBER_EXISTS, PARAMETER_EMPTY},
+    state::{SignalType, State},
+};
 
 /// Operation 07. All or nothing (C60). Only the agent and the extensions are read; the rest of the body is a leaked agent (C36).
 pub(super) fn bind(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
@@ -80,9 +82,8 @@ fn given<'a>(call: &'a Call<'_>) -> Result<Vec<&'a str>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use crate::udesk::testing::Desk;
-
     use super::*;
+    use crate::udesk::testing::Desk;
 
     async fn bound(desk: &Desk, agent: &str) -> Value {
         desk.done(25, agent, Value::Null).await["Extensions"].clone()

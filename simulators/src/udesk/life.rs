@@ -9,9 +9,11 @@ use serde_json::Value;
 use tokio::time::{MissedTickBehavior, interval};
 use uuid::Uuid;
 
-use super::announce::Running;
-use super::events::{Event, agent_id};
-use super::state::State;
+use super::{
+    announce::Running,
+    events::{Event, agent_id},
+    state::State,
+};
 
 /// The pause between two steps that the sandbox takes.
 pub const LIFE_PERIOD: Duration = Duration::from_secs(2);
@@ -206,11 +208,8 @@ mod tests {
 
     use serde_json::json;
 
-    use crate::udesk::events::NAMES;
-    use crate::udesk::receiver::Receiver;
-    use crate::udesk::testing::Desk;
-
     use super::*;
+    use crate::udesk::{events::NAMES, receiver::Receiver, testing::Desk};
 
     async fn living() -> Desk {
         Desk::with(|options| options.life = Some(Duration::ZERO)).await

@@ -1,18 +1,20 @@
 //! The way in: every request is recorded, and led to its operation.
 
-use std::collections::VecDeque;
-use std::fmt;
-use std::sync::Arc;
+use std::{collections::VecDeque, fmt, sync::Arc};
 
-use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{self, Extension};
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header};
-use axum::middleware::{self, Next};
+use axum::{
+    body::{Body, Bytes, to_bytes},
+    extract::{self, Extension},
+    http::{HeaderMap, HeaderValue, Response, StatusCode, Uri, header},
+    middleware::{self, Next},
+};
 
-use super::Simulator;
-use super::call::Query;
-use super::envelope::{INCORRECT_REQUEST, rejection};
-use super::operation::Route;
+use super::{
+    Simulator,
+    call::Query,
+    envelope::{INCORRECT_REQUEST, rejection},
+    operation::Route,
+};
 use crate::faults::{Alteration, Arrived, Wire};
 
 /// How many requests are remembered, and how many bytes of their bodies together.
@@ -173,8 +175,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::udesk::Quirk;
-    use crate::udesk::testing::{APP_ID, Desk, prepare};
+    use crate::udesk::{
+        Quirk,
+        testing::{APP_ID, Desk, prepare},
+    };
 
     #[tokio::test]
     async fn what_leads_nowhere_has_the_general_error_form() {

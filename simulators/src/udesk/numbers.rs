@@ -2,9 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::call::Call;
-use super::envelope::{Failure, NUMBER_NOT_FOUND};
-use super::state::State;
+use super::{
+    call::Call,
+    envelope::{Failure, NUMBER_NOT_FOUND},
+    state::State,
+};
 
 /// Operation 01. The default need not be in the list, as in the document's example (C28).
 #[expect(clippy::unnecessary_wraps, reason = "every handler has one signature")]
@@ -32,9 +34,8 @@ pub(super) fn clear_default(state: &mut State, _: &Call<'_>) -> Result<Value, Fa
 
 #[cfg(test)]
 mod tests {
-    use crate::udesk::testing::Desk;
-
     use super::*;
+    use crate::udesk::testing::Desk;
 
     #[tokio::test]
     async fn the_default_is_one_of_the_list_or_the_first_or_none() {

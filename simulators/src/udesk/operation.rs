@@ -6,10 +6,10 @@
 
 use serde_json::Value;
 
-use super::call::Call;
-use super::envelope::Failure;
-use super::state::State;
-use super::{agents, callback, extensions, numbers, queues, roster, sessions, subscriptions};
+use super::{
+    agents, call::Call, callback, envelope::Failure, extensions, numbers, queues, roster, sessions, state::State,
+    subscriptions,
+};
 
 /// One operation of the document.
 #[derive(Clone, Copy)]

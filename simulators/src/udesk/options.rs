@@ -1,14 +1,10 @@
 //! How a simulator is built.
 
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use secrecy::SecretString;
 
-use super::events::EventTemplates;
-use super::quirks::Quirks;
-use super::state::State;
-use super::{document, seed};
+use super::{document, events::EventTemplates, quirks::Quirks, seed, state::State};
 use crate::clock::{self, Clock};
 
 /// Everything a simulator needs to be built.

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::call::Call;
-use super::envelope::{Failure, INVALID_PARAMETER, NAME_EXISTS, NUMBER_EXISTS, PARAMETER_EMPTY};
-use super::quirks::Quirk;
-use super::state::{Queue, State};
+use super::{
+    call::Call,
+    envelope::{Failure, INVALID_PARAMETER, NAME_EXISTS, NUMBER_EXISTS, PARAMETER_EMPTY},
+    quirks::Quirk,
+    state::{Queue, State},
+};
 
 /// Operation 11.
 #[expect(clippy::unnecessary_wraps, reason = "every handler has one signature")]
@@ -173,10 +175,8 @@ fn free_id(state: &State) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::udesk::testing::Desk;
-    use crate::udesk::{QueueIds, Tenant};
-
     use super::*;
+    use crate::udesk::{QueueIds, Tenant, testing::Desk};
 
     async fn queue(desk: &Desk, id: &str) -> Value {
         let queues = desk.done(11, "", Value::Null).await["Queues"].clone();

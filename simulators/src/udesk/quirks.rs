@@ -3,8 +3,7 @@
 //! Without a quirk the simulator answers as the document's examples do. A quirk makes it answer as one of the document's
 //! other statements has it, so that a client can be shown to read both.
 
-use std::fmt;
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 /// One contradiction of the document, or one liberty that a server may take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

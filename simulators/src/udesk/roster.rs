@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::call::Call;
-use super::envelope::{Failure, INVALID_PARAMETER};
-use super::quirks::Quirk;
-use super::state::{Agent, Extension, SignalType, State};
+use super::{
+    call::Call,
+    envelope::{Failure, INVALID_PARAMETER},
+    quirks::Quirk,
+    state::{Agent, Extension, SignalType, State},
+};
 
 /// Rows of the first page of 06 under [`Quirk::Pages`].
 const SHORT_PAGE: usize = 5;
@@ -157,9 +159,8 @@ pub(super) fn exten_infos(state: &State, agent: &Agent, signal_type: impl Fn(Sig
 
 #[cfg(test)]
 mod tests {
-    use crate::udesk::testing::{APP_ID, Desk, prepare};
-
     use super::*;
+    use crate::udesk::testing::{APP_ID, Desk, prepare};
 
     async fn ids(desk: &Desk, filters: &[(&str, &str)]) -> Vec<String> {
         let mut prepared = prepare(6, "", Value::Null);

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::call::Call;
-use super::envelope::{Failure, INVALID_PARAMETER, INVALID_STATE};
-use super::events::Event;
-use super::state::{State, Status};
+use super::{
+    call::Call,
+    envelope::{Failure, INVALID_PARAMETER, INVALID_STATE},
+    events::Event,
+    state::{State, Status},
+};
 
 /// Operation 22. `work_id` and `queue_ids` are for reports only and change nothing.
 pub(super) fn login(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
@@ -51,10 +53,11 @@ pub(super) fn tell_state(state: &mut State, id: &str) {
 
 #[cfg(test)]
 mod tests {
-    use crate::udesk::receiver::Receiver;
-    use crate::udesk::testing::{APP_ID, Desk, prepare};
-
     use super::*;
+    use crate::udesk::{
+        receiver::Receiver,
+        testing::{APP_ID, Desk, prepare},
+    };
 
     async fn status(desk: &Desk, id: &str) -> (Value, Value) {
         let agent = desk.done(25, id, Value::Null).await;

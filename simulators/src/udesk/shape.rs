@@ -2,8 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
-use super::operation::{Operation, ResultType};
-use super::quirks::{Quirk, Quirks};
+use super::{
+    operation::{Operation, ResultType},
+    quirks::{Quirk, Quirks},
+};
 
 impl Quirks {
     /// Reshapes the result of `operation`.

@@ -1,10 +1,11 @@
 //! What the simulated application holds.
 
-use std::collections::VecDeque;
-use std::fmt;
+use std::{collections::VecDeque, fmt};
 
-use super::envelope::{Failure, NOT_FOUND};
-use super::events::Event;
+use super::{
+    envelope::{Failure, NOT_FOUND},
+    events::Event,
+};
 
 /// How many callbacks are remembered one by one; all are counted.
 const CALLBACKS_KEPT: usize = 10_000;

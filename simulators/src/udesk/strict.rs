@@ -3,11 +3,13 @@
 use axum::http::{HeaderMap, HeaderName, header};
 use serde_json::{Map, Value};
 
-use super::call::Query;
-use super::envelope::{
-    Failure, INCORRECT_REQUEST, INVALID_PARAMETER, NOT_ACCEPTABLE, PARAMETER_EMPTY, PARAMETER_ERROR, PARSING_FAILED,
+use super::{
+    call::Query,
+    envelope::{
+        Failure, INCORRECT_REQUEST, INVALID_PARAMETER, NOT_ACCEPTABLE, PARAMETER_EMPTY, PARAMETER_ERROR, PARSING_FAILED,
+    },
+    operation::{ContentType, Field, Kind, Operation},
 };
-use super::operation::{ContentType, Field, Kind, Operation};
 
 /// The caller must take JSON, and say what it sends as the operation's table demands.
 pub(super) fn check_headers(operation: &Operation, headers: &HeaderMap) -> Result<(), Failure> {
@@ -176,8 +178,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::udesk::operation::OPERATIONS;
-    use crate::udesk::testing::{Desk, prepare};
+    use crate::udesk::{
+        operation::OPERATIONS,
+        testing::{Desk, prepare},
+    };
 
     /// A value of the field's type.
     fn sample(field: &Field) -> Value {

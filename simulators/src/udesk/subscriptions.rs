@@ -2,11 +2,13 @@
 
 use serde_json::{Map, Value, json};
 
-use super::call::{Call, texts};
-use super::envelope::{Failure, INVALID_PARAMETER, NAME_EXISTS, NOT_FOUND, PARAMETER_EMPTY};
-use super::events;
-use super::quirks::Quirk;
-use super::state::{State, Subscription};
+use super::{
+    call::{Call, texts},
+    envelope::{Failure, INVALID_PARAMETER, NAME_EXISTS, NOT_FOUND, PARAMETER_EMPTY},
+    events,
+    quirks::Quirk,
+    state::{State, Subscription},
+};
 
 /// What the example of 18 subscribes to, and its table lacks (C44).
 const EVENTS_OF_THE_EXAMPLE: [&str; 2] = ["begin", "end"];
@@ -131,9 +133,8 @@ fn owned(events: &[&str]) -> Vec<String> {
 
 #[cfg(test)]
 mod tests {
-    use crate::udesk::testing::Desk;
-
     use super::*;
+    use crate::udesk::testing::Desk;
 
     fn item(name: &str) -> Value {
         json!({ "callback": "https://gateway.example.com/cb", "events": ["general_hangup"], "name": name })

@@ -1,7 +1,9 @@
 //! A simulator behind a real socket, and a caller that signs as the document says.
 
-use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use reqwest::{Client, Method, header};
 use secrecy::SecretString;
@@ -9,8 +11,10 @@ use serde_json::Value;
 use sha1::{Digest, Sha1};
 use tokio::net::TcpListener;
 
-use super::operation::{ContentType, OPERATIONS, Operation};
-use super::{Options, Quirk, Simulator, Tenant};
+use super::{
+    Options, Quirk, Simulator, Tenant,
+    operation::{ContentType, OPERATIONS, Operation},
+};
 
 pub(super) const APP_ID: &str = "4b8dc715-05e0-4340-6cae-a6e3c39a6012";
 pub(super) const SID: &str = "SID_demo_0001";

@@ -2,18 +2,21 @@
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::{
+    Router,
+    body::Bytes,
+    extract::State,
+    http::{StatusCode, header},
+    response::{IntoResponse as _, Response},
+    routing::{get, post},
+};
 use serde_json::{Value, json};
 
-use super::rule::{Refused, Rule, check_names};
-use super::{Deliveries, journal};
-use crate::udesk::Simulator;
-use crate::udesk::events::NAMES;
+use super::{
+    Deliveries, journal,
+    rule::{Refused, Rule, check_names},
+};
+use crate::udesk::{Simulator, events::NAMES};
 
 pub(in super::super) fn routes(simulator: &Arc<Simulator>) -> Router {
     Router::new()
@@ -92,9 +95,11 @@ fn json_response(body: &Value) -> Response {
 mod tests {
     use serde_json::{Value, json};
 
-    use crate::udesk::events::NAMES;
-    use crate::udesk::receiver::Receiver;
-    use crate::udesk::testing::{APP_ID, Desk, NOW};
+    use crate::udesk::{
+        events::NAMES,
+        receiver::Receiver,
+        testing::{APP_ID, Desk, NOW},
+    };
 
     #[tokio::test]
     async fn every_event_can_be_seen() {

@@ -1,7 +1,9 @@
 //! What became of each delivery. Addresses are not in it: their path may be a secret.
 
-use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
 
 use serde_json::{Value, json};
 

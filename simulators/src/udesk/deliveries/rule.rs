@@ -1,7 +1,6 @@
 //! How often an event is posted, read strictly: what is unknown or out of its limits is refused by its name.
 
-use std::fmt;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use serde_json::{Map, Value, json};
 

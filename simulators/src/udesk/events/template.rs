@@ -1,11 +1,12 @@
 //! Payloads: JSON with placeholders, from this program or from a directory of the user's.
 
-use std::collections::BTreeSet;
-use std::fmt;
-use std::fs;
-use std::io::{self, Read as _};
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::{
+    collections::BTreeSet,
+    fmt, fs,
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use serde_json::{Map, Value};
