@@ -92,11 +92,8 @@ impl Centers {
     pub fn get(&self, cx: &Context, name: &impl ResourceName) -> Result<&Center> {
         let center = self.0.get(name.center()).ok_or_else(|| {
             let name = CenterName::new(name.center()).to_string();
-            Error::new(
-                ErrorReason::CenterNotFound,
-                format!("there is no center {name}; ListCenters tells which there are"),
-            )
-            .about(CenterName::KIND, name)
+            Error::new(ErrorReason::CenterNotFound, format!("no such center: {name}; ListCenters lists the centers"))
+                .about(CenterName::KIND, name)
         })?;
         cx.enter(&center.id, center.adapter.vendor());
         Ok(center)
@@ -150,7 +147,7 @@ impl Center {
     /// As [`Watch::begin`]; `CENTER_OVERLOADED` when too many watch.
     pub async fn watch(&self, terms: Terms) -> Result<Watch> {
         let place = self.watchers.clone().try_acquire_owned().map_err(|_| {
-            let message = "too many streams of this center are open at this gateway; wait, or ask another gateway";
+            let message = "too many streams of this center are open at this gateway; wait, or use another gateway";
             Error::new(ErrorReason::CenterOverloaded, message).retry_after(Duration::from_secs(1)).quota("watchers")
         })?;
         let seat = WatcherPermit::new(self.draining.clone(), self.metrics.watch(&self.id), place);

@@ -35,9 +35,9 @@ where
     let abandon = Abandon(cx);
     let result = match timeout_at(cx.deadline(), task).await {
         Ok(Ok(result)) => result,
-        Ok(Err(_)) if cx.abandon() => Err(outcome_unknown(cx, "the gateway failed after it was sent")),
-        Ok(Err(_)) => Err(Error::internal("a call ended abnormally; nothing was sent")),
-        Err(_) if cx.abandon() => Err(outcome_unknown(cx, "no answer before the deadline").past_deadline()),
+        Ok(Err(_)) if cx.abandon() => Err(outcome_unknown(cx, "the gateway failed after the request was sent")),
+        Ok(Err(_)) => Err(Error::internal("the call panicked; nothing was sent")),
+        Err(_) if cx.abandon() => Err(outcome_unknown(cx, "no response before the deadline").past_deadline()),
         Err(_) => Err(too_late(cx)),
     };
     drop(abandon);

@@ -117,7 +117,7 @@ impl Error {
     pub fn unsupported_method(method: &str) -> Self {
         Self::new(
             ErrorReason::MethodUnsupported,
-            format!("this center does not support {method}; GetCapabilities tells what it supports"),
+            format!("this center does not support {method}; GetCapabilities lists what it supports"),
         )
     }
 
@@ -131,17 +131,14 @@ impl Error {
     pub fn outcome_unknown(cause: &'static str) -> Self {
         Self::new(
             ErrorReason::VendorOutcomeUnknown,
-            "the request was sent but its outcome is not known; look whether it was done before repeating it",
+            "the request was sent but its outcome is unknown; check before you retry",
         )
         .with("cause", cause)
     }
 
     /// The deadline passed, nothing was sent, and nothing will be.
     pub fn too_late() -> Self {
-        Self::new(
-            ErrorReason::DeadlineBeforeSend,
-            "the deadline passed before anything was sent; it is safe to try again",
-        )
+        Self::new(ErrorReason::DeadlineBeforeSend, "the deadline passed before anything was sent; it is safe to retry")
     }
 
     /// A fault of the gateway itself. `what` says where, for whoever reads the report.

@@ -135,7 +135,7 @@ impl<D: Dialect> Client<D> {
             // Its Display would quote what it read.
             let place = format!("line {}, column {} of the payload", error.line(), error.column());
             tracing::warn!(center = self.center, operation = operation.name, place, "unreadable answer");
-            unreadable(operation, None).with("cause", format!("not of the documented shape at {place}"))
+            unreadable(operation, None).with("cause", format!("does not match the documented shape at {place}"))
         })
     }
 

@@ -37,7 +37,7 @@ impl<K: Eq + Hash> KeyedMutex<K> {
         timeout_at(deadline, queue.lock_owned()).await.map_err(|_| {
             Error::new(
                 ErrorReason::DeadlineBeforeSend,
-                "the deadline passed before anything was sent: other changes of the same resource took too long",
+                "the deadline passed before anything was sent: other changes of the same resource held its lock",
             )
         })
     }

@@ -27,9 +27,7 @@ use tonic::transport::Server;
 use tonic_health::server::HealthReporter;
 
 use crate::{
-    config::{
-        Config, {self},
-    },
+    config::{self, Config},
     drain::Draining,
     event::ingress::Ingress,
     proto::{FILE_DESCRIPTOR_SET, service::contact_center_server::ContactCenterServer},
@@ -215,7 +213,7 @@ impl Gateway {
                 match timeout(listen.drain_timeout, drained).await {
                     Ok(result) => result.map_err(ServerError::Serve),
                     Err(_) => {
-                        tracing::warn!(writes = writes.len(), "calls were still running at the end of drain_timeout");
+                        tracing::warn!(writes = writes.len(), "drain_timeout expired with calls in flight");
                         Ok(())
                     }
                 }
@@ -225,7 +223,7 @@ impl Gateway {
         admin.abort();
         callbacks.abort();
         if timeout(CLOSE, stores.close()).await.is_err() {
-            tracing::warn!("the storage could not be closed in time; what was acknowledged is on disk");
+            tracing::warn!("storage did not close in time; acknowledged data is on disk");
         }
         result
     }
@@ -268,8 +266,8 @@ impl fmt::Display for ServerError {
             Self::Bind { key, address, error } => {
                 let why = match error.kind() {
                     io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
-                    io::ErrorKind::AddrNotAvailable => "the address is not one of this machine's".to_owned(),
-                    io::ErrorKind::PermissionDenied => "the system does not permit it".to_owned(),
+                    io::ErrorKind::AddrNotAvailable => "the address does not belong to this machine".to_owned(),
+                    io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
                     kind => kind.to_string(),
                 };
                 write!(f, "{key}: cannot listen on {address}: {why}")

@@ -93,7 +93,7 @@ impl Addresses {
         let key = self.0.key().await?;
         facts.sweep(center).await?;
         let mut bytes = [0; NONCE_BYTES];
-        SystemRandom::new().fill(&mut bytes).map_err(|_| Error::internal("there is no randomness"))?;
+        SystemRandom::new().fill(&mut bytes).map_err(|_| Error::internal("the system provides no randomness"))?;
         let nonce = Nonce(BASE64.encode(bytes));
         facts.put(center, &nonce, Status::Pending, subscription).await?;
         let mac = BASE64.encode(hmac::sign(key, &signed_text(center, &nonce.0)));
@@ -210,7 +210,9 @@ impl Shared {
             Some(key) => key,
             None => {
                 let mut fresh = [0; KEY_BYTES];
-                SystemRandom::new().fill(&mut fresh).map_err(|_| Error::internal("there is no randomness"))?;
+                SystemRandom::new()
+                    .fill(&mut fresh)
+                    .map_err(|_| Error::internal("the system provides no randomness"))?;
                 self.facts.state.create(KEY, fresh.to_vec()).await?
             }
         };

@@ -162,7 +162,7 @@ impl Refused {
     pub fn error(self) -> Error {
         Error::new(
             ErrorReason::VendorUnavailable,
-            "the vendor failed several times in a row and is left alone for a while; nothing was sent",
+            "circuit breaker open after repeated vendor failures; nothing was sent",
         )
         .retry_after(self.retry_after)
         .with("cause", "breaker open")

@@ -60,7 +60,7 @@ impl Limit {
                 match timeout_at(deadline, self.permits.clone().acquire_owned()).await {
                     Ok(Ok(permit)) => permit,
                     Ok(Err(_)) => return Err(Error::internal("the center's limit is closed")),
-                    Err(_) => return Err(too_late("the center's other calls took all permits")),
+                    Err(_) => return Err(too_late("other calls hold all of the center's request permits")),
                 }
             }
         };
@@ -78,7 +78,7 @@ impl Limit {
             }
             let wait = not_until.wait_time_from(governor::clock::DefaultClock::default().now());
             if Instant::now() + wait > deadline {
-                return Err(too_late("the center's rate limit leaves no permit before the deadline"));
+                return Err(too_late("the center's rate limit grants no request before the deadline"));
             }
             sleep(wait).await;
         }
@@ -93,10 +93,10 @@ impl Limit {
             Ok(_) => Ok(Waiting(&self.waiting)),
             Err(_) => Err(Error::new(
                 ErrorReason::CenterOverloaded,
-                "too many calls of this center wait for the vendor; nothing was sent",
+                "too many calls of this center are queued; nothing was sent",
             )
             .retry_after(ASK_AGAIN)
-            .quota("calls that wait for a permit at the center's vendor")),
+            .quota("calls queued for the center's vendor")),
         }
     }
 }

@@ -80,7 +80,9 @@ impl Network {
                 .http1_only()
                 .tcp_nodelay(true)
                 .build()
-                .map_err(|_| Error::internal("the HTTP client could not be set up; are there trusted certificates?"))
+                .map_err(|_| {
+                    Error::internal("the HTTP client could not be built; check the system's trusted certificates")
+                })
         };
         Ok(Self { reads: pool(IDLE_FOR_READS)?, writes: pool(IDLE_FOR_WRITES)? })
     }
@@ -96,11 +98,11 @@ impl Transport for Network {
         *request.body_mut() = body.map(Into::into);
         let mut response = pool.execute(request).await.map_err(|error| {
             if !error.is_connect() && !error.is_builder() {
-                Failure::Broken("the connection broke before an answer came")
+                Failure::Broken("the connection broke before the response")
             } else if error.is_timeout() {
                 Failure::NotSent("no connection within 2 s")
             } else {
-                Failure::NotSent("no connection could be made")
+                Failure::NotSent("connection failed")
             }
         })?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
@@ -113,7 +115,7 @@ impl Transport for Network {
                 Ok(Some(chunk)) if body.len() + chunk.len() > largest => return Err(Failure::TooLarge),
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => break,
-                Err(_) => return Err(Failure::Broken("the connection broke within the answer")),
+                Err(_) => return Err(Failure::Broken("the connection broke during the response")),
             }
         }
         Ok(HttpResponse { status, headers, body: body.freeze() })

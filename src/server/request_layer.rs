@@ -194,7 +194,7 @@ async fn within_deadline<E>(
         Err(_) if !cx.sent() => Ok(Error::too_late().into_status(cx).into_http()),
         Err(_) => Ok(Error::new(
             ErrorReason::VendorOutcomeUnknown,
-            "the deadline passed after something was sent; look whether it was done before repeating it",
+            "the deadline passed after a request was sent; its outcome is unknown: check before you retry",
         )
         .past_deadline()
         .into_status(cx)
@@ -203,20 +203,23 @@ async fn within_deadline<E>(
 }
 
 fn draining(cx: &Context) -> Status {
-    Error::new(ErrorReason::GatewayDraining, "this gateway is shutting down; nothing was sent, so try another")
-        .retry_after(Duration::ZERO)
-        .into_status(cx)
+    Error::new(
+        ErrorReason::GatewayDraining,
+        "this gateway is shutting down; nothing was sent: retry at another gateway",
+    )
+    .retry_after(Duration::ZERO)
+    .into_status(cx)
 }
 
 fn faulty(cx: &Context, _fault: &Box<dyn Any + Send>) -> Status {
-    tracing::error!(method = cx.method(), trace_id = cx.trace_id(), "a call hit a fault of the gateway");
+    tracing::error!(method = cx.method(), trace_id = cx.trace_id(), "call panicked");
     let error = if cx.sent() {
         Error::new(
             ErrorReason::VendorOutcomeUnknown,
-            "the gateway failed after something was sent; look whether it was done before repeating it",
+            "the gateway failed after a request was sent; its outcome is unknown: check before you retry",
         )
     } else {
-        Error::internal("a call hit a fault; nothing was sent")
+        Error::internal("the call panicked; nothing was sent")
     };
     error.into_status(cx)
 }
@@ -244,15 +247,15 @@ fn explained(cx: &Context, status: &Status) -> Error {
     match status.code() {
         Code::Unimplemented if cx.method() == UNKNOWN => Error::new(
             ErrorReason::MethodUnsupported,
-            format!("there is no such method; reflection lists those of {SERVICE}"),
+            format!("no such method; reflection lists the methods of {SERVICE}"),
         ),
-        Code::Unimplemented => Error::new(ErrorReason::MethodUnsupported, "requests must not be compressed"),
+        Code::Unimplemented => Error::new(ErrorReason::MethodUnsupported, "compressed requests are not supported"),
         Code::OutOfRange | Code::ResourceExhausted => {
-            Error::new(ErrorReason::RequestTooLarge, "the request is larger than this gateway takes; nothing was sent")
+            Error::new(ErrorReason::RequestTooLarge, "the request exceeds listen.max_request_size; nothing was sent")
         }
         Code::Internal | Code::InvalidArgument => Error::invalid(vec![Violation::new(
             "request",
-            "is not a message of this method's type; does the client use the same contract?",
+            "is not a message of this method's type; check that the client uses the same contract",
         )]),
         _ => Error::internal("the call ended before it reached the service"),
     }

@@ -162,7 +162,7 @@ async fn connect(config: &config::Nats) -> Result<Link, Cause> {
     }
     let most = client.max_payload();
     if most < LARGEST_MESSAGE {
-        tracing::warn!(max_payload = most, needed = LARGEST_MESSAGE, "NATS does not take the largest events");
+        tracing::warn!(max_payload = most, needed = LARGEST_MESSAGE, "NATS max_payload is below the largest event");
     }
     let broken = |_| Cause::Connect(ConnectErrorKind::Io);
     Link::new(client).await.map_err(broken)
@@ -211,7 +211,7 @@ fn tell(event: &Event) {
     match event {
         Event::Connected => tracing::info!("connected to NATS"),
         Event::Disconnected => tracing::warn!("the connection to NATS is lost"),
-        Event::SlowConsumer(_) => tracing::warn!("NATS tells more than the gateway takes in"),
+        Event::SlowConsumer(_) => tracing::warn!("NATS sends faster than the gateway reads"),
         // What a subject or a server is called stands in it, so it is quoted.
         Event::ServerError(error) => tracing::warn!(error = ?error.to_string(), "NATS reports an error"),
         Event::LameDuckMode | Event::Draining | Event::Closed | Event::ClientError(_) => {}
@@ -235,21 +235,19 @@ impl fmt::Display for JetStreamError {
             Cause::Stream { name, refusal, .. } => return write!(f, "nats: stream {name}: {refusal}"),
             Cause::Credentials => return f.write_str("nats.credentials: not the content of a .creds file"),
             Cause::Alone => {
-                return f.write_str("nats.replicas: the server is in no cluster; it keeps everything once at most");
+                return f.write_str("nats.replicas: the server is not clustered; it supports one replica");
             }
-            Cause::NoRandomness => return f.write_str("the system gives no randomness"),
+            Cause::NoRandomness => return f.write_str("the system provides no randomness"),
             Cause::Connect(ConnectErrorKind::Io | ConnectErrorKind::MaxReconnects) => "no server can be reached",
             Cause::Connect(ConnectErrorKind::TimedOut) => "no server answers in time",
-            Cause::Connect(ConnectErrorKind::Dns) => "no server of this name is known",
-            Cause::Connect(ConnectErrorKind::ServerParse) => "not the URL of a server",
+            Cause::Connect(ConnectErrorKind::Dns) => "the server's name does not resolve",
+            Cause::Connect(ConnectErrorKind::ServerParse) => "not a server URL",
             Cause::Connect(ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation) => {
-                "the server refuses the credentials, or needs some"
+                "the server rejects the credentials, or requires them"
             }
-            Cause::Connect(ConnectErrorKind::Tls) => "the server's TLS cannot be trusted",
+            Cause::Connect(ConnectErrorKind::Tls) => "the server's TLS certificate is not trusted",
             Cause::Old => "the server is too old: NATS 2.11 or newer is needed",
-            Cause::NoJetStream => {
-                "the server answers without JetStream; it must be enabled there, also for this account"
-            }
+            Cause::NoJetStream => "JetStream is not enabled on the server or for this account",
         };
         write!(f, "nats.url: {what}")
     }

@@ -160,7 +160,7 @@ impl Database {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         let place = self.0.reads.clone().acquire_owned().await;
-        let place = place.map_err(|_| Error::internal("the storage takes no readers"))?;
+        let place = place.map_err(|_| Error::internal("the storage accepts no reads"))?;
         let database = self.clone();
         let read = move || {
             // Also when nobody waits for it any more, it holds its place to the end.
@@ -186,7 +186,7 @@ impl Handle {
     fn with<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T> {
         let mut connection = self.locked();
         let connection = connection.as_mut().ok_or_else(|| {
-            Error::new(ErrorReason::StorageUnavailable, "the gateway has closed its storage, because it ends")
+            Error::new(ErrorReason::StorageUnavailable, "the gateway is shutting down and has closed its storage")
         })?;
         work(connection).map_err(|error| failed(&error))
     }
@@ -203,12 +203,12 @@ impl Handle {
 
 async fn on_blocking_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err(Error::internal("work on the storage ended abnormally")))
+    done.unwrap_or_else(|_| Err(Error::internal("a storage task panicked")))
 }
 
 fn failed(error: &rusqlite::Error) -> Error {
     tracing::error!(cause = description(error), "storage failed");
-    Error::new(ErrorReason::StorageUnavailable, "the gateway cannot use its storage just now")
+    Error::new(ErrorReason::StorageUnavailable, "the gateway's storage is unavailable")
 }
 
 impl fmt::Debug for Database {
@@ -256,7 +256,7 @@ impl fmt::Display for DatabaseError {
             Cause::Io(kind) => write!(f, "cannot be opened: {kind}"),
             Cause::Newer(version) => write!(
                 f,
-                "its schema has version {version}, this gateway knows {}; a newer gateway made it",
+                "its schema has version {version}, which a newer gateway wrote; this gateway supports up to {}",
                 MIGRATIONS.len()
             ),
             Cause::Database(what) => write!(f, "cannot be used: {what}"),

@@ -164,12 +164,12 @@ impl Transport for Shared {
         }
         sleep(self.millis(40)).await;
         if self.chance() {
-            return Err(Lost::NotSent("no connection could be made"));
+            return Err(Lost::NotSent("connection failed"));
         }
         if self.chance() {
             // The request is lost on its way; the client cannot tell.
             sleep(self.millis(2_000)).await;
-            return Err(Lost::Broken("the connection broke before an answer came"));
+            return Err(Lost::Broken("the connection broke before the response"));
         }
         let token = request.headers.get("authorization").and_then(|value| value.to_str().ok()?.rsplit_once('-'));
         if let Some((_, number)) = token
@@ -184,7 +184,7 @@ impl Transport for Shared {
         sleep(self.millis(60)).await;
         // What follows happens after the vendor did its work.
         if self.chance() {
-            return Err(Lost::Broken("the connection broke within the answer"));
+            return Err(Lost::Broken("the connection broke during the response"));
         }
         if self.chance() {
             sleep(Duration::from_secs(600)).await;

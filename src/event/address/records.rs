@@ -169,6 +169,6 @@ fn key(center: &str, nonce: &str) -> String {
 /// # Errors
 /// Always `STORAGE_UNAVAILABLE`.
 pub(super) fn unreadable() -> Error {
-    tracing::error!("what the storage holds of callback addresses is not of the expected shape");
-    Error::new(ErrorReason::StorageUnavailable, "the gateway cannot read what its storage holds of callback addresses")
+    tracing::error!("a stored callback address record is malformed");
+    Error::new(ErrorReason::StorageUnavailable, "the gateway cannot read a stored callback address record")
 }

@@ -180,7 +180,7 @@ impl IdempotencyStore for JetStream {
 
     async fn key(&self) -> Result<Hash> {
         let mut fresh = Hash::default();
-        SystemRandom::new().fill(&mut fresh).map_err(|_| Error::internal("there is no randomness"))?;
+        SystemRandom::new().fill(&mut fresh).map_err(|_| Error::internal("the system provides no randomness"))?;
         let kept = self.0.state.create(KEY, Bytes::copy_from_slice(&fresh)).await?;
         let Some(kept) = kept else { return Ok(fresh) };
         Hash::try_from(kept.value.as_ref()).map_err(|_| Failure::Unreadable.into())

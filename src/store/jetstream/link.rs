@@ -283,8 +283,8 @@ impl Failure {
             Self::TooLarge => "larger than max_payload",
             Self::Refused(_) => "refused",
             Self::Unreadable => "not of the expected shape",
-            Self::Contended => "written by others at the same time",
-            Self::Ended => "ended by the servers",
+            Self::Contended => "written concurrently",
+            Self::Ended => "closed by the servers",
             Self::Gone => "not there any more",
         }
     }
@@ -294,7 +294,7 @@ impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         let code = if let Failure::Refused(code) = failure { code.0 } else { 0 };
         tracing::error!(cause = failure.cause(), code, "NATS failed");
-        Self::new(ErrorReason::StorageUnavailable, "the gateway cannot use its storage just now")
+        Self::new(ErrorReason::StorageUnavailable, "the gateway's storage is unavailable")
     }
 }
 

@@ -55,7 +55,7 @@ pub(super) struct Log {
 
 impl JetStream {
     fn log(&self, center: &str) -> Result<&Log> {
-        self.0.logs.get(center).ok_or_else(|| Error::internal("there is no log of this center"))
+        self.0.logs.get(center).ok_or_else(|| Error::internal("the center has no event log"))
     }
 }
 
@@ -67,7 +67,7 @@ impl EventLog for JetStream {
         match timeout(REQUEST_TIMEOUT, log.append(&self.0.link, body, fingerprint)).await {
             Ok(Ok(appended)) => Ok(appended),
             Ok(Err(Failure::TooLarge)) => {
-                Err(Error::new(ErrorReason::RequestTooLarge, "the event is larger than the gateway's storage takes"))
+                Err(Error::new(ErrorReason::RequestTooLarge, "the event exceeds what the gateway's storage accepts"))
             }
             Ok(Err(failure)) => Err(failure.into()),
             Err(_) => Err(Failure::Silent.into()),
@@ -127,9 +127,12 @@ impl Log {
         let place = self.waiting.try_acquire();
         let room = self.waiting_bytes.try_acquire_many(u32::try_from(bytes).unwrap_or(u32::MAX));
         place.and_then(|place| room.map(|room| (place, room))).map_err(|_| {
-            Error::new(ErrorReason::CenterOverloaded, "too many events of this center wait to be kept; it was not kept")
-                .retry_after(ASK_AGAIN)
-                .quota("events of the center that wait to be kept")
+            Error::new(
+                ErrorReason::CenterOverloaded,
+                "too many events of this center wait for storage; this event was not stored",
+            )
+            .retry_after(ASK_AGAIN)
+            .quota("events of the center that wait for storage")
         })
     }
 

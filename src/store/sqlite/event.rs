@@ -22,7 +22,10 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub(super) use self::rows::TABLES;
-use self::writer::{Post, Work, Writer};
+use self::{
+    rows::NewEvent,
+    writer::{Append, Work, Writer},
+};
 use super::Database;
 use crate::{
     clock::Clock,
@@ -97,14 +100,14 @@ impl SqliteEventLog {
         thread::Builder::new()
             .name("event-log".into())
             .spawn(|| writer.run(work))
-            .map_err(|_| Error::internal("there is no thread for the event log"))?;
+            .map_err(|_| Error::internal("the event log's writer thread could not start"))?;
         tokio::spawn(sweep(posts.downgrade()));
         let room = Arc::new(Semaphore::new(QUEUE_BYTES));
         Ok(Self { database: database.clone(), posts, room, logs, clock, retention: terms.retention })
     }
 
     fn log(&self, center: &str) -> Result<&Log> {
-        self.logs.get(center).ok_or_else(|| Error::internal("a center has no event log"))
+        self.logs.get(center).ok_or_else(|| Error::internal("the center has no event log"))
     }
 }
 
@@ -114,9 +117,10 @@ impl EventLog for SqliteEventLog {
         let number = self.log(center)?.number;
         let bytes = u32::try_from(body.len()).map_err(|_| overloaded())?;
         let room = self.room.clone().try_acquire_many_owned(bytes).map_err(|_| overloaded())?;
-        let (kept, answer) = oneshot::channel();
-        match self.posts.try_send(Work::Append(Post::new(number, body, fingerprint, kept, room))) {
-            Ok(()) => answer.await.map_err(|_| gone())?,
+        let (reply, appended) = oneshot::channel();
+        let event = NewEvent { number, body, fingerprint };
+        match self.posts.try_send(Work::Append(Append::new(event, reply, room))) {
+            Ok(()) => appended.await.map_err(|_| gone())?,
             Err(mpsc::error::TrySendError::Full(_)) => Err(overloaded()),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(gone()),
         }
@@ -188,12 +192,12 @@ async fn sweep(posts: mpsc::WeakSender<Work>) {
 }
 
 fn overloaded() -> Error {
-    let message = "the disk does not keep up with the events that come in";
+    let message = "the disk does not keep up with incoming events";
     Error::new(ErrorReason::CenterOverloaded, message).retry_after(Duration::from_secs(1))
 }
 
 fn gone() -> Error {
-    Error::new(ErrorReason::StorageUnavailable, "the event log has ended")
+    Error::new(ErrorReason::StorageUnavailable, "the event log is closed")
 }
 
 #[cfg(test)]

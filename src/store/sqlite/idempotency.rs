@@ -69,7 +69,7 @@ impl IdempotencyStore for Database {
 
     async fn key(&self) -> Result<Hash> {
         let mut fresh = Hash::default();
-        SystemRandom::new().fill(&mut fresh).map_err(|_| Error::internal("there is no randomness"))?;
+        SystemRandom::new().fill(&mut fresh).map_err(|_| Error::internal("the system provides no randomness"))?;
         self.run(move |connection| secret(connection, KEY, fresh)).await
     }
 }
