@@ -54,15 +54,15 @@ async fn every_reason_has_a_row_with_its_codes() {
         codes.dedup();
         assert_eq!(row[0], codes.join(", "), "{}", value.name());
         assert!(["caller", "operator"].contains(&row[1].as_str()), "{}: {}", value.name(), row[1]);
-        let repeat: &[&str] = match codes[0].as_str() {
-            // What clients repeat by themselves must be safe to repeat.
+        let retry: &[&str] = match codes[0].as_str() {
+            // What clients retry by themselves must be safe to retry.
             "UNAVAILABLE" | "INTERNAL" | "DEADLINE_EXCEEDED" => &["yes"],
-            "UNKNOWN" | "ABORTED" => &["look first"],
+            "UNKNOWN" | "ABORTED" => &["check first"],
             "INVALID_ARGUMENT" | "NOT_FOUND" | "ALREADY_EXISTS" | "OUT_OF_RANGE" | "UNIMPLEMENTED" => &["no"],
-            "FAILED_PRECONDITION" | "PERMISSION_DENIED" | "UNAUTHENTICATED" => &["once mended"],
+            "FAILED_PRECONDITION" | "PERMISSION_DENIED" | "UNAUTHENTICATED" => &["after a fix"],
             _ => &["yes", "no"],
         };
-        assert!(repeat.contains(&row[2].as_str()), "{}: {}", value.name(), row[2]);
+        assert!(retry.contains(&row[2].as_str()), "{}: {}", value.name(), row[2]);
     }
     assert!(rows.is_empty(), "no such reason: {rows:?}");
 }
