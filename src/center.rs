@@ -71,7 +71,7 @@ impl Centers {
             let center = Center {
                 id: id.clone(),
                 display_name: config.display_name.clone(),
-                expose_credentials: config.vendor.expose_credentials(),
+                expose_credentials: config.expose_credentials,
                 feed: Arc::new(Feed::new(id.clone(), log.clone(), adapter.clone(), parts.clock.clone())),
                 adapter,
                 watchers: Arc::new(Semaphore::new(WATCHERS)),
