@@ -11,17 +11,17 @@ use crate::{
     adapter::Adapter,
     config,
     context::Context,
+    detached,
     drain::Draining,
     error::{Error, ErrorReason, Result},
     event::{
         feed::Feed,
-        log::EventLog,
-        watch::{Seat, Terms, Watch},
+        watch::{Terms, Watch, WatcherPermit},
     },
-    idempotency::{Repeats, Scope},
+    idempotency::{Idempotency, Scope},
     name::{CenterName, ResourceName},
-    outlive,
     proto::v1,
+    store::event_log::EventLog,
     telemetry::Metrics,
     vendor,
 };
@@ -48,7 +48,7 @@ pub struct Center {
     watchers: Arc<Semaphore>,
     draining: Draining,
     metrics: Metrics,
-    repeats: Repeats,
+    idempotency: Idempotency,
     tasks: TaskTracker,
 }
 
@@ -62,7 +62,7 @@ impl Centers {
     pub fn build(
         centers: &BTreeMap<String, config::Center>,
         parts: &vendor::Parts,
-        repeats: &Repeats,
+        idempotency: &Idempotency,
         log: &Arc<dyn EventLog>,
         draining: &Draining,
     ) -> Result<Self> {
@@ -77,7 +77,7 @@ impl Centers {
                 watchers: Arc::new(Semaphore::new(WATCHERS)),
                 draining: draining.clone(),
                 metrics: parts.metrics.clone(),
-                repeats: repeats.clone(),
+                idempotency: idempotency.clone(),
                 tasks: parts.connections.running_writes(),
             };
             Ok((id.clone(), center))
@@ -92,11 +92,8 @@ impl Centers {
     pub fn get(&self, cx: &Context, name: &impl ResourceName) -> Result<&Center> {
         let center = self.0.get(name.center()).ok_or_else(|| {
             let name = CenterName::new(name.center()).to_string();
-            Error::new(
-                ErrorReason::CenterNotFound,
-                format!("there is no center {name}; ListCenters tells which there are"),
-            )
-            .about(CenterName::KIND, name)
+            Error::new(ErrorReason::CenterNotFound, format!("no such center: {name}; ListCenters lists the centers"))
+                .about(CenterName::KIND, name)
         })?;
         cx.enter(&center.id, center.adapter.vendor());
         Ok(center)
@@ -117,7 +114,7 @@ impl Center {
         A: Send + 'static,
         F: Future<Output = Result<A>> + Send + 'static,
     {
-        outlive::run(&self.tasks, cx, |cx| run(self.adapter.clone(), cx)).await
+        detached::run(&self.tasks, cx, |cx| run(self.adapter.clone(), cx)).await
     }
 
     /// The same; when the request has an ID, once for all who send it. `request` has its ID taken out.
@@ -136,12 +133,12 @@ impl Center {
         let adapter = self.adapter.clone();
         // Spelled in one way, whichever way it came.
         let Ok(request_id) = Uuid::try_parse(request_id) else {
-            return outlive::run(&self.tasks, cx, |cx| run(adapter, cx, request)).await;
+            return detached::run(&self.tasks, cx, |cx| run(adapter, cx, request)).await;
         };
         let scope = Scope { caller: "", center: &self.id, method: cx.method() };
         let content = request.clone();
         let run = |cx| run(adapter, cx, request);
-        self.repeats.once(cx, scope, &request_id.to_string(), &content, run).await
+        self.idempotency.once(cx, scope, &request_id.to_string(), &content, run).await
     }
 
     /// Begins a stream of the center's events.
@@ -150,10 +147,10 @@ impl Center {
     /// As [`Watch::begin`]; `CENTER_OVERLOADED` when too many watch.
     pub async fn watch(&self, terms: Terms) -> Result<Watch> {
         let place = self.watchers.clone().try_acquire_owned().map_err(|_| {
-            let message = "too many streams of this center are open at this gateway; wait, or ask another gateway";
+            let message = "too many streams of this center are open at this gateway; wait, or use another gateway";
             Error::new(ErrorReason::CenterOverloaded, message).retry_after(Duration::from_secs(1)).quota("watchers")
         })?;
-        let seat = Seat::new(self.draining.clone(), self.metrics.watch(&self.id), place);
+        let seat = WatcherPermit::new(self.draining.clone(), self.metrics.watch(&self.id), place);
         Watch::begin(self.feed.clone(), terms, seat).await
     }
 

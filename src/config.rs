@@ -15,10 +15,12 @@ mod table;
 mod value;
 mod vendor;
 
-use std::collections::BTreeMap;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use toml::de::DeTable;
@@ -168,7 +170,7 @@ pub struct Limits {
 pub struct Retry {
     /// How often a repeatable vendor request is sent in all, 1 to 10.
     pub attempts: u32,
-    /// Repeats allowed as a part of the calls, 0 to 1; one a second comes on top.
+    /// Idempotency allowed as a part of the calls, 0 to 1; one a second comes on top.
     pub budget: f64,
 }
 

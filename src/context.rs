@@ -22,7 +22,7 @@ const LEAST_TIME_TO_ANSWER: Duration = Duration::from_millis(15);
 #[derive(Debug, Clone)]
 pub struct Context {
     call: Arc<Call>,
-    patience: Instant,
+    write_deadline: Instant,
 }
 
 #[derive(Debug)]
@@ -38,7 +38,7 @@ struct Call {
 }
 
 /// Bits of [`Call::writes`]: a write may have left, and nobody waits for the answer any more.
-const LEFT: u8 = 1;
+const SENT: u8 = 1;
 const ABANDONED: u8 = 2;
 
 /// The center a call turned out to be for.
@@ -69,14 +69,14 @@ impl Context {
             writes: AtomicU8::new(0),
             operation: Mutex::default(),
         };
-        Self { call: Arc::new(call), patience: deadline }
+        Self { call: Arc::new(call), write_deadline: deadline }
     }
 
-    /// The same call, which waits for what was sent until `patience`, not only until its deadline: its outcome is kept
+    /// The same call, which waits for what was sent until `write_deadline`, not only until its deadline: its outcome is kept
     /// for a repeat, so it is worth knowing.
     #[must_use]
-    pub fn with_patience(&self, patience: Instant) -> Self {
-        Self { call: self.call.clone(), patience: patience.max(self.patience) }
+    pub fn with_write_deadline(&self, write_deadline: Instant) -> Self {
+        Self { call: self.call.clone(), write_deadline: write_deadline.max(self.write_deadline) }
     }
 
     /// Reads what the caller's headers say.
@@ -112,8 +112,8 @@ impl Context {
     }
 
     /// How long the answer to a write that was sent is waited for.
-    pub fn patience(&self) -> Instant {
-        self.patience
+    pub fn write_deadline(&self) -> Instant {
+        self.write_deadline
     }
 
     /// The center, once it is known.
@@ -127,14 +127,14 @@ impl Context {
     }
 
     /// Notes that a write is about to leave. `false` when nobody waits any more and none has left before: then none may.
-    pub fn leave(&self) -> bool {
-        let leave = |state| (state != ABANDONED).then_some(state | LEFT);
-        self.call.writes.fetch_update(Ordering::AcqRel, Ordering::Acquire, leave).is_ok()
+    pub fn begin_write(&self) -> bool {
+        let sent = |state| (state != ABANDONED).then_some(state | SENT);
+        self.call.writes.fetch_update(Ordering::AcqRel, Ordering::Acquire, sent).is_ok()
     }
 
     /// Notes that nobody waits for the answer any more. Says whether a write may have left already; it then runs on.
     pub fn abandon(&self) -> bool {
-        self.call.writes.fetch_or(ABANDONED, Ordering::AcqRel) & LEFT != 0
+        self.call.writes.fetch_or(ABANDONED, Ordering::AcqRel) & SENT != 0
     }
 
     /// The vendor's operation that was asked for last; empty before the first.

@@ -3,7 +3,7 @@
 //! One error type for the whole gateway. Its kind is the contract's own [`ErrorReason`]: there is no second list to keep
 //! in step. What the caller is told is decided here, once, by [`Error::into_status`]; this is the only place that names
 //! a gRPC code. What an error holds is safe to show: whoever makes one puts no secret and nobody's data into it, and text
-//! of a vendor comes in only through [`crate::http::redact`].
+//! of a vendor comes in only through [`crate::redact`].
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
@@ -57,7 +57,7 @@ struct Resource {
     name: String,
 }
 
-/// What the vendor said, made safe to show by [`crate::http::redact`].
+/// What the vendor said, made safe to show by [`crate::redact`].
 #[derive(Debug, Clone, Default)]
 pub struct Vendor {
     /// The vendor's name for the operation, e.g. `POST /queues`.
@@ -117,7 +117,7 @@ impl Error {
     pub fn unsupported_method(method: &str) -> Self {
         Self::new(
             ErrorReason::MethodUnsupported,
-            format!("this center does not support {method}; GetCapabilities tells what it supports"),
+            format!("this center does not support {method}; GetCapabilities lists what it supports"),
         )
     }
 
@@ -131,17 +131,14 @@ impl Error {
     pub fn outcome_unknown(cause: &'static str) -> Self {
         Self::new(
             ErrorReason::VendorOutcomeUnknown,
-            "the request was sent but its outcome is not known; look whether it was done before repeating it",
+            "the request was sent but its outcome is unknown; check before you retry",
         )
         .with("cause", cause)
     }
 
     /// The deadline passed, nothing was sent, and nothing will be.
     pub fn too_late() -> Self {
-        Self::new(
-            ErrorReason::DeadlineBeforeSend,
-            "the deadline passed before anything was sent; it is safe to try again",
-        )
+        Self::new(ErrorReason::DeadlineBeforeSend, "the deadline passed before anything was sent; it is safe to retry")
     }
 
     /// A fault of the gateway itself. `what` says where, for whoever reads the report.

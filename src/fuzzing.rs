@@ -15,27 +15,29 @@ use tokio::time::Instant;
 use crate::{
     config::{self, Config},
     context::{self, Context},
-    http::{Opened, Operation, Reply, redact, retry},
+    http::{HttpResponse, Operation, ParsedResponse, retry},
     name::{
         AgentName, CallSettingsName, CapabilitiesName, CenterName, ExtensionName, PhoneNumberName, QueueName,
         ResourceName, SoftphoneConfigName, SubscriptionName,
     },
     page::Page,
     proto::v1::{Event, EventType, ListAgentsRequest, ListQueuesRequest},
+    redact,
+    redact::is_secret,
     vendor::{
+        de::{Anything, Flag, Integer, List, Object, Text},
         huawei::{
             self, api_fabric,
             envelope::{AGENT_ACCOUNT, AGENT_SETTINGS, BARE, DESCRIBED, MOBILE_AGENT},
             tokens,
         },
-        lenient::{Anything, Flag, Integer, List, Object, Text},
         udesk::{
             self,
             ccapi::{self, CALLBACK, READ, SIGN_IN},
             envelope,
         },
     },
-    vendor_data::{VendorData, is_secret},
+    vendor_data::VendorData,
 };
 
 /// A target: its name, and what is done with its input.
@@ -69,7 +71,7 @@ const STATUSES: [StatusCode; 7] = [
 pub fn envelopes(body: &[u8]) {
     let body = Bytes::copy_from_slice(body);
     for status in STATUSES {
-        let reply = Reply { status, headers: HeaderMap::new(), body: body.clone() };
+        let reply = HttpResponse { status, headers: HeaderMap::new(), body: body.clone() };
         for style in [READ, SIGN_IN, CALLBACK] {
             let operation = Operation { name: "fuzzed", method: Method::PUT, repeatable: false, style };
             opened(&reply, envelope::open(&operation, &reply));
@@ -102,14 +104,14 @@ pub fn callbacks(body: &[u8]) {
     }
 }
 
-fn opened(reply: &Reply, opened: Opened) {
+fn opened(reply: &HttpResponse, opened: ParsedResponse) {
     match opened {
-        Opened::Payload(payload) => {
+        ParsedResponse::Payload(payload) => {
             assert!(reply.status.is_success(), "a failure by its status is no success");
             assert!(payload.len() <= reply.body.len().max(4), "a payload is a part of its answer");
-            lenient(&payload);
+            de(&payload);
         }
-        Opened::Refused(refusal) => {
+        ParsedResponse::Refused(refusal) => {
             assert!(!reply.status.is_success() || !refusal.code.is_empty(), "a refusal says so in one way at least");
             let code = redact::vendor_code(&refusal.code);
             assert!(code.len() <= 16 && code.is_ascii());
@@ -118,12 +120,12 @@ fn opened(reply: &Reply, opened: Opened) {
             let mut numbers = text.split(|char: char| !char.is_numeric());
             assert!(numbers.all(|number| number.chars().count() < 5), "a number of somebody's");
         }
-        Opened::Unreadable(_) => {}
+        ParsedResponse::Unreadable(_) => {}
     }
 }
 
 /// The ways in which adapters read fields. None of them fails on a value of another kind.
-fn lenient(payload: &[u8]) {
+fn de(payload: &[u8]) {
     let _ = serde_json::from_slice::<List<Object<HashMap<String, Text>>>>(payload);
     let Ok(fields) = serde_json::from_slice::<HashMap<String, &RawValue>>(payload) else { return };
     for (name, raw) in &fields {
@@ -231,7 +233,7 @@ pub fn timestamps(value: &[u8]) {
 pub fn token_replies(body: &[u8]) {
     let asked = Duration::from_secs(3600);
     for status in STATUSES {
-        let reply = Reply { status, headers: HeaderMap::new(), body: Bytes::copy_from_slice(body) };
+        let reply = HttpResponse { status, headers: HeaderMap::new(), body: Bytes::copy_from_slice(body) };
         let Some(fetched) = tokens::read(&reply, asked) else { continue };
         assert!(status.is_success(), "a failure by its status brings no token");
         assert!(!fetched.lifetime.is_zero() && fetched.lifetime <= asked, "nobody promised more");
@@ -317,9 +319,9 @@ mod tests {
     /// A property that nothing can break would prove nothing.
     #[test]
     fn what_is_read_wrongly_is_found() {
-        let success = || Opened::Payload(Bytes::from_static(b"null"));
+        let success = || ParsedResponse::Payload(Bytes::from_static(b"null"));
         for status in [StatusCode::OK, StatusCode::BAD_GATEWAY] {
-            let reply = Reply { status, headers: HeaderMap::new(), body: Bytes::new() };
+            let reply = HttpResponse { status, headers: HeaderMap::new(), body: Bytes::new() };
             let held = std::panic::catch_unwind(|| opened(&reply, success()));
             assert_eq!(held.is_ok(), status.is_success());
         }

@@ -13,10 +13,10 @@ use crate::{
     error::Error,
     event::{address::Addresses, ingress::Ingress},
     http::Connections,
-    idempotency::Repeats,
+    idempotency::Idempotency,
     server::{Gateway, Listeners, Served, ServerError},
     service::Service,
-    stores::{Stores, StoresError},
+    store::{Stores, StoresError},
     telemetry::Metrics,
     token::Tokens,
     vendor::Parts,
@@ -94,13 +94,14 @@ fn build(config: &Config, clock: Clock, stores: &Stores, draining: &Draining) ->
         connections: Connections::new().map_err(StartError::Build)?,
         tokens: Tokens::new(clock.clone(), metrics.clone()),
         metrics,
-        addresses: Addresses::new(&config.events, stores.state.clone(), clock.clone()),
+        addresses: Addresses::new(&config.events, stores.kv.clone(), clock.clone()),
         clock,
-        state: stores.state.clone(),
+        kv: stores.kv.clone(),
     };
-    let repeats = Repeats::new(stores.repeats.clone(), parts.clock.clone(), parts.connections.running_writes());
+    let idempotency =
+        Idempotency::new(stores.idempotency.clone(), parts.clock.clone(), parts.connections.running_writes());
     let centers =
-        Centers::build(&config.centers, &parts, &repeats, &stores.events, draining).map_err(StartError::Build)?;
+        Centers::build(&config.centers, &parts, &idempotency, &stores.events, draining).map_err(StartError::Build)?;
     Ok((centers, parts))
 }
 

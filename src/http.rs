@@ -5,17 +5,17 @@
 //! the typed answer. Every attempt goes the whole way after the place, because signatures age.
 //!
 //! What a failure means depends on two things only: whether the operation is repeatable, and whether anything left. That a
-//! write outlives its caller is not decided here but for the whole method, by [`crate::outlive`].
+//! write outlives its caller is not decided here but for the whole method, by [`crate::detached`].
 
 mod breaker;
-mod departure;
 mod dialect;
 mod endpoint;
 mod exchange;
 mod failure;
 mod limit;
-pub mod redact;
+
 pub(crate) mod retry;
+mod send_state;
 mod transport;
 
 use std::{
@@ -29,15 +29,15 @@ use tokio_util::task::TaskTracker;
 
 use self::{
     breaker::Breaker,
-    departure::Departure,
     failure::{past_deadline, unreadable},
     limit::Limit,
     retry::Retries,
+    send_state::SendState,
 };
 pub use self::{
-    dialect::{Authorized, Dialect, Opened, Refusal, Reply},
+    dialect::{Authorized, Dialect, HttpResponse, ParsedResponse, Refusal},
     endpoint::{Endpoint, Operation, Outgoing},
-    transport::{Failure, Network, Parcel, Transport},
+    transport::{Failure, HttpRequest, Network, Transport},
 };
 use crate::{config, context::Context, error::Result, telemetry::Metrics};
 
@@ -135,7 +135,7 @@ impl<D: Dialect> Client<D> {
             // Its Display would quote what it read.
             let place = format!("line {}, column {} of the payload", error.line(), error.column());
             tracing::warn!(center = self.center, operation = operation.name, place, "unreadable answer");
-            unreadable(operation, None).with("cause", format!("not of the documented shape at {place}"))
+            unreadable(operation, None).with("cause", format!("does not match the documented shape at {place}"))
         })
     }
 
@@ -146,15 +146,15 @@ impl<D: Dialect> Client<D> {
         operation: &'static Operation<D::Style>,
         outgoing: &Outgoing,
     ) -> Result<Bytes> {
-        let departure = Departure::default();
-        let until = if operation.repeatable { cx.deadline() } else { cx.patience() };
-        match timeout_at(until, self.exchange(cx, operation, outgoing, &departure)).await {
+        let send_state = SendState::default();
+        let until = if operation.repeatable { cx.deadline() } else { cx.write_deadline() };
+        match timeout_at(until, self.exchange(cx, operation, outgoing, &send_state)).await {
             Ok(result) => result,
             Err(_) => {
-                if departure.has_left() {
+                if send_state.may_have_been_sent() {
                     self.metrics.vendor_request(&self.center, operation.name, "timeout", None);
                 }
-                Err(past_deadline(cx, operation, departure.has_left()))
+                Err(past_deadline(cx, operation, send_state.may_have_been_sent()))
             }
         }
     }

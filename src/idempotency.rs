@@ -13,12 +13,10 @@ mod tests;
 
 use std::{
     collections::HashMap,
-    fmt,
     sync::{Arc, Mutex, PoisonError},
-    time::{Duration, SystemTime},
+    time::Duration,
 };
 
-use async_trait::async_trait;
 use prost::Message;
 use ring::{
     aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
@@ -35,53 +33,18 @@ use tokio_util::task::TaskTracker;
 use crate::{
     clock::Clock,
     context::Context,
+    detached,
     error::{Error, ErrorReason, Result},
-    outlive,
+    store::idempotency::{Begun, Hash, IdempotencyStore, KEPT_FOR},
 };
-
-/// How long an answer is kept.
-pub const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// Pauses before it is looked again whether another gateway still runs a call.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LONGEST_PAUSE: Duration = Duration::from_millis(250);
 
-/// A keyed hash.
-pub type Hash = [u8; 32];
-
-/// Where calls and their answers are kept.
-#[async_trait]
-pub trait IdempotencyStore: Send + Sync + fmt::Debug {
-    /// Notes a call that is about to run, unless it is known already. What is older than `expired` counts as gone.
-    ///
-    /// It is on disk when this returns.
-    async fn begin(&self, call: Hash, content: Hash, now: SystemTime, expired: SystemTime) -> Result<Begun>;
-    /// Keeps a call's sealed answer. May try for half a minute: nobody waits for it.
-    async fn finish(&self, call: Hash, sealed: Vec<u8>) -> Result<()>;
-    /// Forgets a call that did nothing, if this gateway began it. May try as long.
-    async fn forget(&self, call: Hash) -> Result<()>;
-    /// The key that everything is hashed and sealed with; made once and kept for as long as the store is.
-    async fn key(&self) -> Result<Hash>;
-}
-
-/// What was known of a call.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Begun {
-    /// Nothing: it is noted now.
-    Fresh,
-    /// It had ended with this sealed answer.
-    Finished(Vec<u8>),
-    /// Another gateway runs it, or did moments ago.
-    Running,
-    /// It began and its end was never noted.
-    Unfinished,
-    /// The ID belongs to a call with other content.
-    Other,
-}
-
 /// Calls that can be repeated. Cheap to clone: clones know the same calls.
 #[derive(Debug, Clone)]
-pub struct Repeats(Arc<Shared>);
+pub struct Idempotency(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
@@ -101,7 +64,7 @@ struct Running {
 }
 
 /// The one run of a call, until it is dropped.
-struct Turn {
+struct RunGuard {
     shared: Arc<Shared>,
     call: Hash,
     _ended: watch::Sender<()>,
@@ -124,9 +87,9 @@ pub struct Scope<'a> {
     pub method: &'a str,
 }
 
-// === impl Repeats ===
+// === impl Idempotency ===
 
-impl Repeats {
+impl Idempotency {
     /// Calls kept in this store. `tasks` is where they run.
     pub fn new(store: Arc<dyn IdempotencyStore>, clock: Clock, tasks: TaskTracker) -> Self {
         Self(Arc::new(Shared { store, clock, key: OnceCell::new(), running: Mutex::default(), tasks }))
@@ -149,14 +112,14 @@ impl Repeats {
         A: Message + Default + 'static,
         F: Future<Output = Result<A>> + Send + 'static,
     {
-        let key = timeout_at(cx.deadline(), self.0.key()).await.map_err(|_| outlive::too_late(cx))??;
+        let key = timeout_at(cx.deadline(), self.0.key()).await.map_err(|_| detached::too_late(cx))??;
         let call = hash(key, &["call", scope.caller, scope.center, scope.method, request_id], &[]);
         let content = hash(key, &["content"], &content.encode_to_vec());
         let seal = hash(key, &["seal", request_id], &[]);
 
-        let turn = self.turn(cx, call, content).await?;
+        let guard = self.guard(cx, call, content).await?;
         let Ended { result, noting } =
-            outlive::run(&self.0.tasks, cx, |cx| turn.run(cx.clone(), content, seal, run(cx))).await?;
+            detached::run(&self.0.tasks, cx, |cx| guard.run(cx.clone(), content, seal, run(cx))).await?;
         // What is known is told in time, noted or not.
         if let Some(noting) = noting {
             let _ = timeout_at(cx.deadline(), noting).await;
@@ -165,10 +128,10 @@ impl Repeats {
     }
 
     /// Waits until no other run of this call is under way.
-    async fn turn(&self, cx: &Context, call: Hash, content: Hash) -> Result<Turn> {
+    async fn guard(&self, cx: &Context, call: Hash, content: Hash) -> Result<RunGuard> {
         loop {
             let mut running = match self.0.enter(call, content) {
-                Ok(turn) => return Ok(turn),
+                Ok(guard) => return Ok(guard),
                 Err(running) => running,
             };
             if running.content != content {
@@ -190,20 +153,20 @@ impl Shared {
         self.key.get_or_try_init(read).await
     }
 
-    fn enter(self: &Arc<Self>, call: Hash, content: Hash) -> Result<Turn, Running> {
+    fn enter(self: &Arc<Self>, call: Hash, content: Hash) -> Result<RunGuard, Running> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(other) = running.get(&call) {
             return Err(other.clone());
         }
         let (sender, ended) = watch::channel(());
         running.insert(call, Running { content, ended });
-        Ok(Turn { shared: self.clone(), call, _ended: sender })
+        Ok(RunGuard { shared: self.clone(), call, _ended: sender })
     }
 }
 
-// === impl Turn ===
+// === impl RunGuard ===
 
-impl Turn {
+impl RunGuard {
     async fn run<A: Message + Default>(
         self,
         cx: Context,
@@ -230,7 +193,7 @@ impl Turn {
             }
             Err(_) => None,
         };
-        // The turn goes with it, so a repeat here begins after it.
+        // The guard goes with it, so a repeat here begins after it.
         let tasks = self.shared.tasks.clone();
         let noting = Some(tasks.spawn(self.note(cx, outcome)));
         Ok(Ended { result, noting })
@@ -265,7 +228,7 @@ impl Turn {
     }
 }
 
-impl Drop for Turn {
+impl Drop for RunGuard {
     fn drop(&mut self) {
         self.shared.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.call);
     }

@@ -30,10 +30,12 @@
 //! | [`error`] | the one error type, and the only place that names a gRPC code |
 //! | [`drain`] | whether the gateway is about to end |
 //! | [`context`], [`clock`], [`telemetry`] | what is known of a call, time, metrics and logs |
-//! | [`sandbox`] | simulators of both vendors; they share no code with the adapters |
 //!
 //! Dependencies point one way: `service -> center -> adapter <- vendor -> http`. [`adapter`] and [`error`] know no
-//! vendor, [`vendor`] knows no tonic, and nothing but the program and the tests uses [`sandbox`].
+//! vendor, and [`vendor`] knows no tonic.
+//!
+//! The vendors' simulators are a package of their own in the workspace, `simulators/`. Neither package's library depends
+//! on the other; the program joins them behind its feature `sandbox`, and the tests call the adapters against them.
 //!
 //! The contract's messages are the domain model. Adapters take typed names and the request, and return the contract's
 //! resource: there is no third model between contract and vendor.
@@ -64,7 +66,7 @@
 //!
 //! 1. [`event::address`] made the address that a vendor posts to, and knows it again.
 //! 2. [`event::ingress`] reads the body within its bounds, and takes its [`event::fingerprint`].
-//! 3. [`event::log::EventLog`] keeps it, unless it came before; its writer lets what comes at the same time share an fsync.
+//! 3. [`store::event_log::EventLog`] keeps it, unless it came before; its writer lets what comes at the same time share an fsync.
 //!    Only now is the vendor answered 200.
 //! 4. [`event::feed`] follows the log of a center that is watched: the adapter reads each body once, and it is encoded
 //!    once for all who watch.
@@ -86,6 +88,7 @@ pub mod check;
 pub mod clock;
 pub mod config;
 pub mod context;
+pub mod detached;
 pub mod drain;
 pub mod error;
 pub mod event;
@@ -94,19 +97,14 @@ pub mod fuzzing;
 pub mod gateway;
 pub mod http;
 pub mod idempotency;
-pub mod jetstream;
+pub mod keyed_mutex;
 pub mod name;
-pub mod outlive;
 pub mod page;
 pub mod proto;
-pub mod sandbox;
-pub mod serial;
+pub mod redact;
 pub mod server;
 pub mod service;
-pub mod state;
-pub mod storage;
-pub mod stores;
-pub mod subscription;
+pub mod store;
 pub mod telemetry;
 pub mod token;
 pub mod vendor;

@@ -158,7 +158,7 @@ fn hash(method: &str, arguments: &impl Message) -> [u8; HASH_BYTES] {
 fn unreadable() -> Error {
     Error::new(
         ErrorReason::TokenInvalid,
-        "page_token is not one that this gateway made; take next_page_token of the previous answer as it is",
+        "page_token was not issued by this gateway; pass next_page_token of the previous response unchanged",
     )
 }
 
@@ -175,7 +175,7 @@ fn open(token: &str, arguments: [u8; HASH_BYTES]) -> Result<String> {
     if made_for != arguments {
         return Err(Error::new(
             ErrorReason::TokenInvalid,
-            "page_token was made for other arguments; only page_size may change between pages",
+            "page_token was issued for other arguments; only page_size may change between pages",
         ));
     }
     String::from_utf8(after.to_vec()).map_err(|_| unreadable())

@@ -4,7 +4,7 @@
 //!
 //! 1. [`accept`]: a connection gets a slot and must say something soon, so that silent ones do not pile up;
 //! 2. HTTP/2 with bounds on streams, resets, headers and idle peers;
-//! 3. [`edge`]: the call's context and deadline, counters, and a status that tonic made is given its details;
+//! 3. [`request_layer`]: the call's context and deadline, counters, and a status that tonic made is given its details;
 //! 4. the service, reflection and health.
 //!
 //! Ending is bounded: from the signal on, new calls are refused as draining, calls and sent writes may end within
@@ -13,7 +13,7 @@
 mod accept;
 mod admin;
 mod callbacks;
-mod edge;
+mod request_layer;
 
 use std::{fmt, io, net::SocketAddr, time::Duration};
 
@@ -32,7 +32,7 @@ use crate::{
     event::ingress::Ingress,
     proto::{FILE_DESCRIPTOR_SET, service::contact_center_server::ContactCenterServer},
     service::Service,
-    stores::Stores,
+    store::Stores,
     telemetry::Metrics,
 };
 
@@ -181,7 +181,7 @@ impl Gateway {
             .http2_max_header_list_size(HEADER_LIST_BYTES)
             .http2_keepalive_interval(Some(PING_EVERY))
             .http2_keepalive_timeout(Some(PING_TIMEOUT))
-            .layer(edge::EdgeLayer::new(&metrics, config.deadline.clone(), draining.clone()))
+            .layer(request_layer::RequestLayer::new(&metrics, config.deadline.clone(), draining.clone()))
             .add_service(contract)
             .add_service(health_service)
             .add_service(reflection().build_v1().map_err(ServerError::Reflection)?)
@@ -213,7 +213,7 @@ impl Gateway {
                 match timeout(listen.drain_timeout, drained).await {
                     Ok(result) => result.map_err(ServerError::Serve),
                     Err(_) => {
-                        tracing::warn!(writes = writes.len(), "calls were still running at the end of drain_timeout");
+                        tracing::warn!(writes = writes.len(), "drain_timeout expired with calls in flight");
                         Ok(())
                     }
                 }
@@ -223,7 +223,7 @@ impl Gateway {
         admin.abort();
         callbacks.abort();
         if timeout(CLOSE, stores.close()).await.is_err() {
-            tracing::warn!("the storage could not be closed in time; what was acknowledged is on disk");
+            tracing::warn!("storage did not close in time; acknowledged data is on disk");
         }
         result
     }
@@ -266,8 +266,8 @@ impl fmt::Display for ServerError {
             Self::Bind { key, address, error } => {
                 let why = match error.kind() {
                     io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
-                    io::ErrorKind::AddrNotAvailable => "the address is not one of this machine's".to_owned(),
-                    io::ErrorKind::PermissionDenied => "the system does not permit it".to_owned(),
+                    io::ErrorKind::AddrNotAvailable => "the address does not belong to this machine".to_owned(),
+                    io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
                     kind => kind.to_string(),
                 };
                 write!(f, "{key}: cannot listen on {address}: {why}")

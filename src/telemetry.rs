@@ -64,54 +64,51 @@ impl Metrics {
         let metrics = Self {
             grpc_started: IntCounterVec::new(Opts::new("grpc_server_started_total", "Calls that began."), &method)?,
             grpc_handled: IntCounterVec::new(
-                Opts::new("grpc_server_handled_total", "Calls that ended, by the code they ended with."),
+                Opts::new("grpc_server_handled_total", "Finished calls by gRPC code."),
                 &["grpc_type", "grpc_service", "grpc_method", "grpc_code"],
             )?,
             grpc_seconds: HistogramVec::new(
-                HistogramOpts::new("grpc_server_handling_seconds", "Time from a call's first byte to its status.")
+                HistogramOpts::new("grpc_server_handling_seconds", "Time from the first byte of a call to its status.")
                     .buckets(SECONDS.to_vec()),
                 &method,
             )?,
             vendor_requests: IntCounterVec::new(
-                Opts::new("switchboard_vendor_requests_total", "Requests to vendors, by what came of them."),
+                Opts::new("switchboard_vendor_requests_total", "Vendor requests by outcome."),
                 &["center", "operation", "outcome"],
             )?,
             vendor_seconds: HistogramVec::new(
-                HistogramOpts::new("switchboard_vendor_request_seconds", "Time a vendor took to answer.")
+                HistogramOpts::new("switchboard_vendor_request_seconds", "Vendor response time.")
                     .buckets(SECONDS.to_vec()),
                 &["center"],
             )?,
             token_fetches: IntCounterVec::new(
-                Opts::new("switchboard_token_fetches_total", "Access tokens asked for, by what came of it."),
+                Opts::new("switchboard_token_fetches_total", "Access token requests by outcome."),
                 &["center", "outcome"],
             )?,
             token_expiry: IntGaugeVec::new(
                 Opts::new(
                     "switchboard_token_expiry_timestamp_seconds",
-                    "When the access token in use ends, in seconds since 1970; 0 when there is none.",
+                    "Expiry of the current access token in seconds since 1970; 0 without a token.",
                 ),
                 &["center"],
             )?,
             clock_offset: IntGaugeVec::new(
                 Opts::new(
                     "switchboard_vendor_clock_offset_seconds",
-                    "How far the vendor's clock is ahead of ours, as signatures take it into account.",
+                    "Vendor clock offset that signatures are corrected by.",
                 ),
                 &["center"],
             )?,
             breaker_open: IntGaugeVec::new(
-                Opts::new(
-                    "switchboard_breaker_open",
-                    "1 while a vendor that failed several times in a row is left alone.",
-                ),
+                Opts::new("switchboard_breaker_open", "1 while the circuit breaker is open."),
                 &["center", "family"],
             )?,
             events_posted: IntCounterVec::new(
-                Opts::new("switchboard_events_posted_total", "What vendors posted, by what became of it."),
+                Opts::new("switchboard_events_posted_total", "Vendor callbacks by outcome."),
                 &["center", "outcome"],
             )?,
             events_delivered: IntCounterVec::new(
-                Opts::new("switchboard_events_delivered_total", "Events sent on streams: once for each watcher."),
+                Opts::new("switchboard_events_delivered_total", "Events sent on streams, counted per watcher."),
                 &["center"],
             )?,
             watchers: IntGaugeVec::new(Opts::new("switchboard_watchers", "Open WatchEvents streams."), &["center"])?,

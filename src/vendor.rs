@@ -1,14 +1,14 @@
 //! The vendors: the only place that matches on their names.
 
+pub mod de;
 pub mod huawei;
-pub mod lenient;
 pub mod udesk;
 
 use std::sync::Arc;
 
 use crate::{
     adapter::Adapter, check::Check, clock::Clock, config, error::Result, event::address::Addresses, http::Connections,
-    state::StateStore, telemetry::Metrics, token::Tokens,
+    store::kv::KeyValueStore, telemetry::Metrics, token::Tokens,
 };
 
 /// What every adapter is built with.
@@ -23,7 +23,7 @@ pub struct Parts {
     /// Access tokens.
     pub tokens: Tokens,
     /// What outlives the gateway.
-    pub state: Arc<dyn StateStore>,
+    pub kv: Arc<dyn KeyValueStore>,
     /// Where vendors post events.
     pub addresses: Addresses,
 }

@@ -27,7 +27,7 @@ use tonic_types::StatusExt as _;
 use super::{Failed, shutdown};
 
 /// How long a gateway that was there is waited for since it last said something, and how long between two tries.
-const PATIENCE: Duration = Duration::from_secs(120);
+const LONGEST_SILENCE: Duration = Duration::from_secs(120);
 const PAUSE: Duration = Duration::from_secs(1);
 /// Longest that opening a connection may take.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -105,7 +105,7 @@ async fn follow(center: &str, grpc: SocketAddr, cursor: &mut Option<String>) -> 
             }
             Ended::Status(status) => status,
         };
-        let is_over = heard.elapsed() > PATIENCE;
+        let is_over = heard.elapsed() > LONGEST_SILENCE;
         // A status without the gateway's own details is one of the way to it.
         let passes = status.code() == Code::Unavailable || status.get_details_error_info().is_none();
         // Without a cursor nothing is known of where to go on: that is the first call, which either works or does not.

@@ -7,7 +7,7 @@
 //!
 //! An address that is given up is taken for [`GRACE`] longer, because vendors post for a while what happened before.
 
-mod fact;
+mod records;
 #[cfg(test)]
 mod tests;
 
@@ -22,12 +22,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::OnceCell;
 use url::{Host, Url};
 
-use self::fact::{Facts, Status};
+use self::records::{AddressRecords, Status};
 use crate::{
     clock::Clock,
     config,
     error::{Error, ErrorReason, Result},
-    state::StateStore,
+    store::kv::KeyValueStore,
 };
 
 /// How long an address is taken after it was given up.
@@ -49,7 +49,7 @@ struct Shared {
     base: Url,
     configured: Option<SecretString>,
     key: OnceCell<hmac::Key>,
-    facts: Facts,
+    facts: AddressRecords,
 }
 
 /// An address for a vendor and for nobody else.
@@ -67,12 +67,12 @@ pub struct Nonce(String);
 impl Addresses {
     /// Addresses below the configured one, whose facts are kept in this store. Without a configured key, one is made and
     /// kept there, too.
-    pub fn new(events: &config::Events, state: Arc<dyn StateStore>, clock: Clock) -> Self {
+    pub fn new(events: &config::Events, state: Arc<dyn KeyValueStore>, clock: Clock) -> Self {
         Self(Arc::new(Shared {
             base: events.callback_base_url.clone(),
             configured: events.callback_key.clone(),
             key: OnceCell::new(),
-            facts: Facts::new(state, clock),
+            facts: AddressRecords::new(state, clock),
         }))
     }
 
@@ -93,7 +93,7 @@ impl Addresses {
         let key = self.0.key().await?;
         facts.sweep(center).await?;
         let mut bytes = [0; NONCE_BYTES];
-        SystemRandom::new().fill(&mut bytes).map_err(|_| Error::internal("there is no randomness"))?;
+        SystemRandom::new().fill(&mut bytes).map_err(|_| Error::internal("the system provides no randomness"))?;
         let nonce = Nonce(BASE64.encode(bytes));
         facts.put(center, &nonce, Status::Pending, subscription).await?;
         let mac = BASE64.encode(hmac::sign(key, &signed_text(center, &nonce.0)));
@@ -210,11 +210,13 @@ impl Shared {
             Some(key) => key,
             None => {
                 let mut fresh = [0; KEY_BYTES];
-                SystemRandom::new().fill(&mut fresh).map_err(|_| Error::internal("there is no randomness"))?;
+                SystemRandom::new()
+                    .fill(&mut fresh)
+                    .map_err(|_| Error::internal("the system provides no randomness"))?;
                 self.facts.state.create(KEY, fresh.to_vec()).await?
             }
         };
-        if key.len() == KEY_BYTES { Ok(key) } else { Err(fact::unreadable()) }
+        if key.len() == KEY_BYTES { Ok(key) } else { Err(records::unreadable()) }
     }
 
     /// The nonce in an address's last segment, if the mac beside it is right. Asks the store for nothing but the key.

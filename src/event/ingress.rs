@@ -19,14 +19,14 @@ use tokio::{
     time::timeout,
 };
 
-use super::{
-    address::Addresses,
-    fingerprint::Fingerprint,
-    log::{Appended, EventLog},
-};
+use super::address::Addresses;
 use crate::{
     adapter::Adapter,
     error::{ErrorReason, Result},
+    store::{
+        event_log::{Appended, EventLog},
+        fingerprint::Fingerprint,
+    },
     telemetry::Metrics,
 };
 
@@ -207,8 +207,10 @@ mod tests {
         clock::Clock,
         config::Config,
         error::Error,
-        event::log::{Extent, Reader},
-        state::StateStore,
+        store::{
+            event_log::{Extent, Reader},
+            kv::KeyValueStore,
+        },
         vendor::{self, Parts},
     };
 
@@ -243,7 +245,7 @@ mod tests {
     struct Hung;
 
     #[async_trait]
-    impl StateStore for Hung {
+    impl KeyValueStore for Hung {
         async fn list(&self, _prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
             pending().await
         }
@@ -273,14 +275,14 @@ mod tests {
         );
         let config = Config::parse(&text, "test", &|_| None).unwrap();
         let (clock, metrics) = (Clock::system(), Metrics::new().unwrap());
-        let state: Arc<dyn StateStore> = Arc::new(Hung);
+        let state: Arc<dyn KeyValueStore> = Arc::new(Hung);
         let addresses = Addresses::new(&config.events, state.clone(), clock.clone());
         let parts = Parts {
             connections: crate::http::Connections::over(Arc::new(Nowhere)),
             tokens: crate::token::Tokens::new(clock.clone(), metrics.clone()),
             metrics: metrics.clone(),
             clock,
-            state,
+            kv: state,
             addresses: addresses.clone(),
         };
         let adapter = vendor::build("beta", &config.centers["beta"], &parts).unwrap();
@@ -294,11 +296,11 @@ mod tests {
 
     #[async_trait]
     impl crate::http::Transport for Nowhere {
-        async fn carry(
+        async fn send(
             &self,
-            _parcel: crate::http::Parcel,
+            _request: crate::http::HttpRequest,
             _largest: usize,
-        ) -> Result<crate::http::Reply, crate::http::Failure> {
+        ) -> Result<crate::http::HttpResponse, crate::http::Failure> {
             unreachable!("nothing is sent")
         }
     }

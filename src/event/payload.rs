@@ -5,7 +5,7 @@
 //!
 //! # What becomes of a body
 //!
-//! - Secrets leave it while it is read (`scrub`): members by their names, known values and ingress addresses by
+//! - Secrets leave it while it is read (`redactor`): members by their names, known values and ingress addresses by
 //!   themselves.
 //! - Integers that a double does not hold become text with all their digits; of a member that comes twice the last
 //!   counts (`json`).
@@ -14,10 +14,9 @@
 
 mod fields;
 mod json;
-mod mend;
-mod moment;
-mod scrub;
+mod repair;
 mod text;
+mod timestamp;
 
 #[cfg(test)]
 mod tests;
@@ -26,9 +25,9 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use prost::Message as _;
 use prost_types::{Struct, Value, value::Kind};
 
-pub use self::{fields::Fields, moment::moment, text::FreeText};
-use self::{json::Json, scrub::Scrub};
-use crate::error::truncate;
+use self::json::Json;
+pub use self::{fields::Fields, text::FreeText, timestamp::parse_timestamp};
+use crate::{error::truncate, redact::Redactor};
 
 /// Largest payload, in bytes of its encoding: a client takes messages of 4 MiB, and the event is more than its payload.
 pub const LARGEST: usize = 3 << 20;
@@ -68,21 +67,21 @@ impl Posted {
     }
 
     fn read_as(body: &[u8], secrets: &[&str], free: Option<&FreeText>) -> Self {
-        let scrub = Scrub::new(secrets);
+        let redactor = Redactor::new(secrets);
         // What can be read in it is read, whatever it is shown as.
         let decoded = String::from_utf8_lossy(body);
         let trimmed = decoded.trim_start_matches('\u{feff}').trim();
-        let json = |text: &str| Json::new(&scrub).read(text)?.kind;
-        let mut posted = match json(trimmed).or_else(|| json(&mend::mended(trimmed)?)) {
+        let json = |text: &str| Json::new(&redactor).read(text)?.kind;
+        let mut posted = match json(trimmed).or_else(|| json(&repair::repaired(trimmed)?)) {
             Some(Kind::StructValue(fields)) => Self::object(fields, body.len()),
-            Some(other) => Self::other_json(other, &scrub),
+            Some(other) => Self::other_json(other, &redactor),
             None => {
-                let (fields, cleaned) = text::read(trimmed, &decoded, free, &scrub);
+                let (fields, cleaned) = text::read(trimmed, &decoded, free, &redactor);
                 Self { fields, payload: Some(text_body(cleaned)) }
             }
         };
         if std::str::from_utf8(body).is_err() {
-            posted.payload = Some(bytes_body(&scrub.bytes(body)));
+            posted.payload = Some(bytes_body(&redactor.bytes(body)));
         }
         posted
     }
@@ -105,9 +104,9 @@ impl Posted {
     }
 
     /// JSON that is no object. Text may hold an object all the same: some senders encode twice.
-    fn other_json(kind: Kind, scrub: &Scrub) -> Self {
+    fn other_json(kind: Kind, redactor: &Redactor) -> Self {
         let fields = match &kind {
-            Kind::StringValue(text) => json::object_in(text, scrub).unwrap_or_default(),
+            Kind::StringValue(text) => json::object_in(text, redactor).unwrap_or_default(),
             _ => Struct::default(),
         };
         let value = Value { kind: Some(kind) };

@@ -1,5 +1,6 @@
 //! One `WatchEvents` stream: where it stands, and what it is sent next.
 
+use crate::proto::EncodedWatchEventsResponse;
 use std::{
     collections::VecDeque,
     fmt,
@@ -15,14 +16,13 @@ use tokio::{
 
 use super::{
     cursor::Cursor,
-    encoded::Encoded,
     feed::{Feed, Follower, Item, Next},
-    log::{Extent, Reader, Record},
 };
 use crate::{
     drain::Draining,
     error::{Error, ErrorReason, Result},
     proto::v1::{WatchEventsResponse, WatchHeartbeat, watch_events_response},
+    store::event_log::{Extent, Reader, Record},
     telemetry::WatchMetrics,
 };
 
@@ -52,7 +52,7 @@ pub struct Terms {
 
 /// What a stream holds of its gateway for as long as it is open.
 #[derive(Debug)]
-pub struct Seat {
+pub struct WatcherPermit {
     draining: Draining,
     metrics: WatchMetrics,
     _place: OwnedSemaphorePermit,
@@ -62,7 +62,7 @@ pub struct Seat {
 pub struct Watch {
     feed: Arc<Feed>,
     follower: Follower,
-    seat: Seat,
+    seat: WatcherPermit,
     terms: Terms,
     /// Sequence of the last event that was sent or passed over.
     position: u64,
@@ -86,9 +86,9 @@ enum Turn {
     Changed,
 }
 
-// === impl Seat ===
+// === impl WatcherPermit ===
 
-impl Seat {
+impl WatcherPermit {
     /// A place among those who watch, counted from now on, until the gateway is about to end.
     pub fn new(draining: Draining, metrics: WatchMetrics, place: OwnedSemaphorePermit) -> Self {
         Self { draining, metrics, _place: place }
@@ -102,7 +102,7 @@ impl Watch {
     ///
     /// # Errors
     /// `TOKEN_INVALID` and `CURSOR_EXPIRED` for a cursor that leads nowhere; `STORAGE_UNAVAILABLE`.
-    pub async fn begin(feed: Arc<Feed>, terms: Terms, seat: Seat) -> Result<Self> {
+    pub async fn begin(feed: Arc<Feed>, terms: Terms, seat: WatcherPermit) -> Result<Self> {
         let cursor = match &terms.start {
             Start::Cursor(text) => Some(Cursor::read(feed.center(), text).ok_or_else(unreadable)?),
             Start::Live | Start::Time(_) => None,
@@ -138,7 +138,7 @@ impl Watch {
     }
 
     /// The items of the stream. It ends with an error, or when the client goes away.
-    pub fn items(self) -> impl Stream<Item = Result<Encoded>> + Send {
+    pub fn items(self) -> impl Stream<Item = Result<EncodedWatchEventsResponse>> + Send {
         stream::unfold(Some(self), async |watch| {
             let mut watch = watch?;
             match watch.next().await {
@@ -148,7 +148,7 @@ impl Watch {
         })
     }
 
-    async fn next(&mut self) -> Result<Encoded> {
+    async fn next(&mut self) -> Result<EncodedWatchEventsResponse> {
         loop {
             if let Some(item) = self.chosen() {
                 self.heartbeat_at = Instant::now() + self.terms.heartbeat;
@@ -196,7 +196,7 @@ impl Watch {
     }
 
     /// The next event of the batch that was asked for.
-    fn chosen(&mut self) -> Option<Encoded> {
+    fn chosen(&mut self) -> Option<EncodedWatchEventsResponse> {
         while let Some(item) = self.batch.pop_front() {
             self.position = item.sequence;
             self.may_skip = false;
@@ -247,14 +247,14 @@ impl Watch {
         if extent.oldest > self.position { Err(expired(&self.feed, extent)) } else { Ok(()) }
     }
 
-    fn heartbeat(&mut self) -> Encoded {
+    fn heartbeat(&mut self) -> EncodedWatchEventsResponse {
         self.caught_up = self.caught_up || self.position >= self.newest;
         self.heartbeat_at = Instant::now() + self.terms.heartbeat;
         let cursor = Cursor { log: self.follower.log(), position: self.position, may_skip: self.may_skip };
         let item = Some(watch_events_response::Item::Heartbeat(WatchHeartbeat {
             send_time: Some(self.feed.clock().now().into()),
         }));
-        Encoded::from(&WatchEventsResponse { cursor: cursor.text(self.feed.center()), item })
+        EncodedWatchEventsResponse::from(&WatchEventsResponse { cursor: cursor.text(self.feed.center()), item })
     }
 }
 
@@ -267,7 +267,7 @@ impl fmt::Debug for Watch {
 fn unreadable() -> Error {
     Error::new(
         ErrorReason::TokenInvalid,
-        "cursor is none that WatchEvents gave out for this center; begin without it, or with start_time",
+        "cursor was not issued by WatchEvents for this center; start without a cursor, or with start_time",
     )
 }
 
@@ -275,7 +275,7 @@ fn expired(feed: &Feed, extent: Extent) -> Error {
     let oldest = Cursor { log: extent.log, position: extent.oldest, may_skip: true };
     Error::new(
         ErrorReason::CursorExpired,
-        "events right after this cursor are not kept any more; go on from oldestCursor, and look up what was missed",
+        "events after this cursor have expired; resume from oldestCursor and look up what was missed",
     )
     .with("oldestCursor", oldest.text(feed.center()))
 }
@@ -283,7 +283,7 @@ fn expired(feed: &Feed, extent: Extent) -> Error {
 fn draining() -> Error {
     Error::new(
         ErrorReason::GatewayDraining,
-        "this gateway is shutting down; nothing is lost: go on from the last cursor, at another gateway or after its restart",
+        "this gateway is shutting down; nothing is lost: resume from the last cursor, at another gateway or after the restart",
     )
     .retry_after(Duration::ZERO)
 }
@@ -291,7 +291,7 @@ fn draining() -> Error {
 fn unfollowed() -> Error {
     Error::new(
         ErrorReason::StorageUnavailable,
-        "the event log cannot be read just now; nothing is lost: go on from the last cursor",
+        "the event log is not readable at the moment; nothing is lost: resume from the last cursor",
     )
     .retry_after(Duration::from_secs(1))
 }

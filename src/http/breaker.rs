@@ -33,9 +33,9 @@ enum State {
     Open { until: Instant, penalty: Duration, probing: bool },
 }
 
-/// Leave for one request. When it is dropped without an outcome, nothing is learned from it.
+/// Permit for one request. When it is dropped without an outcome, nothing is learned from it.
 #[derive(Debug)]
-pub struct Leave<'a> {
+pub struct Permit<'a> {
     breaker: &'a Breaker,
     probe: bool,
 }
@@ -74,16 +74,16 @@ impl Breaker {
     }
 
     /// Asks to pass. Only a read may be the probe.
-    pub fn enter(&self, is_read: bool) -> Result<Leave<'_>, Refused> {
+    pub fn acquire(&self, is_read: bool) -> Result<Permit<'_>, Refused> {
         let mut state = self.state();
         match &mut *state {
-            State::Closed { .. } => Ok(Leave { breaker: self, probe: false }),
+            State::Closed { .. } => Ok(Permit { breaker: self, probe: false }),
             State::Open { until, probing, .. } => {
                 let left = until.saturating_duration_since(Instant::now());
                 let due = left.is_zero() && !*probing;
                 if due && is_read {
                     *probing = true;
-                    return Ok(Leave { breaker: self, probe: true });
+                    return Ok(Permit { breaker: self, probe: true });
                 }
                 Err(Refused { retry_after: left.max(self.min_penalty / 4), needs_probe: due })
             }
@@ -102,9 +102,9 @@ impl Breaker {
     }
 }
 
-// === impl Leave ===
+// === impl Permit ===
 
-impl Leave<'_> {
+impl Permit<'_> {
     /// The vendor answered, whatever it said.
     pub fn succeeded(mut self) -> Change {
         let mut state = self.breaker.state();
@@ -145,7 +145,7 @@ impl Leave<'_> {
     }
 }
 
-impl Drop for Leave<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         if self.probe
             && let State::Open { probing, .. } = &mut *self.breaker.state()
@@ -162,7 +162,7 @@ impl Refused {
     pub fn error(self) -> Error {
         Error::new(
             ErrorReason::VendorUnavailable,
-            "the vendor failed several times in a row and is left alone for a while; nothing was sent",
+            "circuit breaker open after repeated vendor failures; nothing was sent",
         )
         .retry_after(self.retry_after)
         .with("cause", "breaker open")
@@ -183,21 +183,21 @@ mod tests {
 
     fn open(breaker: &Breaker) {
         for _ in 0..2 {
-            assert_eq!(breaker.enter(false).unwrap().failed(), Change::None);
+            assert_eq!(breaker.acquire(false).unwrap().failed(), Change::None);
         }
-        assert_eq!(breaker.enter(false).unwrap().failed(), Change::Opened);
+        assert_eq!(breaker.acquire(false).unwrap().failed(), Change::Opened);
     }
 
     #[tokio::test(start_paused = true)]
     async fn failures_in_a_row_open_it_and_a_success_between_them_does_not() {
         let breaker = breaker();
         for _ in 0..10 {
-            breaker.enter(false).unwrap().failed();
-            breaker.enter(false).unwrap().failed();
-            breaker.enter(false).unwrap().succeeded();
+            breaker.acquire(false).unwrap().failed();
+            breaker.acquire(false).unwrap().failed();
+            breaker.acquire(false).unwrap().succeeded();
         }
         open(&breaker);
-        assert!(breaker.enter(true).is_err());
+        assert!(breaker.acquire(true).is_err());
     }
 
     #[tokio::test(start_paused = true)]
@@ -205,11 +205,11 @@ mod tests {
         let breaker = breaker();
         open(&breaker);
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(breaker.enter(false).unwrap_err().needs_probe);
-        let probe = breaker.enter(true).unwrap();
-        assert!(!breaker.enter(true).unwrap_err().needs_probe, "one probe at a time");
+        assert!(breaker.acquire(false).unwrap_err().needs_probe);
+        let probe = breaker.acquire(true).unwrap();
+        assert!(!breaker.acquire(true).unwrap_err().needs_probe, "one probe at a time");
         assert_eq!(probe.succeeded(), Change::Closed);
-        assert!(breaker.enter(false).is_ok());
+        assert!(breaker.acquire(false).is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -218,8 +218,8 @@ mod tests {
         open(&breaker);
         for bound in [1, 2, 4, 4] {
             tokio::time::advance(Duration::from_secs(bound)).await;
-            breaker.enter(true).unwrap().failed();
-            let next = breaker.enter(true).unwrap_err().retry_after;
+            breaker.acquire(true).unwrap().failed();
+            let next = breaker.acquire(true).unwrap_err().retry_after;
             assert!(next <= Duration::from_secs((bound * 2).min(4)), "{next:?}");
         }
     }
@@ -229,16 +229,16 @@ mod tests {
         let breaker = breaker();
         open(&breaker);
         tokio::time::advance(Duration::from_secs(1)).await;
-        drop(breaker.enter(true).unwrap());
-        assert!(breaker.enter(true).is_ok());
+        drop(breaker.acquire(true).unwrap());
+        assert!(breaker.acquire(true).is_ok());
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_answer_from_before_it_opened_does_not_close_it() {
         let breaker = breaker();
-        let early = breaker.enter(true).unwrap();
+        let early = breaker.acquire(true).unwrap();
         open(&breaker);
         assert_eq!(early.succeeded(), Change::None);
-        assert!(breaker.enter(true).is_err());
+        assert!(breaker.acquire(true).is_err());
     }
 }

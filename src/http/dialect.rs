@@ -19,32 +19,37 @@ pub trait Dialect: Send + Sync + 'static {
     /// What differs between operations of the family.
     type Style: Sync + 'static;
     /// The credentials that went into a request, so that those very ones can be dropped when they are refused.
-    type Pass: Send + Sync;
+    type Credentials: Send + Sync;
 
-    /// Adds address, credentials and headers. Called anew for every attempt: signatures age. `renewed` is what
-    /// [`Dialect::renew`] gave for this call.
+    /// Adds address, credentials and headers. Called anew for every attempt: signatures age. `refreshed` is what
+    /// [`Dialect::refresh`] gave for this call.
     async fn authorize(
         &self,
         cx: &Context,
         operation: &Operation<Self::Style>,
         outgoing: &Outgoing,
-        renewed: Option<&Self::Pass>,
-    ) -> Result<Authorized<Self::Pass>>;
+        refreshed: Option<&Self::Credentials>,
+    ) -> Result<Authorized<Self::Credentials>>;
 
     /// Reads the wrapping of an answer.
-    fn open(&self, operation: &Operation<Self::Style>, reply: &Reply) -> Opened;
+    fn parse(&self, operation: &Operation<Self::Style>, reply: &HttpResponse) -> ParsedResponse;
 
     /// After the vendor refused our credentials: others, if there may be better ones; `None` ends the call.
-    async fn renew(&self, cx: &Context, refused: &Self::Pass, reply: &Reply) -> Result<Option<Self::Pass>>;
+    async fn refresh(
+        &self,
+        cx: &Context,
+        refused: &Self::Credentials,
+        reply: &HttpResponse,
+    ) -> Result<Option<Self::Credentials>>;
 
-    /// After a call with renewed credentials succeeded: what was assumed for it turned out right.
-    fn confirm(&self, _pass: &Self::Pass) {}
+    /// After a call with refreshed credentials succeeded: what was assumed for it turned out right.
+    fn confirm(&self, _credentials: &Self::Credentials) {}
 
     /// Texts that must not be in anything shown, whatever the vendor echoes.
     fn secrets(&self) -> Vec<&str>;
 
     /// The same of the credentials of one request.
-    fn pass_secrets<'a>(&self, _pass: &'a Self::Pass) -> Vec<&'a str> {
+    fn credential_secrets<'a>(&self, _credentials: &'a Self::Credentials) -> Vec<&'a str> {
         Vec::new()
     }
 }
@@ -56,11 +61,11 @@ pub struct Authorized<P> {
     /// Headers, those of the body included.
     pub headers: HeaderMap,
     /// The credentials in it.
-    pub pass: P,
+    pub credentials: P,
 }
 
 /// A vendor's whole answer.
-pub struct Reply {
+pub struct HttpResponse {
     /// HTTP status.
     pub status: StatusCode,
     /// Headers.
@@ -70,7 +75,7 @@ pub struct Reply {
 }
 
 /// An answer out of its wrapping.
-pub enum Opened {
+pub enum ParsedResponse {
     /// Success: the JSON text of what was asked for, `null` for nothing.
     Payload(Bytes),
     /// The vendor said no.

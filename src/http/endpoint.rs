@@ -61,7 +61,7 @@ impl Outgoing {
     pub(super) fn of<E: Endpoint>(endpoint: &E) -> Result<Self> {
         let body = if E::HAS_BODY {
             let bytes = serde_json::to_vec(endpoint)
-                .map_err(|_| Error::internal("a request to the vendor could not be written as JSON"))?;
+                .map_err(|_| Error::internal("a vendor request could not be encoded as JSON"))?;
             Some(bytes.into())
         } else {
             None

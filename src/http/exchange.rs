@@ -6,15 +6,16 @@ use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::{
-    Authorized, Client, Dialect, Failure, Opened, Operation, Outgoing, Parcel, Reply,
-    breaker::{Change, Leave},
-    departure::Departure,
+    Authorized, Client, Dialect, Failure, HttpRequest, HttpResponse, Operation, Outgoing, ParsedResponse,
+    breaker::{Change, Permit},
     failure::{CALLER_GONE, failed, refused, unreadable},
-    redact, retry,
+    retry,
+    send_state::SendState,
 };
 use crate::{
     context::Context,
     error::{ErrorReason, Result, Vendor},
+    redact,
 };
 
 /// Longest a probe waits for the vendor.
@@ -25,7 +26,7 @@ const SILENCE: Duration = Duration::from_secs(1);
 /// A request under way, for the breaker: given up after a while of silence it is a failure.
 struct Watched<'a, D: Dialect> {
     client: &'a Client<D>,
-    leave: Option<Leave<'a>>,
+    permit: Option<Permit<'a>>,
     start: Instant,
 }
 
@@ -36,67 +37,68 @@ impl<D: Dialect> Client<D> {
         cx: &Context,
         operation: &'static Operation<D::Style>,
         outgoing: &Outgoing,
-        departure: &Departure,
+        send_state: &SendState,
     ) -> Result<Bytes> {
-        let _place = self.limit.place(cx.deadline()).await?;
+        let _permit = self.limit.permit(cx.deadline()).await?;
         self.retries.earn();
         let mut attempts = 0;
-        let mut renewed = None;
+        let mut refreshed = None;
         loop {
             attempts += 1;
             cx.note_operation(operation.name);
-            let Authorized { url, headers, pass } =
-                self.dialect.authorize(cx, operation, outgoing, renewed.as_ref()).await?;
-            let mut watched = Watched { client: &**self, leave: Some(self.enter(operation)?), start: Instant::now() };
-            let sent = self.send(cx, operation, outgoing, url, headers, departure).await;
+            let Authorized { url, headers, credentials } =
+                self.dialect.authorize(cx, operation, outgoing, refreshed.as_ref()).await?;
+            let mut watched =
+                Watched { client: &**self, permit: Some(self.acquire(operation)?), start: Instant::now() };
+            let sent = self.send(cx, operation, outgoing, url, headers, send_state).await;
             let took = watched.start.elapsed();
             let reply = match sent {
                 Ok(reply) => reply,
                 Err(Failure::NotSent(CALLER_GONE)) => {
                     // Nothing was learned about the vendor, and nobody waits for another attempt.
-                    watched.leave = None;
+                    watched.permit = None;
                     return Err(failed(&self.center, operation, &Failure::NotSent(CALLER_GONE)));
                 }
                 Err(failure) => {
                     watched.ended(matches!(failure, Failure::TooLarge));
                     let not_sent = matches!(failure, Failure::NotSent(_));
                     self.metrics.vendor_request(&self.center, operation.name, failure.outcome(), Some(took));
-                    let may_repeat = (operation.repeatable && !matches!(failure, Failure::TooLarge)) || not_sent;
-                    if may_repeat && self.pause(cx, attempts, None).await {
+                    let may_retry = (operation.repeatable && !matches!(failure, Failure::TooLarge)) || not_sent;
+                    if may_retry && self.pause(cx, attempts, None).await {
                         continue;
                     }
                     return Err(failed(&self.center, operation, &failure));
                 }
             };
-            let opened = self.dialect.open(operation, &reply);
-            watched.ended(!(reply.status.is_server_error() && opened.says_nothing()));
-            self.metrics.vendor_request(&self.center, operation.name, opened.outcome(), Some(took));
+            let parsed = self.dialect.parse(operation, &reply);
+            watched.ended(!(reply.status.is_server_error() && parsed.says_nothing()));
+            self.metrics.vendor_request(&self.center, operation.name, parsed.outcome(), Some(took));
             tracing::debug!(
                 center = self.center,
                 operation = operation.name,
                 status = reply.status.as_u16(),
-                outcome = opened.outcome(),
+                outcome = parsed.outcome(),
                 took_ms = took.as_millis(),
                 trace_id = cx.trace_id(),
                 "vendor answered"
             );
-            match opened {
-                Opened::Payload(payload) => {
-                    if renewed.is_some() {
-                        self.dialect.confirm(&pass);
+            match parsed {
+                ParsedResponse::Payload(payload) => {
+                    if refreshed.is_some() {
+                        self.dialect.confirm(&credentials);
                     }
                     return Ok(payload);
                 }
-                Opened::Unreadable(why) => {
+                ParsedResponse::Unreadable(why) => {
                     return Err(unreadable(operation, Some(&reply)).with("cause", why));
                 }
-                Opened::Refused(refusal) => {
+                ParsedResponse::Refused(refusal) => {
                     let refused_us = refusal.read == ErrorReason::VendorAuthFailed;
-                    if refused_us && renewed.is_none() {
+                    if refused_us && refreshed.is_none() {
                         // An explicit refusal did nothing, so even a write is sent again, once.
-                        departure.came_back();
-                        renewed = self.dialect.renew(cx, &pass, &reply).await?;
-                        if renewed.is_some() {
+                        send_state.mark_not_sent();
+                        refreshed = self.dialect.refresh(cx, &credentials, &reply).await?;
+                        if refreshed.is_some() {
                             continue;
                         }
                     }
@@ -106,7 +108,7 @@ impl<D: Dialect> Client<D> {
                     }
                     let sent = outgoing.body.as_deref().map(redact::secrets_in).unwrap_or_default();
                     let mut secrets = self.dialect.secrets();
-                    secrets.extend(self.dialect.pass_secrets(&pass));
+                    secrets.extend(self.dialect.credential_secrets(&credentials));
                     secrets.extend(sent.iter().map(String::as_str));
                     return Err(refused(operation, &reply, refusal, &secrets));
                 }
@@ -115,8 +117,8 @@ impl<D: Dialect> Client<D> {
     }
 
     /// Asks the breaker. When only a probe could close it and this is a write, a probe is made beside it.
-    fn enter(self: &Arc<Self>, operation: &Operation<D::Style>) -> Result<Leave<'_>> {
-        self.breaker.enter(operation.repeatable).map_err(|refused| {
+    fn acquire(self: &Arc<Self>, operation: &Operation<D::Style>) -> Result<Permit<'_>> {
+        self.breaker.acquire(operation.repeatable).map_err(|refused| {
             if refused.needs_probe
                 && let Some(probe) = self.probe.get()
             {
@@ -136,29 +138,29 @@ impl<D: Dialect> Client<D> {
         outgoing: &Outgoing,
         url: url::Url,
         headers: http::HeaderMap,
-        departure: &Departure,
-    ) -> Result<Reply, Failure> {
-        if !operation.repeatable && !cx.leave() {
+        send_state: &SendState,
+    ) -> Result<HttpResponse, Failure> {
+        if !operation.repeatable && !cx.begin_write() {
             return Err(Failure::NotSent(CALLER_GONE));
         }
-        departure.leave();
-        let parcel = Parcel {
+        send_state.mark_sent();
+        let request = HttpRequest {
             method: operation.method.clone(),
             url,
             headers,
             body: outgoing.body.clone(),
             repeatable: operation.repeatable,
         };
-        let result = self.connections.transport.carry(parcel, self.max_response_size).await;
+        let result = self.connections.transport.send(request, self.max_response_size).await;
         match result {
-            Err(Failure::NotSent(_)) => departure.came_back(),
+            Err(Failure::NotSent(_)) => send_state.mark_not_sent(),
             _ => cx.mark_sent(),
         }
         result
     }
 
     /// Waits before another attempt. `false` when there must be none.
-    async fn pause(&self, cx: &Context, attempts: u32, reply: Option<&Reply>) -> bool {
+    async fn pause(&self, cx: &Context, attempts: u32, reply: Option<&HttpResponse>) -> bool {
         match self.retries.pause(attempts, reply.map(|reply| &reply.headers)) {
             Some(pause) if Instant::now() + pause < cx.deadline() => {
                 tokio::time::sleep(pause).await;
@@ -174,8 +176,8 @@ impl<D: Dialect> Client<D> {
 impl<D: Dialect> Watched<'_, D> {
     /// Tells the breaker what came of the request.
     fn ended(&mut self, answered: bool) {
-        let Some(leave) = self.leave.take() else { return };
-        match if answered { leave.succeeded() } else { leave.failed() } {
+        let Some(permit) = self.permit.take() else { return };
+        match if answered { permit.succeeded() } else { permit.failed() } {
             Change::None => {}
             change => {
                 let open = change == Change::Opened;
@@ -194,9 +196,9 @@ impl<D: Dialect> Drop for Watched<'_, D> {
     }
 }
 
-// === impl Opened ===
+// === impl ParsedResponse ===
 
-impl Opened {
+impl ParsedResponse {
     /// Whether the answer holds no word of the vendor's own.
     fn says_nothing(&self) -> bool {
         match self {

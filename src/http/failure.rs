@@ -3,17 +3,18 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use super::{Failure, Operation, Refusal, Reply, redact, retry};
+use super::{Failure, HttpResponse, Operation, Refusal, retry};
 use crate::{
     context::Context,
     error::{Error, ErrorReason, Vendor},
+    redact,
 };
 
 /// When to ask again after a vendor that could not be reached.
 const ASK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The cause of a request that was called off.
-pub(super) const CALLER_GONE: &str = "the caller went away";
+pub(super) const CALLER_GONE: &str = "the caller disconnected";
 
 // === impl Failure ===
 
@@ -29,7 +30,7 @@ impl Failure {
     pub(super) fn cause(&self) -> &'static str {
         match self {
             Self::NotSent(cause) | Self::Broken(cause) => cause,
-            Self::TooLarge => "the answer is larger than max_response_size",
+            Self::TooLarge => "the response exceeds max_response_size",
         }
     }
 }
@@ -41,15 +42,15 @@ pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failur
     match failure {
         Failure::NotSent(_) => Error::new(
             ErrorReason::VendorUnavailable,
-            "the vendor could not be reached; nothing was sent, so it is safe to try again",
+            "the vendor is unreachable; nothing was sent: it is safe to retry",
         )
         .retry_after(ASK_AGAIN),
         Failure::Broken(_) if operation.repeatable => {
-            Error::new(ErrorReason::VendorUnavailable, "the connection to the vendor broke; it is safe to try again")
+            Error::new(ErrorReason::VendorUnavailable, "the connection to the vendor broke; it is safe to retry")
                 .retry_after(ASK_AGAIN)
         }
         Failure::TooLarge if operation.repeatable => {
-            Error::new(ErrorReason::VendorResponseInvalid, "the vendor's answer is larger than max_response_size")
+            Error::new(ErrorReason::VendorResponseInvalid, "the vendor's response exceeds max_response_size")
         }
         Failure::Broken(_) | Failure::TooLarge => Error::outcome_unknown(failure.cause()),
     }
@@ -57,7 +58,7 @@ pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failur
     .from_vendor(vendor)
 }
 
-pub(super) fn refused<S>(operation: &Operation<S>, reply: &Reply, refusal: Refusal, secrets: &[&str]) -> Error {
+pub(super) fn refused<S>(operation: &Operation<S>, reply: &HttpResponse, refusal: Refusal, secrets: &[&str]) -> Error {
     let reason = if operation.repeatable { refusal.read } else { refusal.write };
     let vendor = Vendor {
         operation: operation.name,
@@ -67,20 +68,20 @@ pub(super) fn refused<S>(operation: &Operation<S>, reply: &Reply, refusal: Refus
     };
     let message: Cow<'static, str> = match reason {
         ErrorReason::VendorOutcomeUnknown => {
-            return Error::outcome_unknown("the vendor failed inside").from_vendor(vendor);
+            return Error::outcome_unknown("the vendor reports an internal error").from_vendor(vendor);
         }
         ErrorReason::VendorAuthFailed => {
-            "the vendor refuses the gateway's credentials; whoever runs the gateway must look at this center".into()
+            "the vendor rejects the gateway's credentials; the operator must check this center's configuration".into()
         }
         ErrorReason::CenterMisconfigured => {
-            "the vendor does not accept how this center is configured; whoever runs the gateway must look at it".into()
+            "the vendor rejects this center's configuration; the operator must check it".into()
         }
-        ErrorReason::VendorRateLimited => "the vendor takes no more requests just now".into(),
-        ErrorReason::VendorUnavailable => "the vendor cannot serve requests just now".into(),
-        ErrorReason::VendorTimeout => "the vendor says that it took too long".into(),
-        ErrorReason::VendorInternal => "the vendor says that it failed inside".into(),
-        ErrorReason::VendorCodeUnmapped => "the vendor answered with a code that is not documented".into(),
-        ErrorReason::VendorResponseInvalid => "the vendor's answer contradicts itself".into(),
+        ErrorReason::VendorRateLimited => "the vendor limits the request rate".into(),
+        ErrorReason::VendorUnavailable => "the vendor is unavailable".into(),
+        ErrorReason::VendorTimeout => "the vendor reports a timeout".into(),
+        ErrorReason::VendorInternal => "the vendor reports an internal error".into(),
+        ErrorReason::VendorCodeUnmapped => "the vendor returned an undocumented code".into(),
+        ErrorReason::VendorResponseInvalid => "the vendor's response contradicts itself".into(),
         _ if vendor.message.is_empty() => "the vendor refused the request".into(),
         _ => format!("the vendor refused the request: {}", vendor.message).into(),
     };
@@ -101,24 +102,24 @@ pub(super) fn past_deadline<S>(cx: &Context, operation: &Operation<S>, left: boo
         (false, _) => Error::too_late(),
         (true, true) => Error::new(
             ErrorReason::VendorTimeout,
-            "the vendor did not answer before the deadline; it is safe to try again",
+            "the vendor did not respond before the deadline; it is safe to retry",
         ),
-        (true, false) => Error::outcome_unknown("no answer before the deadline").past_deadline(),
+        (true, false) => Error::outcome_unknown("no response before the deadline").past_deadline(),
     }
     .from_vendor(Vendor { operation: operation.name, ..Vendor::default() })
 }
 
 /// An answer that cannot be read: after a read that is all there is to say, after a write the outcome is unknown.
-pub(super) fn unreadable<S>(operation: &Operation<S>, reply: Option<&Reply>) -> Error {
+pub(super) fn unreadable<S>(operation: &Operation<S>, reply: Option<&HttpResponse>) -> Error {
     let vendor = Vendor {
         operation: operation.name,
         http_status: reply.map(|reply| reply.status.as_u16()),
         ..Vendor::default()
     };
     if operation.repeatable {
-        Error::new(ErrorReason::VendorResponseInvalid, "the vendor's answer could not be read")
+        Error::new(ErrorReason::VendorResponseInvalid, "the vendor's response is not readable")
     } else {
-        Error::outcome_unknown("the answer could not be read")
+        Error::outcome_unknown("the response is not readable")
     }
     .from_vendor(vendor)
 }

@@ -26,7 +26,7 @@ const ASK_AGAIN: Duration = Duration::from_millis(200);
 /// The limits of one center.
 #[derive(Debug)]
 pub struct Limit {
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     waiting: AtomicUsize,
     longest_queue: usize,
     rate: Option<DefaultDirectRateLimiter>,
@@ -41,36 +41,36 @@ impl Limit {
     /// Limits as configured.
     pub fn new(limits: &Limits) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(limits.concurrency.min(Semaphore::MAX_PERMITS))),
+            permits: Arc::new(Semaphore::new(limits.concurrency.min(Semaphore::MAX_PERMITS))),
             waiting: AtomicUsize::new(0),
             longest_queue: limits.queue,
             rate: NonZeroU32::new(limits.rate).map(|rate| RateLimiter::direct(Quota::per_second(rate))),
         }
     }
 
-    /// Waits for a place, until `deadline`.
+    /// Waits for a permit, until `deadline`.
     ///
     /// # Errors
-    /// `CENTER_OVERLOADED` at once when the queue is full; `DEADLINE_BEFORE_SEND` when no place came free in time.
-    pub async fn place(&self, deadline: Instant) -> Result<OwnedSemaphorePermit> {
-        let place = match self.places.clone().try_acquire_owned() {
-            Ok(place) => place,
+    /// `CENTER_OVERLOADED` at once when the queue is full; `DEADLINE_BEFORE_SEND` when no permit came free in time.
+    pub async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit> {
+        let permit = match self.permits.clone().try_acquire_owned() {
+            Ok(permit) => permit,
             Err(_) => {
                 let _waiting = self.queue()?;
-                match timeout_at(deadline, self.places.clone().acquire_owned()).await {
-                    Ok(Ok(place)) => place,
+                match timeout_at(deadline, self.permits.clone().acquire_owned()).await {
+                    Ok(Ok(permit)) => permit,
                     Ok(Err(_)) => return Err(Error::internal("the center's limit is closed")),
-                    Err(_) => return Err(too_late("the center's other calls took all places")),
+                    Err(_) => return Err(too_late("other calls hold all of the center's request permits")),
                 }
             }
         };
         if let Some(rate) = &self.rate {
-            self.turn(rate, deadline).await?;
+            self.wait_for_rate(rate, deadline).await?;
         }
-        Ok(place)
+        Ok(permit)
     }
 
-    async fn turn(&self, rate: &DefaultDirectRateLimiter, deadline: Instant) -> Result<()> {
+    async fn wait_for_rate(&self, rate: &DefaultDirectRateLimiter, deadline: Instant) -> Result<()> {
         let mut waiting = None;
         while let Err(not_until) = rate.check() {
             if waiting.is_none() {
@@ -78,7 +78,7 @@ impl Limit {
             }
             let wait = not_until.wait_time_from(governor::clock::DefaultClock::default().now());
             if Instant::now() + wait > deadline {
-                return Err(too_late("the center's rate limit leaves no place before the deadline"));
+                return Err(too_late("the center's rate limit grants no request before the deadline"));
             }
             sleep(wait).await;
         }
@@ -93,10 +93,10 @@ impl Limit {
             Ok(_) => Ok(Waiting(&self.waiting)),
             Err(_) => Err(Error::new(
                 ErrorReason::CenterOverloaded,
-                "too many calls of this center wait for the vendor; nothing was sent",
+                "too many calls of this center are queued; nothing was sent",
             )
             .retry_after(ASK_AGAIN)
-            .quota("calls that wait for a place at the center's vendor")),
+            .quota("calls queued for the center's vendor")),
         }
     }
 }
@@ -123,20 +123,20 @@ mod tests {
     async fn a_full_queue_fails_at_once_and_a_waiter_fails_at_its_deadline() {
         let limit = limit(1, 1, 0);
         let soon = Instant::now() + Duration::from_secs(1);
-        let held = limit.place(soon).await.unwrap();
-        let (waiter, refused) = tokio::join!(limit.place(soon), limit.place(soon));
+        let held = limit.permit(soon).await.unwrap();
+        let (waiter, refused) = tokio::join!(limit.permit(soon), limit.permit(soon));
         assert_eq!(waiter.unwrap_err().reason(), ErrorReason::DeadlineBeforeSend);
         assert_eq!(refused.unwrap_err().reason(), ErrorReason::CenterOverloaded);
         drop(held);
-        drop(limit.place(soon).await.unwrap());
+        drop(limit.permit(soon).await.unwrap());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_waiter_that_goes_away_leaves_the_queue() {
         let limit = limit(1, 1, 0);
         let soon = Instant::now() + Duration::from_secs(1);
-        let _held = limit.place(soon).await.unwrap();
-        drop(tokio::time::timeout(Duration::from_millis(1), limit.place(soon)).await);
+        let _held = limit.permit(soon).await.unwrap();
+        drop(tokio::time::timeout(Duration::from_millis(1), limit.permit(soon)).await);
         assert_eq!(limit.waiting.load(Ordering::Acquire), 0);
     }
 
@@ -146,7 +146,7 @@ mod tests {
         let now = Instant::now();
         // A second gives another turn, should the machine take that long.
         let refused = loop {
-            if let Err(error) = limit.place(now).await {
+            if let Err(error) = limit.permit(now).await {
                 break error;
             }
         };

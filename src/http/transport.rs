@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method};
 use url::Url;
 
-use super::Reply;
+use super::HttpResponse;
 use crate::error::{Error, Result};
 
 /// Longest time to open a connection.
@@ -21,7 +21,7 @@ const IDLE_FOR_READS: Duration = Duration::from_mins(1);
 const IDLE_FOR_WRITES: Duration = Duration::from_secs(2);
 
 /// A request with everything it needs.
-pub struct Parcel {
+pub struct HttpRequest {
     /// HTTP method.
     pub method: Method,
     /// Whole address.
@@ -49,7 +49,7 @@ pub enum Failure {
 #[async_trait]
 pub trait Transport: Send + Sync + fmt::Debug {
     /// Carries a request, once, and reads an answer of at most `largest` bytes.
-    async fn carry(&self, parcel: Parcel, largest: usize) -> Result<Reply, Failure>;
+    async fn send(&self, request: HttpRequest, largest: usize) -> Result<HttpResponse, Failure>;
 }
 
 /// The real network: pools of HTTP/1.1 connections, one for reads and one for writes.
@@ -80,7 +80,9 @@ impl Network {
                 .http1_only()
                 .tcp_nodelay(true)
                 .build()
-                .map_err(|_| Error::internal("the HTTP client could not be set up; are there trusted certificates?"))
+                .map_err(|_| {
+                    Error::internal("the HTTP client could not be built; check the system's trusted certificates")
+                })
         };
         Ok(Self { reads: pool(IDLE_FOR_READS)?, writes: pool(IDLE_FOR_WRITES)? })
     }
@@ -88,19 +90,19 @@ impl Network {
 
 #[async_trait]
 impl Transport for Network {
-    async fn carry(&self, parcel: Parcel, largest: usize) -> Result<Reply, Failure> {
-        let Parcel { method, url, headers, body, repeatable } = parcel;
+    async fn send(&self, request: HttpRequest, largest: usize) -> Result<HttpResponse, Failure> {
+        let HttpRequest { method, url, headers, body, repeatable } = request;
         let pool = if repeatable { &self.reads } else { &self.writes };
         let mut request = reqwest::Request::new(method, url);
         *request.headers_mut() = headers;
         *request.body_mut() = body.map(Into::into);
         let mut response = pool.execute(request).await.map_err(|error| {
             if !error.is_connect() && !error.is_builder() {
-                Failure::Broken("the connection broke before an answer came")
+                Failure::Broken("the connection broke before the response")
             } else if error.is_timeout() {
                 Failure::NotSent("no connection within 2 s")
             } else {
-                Failure::NotSent("no connection could be made")
+                Failure::NotSent("connection failed")
             }
         })?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
@@ -113,9 +115,9 @@ impl Transport for Network {
                 Ok(Some(chunk)) if body.len() + chunk.len() > largest => return Err(Failure::TooLarge),
                 Ok(Some(chunk)) => body.extend_from_slice(&chunk),
                 Ok(None) => break,
-                Err(_) => return Err(Failure::Broken("the connection broke within the answer")),
+                Err(_) => return Err(Failure::Broken("the connection broke during the response")),
             }
         }
-        Ok(Reply { status, headers, body: body.freeze() })
+        Ok(HttpResponse { status, headers, body: body.freeze() })
     }
 }

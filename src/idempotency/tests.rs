@@ -1,7 +1,10 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use async_trait::async_trait;
+use std::time::SystemTime;
+
 use super::*;
-use crate::{clock::Source, proto::v1::StartCallbackResponse, storage::Storage};
+use crate::{clock::Source, proto::v1::StartCallbackResponse, store::sqlite::Database};
 
 /// The time of day, as told.
 #[derive(Clone, Default)]
@@ -18,17 +21,17 @@ impl Source for Day {
 }
 
 struct Setting {
-    repeats: Repeats,
-    storage: Storage,
+    repeats: Idempotency,
+    database: Database,
     day: Day,
     runs: Arc<AtomicUsize>,
 }
 
 fn setting() -> Setting {
-    let (storage, day) = (Storage::in_memory().unwrap(), Day::default());
+    let (database, day) = (Database::in_memory().unwrap(), Day::default());
     let clock = Clock::from_source(day.clone());
-    let repeats = Repeats::new(Arc::new(storage.clone()), clock, TaskTracker::new());
-    Setting { repeats, storage, day, runs: Arc::default() }
+    let repeats = Idempotency::new(Arc::new(database.clone()), clock, TaskTracker::new());
+    Setting { repeats, database, day, runs: Arc::default() }
 }
 
 impl Setting {
@@ -53,11 +56,11 @@ impl Setting {
 async fn a_call_whose_end_was_never_noted_is_unknown_and_does_not_run() {
     let setting = setting();
     // As a gateway leaves it that is killed between sending and noting.
-    let key = hmac::Key::new(hmac::HMAC_SHA256, &setting.storage.key().await.unwrap());
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &setting.database.key().await.unwrap());
     let call = hash(&key, &["call", "", "acme", "StartCallback", "id"], &[]);
     let content = hash(&key, &["content"], &StartCallbackResponse { call_id: "a".into() }.encode_to_vec());
     let now = setting.day.now();
-    setting.storage.begin(call, content, now, now - KEPT_FOR).await.unwrap();
+    setting.database.begin(call, content, now, now - KEPT_FOR).await.unwrap();
 
     let error = setting.call("", "a").await.unwrap_err();
     assert_eq!((error.reason(), setting.runs()), (ErrorReason::VendorOutcomeUnknown, 0));
@@ -67,15 +70,15 @@ async fn a_call_whose_end_was_never_noted_is_unknown_and_does_not_run() {
 async fn what_cannot_be_noted_does_not_run() {
     let setting = setting();
     // The key is there already; only the call cannot be noted.
-    setting.storage.key().await.unwrap();
-    setting.storage.refuse_writes().await;
+    setting.database.key().await.unwrap();
+    setting.database.refuse_writes().await;
     let error = setting.call("", "a").await.unwrap_err();
     assert_eq!((error.reason(), setting.runs()), (ErrorReason::StorageUnavailable, 0));
 }
 
 /// A store that says of its first calls that another gateway runs them.
 #[derive(Debug)]
-struct Elsewhere(Storage, AtomicUsize);
+struct Elsewhere(Database, AtomicUsize);
 
 #[async_trait]
 impl IdempotencyStore for Elsewhere {
@@ -105,11 +108,11 @@ impl IdempotencyStore for Elsewhere {
 #[tokio::test(start_paused = true)]
 async fn a_call_that_another_gateway_runs_is_waited_for_until_the_deadline() {
     for (looks, expected) in [(10, Ok("1")), (usize::MAX, Err(ErrorReason::VendorOutcomeUnknown))] {
-        let storage = Storage::in_memory().unwrap();
-        storage.key().await.unwrap();
-        let store = Arc::new(Elsewhere(storage.clone(), AtomicUsize::new(looks)));
-        let repeats = Repeats::new(store, Clock::from_source(Day::default()), TaskTracker::new());
-        let setting = Setting { repeats, storage, ..setting() };
+        let database = Database::in_memory().unwrap();
+        database.key().await.unwrap();
+        let store = Arc::new(Elsewhere(database.clone(), AtomicUsize::new(looks)));
+        let repeats = Idempotency::new(store, Clock::from_source(Day::default()), TaskTracker::new());
+        let setting = Setting { repeats, database, ..setting() };
         let start = Instant::now();
         let outcome = setting.call("", "a").await;
         assert_eq!(outcome.as_ref().map(|answer| answer.call_id.as_str()).map_err(Error::reason), expected);
@@ -120,7 +123,7 @@ async fn a_call_that_another_gateway_runs_is_waited_for_until_the_deadline() {
 
 /// A store that is slow to note an end, as when its servers start again.
 #[derive(Debug)]
-struct Slow(Storage);
+struct Slow(Database);
 
 const SLOW: Duration = Duration::from_secs(12);
 
@@ -148,9 +151,9 @@ impl IdempotencyStore for Slow {
 #[tokio::test(start_paused = true)]
 async fn an_outcome_is_told_in_time_and_a_repeat_waits_until_it_is_noted() {
     let setting = setting();
-    let store = Arc::new(Slow(setting.storage.clone()));
+    let store = Arc::new(Slow(setting.database.clone()));
     let tasks = TaskTracker::new();
-    let repeats = Repeats::new(store, Clock::from_source(Day::default()), tasks.clone());
+    let repeats = Idempotency::new(store, Clock::from_source(Day::default()), tasks.clone());
     let setting = Setting { repeats, ..setting };
     let start = Instant::now();
     assert_eq!(setting.call("", "a").await.unwrap().call_id, "1");

@@ -46,7 +46,7 @@ pub fn connections(listener: TcpListener, most: usize) -> ReceiverStream<io::Res
 
 async fn accept(listener: &TcpListener, slots: Arc<Semaphore>, sender: &mpsc::Sender<io::Result<Connection>>) {
     while let Ok(slot) = slots.clone().acquire_owned().await {
-        let (stream, _) = patiently(|| listener.accept()).await;
+        let (stream, _) = accept_with_backoff(|| listener.accept()).await;
         // Small answers must not wait for each other; a peer that is gone already shows on the first read.
         let _ = stream.set_nodelay(true);
         let connection = Connection { stream, silence: Some(Box::pin(sleep(FIRST_BYTE))), _slot: slot };
@@ -57,7 +57,7 @@ async fn accept(listener: &TcpListener, slots: Arc<Semaphore>, sender: &mpsc::Se
 }
 
 /// Tries until it succeeds, with a pause after each failure.
-async fn patiently<T, F: Future<Output = io::Result<T>>>(mut accept: impl FnMut() -> F) -> T {
+async fn accept_with_backoff<T, F: Future<Output = io::Result<T>>>(mut accept: impl FnMut() -> F) -> T {
     loop {
         match accept().await {
             Ok(accepted) => return accepted,
@@ -161,7 +161,7 @@ mod tests {
             failures -= 1;
             ready(if failures > 0 { Err(io::Error::from_raw_os_error(EMFILE)) } else { Ok(()) })
         };
-        patiently(accept).await;
+        accept_with_backoff(accept).await;
         assert_eq!(begun.elapsed(), PAUSE * 49);
     }
 

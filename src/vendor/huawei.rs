@@ -13,7 +13,7 @@
 //! - a new queue whose number the answer may not tell (B3.13), and `skillParam` of three parts or five:
 //!   [`queue_changes`];
 //! - access codes in a list that is named for something else, or in none (B3.17), 200 at most: [`phone_numbers`];
-//! - ports and limits are text in the tables and numbers in the examples: [`crate::vendor::lenient`];
+//! - ports and limits are text in the tables and numbers in the examples: [`crate::vendor::de`];
 //! - the example of `queryPhone` has the shape of its first version: [`extensions`];
 //! - success without an ID means that a user has no call settings yet (B3.22): [`call_settings`];
 //! - passwords come in clear in ordinary answers; they leave the adapter by `AccessSoftphoneCredentials` alone:
@@ -62,8 +62,8 @@ use crate::{
     context::Context,
     error::{Error, ErrorReason, Result},
     http::Client,
+    keyed_mutex::KeyedMutex,
     proto::v1,
-    serial::Serial,
     vendor::Parts,
 };
 
@@ -77,7 +77,7 @@ pub struct Huawei {
     directory: Directory,
     wrapping: Wrapping,
     /// One change at a time of what is read, merged and written back, by resource name.
-    turns: Serial<String>,
+    locks: KeyedMutex<String>,
     app_secret: SecretString,
     callback_secret: Option<SecretString>,
 }
@@ -94,7 +94,7 @@ impl Huawei {
             fabric,
             directory: Directory::new(parts.clock.clone()),
             wrapping: Wrapping::default(),
-            turns: Serial::new(),
+            locks: KeyedMutex::new(),
             app_secret: huawei.app_secret.clone(),
             callback_secret: huawei.callback_secret.clone(),
         }

@@ -7,7 +7,7 @@
 //! - three envelopes, and a return code that decides whatever the HTTP status says (C6, C10, C11, C14): `envelope`;
 //! - two generations of return codes for one meaning (C13), and rules without a code (C62): `codes`, `is_vague`;
 //! - IDs with `@app` behind them in some answers and without in others (C18, C19): `VendorId`;
-//! - numbers, booleans and lists in several spellings (C25, C30, C33, C46): [`crate::vendor::lenient`];
+//! - numbers, booleans and lists in several spellings (C25, C30, C33, C46): [`crate::vendor::de`];
 //! - one agent in three spellings (C33, C55, C56), never paged (C35), so the gateway pages by ID: `agent_records`;
 //! - extensions that are numbers or objects (C30), accounts that are no accounts (C24): `extensions`;
 //! - queues that get another ID than asked for, or none (C20, C21, C38), and are written whole (C15): `queue_changes`;
@@ -55,9 +55,9 @@ use crate::{
     context::Context,
     error::{Error, ErrorReason, Result},
     http::Client,
+    keyed_mutex::KeyedMutex,
     proto::v1,
-    serial::Serial,
-    vendor::{Parts, lenient::Text},
+    vendor::{Parts, de::Text},
 };
 
 /// The vendor's name in the contract.
@@ -72,7 +72,7 @@ pub struct Udesk {
     ccapi: Api,
     subscriptions: subscription_changes::Register,
     /// Changes of a queue, which is written whole: one at a time (C15).
-    queue_turns: Serial<String>,
+    queue_locks: KeyedMutex<String>,
     auth_token: SecretString,
 }
 
@@ -89,7 +89,7 @@ impl Udesk {
         let ccapi = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
         ccapi.probe_with(|ccapi, cx| Box::pin(async move { phone_numbers::probe(&ccapi, &cx).await }));
         let subscriptions = subscription_changes::Register::new(ccapi.clone(), &center.base_url, parts);
-        Self { ccapi, subscriptions, queue_turns: Serial::new(), auth_token: udesk.auth_token.clone() }
+        Self { ccapi, subscriptions, queue_locks: KeyedMutex::new(), auth_token: udesk.auth_token.clone() }
     }
 }
 

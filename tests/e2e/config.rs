@@ -1,7 +1,9 @@
 //! The configuration as an operator meets it: the example, every key, and any text at all.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use proptest::prelude::*;
 use secrecy::ExposeSecret;

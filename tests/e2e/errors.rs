@@ -11,16 +11,16 @@ use switchboard::{
     context::Context,
     drain::Draining,
     event::address::Addresses,
-    http::{Connections, Failure as Lost, Parcel, Reply, Transport},
-    idempotency::Repeats,
+    http::{Connections, Failure as Lost, HttpRequest, HttpResponse, Transport},
+    idempotency::Idempotency,
     proto::{service::contact_center_server::ContactCenter as _, v1},
-    sandbox::huawei,
     service::Service,
-    stores::Stores,
+    store::Stores,
     telemetry::Metrics,
     token::Tokens,
     vendor::Parts,
 };
+use switchboard_simulators::huawei;
 use tokio::time::Instant;
 use tonic::{Code, Request};
 
@@ -411,7 +411,7 @@ struct Faulty;
 
 #[async_trait]
 impl Transport for Faulty {
-    async fn carry(&self, _parcel: Parcel, _largest: usize) -> Result<Reply, Lost> {
+    async fn send(&self, _request: HttpRequest, _largest: usize) -> Result<HttpResponse, Lost> {
         panic!("a fault, as the test wants it");
     }
 }
@@ -421,13 +421,13 @@ async fn a_fault_of_the_gateway_after_a_write_left_is_an_unknown_outcome() {
     let nobody = "127.0.0.1:1".parse().unwrap();
     let config = Config::parse(&acme(nobody), "test", &|_| None).unwrap();
     let (clock, metrics) = (Clock::system(), Metrics::new().unwrap());
-    let Stores { events, repeats, state, .. } = Stores::in_memory(&config, &clock).unwrap();
+    let Stores { events, idempotency, kv, .. } = Stores::in_memory(&config, &clock).unwrap();
     let connections = Connections::over(Arc::new(Faulty));
-    let repeats = Repeats::new(repeats, clock.clone(), connections.running_writes());
+    let idempotency = Idempotency::new(idempotency, clock.clone(), connections.running_writes());
     let tokens = Tokens::new(clock.clone(), metrics.clone());
-    let addresses = Addresses::new(&config.events, state.clone(), clock.clone());
-    let parts = Parts { connections, metrics, clock, tokens, state, addresses };
-    let centers = Centers::build(&config.centers, &parts, &repeats, &events, &Draining::default()).unwrap();
+    let addresses = Addresses::new(&config.events, kv.clone(), clock.clone());
+    let parts = Parts { connections, metrics, clock, tokens, kv, addresses };
+    let centers = Centers::build(&config.centers, &parts, &idempotency, &events, &Draining::default()).unwrap();
     let service = Service::new(Arc::new(centers));
     let mut request = Request::new(v1::StartCallbackRequest {
         parent: "centers/acme".to_owned(),

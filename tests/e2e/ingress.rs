@@ -3,8 +3,13 @@
 use reqwest::StatusCode;
 use serde_json::json;
 use switchboard::{
-    clock::Clock, config::Config, gateway, proto::v1::EventType, sandbox::udesk, storage::Storage, stores::Stores,
+    clock::Clock,
+    config::Config,
+    gateway,
+    proto::v1::EventType,
+    store::{Stores, sqlite::Database},
 };
+use switchboard_simulators::udesk;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -107,7 +112,7 @@ async fn a_full_disk_refuses_posts_loses_nothing_and_recovers() {
     );
     let config = Config::parse(&text, "test", &|_| None).unwrap();
     let clock = Clock::system();
-    let storage = Storage::open(&config.storage).unwrap();
+    let storage = Database::open(&config.storage).unwrap();
     let stores = Stores::embedded(storage.clone(), &config, &clock).unwrap();
     let gateway = gateway::bind(config, clock, stores).await.unwrap();
     let (grpc, url) = (gateway.grpc_address().unwrap(), address(gateway.http_address().unwrap()));

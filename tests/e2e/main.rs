@@ -26,5 +26,5 @@ mod support;
 mod event_log;
 #[path = "../suites/idempotency.rs"]
 mod idempotency;
-#[path = "../suites/state.rs"]
-mod state;
+#[path = "../suites/kv.rs"]
+mod kv;

@@ -14,12 +14,12 @@ use switchboard::{
     clock::Clock,
     config::Config,
     error::Result,
-    event::{
-        fingerprint::Fingerprint,
-        log::{Appended, EventLog, Extent, Reader},
-    },
     gateway,
-    stores::Stores,
+    store::{
+        Stores,
+        event_log::{Appended, EventLog, Extent, Reader},
+        fingerprint::Fingerprint,
+    },
 };
 use tonic::Code;
 

@@ -11,10 +11,8 @@ use std::{
 
 use regex::Regex;
 use serde_json::{Value, json};
-use switchboard::{
-    sandbox::{huawei, udesk},
-    telemetry::log_filter,
-};
+use switchboard::telemetry::log_filter;
+use switchboard_simulators::{huawei, udesk};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 

@@ -23,16 +23,17 @@ use switchboard::{
     context::Context,
     drain::Draining,
     error::{Error, Result},
-    event::{
-        address::Addresses,
-        fingerprint::Fingerprint,
-        log::{Appended, EventLog, Extent, Reader},
-    },
-    http::{Connections, Failure as Lost, Parcel, Reply, Transport},
-    idempotency::{Begun, Hash, IdempotencyStore, Repeats},
+    event::address::Addresses,
+    http::{Connections, Failure as Lost, HttpRequest, HttpResponse, Transport},
+    idempotency::Idempotency,
     proto::{service::contact_center_server::ContactCenter as _, v1},
     service::Service,
-    storage::Storage,
+    store::{
+        event_log::{Appended, EventLog, Extent, Reader},
+        fingerprint::Fingerprint,
+        idempotency::{Begun, Hash, IdempotencyStore},
+        sqlite::Database,
+    },
     telemetry::Metrics,
     token::Tokens,
     vendor::Parts,
@@ -45,7 +46,7 @@ use crate::support::client::Failure;
 const SCHEDULES: u64 = 2_000;
 
 /// No call of these asks it; opening one takes longer than a schedule.
-static STORAGE: LazyLock<Storage> = LazyLock::new(|| Storage::in_memory().unwrap());
+static STORAGE: LazyLock<Database> = LazyLock::new(|| Database::in_memory().unwrap());
 
 const CALLS: usize = 14;
 
@@ -108,8 +109,8 @@ impl Shared {
     }
 
     /// What the vendor does with a request that reached it.
-    async fn process(&self, parcel: &Parcel) -> Value {
-        let path = parcel.url.path();
+    async fn process(&self, request: &HttpRequest) -> Value {
+        let path = request.url.path();
         if path.ends_with("/tokenByAkSk") {
             {
                 let mut world = self.world();
@@ -123,7 +124,7 @@ impl Shared {
             return json!({"AccessToken": format!("token-{}", world.tokens), "Expires": "20"});
         }
         if path.ends_with("/callback2ivr") {
-            let body: Value = serde_json::from_slice(parcel.body.as_ref().unwrap()).unwrap();
+            let body: Value = serde_json::from_slice(request.body.as_ref().unwrap()).unwrap();
             let customer = body["caller"].as_str().unwrap().to_owned();
             let mut world = self.world();
             if world.rng.u8(0..100) < 10 {
@@ -150,27 +151,27 @@ impl Drop for TokenFetch {
     }
 }
 
-fn reply(status: u16, body: impl Into<Bytes>) -> Reply {
-    Reply { status: StatusCode::from_u16(status).unwrap(), headers: HeaderMap::new(), body: body.into() }
+fn reply(status: u16, body: impl Into<Bytes>) -> HttpResponse {
+    HttpResponse { status: StatusCode::from_u16(status).unwrap(), headers: HeaderMap::new(), body: body.into() }
 }
 
 #[async_trait]
 impl Transport for Shared {
-    async fn carry(&self, parcel: Parcel, _largest: usize) -> Result<Reply, Lost> {
-        let path = parcel.url.path();
+    async fn send(&self, request: HttpRequest, _largest: usize) -> Result<HttpResponse, Lost> {
+        let path = request.url.path();
         if let Some((_, agent)) = path.split_once("/agents/") {
             *self.world().asked.entry(agent.to_owned()).or_default() += 1;
         }
         sleep(self.millis(40)).await;
         if self.chance() {
-            return Err(Lost::NotSent("no connection could be made"));
+            return Err(Lost::NotSent("connection failed"));
         }
         if self.chance() {
             // The request is lost on its way; the client cannot tell.
             sleep(self.millis(2_000)).await;
-            return Err(Lost::Broken("the connection broke before an answer came"));
+            return Err(Lost::Broken("the connection broke before the response"));
         }
-        let token = parcel.headers.get("authorization").and_then(|value| value.to_str().ok()?.rsplit_once('-'));
+        let token = request.headers.get("authorization").and_then(|value| value.to_str().ok()?.rsplit_once('-'));
         if let Some((_, number)) = token
             && number.parse::<usize>().unwrap() < self.world().oldest_good_token
         {
@@ -179,11 +180,11 @@ impl Transport for Shared {
         if self.chance() {
             return Ok(reply(if self.chance() { 503 } else { 500 }, "<html>overloaded</html>"));
         }
-        let answer = self.process(&parcel).await;
+        let answer = self.process(&request).await;
         sleep(self.millis(60)).await;
         // What follows happens after the vendor did its work.
         if self.chance() {
-            return Err(Lost::Broken("the connection broke within the answer"));
+            return Err(Lost::Broken("the connection broke during the response"));
         }
         if self.chance() {
             sleep(Duration::from_secs(600)).await;
@@ -262,14 +263,14 @@ fn service(world: &Shared) -> Service {
     let config = Config::parse(&format!("{config}{failures}\n"), "simulation", &|_| None).unwrap();
     let (clock, metrics) = (Clock::system(), Metrics::new().unwrap());
     let connections = Connections::over(Arc::new(world.clone()));
-    let repeats = Repeats::new(Arc::new(world.clone()), clock.clone(), connections.running_writes());
+    let repeats = Idempotency::new(Arc::new(world.clone()), clock.clone(), connections.running_writes());
     let parts = Parts {
         connections,
         tokens: Tokens::new(clock.clone(), metrics.clone()),
         metrics,
         addresses: Addresses::new(&config.events, Arc::new(STORAGE.clone()), clock.clone()),
         clock,
-        state: Arc::new(STORAGE.clone()),
+        kv: Arc::new(STORAGE.clone()),
     };
     let log: Arc<dyn EventLog> = Arc::new(NoEvents);
     let centers = Centers::build(&config.centers, &parts, &repeats, &log, &Draining::default());
@@ -374,8 +375,8 @@ async fn call(service: Service, plan: Plan, world: Shared) -> Told {
             }
         }
     };
-    let patience = plan.gives_up.unwrap_or(Duration::from_secs(3600));
-    let Ok(answer) = timeout(patience, answer).await else { return Told::Nothing };
+    let limit = plan.gives_up.unwrap_or(Duration::from_secs(3600));
+    let Ok(answer) = timeout(limit, answer).await else { return Told::Nothing };
     assert!(
         begun.elapsed() <= plan.deadline + Duration::from_millis(1),
         "answered after {:?}: {plan:?}",

@@ -5,22 +5,24 @@ use std::{future, sync::Arc, time::Duration};
 use switchboard::{
     clock::Clock,
     config::Events,
-    event::log::EventLog,
-    storage::{EmbeddedLog, Storage},
+    store::{
+        event_log::EventLog,
+        sqlite::{Database, SqliteEventLog},
+    },
 };
 
 use crate::{event_log, support::Day};
 
 /// A database of its own, and what it holds besides: nothing.
-fn store() -> impl Future<Output = (Arc<Storage>, ())> {
-    future::ready((Arc::new(Storage::in_memory().unwrap()), ()))
+fn store() -> impl Future<Output = (Arc<Database>, ())> {
+    future::ready((Arc::new(Database::in_memory().unwrap()), ()))
 }
 
 impl event_log::World for Day {
     async fn log(&self, events: &Events) -> Arc<dyn EventLog> {
         let centers = ["acme".to_owned(), "beta".to_owned()];
         let clock = Clock::from_source(self.clone());
-        Arc::new(EmbeddedLog::open(&Storage::in_memory().unwrap(), events, centers.iter(), clock).unwrap())
+        Arc::new(SqliteEventLog::open(&Database::in_memory().unwrap(), events, centers.iter(), clock).unwrap())
     }
 
     async fn pass(&self, time: Duration) {
@@ -32,8 +34,8 @@ mod log {
     crate::event_log::event_log_tests!(crate::support::Day::default());
 }
 
-mod state {
-    crate::state::state_tests!(super::store());
+mod kv {
+    crate::kv::kv_tests!(super::store());
 }
 
 mod idempotency {

@@ -8,13 +8,13 @@ use futures_util::{StreamExt as _, stream};
 use switchboard::{
     config::Nats,
     error::{ErrorReason, Result},
-    event::{
+    store::{
+        event_log::{Appended, EventLog as _},
         fingerprint::Fingerprint,
-        log::{Appended, EventLog as _},
+        idempotency::{Begun, IdempotencyStore as _},
+        jetstream::JetStream,
+        kv::KeyValueStore as _,
     },
-    idempotency::{Begun, IdempotencyStore as _},
-    jetstream::JetStream,
-    state::StateStore as _,
 };
 use tokio::{
     task::JoinSet,
@@ -24,7 +24,7 @@ use tokio::{
 use crate::{event_log::events, server::Server, stores::connect_with};
 
 /// How long something may take that must come.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The store of one more gateway that knows all servers.
 async fn connect(servers: &[Server]) -> JetStream {
@@ -41,7 +41,7 @@ async fn post(store: &JetStream, body: String) -> Result<Appended> {
 
 /// Posts until it is acknowledged, as a vendor does.
 async fn insist(store: &JetStream, body: String) -> Appended {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         match post(store, body.clone()).await {
             Ok(appended) => return appended,
@@ -69,7 +69,7 @@ async fn leader(servers: &[Server], stream: &str) -> usize {
 /// counts only when all take part, so nobody would lead until the one that ended is back.
 async fn all_are_current(url: &str) {
     let context = async_nats::jetstream::new(async_nats::connect(url).await.unwrap());
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     loop {
         let stream = context.get_stream("SWITCHBOARD_EVENTS_acme").await;
         let cluster = stream.ok().and_then(|stream| stream.cached_info().cluster.clone()).unwrap_or_default();
@@ -160,7 +160,7 @@ async fn any_one_server_may_end() {
         server.start_again().await;
         all_are_current(&server.url()).await;
     }
-    let bodies = timeout(PATIENCE, reading).await.unwrap().unwrap();
+    let bodies = timeout(TIMEOUT, reading).await.unwrap().unwrap();
     let expected = (0..3).flat_map(|round| (0..20).map(move |number| format!(r#"{{"MsgId":"{round}-{number}"}}"#)));
     assert!(bodies.iter().map(|body| String::from_utf8_lossy(body).into_owned()).eq(expected));
 }
@@ -191,7 +191,7 @@ async fn what_a_server_says_that_none_leads_is_not_believed() {
     gone.iter_mut().for_each(Server::kill);
     let context = async_nats::jetstream::new(async_nats::connect(left.url()).await.unwrap());
     for stream in ["SWITCHBOARD_EVENTS_acme", "KV_switchboard_state"] {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + TIMEOUT;
         // It takes its time until it sees that none leads, not even itself, and answers what it knows.
         let is_led = |answer: &Stream| answer.cached_info().cluster.as_ref().unwrap().leader.is_some();
         while context.get_stream(stream).await.ok().is_none_or(|answer| is_led(&answer)) {

@@ -8,8 +8,8 @@
 mod event_log;
 #[path = "../suites/idempotency.rs"]
 mod idempotency;
-#[path = "../suites/state.rs"]
-mod state;
+#[path = "../suites/kv.rs"]
+mod kv;
 
 mod cluster;
 mod outages;

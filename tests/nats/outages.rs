@@ -6,13 +6,13 @@ use bytes::Bytes;
 use switchboard::{
     config::Nats,
     error::{ErrorReason, Result},
-    event::{
+    store::{
+        event_log::{Appended, EventLog as _},
         fingerprint::Fingerprint,
-        log::{Appended, EventLog as _},
+        idempotency::{Begun, IdempotencyStore as _},
+        jetstream::JetStream,
+        kv::KeyValueStore as _,
     },
-    idempotency::{Begun, IdempotencyStore as _},
-    jetstream::JetStream,
-    state::StateStore as _,
 };
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, copy_bidirectional},
@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// How long something may take that must come.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 async fn post(store: &JetStream, number: usize) -> Result<Appended> {
     // One kind and the other.
@@ -40,7 +40,7 @@ async fn post(store: &JetStream, number: usize) -> Result<Appended> {
 
 /// Waits until a server answers again what is asked.
 async fn answers(store: &JetStream) {
-    let deadline = Instant::now() + PATIENCE;
+    let deadline = Instant::now() + TIMEOUT;
     while let Err(error) = store.extent("acme").await {
         assert!(Instant::now() < deadline, "{error}");
     }
@@ -67,7 +67,7 @@ async fn what_was_acknowledged_is_there_after_the_server_was_killed() {
     }
     let mut records = Vec::new();
     while records.len() < kept {
-        records.extend(timeout(PATIENCE, reader.next()).await.unwrap().unwrap());
+        records.extend(timeout(TIMEOUT, reader.next()).await.unwrap().unwrap());
     }
     assert!(records.iter().map(|record| record.sequence).eq(1..=kept as u64));
 }
@@ -90,7 +90,7 @@ async fn a_reader_goes_on_when_the_server_is_back() {
         server.start_again().await;
         post(&store, 2 * number + 1).await.unwrap();
     }
-    let records = timeout(PATIENCE, reading).await.unwrap().unwrap();
+    let records = timeout(TIMEOUT, reading).await.unwrap().unwrap();
     assert!(records.iter().map(|record| record.sequence).eq(1..=4));
 }
 
@@ -142,10 +142,10 @@ async fn without_a_server_everything_fails_soon_and_nothing_is_done_later() {
         store.extent("acme").await.map(drop),
         store.put("key", Vec::new()).await,
         store.begin([1; 32], [2; 32], std::time::UNIX_EPOCH, std::time::UNIX_EPOCH).await.map(drop),
-        timeout(PATIENCE, reader.next()).await.unwrap().map(drop),
+        timeout(TIMEOUT, reader.next()).await.unwrap().map(drop),
     ];
     assert!(failed.iter().all(|outcome| outcome.as_ref().unwrap_err().reason() == ErrorReason::StorageUnavailable));
-    assert!(start.elapsed() < PATIENCE);
+    assert!(start.elapsed() < TIMEOUT);
 
     server.start_again().await;
     assert_eq!(post(&store, 1).await.unwrap(), Appended::Fresh);
@@ -166,7 +166,7 @@ async fn a_server_that_hangs_is_not_waited_for_and_what_waits_is_bounded() {
         posts.spawn(async move { post(&store, number).await.unwrap_err() });
     }
     let (mut overloaded, mut unavailable) = (0, 0);
-    while let Some(error) = timeout(PATIENCE, posts.join_next()).await.unwrap() {
+    while let Some(error) = timeout(TIMEOUT, posts.join_next()).await.unwrap() {
         match error.unwrap().reason() {
             ErrorReason::CenterOverloaded => overloaded += 1,
             ErrorReason::StorageUnavailable => unavailable += 1,
@@ -217,7 +217,7 @@ async fn every_question_ends_while_nothing_can_be_sent() {
         asked.spawn(async move { store.extent("acme").await.map(drop) });
     }
     asked.spawn(async move { reader.next().await.map(drop) });
-    while let Some(ended) = timeout(PATIENCE, asked.join_next()).await.unwrap() {
+    while let Some(ended) = timeout(TIMEOUT, asked.join_next()).await.unwrap() {
         assert_eq!(ended.unwrap().unwrap_err().reason(), ErrorReason::StorageUnavailable);
     }
 }

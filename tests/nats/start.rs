@@ -6,9 +6,9 @@ use bytes::Bytes;
 use switchboard::{
     config::{Events, Nats},
     error::ErrorReason,
-    event::{
+    store::{
+        event_log::{EventLog, PAGE_RECORDS},
         fingerprint::Fingerprint,
-        log::{EventLog, PAGE_RECORDS},
     },
 };
 
@@ -55,7 +55,7 @@ async fn credentials_are_needed_where_the_server_wants_some_and_never_shown() {
     let with = |user: &str| Nats { url: server.url().replace("//", &format!("//{user}")).into(), ..nats(&server) };
     for user in ["", "me:wr0ng@"] {
         let refusal = refusal(&with(user), &events()).await;
-        assert_eq!(refusal, "nats.url: the server refuses the credentials, or needs some");
+        assert_eq!(refusal, "nats.url: the server rejects the credentials, or requires them");
     }
     let store = connect_with(&with("me:s3cr3t%40@"), &events()).await.unwrap();
     assert!(!format!("{store:?} {:?}", with("me:s3cr3t%40@")).contains("s3cr3t"));
@@ -66,7 +66,7 @@ async fn a_name_alone_is_a_token() {
     let server = Server::start_with("authorization { token: \"t0ken@\" }\njetstream { store_dir: STORE }").await;
     let with = |login: &str| Nats { url: server.url().replace("//", &format!("//{login}@")).into(), ..nats(&server) };
     let refusal = refusal(&with("wr0ng"), &events()).await;
-    assert_eq!(refusal, "nats.url: the server refuses the credentials, or needs some");
+    assert_eq!(refusal, "nats.url: the server rejects the credentials, or requires them");
     connect_with(&with("t0ken%40"), &events()).await.unwrap();
 }
 
@@ -82,17 +82,14 @@ async fn several_servers_may_be_named() {
 async fn a_server_without_jetstream_is_no_store() {
     let server = Server::start_with("").await;
     let refusal = refusal(&nats(&server), &events()).await;
-    assert_eq!(
-        refusal,
-        "nats.url: the server answers without JetStream; it must be enabled there, also for this account"
-    );
+    assert_eq!(refusal, "nats.url: JetStream is not enabled on the server or for this account");
 }
 
 #[tokio::test]
 async fn one_server_keeps_nothing_several_times() {
     let server = Server::start().await;
     let more = Nats { replicas: 3, ..nats(&server) };
-    let expected = "nats.replicas: the server is in no cluster; it keeps everything once at most";
+    let expected = "nats.replicas: the server is not clustered; it supports one replica";
     assert_eq!(refusal(&more, &events()).await, expected);
     // Nor what is there already.
     connect(&server).await;

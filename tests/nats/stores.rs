@@ -4,8 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use switchboard::{
     config::{Events, Nats},
-    event::log::EventLog,
-    jetstream::{JetStream, JetStreamError},
+    store::{
+        event_log::EventLog,
+        jetstream::{JetStream, JetStreamError},
+    },
 };
 use tokio::sync::OnceCell;
 
@@ -49,8 +51,8 @@ mod log {
     crate::event_log::event_log_tests!(super::Real::default());
 }
 
-mod state {
-    crate::state::state_tests!(super::store());
+mod kv {
+    crate::kv::kv_tests!(super::store());
 }
 
 mod idempotency {

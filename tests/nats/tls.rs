@@ -44,7 +44,7 @@ async fn a_server_is_trusted_when_its_authority_is() {
     .await;
     let url = server.url().replace("nats://", "tls://");
     let refusal = connect_with(&Nats { url: url.as_str().into(), ..nats(&server) }, &events()).await.unwrap_err();
-    assert_eq!(refusal.to_string(), "nats.url: the server's TLS cannot be trusted");
+    assert_eq!(refusal.to_string(), "nats.url: the server's TLS certificate is not trusted");
 
     let config = place.join("gateway.toml");
     let text = format!(
@@ -75,5 +75,5 @@ async fn one_encrypted_url_asks_for_encryption_everywhere() {
     let url = format!("{},{}", server.url(), server.url().replace("nats://", "tls://"));
     let plain = Nats { url: url.as_str().into(), ..nats(&server) };
     let refusal = connect_with(&plain, &events()).await.unwrap_err().to_string();
-    assert_eq!(refusal, "nats.url: the server's TLS cannot be trusted");
+    assert_eq!(refusal, "nats.url: the server's TLS certificate is not trusted");
 }

@@ -13,14 +13,15 @@ use switchboard::{
     clock::Clock,
     context::Context,
     error::{Error, ErrorReason, Result},
-    event::{
-        fingerprint::Fingerprint,
-        log::{Appended, EventLog as _},
-    },
-    idempotency::{Begun, IdempotencyStore as _, Repeats, Scope},
-    jetstream::JetStream,
+    idempotency::{Idempotency, Scope},
     proto::v1::StartCallbackResponse,
-    state::StateStore as _,
+    store::{
+        event_log::{Appended, EventLog as _},
+        fingerprint::Fingerprint,
+        idempotency::{Begun, IdempotencyStore as _},
+        jetstream::JetStream,
+        kv::KeyValueStore as _,
+    },
 };
 use tokio::{sync::oneshot, time::Instant};
 use tokio_util::task::TaskTracker;
@@ -38,8 +39,8 @@ fn answer(call_id: &str) -> StartCallbackResponse {
 }
 
 /// What keeps calls from being made twice at one gateway.
-fn repeats(store: &JetStream) -> Repeats {
-    Repeats::new(Arc::new(store.clone()), Clock::system(), TaskTracker::new())
+fn repeats(store: &JetStream) -> Idempotency {
+    Idempotency::new(Arc::new(store.clone()), Clock::system(), TaskTracker::new())
 }
 
 #[tokio::test]

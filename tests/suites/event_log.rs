@@ -11,9 +11,9 @@ use std::{
 use bytes::Bytes;
 use switchboard::{
     config::Events,
-    event::{
+    store::{
+        event_log::{Appended, EventLog, PAGE_BYTES, PAGE_RECORDS, Reader, Record},
         fingerprint::{Fingerprint, SHORT_WINDOW},
-        log::{Appended, EventLog, PAGE_BYTES, PAGE_RECORDS, Reader, Record},
     },
 };
 use tokio::{task::JoinSet, time::timeout};
@@ -28,7 +28,7 @@ pub trait World: Sync {
 }
 
 /// How long something may take that must come.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A configuration under which nothing leaves a log and equal events count as one.
 pub fn events() -> Events {
@@ -70,7 +70,7 @@ async fn post_all(log: &Arc<dyn EventLog>, bodies: Vec<Bytes>) {
 async fn read(reader: &mut dyn Reader, count: usize) -> Vec<Record> {
     let mut records = Vec::new();
     while records.len() < count {
-        let page = timeout(PATIENCE, reader.next()).await.expect("there are more").unwrap();
+        let page = timeout(TIMEOUT, reader.next()).await.expect("there are more").unwrap();
         assert!(!page.is_empty());
         records.extend(page);
     }
@@ -280,7 +280,7 @@ pub async fn a_large_record_is_kept_whole_and_comes_alone(world: impl World) {
     }
     let mut reader = log.read("acme", 0).await.unwrap();
     for body in &posted {
-        let page = timeout(PATIENCE, reader.next()).await.unwrap().unwrap();
+        let page = timeout(TIMEOUT, reader.next()).await.unwrap().unwrap();
         assert!(bodies(&page) == [body], "one record of {} bytes", body.len());
     }
 }
@@ -295,7 +295,7 @@ pub async fn a_page_has_its_bounds(world: impl World) {
     let mut reader = log.read("acme", 0).await.unwrap();
     let (mut records, mut pages) = (Vec::new(), Vec::new());
     while records.len() < count + 25 {
-        let page = timeout(PATIENCE, reader.next()).await.unwrap().unwrap();
+        let page = timeout(TIMEOUT, reader.next()).await.unwrap().unwrap();
         let bytes: usize = page.iter().map(|record| record.body.len()).sum();
         assert!(page.len() <= PAGE_RECORDS && bytes <= PAGE_BYTES, "{} records, {bytes} bytes", page.len());
         pages.push(page.len());

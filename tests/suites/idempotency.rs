@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use switchboard::idempotency::{Begun, Hash, IdempotencyStore};
+use switchboard::store::idempotency::{Begun, Hash, IdempotencyStore};
 use tokio::task::JoinSet;
 
 const CALL: Hash = [1; 32];

@@ -11,8 +11,8 @@ use std::{
 use async_trait::async_trait;
 use proptest::prelude::*;
 
-use super::{fact::BELIEVED, *};
-use crate::{clock::Source, storage::Storage};
+use super::{records::BELIEVED, *};
+use crate::{clock::Source, store::sqlite::Database};
 
 const GATEWAY: &str = "https://gateway.example.com/switchboard/";
 const VENDOR: &str = "https://acme.example.com/";
@@ -40,21 +40,21 @@ impl Hand {
 /// A store that counts what it is asked for and can be broken.
 #[derive(Debug)]
 struct Counting {
-    store: Storage,
+    store: Database,
     /// Of facts of addresses, one by one.
     reads: AtomicUsize,
     is_broken: Mutex<bool>,
 }
 
 impl Counting {
-    fn ask(&self) -> Result<&Storage> {
+    fn ask(&self) -> Result<&Database> {
         let broken = || Error::new(ErrorReason::StorageUnavailable, "broken for the test");
         if *self.is_broken.lock().unwrap() { Err(broken()) } else { Ok(&self.store) }
     }
 }
 
 #[async_trait]
-impl StateStore for Counting {
+impl KeyValueStore for Counting {
     async fn list(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
         self.ask()?.list(prefix).await
     }
@@ -106,10 +106,10 @@ fn segment(uri: &str) -> &str {
 
 impl Setting {
     fn new() -> Self {
-        Self::with(Storage::in_memory().unwrap(), None)
+        Self::with(Database::in_memory().unwrap(), None)
     }
 
-    fn with(store: Storage, key: Option<&str>) -> Self {
+    fn with(store: Database, key: Option<&str>) -> Self {
         let store = Arc::new(Counting { store, reads: AtomicUsize::new(0), is_broken: Mutex::new(false) });
         let hand = Hand::default();
         let clock = Clock::from_source(hand.clone());
@@ -163,12 +163,12 @@ async fn an_address_outlives_the_gateway_and_every_gateway_that_shares_its_store
     let folder = tempfile::tempdir().unwrap();
     let config = config::Storage { path: folder.path().join("switchboard.db") };
     for key in [None, Some("configured")] {
-        let before = Setting::with(Storage::open(&config).unwrap(), key);
+        let before = Setting::with(Database::open(&config).unwrap(), key);
         let (uri, nonce) = before.mint(None).await;
         let other = before.another(key);
         assert!(other.verify("acme", segment(&uri)).await.unwrap());
         drop((before, other));
-        let after = Setting::with(Storage::open(&config).unwrap(), key);
+        let after = Setting::with(Database::open(&config).unwrap(), key);
         assert!(after.takes(&uri).await);
         assert!(after.addresses.recognize("acme", &uri).await.unwrap() == Some(nonce));
     }
@@ -188,7 +188,7 @@ async fn a_refusal_is_not_remembered() {
 
 #[tokio::test]
 async fn whatever_is_wrong_with_an_address_is_refused_without_a_word() {
-    let setting = Setting::with(Storage::in_memory().unwrap(), Some("one"));
+    let setting = Setting::with(Database::in_memory().unwrap(), Some("one"));
     let (uri, nonce) = setting.mint(None).await;
     let right = segment(&uri);
     let (nonce_text, mac) = right.split_once('.').unwrap();
@@ -390,7 +390,7 @@ async fn an_address_that_the_vendor_cannot_reach_is_not_made() {
         "https://[::1]/x/",
         "http://a.localhost/",
     ];
-    let state = Arc::new(Storage::in_memory().unwrap());
+    let state = Arc::new(Database::in_memory().unwrap());
     let of = |base: &str| Addresses::new(&events(base, None), state.clone(), Clock::from_source(Hand::default()));
     for base in local.into_iter().chain(["http://[::ffff:127.0.0.1]/"]) {
         let refused = of(base).mint("acme", None, &vendor()).await.unwrap_err();
@@ -408,7 +408,7 @@ async fn an_address_that_the_vendor_cannot_reach_is_not_made() {
 
 #[tokio::test]
 async fn nothing_shows_an_address() {
-    let setting = Setting::with(Storage::in_memory().unwrap(), Some("configured-key"));
+    let setting = Setting::with(Database::in_memory().unwrap(), Some("configured-key"));
     let address = setting.addresses.mint("acme", Some("102"), &vendor()).await.unwrap();
     let shown = format!("{:?} {:#?} {address:?} {:?}", setting.addresses, setting.addresses, address.nonce);
     assert_eq!(shown, "Addresses Addresses Address Nonce");

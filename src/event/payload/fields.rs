@@ -4,8 +4,8 @@ use std::borrow::Cow;
 
 use prost_types::{Struct, Value, value::Kind};
 
-use super::{json, scrub::Scrub};
-use crate::{error::truncate, proto::v1::VendorValue};
+use super::json;
+use crate::{error::truncate, proto::v1::VendorValue, redact::Redactor};
 
 /// Longest ID, number or code, in bytes. What is longer is none.
 const LONGEST: usize = 256;
@@ -49,7 +49,7 @@ impl<'a> Fields<'a> {
                 }
                 Cow::Borrowed(Value { kind: Some(Kind::StringValue(text)) }) => {
                     // What it is read from has no secrets any more.
-                    if let Some(object) = json::object_in(text, &Scrub::new(&[])) {
+                    if let Some(object) = json::object_in(text, &Redactor::new(&[])) {
                         fields.within += 1;
                         fields.add(object.fields.into_iter().map(|(name, value)| (name, Cow::Owned(value))));
                     }

@@ -9,8 +9,7 @@ use serde::{
 };
 use serde_json::{Number, value::RawValue};
 
-use super::scrub::Scrub;
-use crate::vendor_data::is_secret;
+use crate::redact::{Redactor, is_secret};
 
 /// Deepest level that is kept as such. A level of JSON is up to three of a message, of which clients read 100.
 const DEEPEST: u8 = 20;
@@ -26,7 +25,7 @@ const EXACT: u64 = 1 << 53;
 
 /// One reading of a text.
 pub struct Json<'s> {
-    scrub: &'s Scrub,
+    redactor: &'s Redactor,
     /// How many texts it stands in.
     within: u8,
     /// Whether the text as a whole has nothing to hide, and so no part of it that stands there as it reads.
@@ -59,17 +58,17 @@ struct AsObject<'a>(&'a Struct);
 
 impl<'s> Json<'s> {
     /// To read a text that stands by itself.
-    pub fn new(scrub: &'s Scrub) -> Self {
-        Self::within(scrub, 0)
+    pub fn new(redactor: &'s Redactor) -> Self {
+        Self::within(redactor, 0)
     }
 
-    fn within(scrub: &'s Scrub, within: u8) -> Self {
-        Self { scrub, within, plain: Cell::new(false), cleaned: Cell::new(false), values: Cell::new(0) }
+    fn within(redactor: &'s Redactor, within: u8) -> Self {
+        Self { redactor, within, plain: Cell::new(false), cleaned: Cell::new(false), values: Cell::new(0) }
     }
 
     /// The value of a text, secrets removed; `None` when it is no JSON.
     pub fn read(&self, text: &str) -> Option<Value> {
-        self.plain.set(!self.scrub.finds(text));
+        self.plain.set(!self.redactor.finds(text));
         let text = with_large_numbers_quoted(text);
         let mut json = serde_json::Deserializer::from_str(&text);
         let value = Level { json: self, depth: 0 }.deserialize(&mut json).ok()?;
@@ -82,21 +81,21 @@ impl<'s> Json<'s> {
         if stands && self.plain.get() && !holds_more(&text) {
             return text.into_owned();
         }
-        let cleaned = clean(self.scrub, &text, self.within);
+        let cleaned = clean(self.redactor, &text, self.within);
         self.cleaned.set(self.cleaned.get() || cleaned.is_some());
         cleaned.unwrap_or_else(|| text.into_owned())
     }
 }
 
 /// Text that stands in a value, without secrets; `None` when there are none.
-pub fn clean(scrub: &Scrub, text: &str, within: u8) -> Option<String> {
+pub fn clean(redactor: &Redactor, text: &str, within: u8) -> Option<String> {
     if !holds_more(text) {
-        return scrub.values(text);
+        return redactor.values(text);
     }
-    let json = Json::within(scrub, within + 1);
+    let json = Json::within(redactor, within + 1);
     match (within < TEXTS).then(|| json.read(text)).flatten() {
         Some(value) => json.cleaned.get().then(|| text_of(&value)),
-        None => scrub.text(text),
+        None => redactor.text(text),
     }
 }
 
@@ -106,11 +105,11 @@ fn holds_more(text: &str) -> bool {
 }
 
 /// The object that a text holds.
-pub fn object_in(text: &str, scrub: &Scrub) -> Option<Struct> {
+pub fn object_in(text: &str, redactor: &Redactor) -> Option<Struct> {
     if !text.trim_start().starts_with('{') {
         return None;
     }
-    match Json::new(scrub).read(text)?.kind? {
+    match Json::new(redactor).read(text)?.kind? {
         Kind::StructValue(object) => Some(object),
         _ => None,
     }
@@ -189,7 +188,7 @@ impl Level<'_, '_> {
     fn flat<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?.get();
         if raw.starts_with(['{', '[']) {
-            let cleaned = self.json.scrub.text(raw);
+            let cleaned = self.json.redactor.text(raw);
             self.json.cleaned.set(self.json.cleaned.get() || cleaned.is_some());
             return Ok(value(Kind::StringValue(cleaned.unwrap_or_else(|| raw.to_owned()))));
         }

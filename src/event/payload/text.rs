@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use prost_types::{Struct, Value, value::Kind};
 use url::form_urlencoded;
 
-use super::{json, scrub::Scrub};
-use crate::vendor_data::is_secret;
+use super::json;
+use crate::redact::{Redactor, is_secret};
 
 /// One member, as it stands in the text and as it reads.
 struct Pair<'a> {
@@ -35,10 +35,10 @@ enum Style {
 }
 
 /// The fields that are found in a text, and `whole`, of which the text is the part that counts, without secrets.
-pub fn read(text: &str, whole: &str, free: Option<&FreeText>, scrub: &Scrub) -> (Struct, String) {
+pub fn read(text: &str, whole: &str, free: Option<&FreeText>, redactor: &Redactor) -> (Struct, String) {
     let form = form(text).map(|pairs| (Style::Form, pairs));
     let Some((style, pairs)) = form.or_else(|| map(text, free).map(|pairs| (Style::Map, pairs))) else {
-        return (Struct::default(), scrub.text(whole).unwrap_or_else(|| whole.to_owned()));
+        return (Struct::default(), redactor.text(whole).unwrap_or_else(|| whole.to_owned()));
     };
     let mut fields = Struct::default();
     let mut before = None;
@@ -49,7 +49,7 @@ pub fn read(text: &str, whole: &str, free: Option<&FreeText>, scrub: &Scrub) -> 
             cleaned = true;
             continue;
         }
-        let (clean_key, clean_value) = (scrub.values(&key), style.clean(&value, scrub));
+        let (clean_key, clean_value) = (redactor.values(&key), style.clean(&value, redactor));
         let is_clean = clean_key.is_none() && clean_value.is_none();
         let key = clean_key.unwrap_or_else(|| key.into_owned());
         let value = clean_value.unwrap_or_else(|| value.into_owned());
@@ -69,7 +69,7 @@ pub fn read(text: &str, whole: &str, free: Option<&FreeText>, scrub: &Scrub) -> 
         (true, Style::Map) => format!("{{{}}}", kept.join(", ")),
     };
     // A secret may stand where it can be seen only in the text as a whole.
-    let text = scrub.values(&text).unwrap_or(text);
+    let text = redactor.values(&text).unwrap_or(text);
     (fields, text)
 }
 
@@ -87,12 +87,12 @@ impl FreeText {
 
 impl Style {
     /// A value without secrets; `None` when it has none.
-    fn clean(self, value: &str, scrub: &Scrub) -> Option<String> {
-        let cleaned = json::clean(scrub, value, 0);
+    fn clean(self, value: &str, redactor: &Redactor) -> Option<String> {
+        let cleaned = json::clean(redactor, value, 0);
         match self {
             Self::Form => cleaned,
             // An open brace in a value hides where the next member begins.
-            Self::Map => scrub.text(cleaned.as_deref().unwrap_or(value)).or(cleaned),
+            Self::Map => redactor.text(cleaned.as_deref().unwrap_or(value)).or(cleaned),
         }
     }
 

@@ -19,7 +19,7 @@ use crate::{
     error::{Error, ErrorReason, Result},
     name::{AgentName, ExtensionName, QueueName, ResourceName as _},
     proto::v1,
-    vendor::lenient::{Integer, List, Text},
+    vendor::de::{Integer, List, Text},
     vendor_data::VendorData,
 };
 

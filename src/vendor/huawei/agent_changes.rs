@@ -18,7 +18,7 @@ use crate::{
     error::{Error, ErrorReason, Result},
     name::{AgentName, CenterName, ResourceName as _},
     proto::v1,
-    vendor::lenient::{Anything, Text},
+    vendor::de::{Anything, Text},
 };
 
 /// `POST agentAccount/create`. The vendor chooses the agent's number.

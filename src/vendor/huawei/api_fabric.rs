@@ -20,7 +20,7 @@ use crate::{
     config,
     context::Context,
     error::{Error, ErrorReason, Result},
-    http::{Authorized, Dialect, Opened, Operation, Outgoing, Reply},
+    http::{Authorized, Dialect, HttpResponse, Operation, Outgoing, ParsedResponse},
     token::{Fetch, Key, Token, Tokens},
     vendor::Parts,
 };
@@ -78,16 +78,16 @@ impl Fabric {
 impl Dialect for Fabric {
     const FAMILY: &'static str = "fabric";
     type Style = Style;
-    type Pass = Arc<Token>;
+    type Credentials = Arc<Token>;
 
     async fn authorize(
         &self,
         cx: &Context,
         operation: &Operation<Style>,
         outgoing: &Outgoing,
-        renewed: Option<&Arc<Token>>,
+        refreshed: Option<&Arc<Token>>,
     ) -> Result<Authorized<Arc<Token>>> {
-        let token = match renewed {
+        let token = match refreshed {
             Some(token) => token.clone(),
             None => self.token(cx).await?,
         };
@@ -102,14 +102,14 @@ impl Dialect for Fabric {
         }
         headers.insert(AUTHORIZATION, secret_header(&format!("Bearer {}", token.value.expose_secret()))?);
         headers.insert("x-app-key", secret_header(&self.app_key)?);
-        Ok(Authorized { url, headers, pass: token })
+        Ok(Authorized { url, headers, credentials: token })
     }
 
-    fn open(&self, operation: &Operation<Style>, reply: &Reply) -> Opened {
+    fn parse(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
         operation.style.family.open(operation, reply)
     }
 
-    async fn renew(&self, cx: &Context, refused: &Arc<Token>, reply: &Reply) -> Result<Option<Arc<Token>>> {
+    async fn refresh(&self, cx: &Context, refused: &Arc<Token>, reply: &HttpResponse) -> Result<Option<Arc<Token>>> {
         let may_help =
             reply.status == StatusCode::UNAUTHORIZED || (reply.status == StatusCode::FORBIDDEN && self.retry_on_403);
         if !may_help {
@@ -122,7 +122,7 @@ impl Dialect for Fabric {
         vec![self.app_secret.expose_secret(), &self.app_key]
     }
 
-    fn pass_secrets<'a>(&self, token: &'a Arc<Token>) -> Vec<&'a str> {
+    fn credential_secrets<'a>(&self, token: &'a Arc<Token>) -> Vec<&'a str> {
         vec![token.value.expose_secret()]
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     error::{Error, ErrorReason, Result},
     name::{CallSettingsName, ResourceName as _},
     proto::{enum_value, v1},
-    vendor::lenient::{List, Text},
+    vendor::de::{List, Text},
     vendor_data::VendorData,
 };
 
@@ -216,7 +216,7 @@ impl Huawei {
         allow_missing: bool,
     ) -> Result<v1::UserCallSettings> {
         let changed = changed(settings, mask)?;
-        let _turn = self.turns.turn(name.to_string(), cx.deadline()).await?;
+        let _guard = self.locks.lock(name.to_string(), cx.deadline()).await?;
         let before = self.settings_record(cx, name).await?;
         let mut record: Map<String, Value> = [("userId".to_owned(), name.id().into())].into_iter().collect();
         let Some(before) = before else {

@@ -17,7 +17,7 @@ use crate::{
     context::Context,
     endpoint,
     error::Result,
-    vendor::lenient::{List, Text},
+    vendor::de::{List, Text},
 };
 
 /// How long pairs are remembered.

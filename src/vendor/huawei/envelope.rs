@@ -16,8 +16,8 @@ use crate::{
         self, CenterMisconfigured, ResourceNotFound, VendorCodeUnmapped, VendorInternal, VendorOutcomeUnknown,
         VendorRejected,
     },
-    http::{Opened, Operation, Refusal, Reply},
-    vendor::lenient::Text,
+    http::{HttpResponse, Operation, ParsedResponse, Refusal},
+    vendor::de::Text,
 };
 
 /// A family's return code and payload.
@@ -81,12 +81,12 @@ pub const NO_MOBILE_AGENTS: &str = "2";
 
 impl Family {
     /// Takes an answer out of its wrapping. A code decides under 200 and 500; other statuses speak for themselves.
-    pub fn open(&self, operation: &Operation<Style>, reply: &Reply) -> Opened {
+    pub fn open(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
         let style = &operation.style;
         match reply.status {
             StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => {
                 let turn = if style.takes_caller_values { VendorRejected } else { CenterMisconfigured };
-                return Opened::Refused(Refusal::new("", sentence(reply), turn));
+                return ParsedResponse::Refused(Refusal::new("", sentence(reply), turn));
             }
             status if status.is_success() || status == StatusCode::INTERNAL_SERVER_ERROR => {}
             status => return by_status(status, "the HTTP status is not one of the documented"),
@@ -99,16 +99,16 @@ impl Family {
         }
         let Some(code) = self.code else {
             return match Refusal::of_status(reply.status) {
-                Some(refusal) => Opened::Refused(refusal),
-                None => Opened::Payload(reply.body.clone()),
+                Some(refusal) => ParsedResponse::Refused(refusal),
+                None => ParsedResponse::Payload(reply.body.clone()),
             };
         };
         match members.text(code).as_str() {
             "" => by_status(reply.status, "the answer has no return code"),
             "0" if !reply.status.is_success() => {
-                Opened::Unreadable("the return code says success, the HTTP status says failure")
+                ParsedResponse::Unreadable("the return code says success, the HTTP status says failure")
             }
-            "0" => Opened::Payload(match self.payload {
+            "0" => ParsedResponse::Payload(match self.payload {
                 Some(field) => members
                     .get(field)
                     .map_or(Bytes::from_static(b"null"), |raw| reply.body.slice_ref(raw.get().as_bytes())),
@@ -118,7 +118,7 @@ impl Family {
                 let message = members.text(self.text);
                 let read = (self.meaning)(code, &message);
                 let write = if read == VendorInternal { VendorOutcomeUnknown } else { read };
-                Opened::Refused(Refusal { code: code.to_owned(), message, read, write })
+                ParsedResponse::Refused(Refusal { code: code.to_owned(), message, read, write })
             }
         }
     }
@@ -166,12 +166,12 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-fn by_status(status: StatusCode, why: &'static str) -> Opened {
-    Refusal::of_status(status).map_or(Opened::Unreadable(why), Opened::Refused)
+fn by_status(status: StatusCode, why: &'static str) -> ParsedResponse {
+    Refusal::of_status(status).map_or(ParsedResponse::Unreadable(why), ParsedResponse::Refused)
 }
 
 /// Failures by status alone come as one sentence (B2); anything longer or stranger is not shown.
-fn sentence(reply: &Reply) -> String {
+fn sentence(reply: &HttpResponse) -> String {
     let body = std::str::from_utf8(&reply.body).unwrap_or_default().trim();
     let plain = body.len() <= 512 && !body.contains(['<', '{', '[']);
     if plain { body.to_owned() } else { String::new() }
@@ -197,11 +197,11 @@ mod tests {
         body: impl Into<Bytes>,
     ) -> Result<String, (String, ErrorReason)> {
         let status = StatusCode::from_u16(status).unwrap();
-        let reply = Reply { status, headers: HeaderMap::new(), body: body.into() };
+        let reply = HttpResponse { status, headers: HeaderMap::new(), body: body.into() };
         match family.open(&operation(family, takes_caller_values), &reply) {
-            Opened::Payload(payload) => Ok(String::from_utf8(payload.to_vec()).unwrap()),
-            Opened::Refused(refusal) => Err((refusal.code, refusal.read)),
-            Opened::Unreadable(_) => Err((String::new(), VendorResponseInvalid)),
+            ParsedResponse::Payload(payload) => Ok(String::from_utf8(payload.to_vec()).unwrap()),
+            ParsedResponse::Refused(refusal) => Err((refusal.code, refusal.read)),
+            ParsedResponse::Unreadable(_) => Err((String::new(), VendorResponseInvalid)),
         }
     }
 

@@ -22,7 +22,7 @@ use crate::{
     name::{CenterName, ExtensionName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
-    vendor::lenient::{Integer, List, Object, Text},
+    vendor::de::{Integer, List, Object, Text},
     vendor_data::VendorData,
 };
 

@@ -24,7 +24,7 @@ use crate::{
     endpoint,
     error::{Error, Result},
     name::{AgentName, QueueName, ResourceName as _},
-    vendor::lenient::{Anything, Integer, List, Text},
+    vendor::de::{Anything, Integer, List, Text},
 };
 
 /// Most accounts of one addSkillsToAgent (B3.9).
@@ -137,7 +137,7 @@ impl Huawei {
     /// Adds an agent to queues.
     pub(super) async fn add_queues(&self, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
         check_membership(agent, queues)?;
-        let _turn = self.turns.turn(agent.to_string(), cx.deadline()).await?;
+        let _guard = self.locks.lock(agent.to_string(), cx.deadline()).await?;
         let account = self.account_to_change(cx, agent).await?;
         let missing = queues.iter().filter(|queue| !account.is_in(queue.id()));
         let changes = missing.map(|queue| Change::of_queue(Direction::Add, &account, queue));
@@ -147,7 +147,7 @@ impl Huawei {
     /// Removes an agent from queues.
     pub(super) async fn remove_queues(&self, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
         check_membership(agent, queues)?;
-        let _turn = self.turns.turn(agent.to_string(), cx.deadline()).await?;
+        let _guard = self.locks.lock(agent.to_string(), cx.deadline()).await?;
         let account = self.account_to_change(cx, agent).await?;
         let changes = queues.iter().map(|queue| Change::of_queue(Direction::Release, &account, queue));
         self.apply(cx, &changes.collect::<Result<Vec<_>>>()?).await
@@ -156,7 +156,7 @@ impl Huawei {
     /// Makes these the queues of an agent: first it is added, then released, so that it is never in none.
     pub(super) async fn set_queues(&self, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
         check_membership(agent, queues)?;
-        let _turn = self.turns.turn(agent.to_string(), cx.deadline()).await?;
+        let _guard = self.locks.lock(agent.to_string(), cx.deadline()).await?;
         let account = self.account_to_change(cx, agent).await?;
         let missing = queues.iter().filter(|queue| !account.is_in(queue.id())).cloned();
         let surplus = account.skills.0.iter().filter(|skill| queues.iter().all(|queue| *queue.id() != *skill.skill_id));

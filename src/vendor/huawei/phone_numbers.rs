@@ -15,7 +15,7 @@ use crate::{
     name::{CenterName, PhoneNumberName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
-    vendor::lenient::{Integer, List, Text},
+    vendor::de::{Integer, List, Text},
     vendor_data::VendorData,
 };
 

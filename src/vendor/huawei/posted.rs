@@ -7,7 +7,7 @@
 //! notifications JSON.
 
 use crate::{
-    event::payload::{Fields, FreeText, Posted, moment},
+    event::payload::{Fields, FreeText, Posted, parse_timestamp},
     name::{AgentName, ResourceName as _},
     proto::v1::{CallDirection, CallHungUp, CallReference, CallStateChanged, Event, EventType, event::Payload},
 };
@@ -77,7 +77,7 @@ pub fn read_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
         let cause = fields.value(&["releasereason"], &[]);
         Event {
             // The document's times have no zone; calls are queried with Unix time, which is read here too.
-            event_time: fields.texts(&["releasetime", "agentreleasetime"]).find_map(|text| moment(&text)),
+            event_time: fields.texts(&["releasetime", "agentreleasetime"]).find_map(|text| parse_timestamp(&text)),
             ..of_call(EventType::CallHungUp, RELEASE_EVENT, Payload::CallHungUp(CallHungUp { cause }), center, &fields)
         }
     } else {

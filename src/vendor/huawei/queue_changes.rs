@@ -19,7 +19,7 @@ use crate::{
     error::{Error, ErrorReason, Result},
     name::{CenterName, QueueName, ResourceName as _},
     proto::v1,
-    vendor::lenient::{Anything, Integer, Object, Text},
+    vendor::de::{Anything, Integer, Object, Text},
 };
 
 /// `POST skill/createSkill`. Every field is mandatory.
@@ -150,7 +150,7 @@ impl Huawei {
         mask: &[String],
     ) -> Result<v1::Queue> {
         let mut modify = ModifySkill::checked(name, queue, mask)?;
-        let _turn = self.turns.turn(name.to_string(), cx.deadline()).await?;
+        let _guard = self.locks.lock(name.to_string(), cx.deadline()).await?;
         if let Some(given) = modify.skill_param.take() {
             // The vendor wants all parts of it or none.
             let skill = self.skill(cx, name).await?.ok_or_else(|| Error::not_found(QueueName::KIND, name))?;

@@ -21,7 +21,7 @@ use crate::{
     name::{AgentName, CenterName, QueueName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
-    vendor::lenient::{Integer, List, Object, Text},
+    vendor::de::{Integer, List, Object, Text},
     vendor_data::VendorData,
 };
 

@@ -2,7 +2,7 @@
 
 use crate::{
     error::Result,
-    vendor::lenient::{Integer, List},
+    vendor::de::{Integer, List},
 };
 
 /// Most items of one answer (B3.8, B3.11, B3.16, B3.17, B3.21).

@@ -22,7 +22,7 @@ use crate::{
     name::{AgentName, CallSettingsName, CenterName},
     page::Page,
     proto::v1,
-    vendor::lenient::{Integer, List, Object, Text},
+    vendor::de::{Integer, List, Object, Text},
 };
 
 /// `GET querySysInfo`: everything at once, passwords included.

@@ -29,6 +29,7 @@ use axum::{
     response::Response,
 };
 use serde_json::Value;
+use switchboard_simulators::huawei::{Options, Simulator, Tenant, Tokens as TokenRules};
 use tokio::time::Instant;
 
 use crate::{
@@ -42,9 +43,7 @@ use crate::{
     name::{AgentName, CenterName, QueueName, ResourceName as _},
     page::Page,
     proto::v1,
-    sandbox::huawei::{Options, Simulator, Tenant, Tokens as TokenRules},
-    state::StateStore,
-    storage::Storage,
+    store::{kv::KeyValueStore, sqlite::Database},
     telemetry::Metrics,
     token::Tokens,
     vendor::{Parts, build},
@@ -142,14 +141,14 @@ impl Bench {
         tokio::spawn(async move { axum::serve(listener, router).await });
         let config = Config::parse(&text, "test.toml", &|_| None).unwrap();
         let metrics = Metrics::new().unwrap();
-        let state: Arc<dyn StateStore> = Arc::new(Storage::in_memory().unwrap());
+        let state: Arc<dyn KeyValueStore> = Arc::new(Database::in_memory().unwrap());
         let parts = Parts {
             connections: Connections::new().unwrap(),
             metrics: metrics.clone(),
             tokens: Tokens::new(clock.clone(), metrics.clone()),
             addresses: Addresses::new(&config.events, state.clone(), clock.clone()),
             clock,
-            state,
+            kv: state,
         };
         let adapter = build("beta", &config.centers["beta"], &parts).unwrap();
         Self { simulator, adapter, metrics, hand, script }

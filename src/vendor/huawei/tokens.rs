@@ -17,11 +17,11 @@ use crate::{
     context::Context,
     endpoint,
     error::{Error, ErrorReason, Result, Vendor},
-    http::{Authorized, Client, Dialect, Endpoint, Opened, Operation, Outgoing, Refusal, Reply},
+    http::{Authorized, Client, Dialect, Endpoint, HttpResponse, Operation, Outgoing, ParsedResponse, Refusal},
     token::{Fetch, Fetched, LONGEST_FETCH},
     vendor::{
         Parts,
-        lenient::{Integer, Text},
+        de::{Integer, Text},
     },
 };
 
@@ -114,17 +114,19 @@ impl Granted {
 }
 
 /// The token in an answer of tokenByAkSk, as [`TokenByAkSk::fetch`] finds it.
-pub(crate) fn read(reply: &Reply, asked: Duration) -> Option<Fetched> {
-    let Opened::Payload(payload) = open(reply) else { return None };
+pub(crate) fn read(reply: &HttpResponse, asked: Duration) -> Option<Fetched> {
+    let ParsedResponse::Payload(payload) = open(reply) else { return None };
     serde_json::from_slice::<Granted>(&payload).ok()?.token(asked).ok()
 }
 
-fn open(reply: &Reply) -> Opened {
+fn open(reply: &HttpResponse) -> ParsedResponse {
     match Refusal::of_status(reply.status) {
-        Some(refusal) => Opened::Refused(refusal),
+        Some(refusal) => ParsedResponse::Refused(refusal),
         // A firewall in front answers in HTML.
-        None if !reply.body.trim_ascii_start().starts_with(b"{") => Opened::Unreadable("the answer is not JSON"),
-        None => Opened::Payload(reply.body.clone()),
+        None if !reply.body.trim_ascii_start().starts_with(b"{") => {
+            ParsedResponse::Unreadable("the answer is not JSON")
+        }
+        None => ParsedResponse::Payload(reply.body.clone()),
     }
 }
 
@@ -134,7 +136,7 @@ fn open(reply: &Reply) -> Opened {
 impl Dialect for Door {
     const FAMILY: &'static str = "token";
     type Style = ();
-    type Pass = ();
+    type Credentials = ();
 
     async fn authorize(
         &self,
@@ -147,14 +149,14 @@ impl Dialect for Door {
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert("x-token-expire", self.lifetime.as_secs().into());
-        Ok(Authorized { url: self.url.clone(), headers, pass: () })
+        Ok(Authorized { url: self.url.clone(), headers, credentials: () })
     }
 
-    fn open(&self, _operation: &Operation<()>, reply: &Reply) -> Opened {
+    fn parse(&self, _operation: &Operation<()>, reply: &HttpResponse) -> ParsedResponse {
         open(reply)
     }
 
-    async fn renew(&self, _cx: &Context, _refused: &(), _reply: &Reply) -> Result<Option<()>> {
+    async fn refresh(&self, _cx: &Context, _refused: &(), _reply: &HttpResponse) -> Result<Option<()>> {
         Ok(None)
     }
 

@@ -20,7 +20,7 @@ use crate::{
     name::{AgentName, CenterName, ExtensionName, ResourceName as _},
     proto::{enum_value, v1},
     vendor::{
-        lenient::{Anything, List, Object, Text},
+        de::{Anything, List, Object, Text},
         refuse_other_paths,
     },
     vendor_data::VendorData,

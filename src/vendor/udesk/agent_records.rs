@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     name::{AgentName, CenterName, ExtensionName, PhoneNumberName, QueueName, ResourceName as _},
     proto::v1,
-    vendor::lenient::{Flag, Integer, List, Object, Text},
+    vendor::de::{Flag, Integer, List, Object, Text},
     vendor_data::VendorData,
 };
 

@@ -18,7 +18,7 @@ use crate::{
     error::{Error, Result},
     name::{CenterName, PhoneNumberName, ResourceName as _},
     proto::v1,
-    vendor::lenient::Text,
+    vendor::de::Text,
 };
 
 /// `POST /callback2ivr?app_id=` (Udesk 24). The customer is the caller: the answered call follows the inbound route (C52).

@@ -25,7 +25,7 @@ use crate::{
     config,
     context::Context,
     error::Result,
-    http::{Authorized, Dialect, Opened, Operation, Outgoing, Reply},
+    http::{Authorized, Dialect, HttpResponse, Operation, Outgoing, ParsedResponse},
     telemetry::Metrics,
 };
 
@@ -79,7 +79,7 @@ pub struct Ccapi {
 }
 
 /// The clock offset a request was signed with.
-pub struct Pass {
+pub struct Credentials {
     offset_ms: i64,
 }
 
@@ -136,16 +136,17 @@ pub(crate) fn offset(headers: &HeaderMap, ours: u64) -> Option<i64> {
 impl Dialect for Ccapi {
     const FAMILY: &'static str = "ccapi";
     type Style = Style;
-    type Pass = Pass;
+    type Credentials = Credentials;
 
     async fn authorize(
         &self,
         _cx: &Context,
         operation: &Operation<Style>,
         outgoing: &Outgoing,
-        renewed: Option<&Pass>,
-    ) -> Result<Authorized<Pass>> {
-        let offset_ms = renewed.map_or_else(|| self.offset_ms.load(Ordering::Relaxed), |pass| pass.offset_ms);
+        refreshed: Option<&Credentials>,
+    ) -> Result<Authorized<Credentials>> {
+        let offset_ms =
+            refreshed.map_or_else(|| self.offset_ms.load(Ordering::Relaxed), |credentials| credentials.offset_ms);
         let timestamp = self.timestamp(offset_ms);
         let signature = sign(&self.sid, self.auth_token.expose_secret(), &timestamp);
 
@@ -167,23 +168,27 @@ impl Dialect for Ccapi {
         if let Some(content_type) = operation.style.content_type {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
-        Ok(Authorized { url, headers, pass: Pass { offset_ms } })
+        Ok(Authorized { url, headers, credentials: Credentials { offset_ms } })
     }
 
-    fn open(&self, operation: &Operation<Style>, reply: &Reply) -> Opened {
+    fn parse(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
         envelope::open(operation, reply)
     }
 
-    async fn renew(&self, _cx: &Context, refused: &Pass, reply: &Reply) -> Result<Option<Pass>> {
+    async fn refresh(&self, _cx: &Context, refused: &Credentials, reply: &HttpResponse) -> Result<Option<Credentials>> {
         Ok(offset(&reply.headers, self.clock.unix_millis())
             .filter(|offset| offset.saturating_sub(refused.offset_ms).abs() >= SMALLEST_SKEW_MS)
-            .map(|offset_ms| Pass { offset_ms }))
+            .map(|offset_ms| Credentials { offset_ms }))
     }
 
-    fn confirm(&self, pass: &Pass) {
-        self.offset_ms.store(pass.offset_ms, Ordering::Relaxed);
-        self.metrics.clock_offset(&self.center, pass.offset_ms / 1000);
-        tracing::warn!(center = self.center, offset_s = pass.offset_ms / 1000, "the vendor's clock and ours disagree");
+    fn confirm(&self, credentials: &Credentials) {
+        self.offset_ms.store(credentials.offset_ms, Ordering::Relaxed);
+        self.metrics.clock_offset(&self.center, credentials.offset_ms / 1000);
+        tracing::warn!(
+            center = self.center,
+            offset_s = credentials.offset_ms / 1000,
+            "the vendor's clock and ours disagree"
+        );
     }
 
     fn secrets(&self) -> Vec<&str> {

@@ -8,8 +8,8 @@ use serde_json::value::RawValue;
 
 use super::{ccapi::Style, codes};
 use crate::{
-    http::{Opened, Operation, Refusal, Reply},
-    vendor::lenient::Text,
+    http::{HttpResponse, Operation, ParsedResponse, Refusal},
+    vendor::de::Text,
 };
 
 /// Which envelope an operation answers in.
@@ -43,13 +43,13 @@ struct Envelope<'a> {
 }
 
 /// Takes an answer out of its envelope.
-pub fn open(operation: &Operation<Style>, reply: &Reply) -> Opened {
+pub fn open(operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
     if reply.body.trim_ascii().is_empty() {
         let documented = matches!(operation.method, Method::PUT | Method::DELETE);
         return match Refusal::of_status(reply.status) {
-            Some(refusal) => Opened::Refused(refusal),
-            None if documented => Opened::Payload(nothing()),
-            None => Opened::Unreadable("the answer is empty"),
+            Some(refusal) => ParsedResponse::Refused(refusal),
+            None if documented => ParsedResponse::Payload(nothing()),
+            None => ParsedResponse::Unreadable("the answer is empty"),
         };
     }
     // serde would read a list as an object, field by field.
@@ -61,22 +61,22 @@ pub fn open(operation: &Operation<Style>, reply: &Reply) -> Opened {
     match padded(code) {
         code if code.is_empty() => by_status(reply, "the answer has no return code"),
         code if code == codes::SUCCESS && !reply.status.is_success() => {
-            Opened::Unreadable("the return code says success, the HTTP status says failure")
+            ParsedResponse::Unreadable("the return code says success, the HTTP status says failure")
         }
-        code if code == codes::SUCCESS => Opened::Payload(match operation.style.envelope {
+        code if code == codes::SUCCESS => ParsedResponse::Payload(match operation.style.envelope {
             Kind::Result => payload(&reply.body, envelope.result.or(envelope.data).or(envelope.results)),
             Kind::Message => reply.body.clone(),
             Kind::Results => payload(&reply.body, envelope.results.or(envelope.result).or(envelope.data)),
         }),
         code => {
             let text = if envelope.err_desc.is_empty() { envelope.message } else { envelope.err_desc };
-            Opened::Refused(codes::refusal(code, text.into_string()))
+            ParsedResponse::Refused(codes::refusal(code, text.into_string()))
         }
     }
 }
 
-fn by_status(reply: &Reply, why: &'static str) -> Opened {
-    Refusal::of_status(reply.status).map_or(Opened::Unreadable(why), Opened::Refused)
+fn by_status(reply: &HttpResponse, why: &'static str) -> ParsedResponse {
+    Refusal::of_status(reply.status).map_or(ParsedResponse::Unreadable(why), ParsedResponse::Refused)
 }
 
 /// A code that came as a number has lost its zeros.
@@ -116,19 +116,19 @@ mod tests {
         Operation { name: "test", repeatable: method == Method::GET, method, style }
     }
 
-    fn reply(status: u16, body: impl Into<Bytes>) -> Reply {
-        Reply { status: StatusCode::from_u16(status).unwrap(), headers: HeaderMap::new(), body: body.into() }
+    fn reply(status: u16, body: impl Into<Bytes>) -> HttpResponse {
+        HttpResponse { status: StatusCode::from_u16(status).unwrap(), headers: HeaderMap::new(), body: body.into() }
     }
 
     fn read(status: u16, body: &'static str) -> Result<String, (String, ErrorReason)> {
         outcome(open(&operation(Method::GET, READ), &reply(status, body)))
     }
 
-    fn outcome(opened: Opened) -> Result<String, (String, ErrorReason)> {
+    fn outcome(opened: ParsedResponse) -> Result<String, (String, ErrorReason)> {
         match opened {
-            Opened::Payload(payload) => Ok(String::from_utf8(payload.to_vec()).unwrap()),
-            Opened::Refused(refusal) => Err((refusal.code, refusal.read)),
-            Opened::Unreadable(_) => Err((String::new(), VendorResponseInvalid)),
+            ParsedResponse::Payload(payload) => Ok(String::from_utf8(payload.to_vec()).unwrap()),
+            ParsedResponse::Refused(refusal) => Err((refusal.code, refusal.read)),
+            ParsedResponse::Unreadable(_) => Err((String::new(), VendorResponseInvalid)),
         }
     }
 

@@ -19,7 +19,7 @@ use crate::{
     name::{AgentName, CenterName, ExtensionName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
-    vendor::lenient::{Anything, Object, Text},
+    vendor::de::{Anything, Object, Text},
     vendor_data::VendorData,
 };
 

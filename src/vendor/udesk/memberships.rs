@@ -14,7 +14,7 @@ use crate::{
     endpoint,
     error::{Error, ErrorReason, Result},
     name::{AgentName, QueueName},
-    vendor::lenient::Anything,
+    vendor::de::Anything,
 };
 
 /// `POST /queues/agents` (Udesk 15).

@@ -16,7 +16,7 @@ use crate::{
     name::{CenterName, PhoneNumberName, ResourceName as _},
     page::Page,
     proto::v1,
-    vendor::lenient::{Anything, List, Object, Text},
+    vendor::de::{Anything, List, Object, Text},
 };
 
 /// `GET /spnumbers` (Udesk 01).

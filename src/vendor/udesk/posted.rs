@@ -14,7 +14,7 @@ use self::names::{
 use super::{VendorId, events};
 use crate::{
     error::truncate,
-    event::payload::{Fields, Posted, moment},
+    event::payload::{Fields, Posted, parse_timestamp},
     name::{AgentName, ExtensionName, QueueName, ResourceName},
     proto::v1::{CallDirection, CallReference, Event, EventType},
 };
@@ -31,7 +31,7 @@ pub fn read_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
     let mut event = Event {
         r#type: event_type.into(),
         vendor_type,
-        event_time: fields.texts(EVENT_TIME).find_map(|text| moment(&text)),
+        event_time: fields.texts(EVENT_TIME).find_map(|text| parse_timestamp(&text)),
         agent: agent(center, &fields, AGENT),
         extension: resource(&fields, EXTENSION, |id| ExtensionName::new(center, id)),
         queue: resource(&fields, QUEUE, |id| QueueName::new(center, id)),

@@ -19,7 +19,7 @@ use crate::{
     name::{CenterName, QueueName, ResourceName as _},
     proto::{enum_value, v1},
     vendor::{
-        lenient::{Anything, List, Object, Text},
+        de::{Anything, List, Object, Text},
         refuse_other_paths,
     },
 };

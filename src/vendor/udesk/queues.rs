@@ -20,7 +20,7 @@ use crate::{
     name::{AgentName, CenterName, QueueName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
-    vendor::lenient::{Integer, List, Object, Text},
+    vendor::de::{Integer, List, Object, Text},
     vendor_data::VendorData,
 };
 
@@ -147,7 +147,7 @@ impl Queues for Udesk {
         mask: Vec<String>,
     ) -> Result<v1::Queue> {
         let change = queue_changes::checked(&name, queue, &mask)?;
-        let _turn = self.queue_turns.turn(name.id().to_owned(), cx.deadline()).await?;
+        let _guard = self.queue_locks.lock(name.id().to_owned(), cx.deadline()).await?;
         queue_changes::update(&self.ccapi, cx, &name, change).await
     }
 

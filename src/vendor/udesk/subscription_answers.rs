@@ -15,8 +15,9 @@ use crate::{
     context::Context,
     endpoint,
     error::{Error, ErrorReason, Result, Vendor},
-    http::{Dialect as _, Endpoint as _, redact},
-    vendor::lenient::{Integer, List, Object, Text},
+    http::{Dialect as _, Endpoint as _},
+    redact,
+    vendor::de::{Integer, List, Object, Text},
 };
 
 /// `POST /subscriptions` (Udesk 18), one at a time, so that the answer is about it (C41).

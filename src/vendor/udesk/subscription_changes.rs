@@ -20,11 +20,11 @@ use crate::{
     endpoint,
     error::{Error, ErrorReason, Result},
     event::address::{Addresses, Nonce},
+    keyed_mutex::KeyedMutex,
     name::{CenterName, ResourceName as _, SubscriptionName},
     proto::v1,
-    serial::Serial,
-    subscription::{Callback, Memory},
-    vendor::{Parts, lenient::Anything},
+    store::subscription_ids::{Callback, Memory},
+    vendor::{Parts, de::Anything},
 };
 
 /// `PUT /subscriptions/{id}` (Udesk 19): the whole subscription (C45).
@@ -61,7 +61,7 @@ pub struct Register {
     memory: Memory,
     addresses: Addresses,
     /// Changes of a subscription, which is written whole: one at a time (C45).
-    turns: Serial<String>,
+    locks: KeyedMutex<String>,
 }
 
 // === impl Register ===
@@ -72,9 +72,9 @@ impl Register {
         Self {
             ccapi,
             vendor: vendor.clone(),
-            memory: Memory::new(parts.state.clone()),
+            memory: Memory::new(parts.kv.clone()),
             addresses: parts.addresses.clone(),
-            turns: Serial::new(),
+            locks: KeyedMutex::new(),
         }
     }
 
@@ -120,7 +120,7 @@ impl Register {
     /// Writes what a subscription is to be, whole.
     pub async fn update(&self, cx: &Context, name: &SubscriptionName, change: Change) -> Result<v1::Subscription> {
         let (center, id) = (name.center(), name.id());
-        let _turn = self.turns.turn(id.to_owned(), cx.deadline()).await?;
+        let _guard = self.locks.lock(id.to_owned(), cx.deadline()).await?;
         let former = self.addresses.of(center, id).await?;
         let plan = match change.into_whole() {
             Ok(plan) => plan,

@@ -21,8 +21,8 @@ use crate::{
     event::address::Addresses,
     name::{CenterName, ResourceName as _, SubscriptionName},
     proto::v1,
-    subscription::{Callback, Known, Memory},
-    vendor::lenient::{Flag, List, Text},
+    store::subscription_ids::{Callback, Known, Memory},
+    vendor::de::{Flag, List, Text},
 };
 
 /// `GET /subscriptions` (Udesk 21).

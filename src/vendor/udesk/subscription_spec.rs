@@ -5,7 +5,9 @@ use url::Url;
 
 use super::{
     events,
-    subscription_list::{self as list, Record},
+    subscription_list::{
+        Record, {self as list},
+    },
 };
 use crate::{
     check::Check,
@@ -13,7 +15,7 @@ use crate::{
     event::address::{Addresses, Nonce},
     name::SubscriptionName,
     proto::{enum_value, v1},
-    vendor::lenient::Text,
+    vendor::de::Text,
 };
 
 /// What helps where Udesk 21 does not.

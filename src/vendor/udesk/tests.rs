@@ -22,6 +22,7 @@ use axum::{
 };
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use switchboard_simulators::udesk::{Options, Quirk, Request, Simulator, Tenant};
 use tokio::{net::TcpListener, time::Instant};
 
 use super::{NAME, Udesk};
@@ -36,10 +37,7 @@ use crate::{
     name::ResourceName,
     page::{Page, Paged},
     proto::v1,
-    sandbox::udesk::{Options, Quirk, Request, Simulator, Tenant},
-    state::StateStore,
-    storage::Storage,
-    subscription::Memory,
+    store::{kv::KeyValueStore, sqlite::Database, subscription_ids::Memory},
     telemetry::Metrics,
     token::Tokens,
     vendor::Parts,
@@ -56,7 +54,7 @@ pub const NOW: Duration = Duration::from_millis(1_700_000_000_123);
 pub struct Desk {
     pub udesk: Arc<dyn Adapter>,
     pub simulator: Arc<Simulator>,
-    pub storage: Storage,
+    pub storage: Database,
     base: String,
 }
 
@@ -64,7 +62,7 @@ pub struct Desk {
 pub struct Scripted {
     pub udesk: Arc<dyn Adapter>,
     pub metrics: Metrics,
-    pub storage: Storage,
+    pub storage: Database,
     script: Arc<Script>,
 }
 
@@ -118,7 +116,7 @@ impl Desk {
         change(&mut options);
         let simulator = Simulator::new(options);
         let base = serve(simulator.router()).await;
-        let storage = Storage::in_memory().unwrap();
+        let storage = Database::in_memory().unwrap();
         let udesk = adapter(&base, NOW, config::TimestampUnit::Milliseconds, &storage, &metrics());
         Self { udesk, simulator, storage, base }
     }
@@ -130,7 +128,7 @@ impl Desk {
 
     /// A gateway at the same tenant that shares nothing with this one.
     pub fn elsewhere(&self) -> Arc<dyn Adapter> {
-        at_address(&self.base, &Storage::in_memory().unwrap())
+        at_address(&self.base, &Database::in_memory().unwrap())
     }
 
     /// What is remembered of its subscriptions.
@@ -165,7 +163,7 @@ impl Scripted {
         });
         let base = serve(router).await;
         let metrics = metrics();
-        let storage = Storage::in_memory().unwrap();
+        let storage = Database::in_memory().unwrap();
         let udesk = adapter(&base, NOW, config::TimestampUnit::Milliseconds, &storage, &metrics);
         Self { udesk, metrics, storage, script }
     }
@@ -295,17 +293,17 @@ pub fn metadata(error: Error, key: &str) -> String {
 }
 
 /// The adapter of a center at this vendor, with this storage.
-pub async fn at(vendor: axum::Router, storage: &Storage) -> Arc<dyn Adapter> {
+pub async fn at(vendor: axum::Router, storage: &Database) -> Arc<dyn Adapter> {
     adapter(&serve(vendor).await, NOW, config::TimestampUnit::Milliseconds, storage, &metrics())
 }
 
 /// The adapter of a center at a vendor that nobody asks.
-pub fn at_address(base: &str, storage: &Storage) -> Arc<dyn Adapter> {
+pub fn at_address(base: &str, storage: &Database) -> Arc<dyn Adapter> {
     adapter(base, NOW, config::TimestampUnit::Milliseconds, storage, &metrics())
 }
 
 /// The addresses of a gateway with this storage.
-pub fn addresses(storage: &Storage, now: Duration) -> Addresses {
+pub fn addresses(storage: &Database, now: Duration) -> Addresses {
     Addresses::new(&events(), Arc::new(storage.clone()), Clock::from_source(At(now)))
 }
 
@@ -339,19 +337,19 @@ fn adapter(
     base: &str,
     now: Duration,
     timestamp_unit: config::TimestampUnit,
-    storage: &Storage,
+    storage: &Database,
     metrics: &Metrics,
 ) -> Arc<dyn Adapter> {
     // The client is built for TLS and refuses to exist without a provider for it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let clock = Clock::from_source(At(now));
-    let state: Arc<dyn StateStore> = Arc::new(storage.clone());
+    let state: Arc<dyn KeyValueStore> = Arc::new(storage.clone());
     let parts = Parts {
         connections: Connections::new().unwrap(),
         metrics: metrics.clone(),
         clock: clock.clone(),
         tokens: Tokens::new(clock.clone(), metrics.clone()),
-        state: state.clone(),
+        kv: state.clone(),
         addresses: Addresses::new(&events(), state, clock),
     };
     let udesk = config::Udesk {

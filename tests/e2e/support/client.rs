@@ -80,17 +80,17 @@ impl Client {
         sent: impl Fn() -> bool,
     ) -> Result<Value, Failure> {
         // Whoever yields all the time leaves the clock no reason to leap by itself.
-        let patience = Instant::now() + Duration::from_secs(60);
+        let limit = Instant::now() + Duration::from_secs(60);
         tokio::time::pause();
         let client = self.clone();
         let call = tokio::spawn(async move { client.call_bare(method, request, deadline).await });
         while !sent() {
-            assert!(Instant::now() < patience && !call.is_finished(), "{method} was not sent");
+            assert!(Instant::now() < limit && !call.is_finished(), "{method} was not sent");
             tokio::task::yield_now().await;
         }
         tokio::time::advance(deadline.saturating_sub(AHEAD)).await;
         while !call.is_finished() {
-            assert!(Instant::now() < patience, "{method} has no answer {AHEAD:?} before its deadline");
+            assert!(Instant::now() < limit, "{method} has no answer {AHEAD:?} before its deadline");
             tokio::task::yield_now().await;
         }
         tokio::time::resume();

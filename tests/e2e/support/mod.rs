@@ -20,7 +20,7 @@ use switchboard::{
     config::Config,
     gateway,
     server::ServerError,
-    stores::Stores,
+    store::Stores,
 };
 use tempfile::TempDir;
 use tokio::{sync::oneshot, task::JoinHandle};

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use switchboard_simulators::udesk::TimestampUnit;
+
 use super::{Desk, NOW, Reply, Scripted, agent, cx, name};
 use crate::{
     config::TimestampUnit::{Milliseconds, Seconds},
     error::ErrorReason,
     name::AgentName,
     proto::v1,
-    sandbox::udesk::TimestampUnit,
 };
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -18,8 +18,7 @@ use crate::{
     error::{Error, ErrorReason, Result},
     event::address::GRACE,
     proto::v1::{EventType, Subscription},
-    state::StateStore as _,
-    storage::Storage,
+    store::{kv::KeyValueStore as _, sqlite::Database},
 };
 
 const ALL: [&str; 5] = ["display_name", "callback_uri", "event_types", "vendor_event_types", "enabled"];
@@ -58,7 +57,7 @@ fn segment(uri: &str) -> &str {
 }
 
 /// Whether a gateway that shares the storage takes what is posted there: now, and after the grace.
-async fn is_taken(storage: &Storage, uri: &str) -> (bool, bool) {
+async fn is_taken(storage: &Database, uri: &str) -> (bool, bool) {
     let taken = async |now| addresses(storage, now).verify("acme", segment(uri)).await.unwrap();
     (taken(NOW).await, taken(LATER).await)
 }
@@ -68,7 +67,7 @@ const GIVEN_UP: (bool, bool) = (true, false);
 const UNKNOWN: (bool, bool) = (false, false);
 
 /// The facts that are kept of addresses.
-async fn kept(storage: &Storage) -> usize {
+async fn kept(storage: &Database) -> usize {
     storage.list("address.").await.unwrap().len()
 }
 
@@ -105,7 +104,7 @@ async fn udesk_gets_the_whole_address_and_callers_see_none() {
 #[tokio::test]
 async fn an_address_is_taken_before_udesk_answers() {
     for (line, id) in [("POST", None), ("PUT", Some("7"))] {
-        let storage = Storage::in_memory().unwrap();
+        let storage = Database::in_memory().unwrap();
         let was_taken = Arc::new(AtomicBool::new(false));
         let router = axum::Router::new().fallback({
             let (storage, was_taken) = (storage.clone(), was_taken.clone());
@@ -270,7 +269,7 @@ async fn a_subscription_is_known_by_our_address_where_udesk_lists_the_tenants_na
             Reply::ok(&listed).body
         }
     });
-    let storage = Storage::in_memory().unwrap();
+    let storage = Database::in_memory().unwrap();
     let udesk = at(router, &storage).await;
     create(&udesk, feed()).await.unwrap();
     let listed = subscriptions(&udesk).await.unwrap();
@@ -300,7 +299,7 @@ async fn an_address_that_udesk_lists_is_the_subscriptions_from_the_next_change_o
 
 #[tokio::test]
 async fn an_address_that_udesk_cannot_reach_is_not_made() {
-    let storage = Storage::in_memory().unwrap();
+    let storage = Database::in_memory().unwrap();
     let udesk = at_address("http://udesk.example.com", &storage);
     for refused in [create(&udesk, feed()).await.unwrap_err(), update(&udesk, "7", whole(), &ALL).await.unwrap_err()] {
         assert_eq!(refused.reason(), ErrorReason::CenterMisconfigured);
@@ -343,7 +342,7 @@ async fn what_udesk_says_of_an_address_is_not_passed_on() {
                 json!({ "ErrCode": "000001", "ErrDesc": text, "Result": text }).to_string()
             }
         });
-        let storage = Storage::in_memory().unwrap();
+        let storage = Database::in_memory().unwrap();
         let udesk = at(router, &storage).await;
         shows_nothing_of(&told, create(&udesk, feed()).await.unwrap_err());
         shows_nothing_of(&told, update(&udesk, "7", whole(), &ALL).await.unwrap_err());

@@ -3,14 +3,10 @@
 use std::sync::Arc;
 
 use prost::Message;
+use switchboard_simulators::udesk::{QueueIds, Quirk};
 
 use super::{Desk, agent, agents, cx, mask, metadata, name, page, queue, resource, subscriptions};
-use crate::{
-    adapter::Adapter,
-    error::ErrorReason,
-    proto::v1,
-    sandbox::udesk::{QueueIds, Quirk},
-};
+use crate::{adapter::Adapter, error::ErrorReason, proto::v1};
 
 /// What a center answers to reads and to writes, each by its name and as bytes: `Debug` hides what is redacted.
 async fn answers(udesk: &Arc<dyn Adapter>) -> Vec<(&'static str, Vec<u8>)> {

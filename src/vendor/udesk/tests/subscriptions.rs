@@ -10,7 +10,7 @@ use crate::{
     config::TimestampUnit::Milliseconds,
     error::{ErrorReason, Result},
     proto::v1::{EventType, ListSubscriptionsRequest, Subscription},
-    state::StateStore as _,
+    store::kv::KeyValueStore as _,
 };
 
 const CALLBACK: &str = "https://crm.example.com/hooks/s3cret";

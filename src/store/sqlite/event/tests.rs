@@ -1,0 +1,235 @@
+//! What the embedded log does beyond what every log must.
+
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::UNIX_EPOCH,
+};
+
+use futures_util::future::join_all;
+
+use super::*;
+use crate::{clock::Source, config::Config};
+
+/// The time of day in seconds, as told.
+#[derive(Clone, Default)]
+struct Day(Arc<AtomicU64>);
+
+impl Source for Day {
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(1_800_000_000 + self.0.load(Ordering::Acquire))
+    }
+
+    fn steady(&self) -> Duration {
+        Duration::ZERO
+    }
+}
+
+fn terms(keys: &str) -> config::Events {
+    let text = format!(
+        "[events]\n{keys}\n[centers.acme]\nvendor = 'udesk'\nbase_url = 'https://acme.example.com'\n\
+         app_id = 'app'\nsid = 'sid'\nauth_token = 'token'"
+    );
+    Config::parse(&text, "gateway.toml", &|_| None).unwrap().events
+}
+
+fn open(database: &Database, keys: &str) -> (SqliteEventLog, Day) {
+    let day = Day::default();
+    let centers = ["acme".to_owned(), "beta".to_owned()];
+    let clock = Clock::from_source(day.clone());
+    (SqliteEventLog::open(database, &terms(keys), centers.iter(), clock).unwrap(), day)
+}
+
+async fn post(log: &SqliteEventLog, body: &str) -> Appended {
+    log.append("acme", Bytes::copy_from_slice(body.as_bytes()), Fingerprint::of(body.as_bytes())).await.unwrap()
+}
+
+async fn read(log: &SqliteEventLog, after: u64, count: usize) -> Vec<(u64, String)> {
+    let mut reader = log.read("acme", after).await.unwrap();
+    let mut read = Vec::new();
+    while read.len() < count {
+        let page = reader.next().await.unwrap();
+        read.extend(page.into_iter().map(|record| (record.sequence, String::from_utf8_lossy(&record.body).into())));
+    }
+    read
+}
+
+#[tokio::test]
+async fn what_was_kept_is_there_after_a_restart_in_its_order() {
+    let directory = tempfile::tempdir().unwrap();
+    let config = config::Storage { path: directory.path().join("switchboard.db") };
+    let before = {
+        let database = Database::open(&config).unwrap();
+        let (log, _) = open(&database, "");
+        join_all((0..300).map(async |event| post(&log, &format!("time={event}1")).await)).await;
+        let before = (log.extent("acme").await.unwrap(), read(&log, 0, 300).await);
+        database.close().await;
+        before
+    };
+    let database = Database::open(&config).unwrap();
+    let (log, _) = open(&database, "");
+    assert_eq!((log.extent("acme").await.unwrap(), read(&log, 0, 300).await), before);
+    assert_eq!(before.0, Extent { log: before.0.log, oldest: 0, newest: 300 });
+    assert_eq!(before.1.iter().map(|(sequence, _)| *sequence).collect::<Vec<_>>(), (1..=300).collect::<Vec<_>>());
+    assert_eq!(post(&log, "time=01").await, Appended::Duplicate, "the window outlives the restart");
+    assert_eq!((post(&log, "new").await, read(&log, 300, 1).await[0].0), (Appended::Fresh, 301));
+}
+
+#[tokio::test]
+async fn the_same_post_is_one_event_within_its_window() {
+    let (log, day) = open(&Database::in_memory().unwrap(), "duplicate_window = '10m'");
+    let fresh = async |second: u64, body: &str| {
+        day.0.store(second, Ordering::Release);
+        post(&log, body).await == Appended::Fresh
+    };
+    assert!(fresh(0, "READY").await && fresh(0, "timestamp=1566523582").await);
+    assert!(!fresh(5, "READY").await && !fresh(600, "timestamp=1566523582").await);
+    assert!(fresh(606, "READY").await && fresh(1201, "timestamp=1566523582").await);
+    assert!(!fresh(1201, "timestamp=1566523582").await);
+    // A small step of the clock makes no repeat a new event.
+    assert!(!fresh(1200, "timestamp=1566523582").await);
+    // A clock that was set back makes nothing look as if it had been there.
+    assert!(fresh(100, "READY").await && fresh(100, "timestamp=1566523582").await);
+}
+
+#[tokio::test]
+async fn a_clock_that_goes_back_a_little_stands_still_and_one_that_is_set_right_is_believed() {
+    let (log, day) = open(&Database::in_memory().unwrap(), "");
+    for (number, second) in [100, 90, 110, 10_000, 120, 130].into_iter().enumerate() {
+        day.0.store(second, Ordering::Release);
+        post(&log, &format!("time={number}1")).await;
+    }
+    let mut reader = log.read("acme", 0).await.unwrap();
+    let start = Day::default().now();
+    let second = |record: &Record| record.received.duration_since(start).unwrap().as_secs();
+    let page = reader.next().await.unwrap();
+    assert_eq!(page.iter().map(second).collect::<Vec<_>>(), [100, 100, 110, 10_000, 120, 130]);
+    assert_eq!(log.seek("acme", start + Duration::from_secs(125)).await.unwrap(), 5);
+}
+
+#[tokio::test]
+async fn what_is_too_old_goes_and_positions_stay() {
+    let (log, day) = open(&Database::in_memory().unwrap(), "retention = '1h'");
+    for minute in 0..10 {
+        day.0.store(minute * 60, Ordering::Release);
+        post(&log, &format!("time={minute}1")).await;
+    }
+    assert_eq!(log.seek("acme", day.now() - Duration::from_secs(150)).await.unwrap(), 7);
+    assert_eq!(log.seek("acme", UNIX_EPOCH).await.unwrap(), 0);
+    assert_eq!(log.seek("acme", day.now() + Duration::from_secs(1)).await.unwrap(), 10);
+    day.0.store(3600 + 250, Ordering::Release);
+    post(&log, "last").await;
+    let extent = log.extent("acme").await.unwrap();
+    assert_eq!((extent.oldest, extent.newest), (5, 11));
+    assert_eq!(read(&log, 0, 1).await[0].0, 6);
+    assert_eq!(log.seek("acme", UNIX_EPOCH).await.unwrap(), 5);
+
+    day.0.store(100_000, Ordering::Release);
+    post(&log, "much later").await;
+    let extent = log.extent("acme").await.unwrap();
+    assert_eq!((extent.oldest, extent.newest), (11, 12));
+}
+
+#[tokio::test]
+async fn what_comes_in_does_not_wait_until_all_that_is_old_is_gone() {
+    let database = Database::in_memory().unwrap();
+    let (log, day) = open(&database, "retention = '1h'");
+    for chunk in 0..5 {
+        join_all((0..4000).map(async |event| post(&log, &format!("time={chunk}{event:04}1")).await)).await;
+    }
+    day.0.store(100_000, Ordering::Release);
+    let left = async || {
+        database.run(|connection| connection.query_row("SELECT count(*) FROM event", (), |row| row.get(0))).await
+    };
+    // It is asked for first.
+    assert!(log.posts.try_send(Work::Sweep).is_ok());
+    post(&log, "new").await;
+    let after_post: i64 = left().await.unwrap();
+    assert!(after_post > 1, "the post was the last to be done");
+    while left().await.unwrap() > 1_i64 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(read(&log, 0, 1).await, [(20_001, "new".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_page_that_nobody_waits_for_any_more_keeps_its_place_and_is_not_lost() {
+    let database = Database::in_memory().unwrap();
+    let (log, _) = open(&database, "");
+    post(&log, "one").await;
+    let mut reader = log.read("acme", 0).await.unwrap();
+    let held = database.0.writer.locked();
+    assert!(reader.next().now_or_never().is_none());
+    assert_eq!(database.0.reads.available_permits(), 0);
+    drop(held);
+    assert_eq!(reader.next().await.unwrap().len(), 1);
+    assert_eq!(database.0.reads.available_permits(), 1);
+}
+
+#[tokio::test]
+async fn what_is_too_much_goes_from_the_old_end() {
+    let (log, _) = open(&Database::in_memory().unwrap(), "retention_size = '100KiB'");
+    for event in 0..200 {
+        post(&log, &format!("time={event}1 {}", "x".repeat(1000))).await;
+    }
+    let extent = log.extent("acme").await.unwrap();
+    assert_eq!(extent.newest, 200);
+    assert!((90..=100).contains(&(extent.newest - extent.oldest)), "{extent:?}");
+}
+
+#[tokio::test]
+async fn a_full_disk_refuses_loses_nothing_and_recovers() {
+    let directory = tempfile::tempdir().unwrap();
+    let database = Database::open(&config::Storage { path: directory.path().join("switchboard.db") }).unwrap();
+    let (log, _) = open(&database, "");
+    database.limit_pages(64).await.unwrap();
+    let body = |event: usize| Bytes::from(format!("time={event}1 {}", "x".repeat(10_000)));
+    let mut kept = 0;
+    let refused = loop {
+        let body = body(kept);
+        match log.append("acme", body.clone(), Fingerprint::of(&body)).await {
+            Ok(appended) => assert_eq!(appended, Appended::Fresh),
+            Err(error) => break error,
+        }
+        kept += 1;
+    };
+    assert_eq!(refused.reason(), ErrorReason::StorageUnavailable);
+    assert!((1..64).contains(&kept));
+    assert_eq!(read(&log, 0, kept).await.len(), kept);
+
+    database.limit_pages(1000).await.unwrap();
+    // The one that was refused is not taken for a repeat of itself.
+    assert_eq!(log.append("acme", body(kept), Fingerprint::of(&body(kept))).await.unwrap(), Appended::Fresh);
+    assert_eq!(read(&log, 0, kept + 1).await.len(), kept + 1);
+}
+
+#[tokio::test]
+async fn what_waits_for_the_disk_is_bounded_also_when_nobody_waits_for_it() {
+    let database = Database::in_memory().unwrap();
+    let (log, _) = open(&database, "");
+    let body = |event: usize| Bytes::from(format!("time={event}1 {}", "x".repeat(1 << 20)));
+    // The disk hangs: whoever has the database keeps it.
+    let held = database.0.writer.locked();
+    let mut refused = 0;
+    for event in 0..70 {
+        let body = body(event);
+        // Who posts gives up at once, and the body is still to be written.
+        if let Some(answer) = log.append("acme", body.clone(), Fingerprint::of(&body)).now_or_never() {
+            assert_eq!(answer.unwrap_err().reason(), ErrorReason::CenterOverloaded);
+            refused += 1;
+        }
+    }
+    assert!((6..=7).contains(&refused), "{refused}");
+    drop(held);
+}
+
+#[tokio::test]
+async fn a_reader_waits_and_sees_its_own_center_only() {
+    let (log, _) = open(&Database::in_memory().unwrap(), "");
+    let mut reader = log.read("acme", 0).await.unwrap();
+    let mut next = reader.next();
+    assert!(futures_util::poll!(&mut next).is_pending());
+    log.append("beta", "other".into(), Fingerprint::of(b"other")).await.unwrap();
+    post(&log, "own").await;
+    let page = next.await.unwrap();
+    assert_eq!((page.len(), &page[0].body[..]), (1, &b"own"[..]));
+}
