@@ -22,6 +22,10 @@ pub struct Row {
 /// What every vendor has, because the gateway itself answers it.
 const GATEWAY: [Row; 3] = [Row::native("ListCenters"), Row::native("GetCenter"), Row::native("GetCapabilities")];
 
+/// What no vendor accepts, because the contract says so.
+const REFUSED_BY_CONTRACT: [(&str, &[&str]); 1] =
+    [("UpdateAgent", &["agent.provision_extensions", "agent.login_password"])];
+
 // === impl Row ===
 
 impl Row {
@@ -66,14 +70,14 @@ impl Row {
 
 /// Every method of the contract in its order; one without a row is unsupported.
 pub fn methods(rows: &[Row]) -> Vec<v1::MethodCapability> {
-    let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+    let texts = |texts: &[&str]| -> Vec<String> { texts.iter().map(|&text| text.to_owned()).collect() };
     METHODS
         .iter()
         .map(|&method| match GATEWAY.iter().chain(rows).find(|row| row.method == method) {
             Some(row) => v1::MethodCapability {
                 method: method.to_owned(),
                 support: row.support.into(),
-                unsupported_fields: texts(row.unsupported),
+                unsupported_fields: texts(row.unsupported).into_iter().chain(refused_by_contract(method)).collect(),
                 unfilled_fields: texts(row.unfilled),
                 limitation: row.limitation.to_owned(),
                 required_fields: texts(row.required),
@@ -85,6 +89,11 @@ pub fn methods(rows: &[Row]) -> Vec<v1::MethodCapability> {
             },
         })
         .collect()
+}
+
+fn refused_by_contract(method: &str) -> impl Iterator<Item = String> {
+    let rows = REFUSED_BY_CONTRACT.iter().filter(move |(refusing, _)| *refusing == method);
+    rows.flat_map(|(_, fields)| fields.iter().map(|&field| field.to_owned()))
 }
 
 /// Formats narrower than the contract's.

@@ -375,6 +375,7 @@ async fn fields_that_capabilities_call_unsupported_are_refused_when_set() {
         ("queue_id", json!("9008")),
         ("queue.display_name", json!("New")),
         ("queue.wait_music", json!("waitmusic.wav")),
+        ("user_call_settings.vendor_data", json!({"x": 1})),
     ]);
     for center in ["acme", "beta"] {
         let name = json!({"name": format!("centers/{center}/capabilities")});
