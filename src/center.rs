@@ -16,7 +16,7 @@ use crate::{
     error::{Error, ErrorReason, Result},
     event::{
         feed::Feed,
-        watch::{Terms, Watch, WatcherPermit},
+        watch::{Watch, WatchOptions, WatcherPermit},
     },
     idempotency::{Idempotency, Scope},
     name::{CenterName, ResourceName},
@@ -71,7 +71,7 @@ impl Centers {
             let center = Center {
                 id: id.clone(),
                 display_name: config.display_name.clone(),
-                expose_credentials: config.vendor.expose_credentials(),
+                expose_credentials: config.expose_credentials,
                 feed: Arc::new(Feed::new(id.clone(), log.clone(), adapter.clone(), parts.clock.clone())),
                 adapter,
                 watchers: Arc::new(Semaphore::new(WATCHERS)),
@@ -141,17 +141,17 @@ impl Center {
         self.idempotency.once(cx, scope, &request_id.to_string(), &content, run).await
     }
 
-    /// Begins a stream of the center's events.
+    /// Starts a stream of the center's events.
     ///
     /// # Errors
-    /// As [`Watch::begin`]; `CENTER_OVERLOADED` when too many watch.
-    pub async fn watch(&self, terms: Terms) -> Result<Watch> {
-        let place = self.watchers.clone().try_acquire_owned().map_err(|_| {
+    /// As [`Watch::start`]; `CENTER_OVERLOADED` when too many streams are open.
+    pub async fn watch(&self, options: WatchOptions) -> Result<Watch> {
+        let semaphore_permit = self.watchers.clone().try_acquire_owned().map_err(|_| {
             let message = "too many streams of this center are open at this gateway; wait, or use another gateway";
             Error::new(ErrorReason::CenterOverloaded, message).retry_after(Duration::from_secs(1)).quota("watchers")
         })?;
-        let seat = WatcherPermit::new(self.draining.clone(), self.metrics.watch(&self.id), place);
-        Watch::begin(self.feed.clone(), terms, seat).await
+        let permit = WatcherPermit::new(self.draining.clone(), self.metrics.watch(&self.id), semaphore_permit);
+        Watch::start(self.feed.clone(), options, permit).await
     }
 
     /// The center as the contract shows it.

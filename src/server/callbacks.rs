@@ -47,7 +47,7 @@ pub async fn serve(
 async fn converse(connection: Connection, ingress: Arc<Ingress>, stopped: watch::Receiver<bool>) {
     let answer = service_fn(|request: Request<Incoming>| {
         let ingress = ingress.clone();
-        async move { Ok::<_, Infallible>(ingress.answer(request.map(Body::new)).await) }
+        async move { Ok::<_, Infallible>(ingress.handle(request.map(Body::new)).await) }
     });
     let mut conversation = std::pin::pin!(
         http1::Builder::new()

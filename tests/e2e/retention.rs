@@ -154,7 +154,7 @@ async fn who_waits_for_events_that_are_all_gone_is_told() {
     let (client, log) = leaving(Meanwhile::Aged, "retention = \"1h\"").await;
     let before =
         switchboard::event::cursor::Cursor { log: log.extent("beta").await.unwrap().log, position: 0, may_skip: false };
-    let mut request = from("beta", &before.text("beta"));
+    let mut request = from("beta", &before.encode("beta"));
     request.heartbeat_interval = Some(prost_types::Duration { seconds: 1, nanos: 0 });
     let mut watcher = Watcher::open(client.channel.clone(), request).await.unwrap();
     let failure = watcher.failure().await;

@@ -121,7 +121,7 @@ impl Register {
     pub async fn update(&self, cx: &Context, name: &SubscriptionName, change: Change) -> Result<v1::Subscription> {
         let (center, id) = (name.center(), name.id());
         let _guard = self.locks.lock(id.to_owned(), cx.deadline()).await?;
-        let former = self.addresses.of(center, id).await?;
+        let former = self.addresses.replaceable(center, id).await?;
         let plan = match change.into_whole() {
             Ok(plan) => plan,
             Err(change) => {

@@ -357,11 +357,12 @@ fn adapter(
         sid: SID.to_owned(),
         auth_token: SecretString::from(AUTH_TOKEN),
         timestamp_unit,
-        expose_credentials: true,
     };
     let center = config::Center {
         display_name: NAME.to_owned(),
         base_url: base.parse().unwrap(),
+        allow_plaintext: true,
+        expose_credentials: true,
         limits: config::Limits { concurrency: 8, queue: 8, rate: 0, max_response_size: 1 << 20 },
         retry: config::Retry { attempts: 1, budget: 0.0 },
         breaker: config::Breaker {
