@@ -1,4 +1,4 @@
-//! The contract: code generated from `proto/contactcenter/v1`, and its descriptors.
+//! The contract: generated code of `proto/contactcenter/v1`, and its descriptors.
 
 mod encoded;
 
@@ -24,7 +24,7 @@ pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/contactcenter.v1.debug.rs"));
 }
 
-/// The server of package `contactcenter.v1`, which takes the items of `WatchEvents` encoded.
+/// The server of package `contactcenter.v1`. `WatchEvents` sends encoded responses.
 #[expect(
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
@@ -85,7 +85,7 @@ pub const METHODS: [&str; 40] = [
 /// The contract's file descriptors with comments, as reflection serves them.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/contactcenter.v1.descriptors.bin"));
 
-/// What `Debug` shows of a field that the contract marks `debug_redact`: whether it is set, never what it holds.
+/// The `Debug` output of a field that the contract marks `debug_redact`: whether it is set, never its value.
 struct Redacted {
     empty: bool,
 }

@@ -159,7 +159,7 @@ impl Watch {
                 return Err(draining());
             }
             if self.terms.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Err(Error::too_late());
+                return Err(Error::deadline_before_send());
             }
             // Also while events pass by that were not asked for.
             if Instant::now() >= self.heartbeat_at {
@@ -226,7 +226,7 @@ impl Watch {
             () = self.seat.draining.begun() => Err(draining()),
             turn = read => turn,
             () = sleep_until(self.heartbeat_at) => Ok(Turn::Heartbeat),
-            () = sleep_until(end), if deadline.is_some() => Err(Error::too_late()),
+            () = sleep_until(end), if deadline.is_some() => Err(Error::deadline_before_send()),
         }
     }
 

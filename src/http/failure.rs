@@ -99,7 +99,7 @@ pub(super) fn past_deadline<S>(cx: &Context, operation: &Operation<S>, left: boo
         cx.mark_sent();
     }
     match (left, operation.repeatable) {
-        (false, _) => Error::too_late(),
+        (false, _) => Error::deadline_before_send(),
         (true, true) => Error::new(
             ErrorReason::VendorTimeout,
             "the vendor did not respond before the deadline; it is safe to retry",

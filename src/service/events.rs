@@ -53,7 +53,7 @@ pub async fn watch_events(
 
     let center = centers.get(cx, &parent)?;
     center.adapter.can_post()?;
-    let deadline = cx.asked_deadline();
+    let deadline = cx.caller_deadline();
     let terms = Terms { start, event_types, heartbeat: heartbeat.unwrap_or(HEARTBEAT), deadline };
     let watch = center.watch(terms).await?;
     let cx = cx.clone();
