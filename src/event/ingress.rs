@@ -136,7 +136,7 @@ impl Ingress {
         };
         let fingerprint = Fingerprint::of(&body);
         match timeout(STORE_TIMEOUT, self.log.append(id, body, fingerprint)).await {
-            Ok(Ok(Appended::Fresh)) => ("kept", acknowledged(center)),
+            Ok(Ok(Appended::Stored)) => ("kept", acknowledged(center)),
             Ok(Ok(Appended::Duplicate)) => ("duplicate", acknowledged(center)),
             Ok(Err(error)) => match error.reason() {
                 ErrorReason::CenterOverloaded => ("overloaded", service_unavailable()),
@@ -230,7 +230,7 @@ mod tests {
     impl EventLog for SlowLog {
         async fn append(&self, _center: &str, _body: Bytes, _fingerprint: Fingerprint) -> Result<Appended> {
             sleep(self.0).await;
-            Ok(Appended::Fresh)
+            Ok(Appended::Stored)
         }
 
         async fn extent(&self, _center: &str) -> Result<Extent> {

@@ -159,7 +159,7 @@ impl Watch {
                 return Err(draining());
             }
             if self.options.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Err(Error::too_late());
+                return Err(Error::deadline_before_send());
             }
             // A heartbeat is due also while the stream filters events out.
             if Instant::now() >= self.next_heartbeat {
@@ -228,7 +228,7 @@ impl Watch {
             () = self.permit.draining.begun() => Err(draining()),
             wakeup = read => wakeup,
             () = sleep_until(self.next_heartbeat) => Ok(Wakeup::Heartbeat),
-            () = sleep_until(end), if deadline.is_some() => Err(Error::too_late()),
+            () = sleep_until(end), if deadline.is_some() => Err(Error::deadline_before_send()),
         }
     }
 

@@ -47,7 +47,7 @@ impl<D: Dialect> Client<D> {
         let mut refreshed = None;
         loop {
             attempts += 1;
-            cx.note_operation(operation.name);
+            cx.set_operation(operation.name);
             let Authorized { url, headers, credentials } =
                 self.dialect.authorize(cx, operation, outgoing, refreshed.as_ref()).await?;
             let mut breaker_guard =

@@ -106,7 +106,7 @@ pub(super) fn past_deadline<S>(cx: &Context, operation: &Operation<S>, may_have_
         cx.mark_sent();
     }
     match (may_have_been_sent, operation.repeatable) {
-        (false, _) => Error::too_late(),
+        (false, _) => Error::deadline_before_send(),
         (true, true) => Error::new(
             ErrorReason::VendorTimeout,
             "the vendor did not respond before the deadline; it is safe to retry",

@@ -191,7 +191,7 @@ async fn within_deadline<E>(
         Ok(Ok(response)) => response,
         Ok(Err(fault)) => Ok(faulty(cx, &fault).into_http()),
         // Whatever waits for a vendor answers in time by itself; this is for a request that never came whole.
-        Err(_) if !cx.sent() => Ok(Error::too_late().into_status(cx).into_http()),
+        Err(_) if !cx.may_have_been_sent() => Ok(Error::deadline_before_send().into_status(cx).into_http()),
         Err(_) => Ok(Error::new(
             ErrorReason::VendorOutcomeUnknown,
             "the deadline passed after a request was sent; its outcome is unknown: check before you retry",
@@ -213,7 +213,7 @@ fn draining(cx: &Context) -> Status {
 
 fn faulty(cx: &Context, _fault: &Box<dyn Any + Send>) -> Status {
     tracing::error!(method = cx.method(), trace_id = cx.trace_id(), "call panicked");
-    let error = if cx.sent() {
+    let error = if cx.may_have_been_sent() {
         Error::new(
             ErrorReason::VendorOutcomeUnknown,
             "the gateway failed after a request was sent; its outcome is unknown: check before you retry",

@@ -31,7 +31,7 @@ use switchboard::{
     store::{
         event_log::{Appended, EventLog, Extent, Reader},
         fingerprint::Fingerprint,
-        idempotency::{Begun, Hash, IdempotencyStore},
+        idempotency::{CallState, Hash, IdempotencyStore},
         sqlite::Database,
     },
     telemetry::Metrics,
@@ -199,27 +199,27 @@ impl Transport for Shared {
 /// What outlives a gateway that is killed: everything that was written.
 #[async_trait]
 impl IdempotencyStore for Shared {
-    async fn begin(&self, call: Hash, content: Hash, _now: SystemTime, _expired: SystemTime) -> Result<Begun> {
+    async fn begin(&self, call: Hash, content: Hash, _now: SystemTime, _expired: SystemTime) -> Result<CallState> {
         sleep(self.millis(5)).await;
         let mut world = self.world();
         Ok(match world.kept.get(&call) {
-            Some((other, _)) if *other != content => Begun::Other,
-            Some((_, Some(sealed))) => Begun::Finished(sealed.clone()),
-            Some((_, None)) => Begun::Unfinished,
+            Some((other, _)) if *other != content => CallState::ContentMismatch,
+            Some((_, Some(sealed))) => CallState::Completed(sealed.clone()),
+            Some((_, None)) => CallState::Interrupted,
             None => {
                 world.kept.insert(call, (content, None));
-                Begun::Fresh
+                CallState::New
             }
         })
     }
 
-    async fn finish(&self, call: Hash, sealed: Vec<u8>) -> Result<()> {
+    async fn complete(&self, call: Hash, sealed: Vec<u8>) -> Result<()> {
         sleep(self.millis(5)).await;
         self.world().kept.entry(call).and_modify(|kept| kept.1 = Some(sealed));
         Ok(())
     }
 
-    async fn forget(&self, call: Hash) -> Result<()> {
+    async fn discard(&self, call: Hash) -> Result<()> {
         sleep(self.millis(5)).await;
         self.world().kept.remove(&call);
         Ok(())

@@ -11,7 +11,7 @@ use switchboard::{
     store::{
         event_log::{Appended, EventLog as _},
         fingerprint::Fingerprint,
-        idempotency::{Begun, IdempotencyStore as _},
+        idempotency::{CallState, IdempotencyStore as _},
         jetstream::JetStream,
         kv::KeyValueStore as _,
     },
@@ -119,7 +119,7 @@ async fn two_gateways_agree_at_the_same_moment() {
         calls.spawn(async move { store.begin([number / 4; 32], [0; 32], now, now).await.unwrap() });
     }
     let begun = calls.join_all().await;
-    assert_eq!(begun.iter().filter(|begun| **begun == Begun::Fresh).count(), 10, "{begun:?}");
+    assert_eq!(begun.iter().filter(|begun| **begun == CallState::New).count(), 10, "{begun:?}");
     assert_eq!(stores[0].key().await.unwrap(), stores[1].key().await.unwrap());
     for number in 0..20_u8 {
         stores[0].put("a.b", vec![number]).await.unwrap();
@@ -171,14 +171,14 @@ async fn what_became_of_a_call_is_noted_when_another_server_leads() {
     let (here, there) = (connect(&servers).await, connect(&servers).await);
     let now = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     for call in 0..2 {
-        assert_eq!(here.begin([call; 32], [0; 32], now, now).await.unwrap(), Begun::Fresh);
+        assert_eq!(here.begin([call; 32], [0; 32], now, now).await.unwrap(), CallState::New);
     }
     let leads = leader(&servers, "KV_switchboard_request_ids").await;
     servers[leads].kill();
-    tokio::try_join!(here.finish([0; 32], b"sealed".to_vec()), here.forget([1; 32])).unwrap();
+    tokio::try_join!(here.complete([0; 32], b"sealed".to_vec()), here.discard([1; 32])).unwrap();
     let ended = there.begin([0; 32], [0; 32], now, now).await.unwrap();
-    assert_eq!(ended, Begun::Finished(b"sealed".to_vec()));
-    assert_eq!(there.begin([1; 32], [0; 32], now, now).await.unwrap(), Begun::Fresh);
+    assert_eq!(ended, CallState::Completed(b"sealed".to_vec()));
+    assert_eq!(there.begin([1; 32], [0; 32], now, now).await.unwrap(), CallState::New);
 }
 
 #[tokio::test]

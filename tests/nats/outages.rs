@@ -9,7 +9,7 @@ use switchboard::{
     store::{
         event_log::{Appended, EventLog as _},
         fingerprint::Fingerprint,
-        idempotency::{Begun, IdempotencyStore as _},
+        idempotency::{CallState, IdempotencyStore as _},
         jetstream::JetStream,
         kv::KeyValueStore as _,
     },
@@ -54,7 +54,7 @@ async fn what_was_acknowledged_is_there_after_the_server_was_killed() {
     let mut kept = 0;
     for _ in 0..3 {
         for _ in 0..10 {
-            assert_eq!(post(&store, kept).await.unwrap(), Appended::Fresh);
+            assert_eq!(post(&store, kept).await.unwrap(), Appended::Stored);
             kept += 1;
         }
         store.put("key", vec![1; kept]).await.unwrap();
@@ -148,11 +148,11 @@ async fn without_a_server_everything_fails_soon_and_nothing_is_done_later() {
     assert!(start.elapsed() < TIMEOUT);
 
     server.start_again().await;
-    assert_eq!(post(&store, 1).await.unwrap(), Appended::Fresh);
+    assert_eq!(post(&store, 1).await.unwrap(), Appended::Stored);
     assert_eq!(store.extent("acme").await.unwrap().newest, 1);
     assert_eq!(store.get("key").await.unwrap(), None);
     let begun = store.begin([1; 32], [2; 32], std::time::UNIX_EPOCH, std::time::UNIX_EPOCH).await.unwrap();
-    assert_eq!(begun, Begun::Fresh);
+    assert_eq!(begun, CallState::New);
 }
 
 #[tokio::test]
@@ -231,11 +231,11 @@ async fn what_became_of_a_call_is_noted_when_the_servers_are_back() {
     let ends = |of: u8| {
         let (finishes, forgets) = (here.clone(), here.clone());
         tokio::spawn(async move {
-            tokio::try_join!(finishes.finish([of; 32], b"sealed".to_vec()), forgets.forget([of + 1; 32])).map(drop)
+            tokio::try_join!(finishes.complete([of; 32], b"sealed".to_vec()), forgets.discard([of + 1; 32])).map(drop)
         })
     };
     for call in 0..4 {
-        assert_eq!(begin(&here, call).await, Begun::Fresh);
+        assert_eq!(begin(&here, call).await, CallState::New);
     }
 
     server.stop().await;
@@ -254,8 +254,8 @@ async fn what_became_of_a_call_is_noted_when_the_servers_are_back() {
     unconnected.await.unwrap().unwrap();
 
     for call in [0, 2] {
-        assert_eq!(begin(&there, call).await, Begun::Finished(b"sealed".to_vec()));
-        assert_eq!(begin(&there, call + 1).await, Begun::Fresh, "it did nothing");
+        assert_eq!(begin(&there, call).await, CallState::Completed(b"sealed".to_vec()));
+        assert_eq!(begin(&there, call + 1).await, CallState::New, "it did nothing");
     }
 }
 
@@ -274,12 +274,12 @@ async fn a_call_that_was_noted_without_an_answer_may_begin_again() {
         answers(&here).await;
         answers(&there).await;
         // Elsewhere it is not known that it did not run.
-        if begin(&there).await.unwrap() == Begun::Running {
+        if begin(&there).await.unwrap() == CallState::Running {
             break;
         }
         // It went with the connection.
-        there.forget([1; 32]).await.unwrap();
+        there.discard([1; 32]).await.unwrap();
     }
-    assert_eq!(begin(&here).await.unwrap(), Begun::Fresh);
-    assert_eq!(begin(&here).await.unwrap(), Begun::Unfinished, "it is known to have begun now");
+    assert_eq!(begin(&here).await.unwrap(), CallState::New);
+    assert_eq!(begin(&here).await.unwrap(), CallState::Interrupted, "it is known to have begun now");
 }

@@ -18,7 +18,7 @@ use switchboard::{
     store::{
         event_log::{Appended, EventLog as _},
         fingerprint::Fingerprint,
-        idempotency::{Begun, IdempotencyStore as _},
+        idempotency::{CallState, IdempotencyStore as _},
         jetstream::JetStream,
         kv::KeyValueStore as _,
     },
@@ -51,7 +51,7 @@ async fn what_one_keeps_the_other_reads_and_knows() {
     for body in [&br#"{"MsgId":"1"}"#[..], b"READY"] {
         let body = Bytes::from_static(body);
         let fingerprint = Fingerprint::of(&body);
-        assert_eq!(here.append("acme", body.clone(), fingerprint).await.unwrap(), Appended::Fresh);
+        assert_eq!(here.append("acme", body.clone(), fingerprint).await.unwrap(), Appended::Stored);
         assert_eq!(reader.next().await.unwrap()[0].body, body);
         assert_eq!(there.append("acme", body, fingerprint).await.unwrap(), Appended::Duplicate);
     }
@@ -72,22 +72,22 @@ async fn a_repeat_at_the_other_gateway_waits_for_the_first() {
             let _ = running.send(());
             Ok(answer(ended.await.unwrap()))
         };
-        here.once(&context(Duration::from_secs(30)), SCOPE, "id", &answer("asked"), run).await
+        here.run(&context(Duration::from_secs(30)), SCOPE, "id", &answer("asked"), run).await
     });
     runs.await.unwrap();
     let runs_again = async |_| Err::<StartCallbackResponse, _>(Error::internal("it ran twice"));
     let mut late = ErrorReason::DeadlineBeforeSend;
     // A machine that stands still misses the moment in which that is told.
     while late == ErrorReason::DeadlineBeforeSend {
-        let repeat = there.once(&context(Duration::from_secs(2)), SCOPE, "id", &answer("asked"), runs_again).await;
+        let repeat = there.run(&context(Duration::from_secs(2)), SCOPE, "id", &answer("asked"), runs_again).await;
         late = repeat.unwrap_err().reason();
     }
     assert_eq!(late, ErrorReason::VendorOutcomeUnknown, "it still runs");
-    let other = there.once(&context(Duration::from_secs(30)), SCOPE, "id", &answer("other"), runs_again).await;
+    let other = there.run(&context(Duration::from_secs(30)), SCOPE, "id", &answer("other"), runs_again).await;
     assert_eq!(other.unwrap_err().reason(), ErrorReason::RequestIdReused);
 
     let repeat = tokio::spawn(async move {
-        there.once(&context(Duration::from_secs(30)), SCOPE, "id", &answer("asked"), runs_again).await
+        there.run(&context(Duration::from_secs(30)), SCOPE, "id", &answer("asked"), runs_again).await
     });
     tokio::time::sleep(Duration::from_millis(100)).await;
     end.send("c-1").unwrap();
@@ -109,7 +109,7 @@ async fn of_repeats_at_both_gateways_one_runs() {
                     Ok(answer("c-1"))
                 };
                 let id = format!("id-{}", number / 4);
-                gateway.once(&context(Duration::from_secs(30)), SCOPE, &id, &answer("asked"), run).await
+                gateway.run(&context(Duration::from_secs(30)), SCOPE, &id, &answer("asked"), run).await
             })
         })
         .collect();
@@ -123,11 +123,11 @@ async fn of_repeats_at_both_gateways_one_runs() {
 async fn what_did_nothing_runs_again_at_the_other_gateway() {
     let server = Server::start().await;
     let (here, there) = (repeats(&connect(&server).await), repeats(&connect(&server).await));
-    let refused = async |_| -> Result<StartCallbackResponse> { Err(Error::too_late()) };
-    let first = here.once(&context(Duration::from_secs(30)), SCOPE, "id", &answer("asked"), refused).await;
+    let refused = async |_| -> Result<StartCallbackResponse> { Err(Error::deadline_before_send()) };
+    let first = here.run(&context(Duration::from_secs(30)), SCOPE, "id", &answer("asked"), refused).await;
     assert_eq!(first.unwrap_err().reason(), ErrorReason::DeadlineBeforeSend);
     let run = async |_| Ok(answer("c-1"));
-    let repeat = there.once(&context(Duration::from_secs(30)), SCOPE, "id", &answer("asked"), run).await;
+    let repeat = there.run(&context(Duration::from_secs(30)), SCOPE, "id", &answer("asked"), run).await;
     assert_eq!(repeat.unwrap(), answer("c-1"));
 }
 
@@ -139,12 +139,16 @@ async fn a_call_of_a_gateway_that_ended_is_unknown_once_it_cannot_run_any_more()
     let (call, content) = ([1; 32], [2; 32]);
     let at = |seconds: u64| UNIX_EPOCH + Duration::from_secs(1_800_000_000 + seconds);
     let expired = |now: SystemTime| now - Duration::from_secs(24 * 3600);
-    assert_eq!(here.begin(call, content, at(0), expired(at(0))).await.unwrap(), Begun::Fresh);
-    assert_eq!(there.begin(call, content, at(0), expired(at(0))).await.unwrap(), Begun::Running);
-    assert_eq!(there.begin(call, content, at(89), expired(at(89))).await.unwrap(), Begun::Running);
-    assert_eq!(there.begin(call, content, at(90), expired(at(90))).await.unwrap(), Begun::Unfinished);
+    assert_eq!(here.begin(call, content, at(0), expired(at(0))).await.unwrap(), CallState::New);
+    assert_eq!(there.begin(call, content, at(0), expired(at(0))).await.unwrap(), CallState::Running);
+    assert_eq!(there.begin(call, content, at(89), expired(at(89))).await.unwrap(), CallState::Running);
+    assert_eq!(there.begin(call, content, at(90), expired(at(90))).await.unwrap(), CallState::Interrupted);
     // Its own clock may be behind.
-    assert_eq!(here.begin(call, content, at(1), expired(at(1))).await.unwrap(), Begun::Unfinished, "it runs it not");
+    assert_eq!(
+        here.begin(call, content, at(1), expired(at(1))).await.unwrap(),
+        CallState::Interrupted,
+        "it runs it not"
+    );
 }
 
 #[tokio::test]
@@ -154,13 +158,13 @@ async fn a_gateway_ends_its_own_calls_only() {
     let (call, content) = ([1; 32], [2; 32]);
     let now = UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let begin = async |store: &JetStream| store.begin(call, content, now, now).await.unwrap();
-    assert_eq!(begin(&here).await, Begun::Fresh);
-    there.forget(call).await.unwrap();
-    assert_eq!(there.finish(call, b"other".to_vec()).await.unwrap_err().reason(), ErrorReason::StorageUnavailable);
-    assert_eq!(begin(&there).await, Begun::Running, "it is here");
+    assert_eq!(begin(&here).await, CallState::New);
+    there.discard(call).await.unwrap();
+    assert_eq!(there.complete(call, b"other".to_vec()).await.unwrap_err().reason(), ErrorReason::StorageUnavailable);
+    assert_eq!(begin(&there).await, CallState::Running, "it is here");
 
-    here.finish(call, b"sealed".to_vec()).await.unwrap();
-    here.finish(call, b"again".to_vec()).await.unwrap();
-    here.forget(call).await.unwrap();
-    assert_eq!(begin(&there).await, Begun::Finished(b"sealed".to_vec()));
+    here.complete(call, b"sealed".to_vec()).await.unwrap();
+    here.complete(call, b"again".to_vec()).await.unwrap();
+    here.discard(call).await.unwrap();
+    assert_eq!(begin(&there).await, CallState::Completed(b"sealed".to_vec()));
 }

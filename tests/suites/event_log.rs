@@ -63,7 +63,7 @@ async fn post_all(log: &Arc<dyn EventLog>, bodies: Vec<Bytes>) {
         let log = log.clone();
         posts.spawn(async move { post(&*log, "acme", body).await });
     }
-    assert!(posts.join_all().await.iter().all(|outcome| *outcome == Appended::Fresh));
+    assert!(posts.join_all().await.iter().all(|outcome| *outcome == Appended::Stored));
 }
 
 /// The next records, at least so many.
@@ -95,7 +95,7 @@ pub async fn records_are_read_in_the_order_they_were_kept_in(world: impl World) 
     let posted: Vec<Bytes> =
         (0..10).map(|number| if number % 2 == 0 { identified(number) } else { plain(number) }).collect();
     for body in &posted {
-        assert_eq!(post(&*log, "acme", body.clone()).await, Appended::Fresh);
+        assert_eq!(post(&*log, "acme", body.clone()).await, Appended::Stored);
         world.pass(Duration::from_millis(2)).await;
     }
     let records = read_from(&*log, "acme", 0, 10).await;
@@ -117,7 +117,7 @@ pub async fn any_bytes_are_a_body(world: impl World) {
 pub async fn equal_bodies_within_their_window_are_one_event(world: impl World) {
     let log = world.log(&events()).await;
     for body in [identified(1), plain(1)] {
-        assert_eq!(post(&*log, "acme", body.clone()).await, Appended::Fresh);
+        assert_eq!(post(&*log, "acme", body.clone()).await, Appended::Stored);
         assert_eq!(post(&*log, "acme", body.clone()).await, Appended::Duplicate);
         assert_eq!(post(&*log, "acme", body.clone()).await, Appended::Duplicate);
     }
@@ -131,11 +131,11 @@ pub async fn equal_bodies_are_two_events_after_their_window(world: impl World) {
     let window = Duration::from_millis(200);
     let log = world.log(&Events { duplicate_window: window, ..events() }).await;
     for body in [identified(1), plain(1)] {
-        assert_eq!(post(&*log, "acme", body.clone()).await, Appended::Fresh);
+        assert_eq!(post(&*log, "acme", body.clone()).await, Appended::Stored);
         let mut tries = 0;
         loop {
             world.pass(window + Duration::from_millis(1)).await;
-            if post(&*log, "acme", body.clone()).await == Appended::Fresh {
+            if post(&*log, "acme", body.clone()).await == Appended::Stored {
                 break;
             }
             // A server looks at its windows now and then.
@@ -152,7 +152,7 @@ pub async fn the_window_is_short_for_what_names_neither_message_nor_time(world: 
         post(&*log, "acme", body).await;
     }
     world.pass(SHORT_WINDOW + Duration::from_millis(10)).await;
-    assert_eq!(post(&*log, "acme", plain(1)).await, Appended::Fresh);
+    assert_eq!(post(&*log, "acme", plain(1)).await, Appended::Stored);
     assert_eq!(post(&*log, "acme", plain(1)).await, Appended::Duplicate, "within the window of the second");
     assert_eq!(post(&*log, "acme", identified(1)).await, Appended::Duplicate);
 }
@@ -160,16 +160,16 @@ pub async fn the_window_is_short_for_what_names_neither_message_nor_time(world: 
 pub async fn without_a_window_nothing_is_a_duplicate(world: impl World) {
     let log = world.log(&Events { duplicate_window: Duration::ZERO, ..events() }).await;
     for body in [identified(1), plain(1)] {
-        assert_eq!(post(&*log, "acme", body.clone()).await, Appended::Fresh);
-        assert_eq!(post(&*log, "acme", body.clone()).await, Appended::Fresh);
+        assert_eq!(post(&*log, "acme", body.clone()).await, Appended::Stored);
+        assert_eq!(post(&*log, "acme", body.clone()).await, Appended::Stored);
     }
 }
 
 pub async fn centers_do_not_mix(world: impl World) {
     let log = world.log(&events()).await;
-    assert_eq!(post(&*log, "acme", identified(1)).await, Appended::Fresh);
-    assert_eq!(post(&*log, "beta", identified(1)).await, Appended::Fresh, "another center's event");
-    assert_eq!(post(&*log, "beta", identified(2)).await, Appended::Fresh);
+    assert_eq!(post(&*log, "acme", identified(1)).await, Appended::Stored);
+    assert_eq!(post(&*log, "beta", identified(1)).await, Appended::Stored, "another center's event");
+    assert_eq!(post(&*log, "beta", identified(2)).await, Appended::Stored);
     assert_eq!(bodies(&read_from(&*log, "acme", 0, 1).await), [identified(1)]);
     assert_eq!(bodies(&read_from(&*log, "beta", 0, 2).await), [identified(1), identified(2)]);
     assert_eq!(log.extent("acme").await.unwrap().newest, 1);
@@ -316,7 +316,7 @@ pub async fn what_is_posted_at_the_same_time_is_all_there_once(world: impl World
         }
     }
     let outcomes = posts.join_all().await;
-    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Appended::Fresh).count(), 200);
+    assert_eq!(outcomes.iter().filter(|outcome| **outcome == Appended::Stored).count(), 200);
     let records = read_from(&*log, "acme", 0, 200).await;
     assert!(are(&records, 1..=200), "{records:?}");
     let mut bodies = bodies(&records);

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use switchboard::store::idempotency::{Begun, Hash, IdempotencyStore};
+use switchboard::store::idempotency::{CallState, Hash, IdempotencyStore};
 use tokio::task::JoinSet;
 
 const CALL: Hash = [1; 32];
@@ -18,42 +18,42 @@ fn day(hours: u64) -> SystemTime {
 }
 
 /// Begins the call, some hours after the first time of all, with entries gone that are older than a day.
-async fn begin(store: &dyn IdempotencyStore, content: Hash, hours: u64) -> Begun {
+async fn begin(store: &dyn IdempotencyStore, content: Hash, hours: u64) -> CallState {
     store.begin(CALL, content, day(hours), day(hours) - Duration::from_secs(24 * 3600)).await.unwrap()
 }
 
 pub async fn a_call_begins_once_and_its_answer_is_kept(store: Arc<dyn IdempotencyStore>) {
-    assert_eq!(begin(&*store, CONTENT, 0).await, Begun::Fresh);
-    assert_eq!(begin(&*store, CONTENT, 0).await, Begun::Unfinished, "this gateway noted no end");
-    store.finish(CALL, b"sealed".to_vec()).await.unwrap();
-    assert_eq!(begin(&*store, CONTENT, 1).await, Begun::Finished(b"sealed".to_vec()));
-    assert_eq!(begin(&*store, CONTENT, 23).await, Begun::Finished(b"sealed".to_vec()));
+    assert_eq!(begin(&*store, CONTENT, 0).await, CallState::New);
+    assert_eq!(begin(&*store, CONTENT, 0).await, CallState::Interrupted, "this gateway noted no end");
+    store.complete(CALL, b"sealed".to_vec()).await.unwrap();
+    assert_eq!(begin(&*store, CONTENT, 1).await, CallState::Completed(b"sealed".to_vec()));
+    assert_eq!(begin(&*store, CONTENT, 23).await, CallState::Completed(b"sealed".to_vec()));
 }
 
 pub async fn an_id_belongs_to_one_content(store: Arc<dyn IdempotencyStore>) {
-    assert_eq!(begin(&*store, CONTENT, 0).await, Begun::Fresh);
-    assert_eq!(begin(&*store, [3; 32], 0).await, Begun::Other);
-    store.finish(CALL, b"sealed".to_vec()).await.unwrap();
-    assert_eq!(begin(&*store, [3; 32], 0).await, Begun::Other);
+    assert_eq!(begin(&*store, CONTENT, 0).await, CallState::New);
+    assert_eq!(begin(&*store, [3; 32], 0).await, CallState::ContentMismatch);
+    store.complete(CALL, b"sealed".to_vec()).await.unwrap();
+    assert_eq!(begin(&*store, [3; 32], 0).await, CallState::ContentMismatch);
     let other = store.begin([4; 32], [3; 32], day(0), day(0)).await.unwrap();
-    assert_eq!(other, Begun::Fresh, "another call");
+    assert_eq!(other, CallState::New, "another call");
 }
 
 pub async fn what_did_nothing_is_forgotten(store: Arc<dyn IdempotencyStore>) {
     for content in [CONTENT, [3; 32]] {
-        assert_eq!(begin(&*store, content, 0).await, Begun::Fresh);
-        store.forget(CALL).await.unwrap();
+        assert_eq!(begin(&*store, content, 0).await, CallState::New);
+        store.discard(CALL).await.unwrap();
     }
-    store.forget(CALL).await.unwrap();
+    store.discard(CALL).await.unwrap();
 }
 
 pub async fn what_is_too_old_is_gone(store: Arc<dyn IdempotencyStore>) {
-    assert_eq!(begin(&*store, CONTENT, 0).await, Begun::Fresh);
-    assert_eq!(begin(&*store, CONTENT, 24).await, Begun::Unfinished);
-    assert_eq!(begin(&*store, [3; 32], 25).await, Begun::Fresh);
-    store.finish(CALL, b"sealed".to_vec()).await.unwrap();
-    assert_eq!(begin(&*store, [3; 32], 26).await, Begun::Finished(b"sealed".to_vec()));
-    assert_eq!(begin(&*store, CONTENT, 50).await, Begun::Fresh);
+    assert_eq!(begin(&*store, CONTENT, 0).await, CallState::New);
+    assert_eq!(begin(&*store, CONTENT, 24).await, CallState::Interrupted);
+    assert_eq!(begin(&*store, [3; 32], 25).await, CallState::New);
+    store.complete(CALL, b"sealed".to_vec()).await.unwrap();
+    assert_eq!(begin(&*store, [3; 32], 26).await, CallState::Completed(b"sealed".to_vec()));
+    assert_eq!(begin(&*store, CONTENT, 50).await, CallState::New);
 }
 
 pub async fn one_of_several_begins(store: Arc<dyn IdempotencyStore>) {
@@ -65,7 +65,7 @@ pub async fn one_of_several_begins(store: Arc<dyn IdempotencyStore>) {
             callers.spawn(async move { begin(&*store, CONTENT, hours).await });
         }
         let begun = callers.join_all().await;
-        assert_eq!(begun.iter().filter(|begun| **begun == Begun::Fresh).count(), 1, "{begun:?}");
+        assert_eq!(begun.iter().filter(|begun| **begun == CallState::New).count(), 1, "{begun:?}");
     }
 }
 

@@ -23,7 +23,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    store::idempotency::{Begun, Hash, IdempotencyStore},
+    store::idempotency::{CallState, Hash, IdempotencyStore},
 };
 
 /// The bucket's name.
@@ -78,7 +78,7 @@ impl Calls {
         Ok(Self { bucket, gateway, unsure: Mutex::default() })
     }
 
-    async fn begin(&self, call: Hash, content: Hash, now: u64, expired: u64) -> Result<Begun, Failure> {
+    async fn begin(&self, call: Hash, content: Hash, now: u64, expired: u64) -> Result<CallState, Failure> {
         let was_unsure = self.unsure().remove(&call);
         let begun = self.note(call, content, now, expired, was_unsure).await;
         if begun == Err(Failure::Silent) || (was_unsure && begun.is_err()) {
@@ -90,29 +90,36 @@ impl Calls {
         begun
     }
 
-    async fn note(&self, call: Hash, content: Hash, now: u64, expired: u64, unsure: bool) -> Result<Begun, Failure> {
+    async fn note(
+        &self,
+        call: Hash,
+        content: Hash,
+        now: u64,
+        expired: u64,
+        unsure: bool,
+    ) -> Result<CallState, Failure> {
         let key = hex(&call);
         let fresh = Call { content: content.to_vec(), began: now, gateway: self.gateway.to_vec(), sealed: None };
         let value = Bytes::from(fresh.encode_to_vec());
         for _ in 0..TRIES {
             let Some(entry) = self.bucket.create(&key, value.clone()).await? else {
-                return Ok(Begun::Fresh);
+                return Ok(CallState::New);
             };
             let known = opened(&entry)?;
             // Nothing of this call is under way here.
             let is_ours = known.gateway == self.gateway;
             if known.began < expired || (unsure && is_ours && known.sealed.is_none()) {
                 if self.bucket.update(&key, value.clone(), entry.revision).await? {
-                    return Ok(Begun::Fresh);
+                    return Ok(CallState::New);
                 }
                 continue;
             }
             let may_run = !is_ours && now.saturating_sub(known.began) < LONGEST_RUN.as_secs();
             return Ok(match known.sealed {
-                _ if known.content != content => Begun::Other,
-                Some(sealed) => Begun::Finished(sealed),
-                None if may_run => Begun::Running,
-                None => Begun::Unfinished,
+                _ if known.content != content => CallState::ContentMismatch,
+                Some(sealed) => CallState::Completed(sealed),
+                None if may_run => CallState::Running,
+                None => CallState::Interrupted,
             });
         }
         Err(Failure::Contended)
@@ -166,15 +173,15 @@ impl Calls {
 
 #[async_trait]
 impl IdempotencyStore for JetStream {
-    async fn begin(&self, call: Hash, content: Hash, now: SystemTime, expired: SystemTime) -> Result<Begun> {
+    async fn begin(&self, call: Hash, content: Hash, now: SystemTime, expired: SystemTime) -> Result<CallState> {
         Ok(self.0.calls.begin(call, content, seconds(now), seconds(expired)).await?)
     }
 
-    async fn finish(&self, call: Hash, sealed: Vec<u8>) -> Result<()> {
+    async fn complete(&self, call: Hash, sealed: Vec<u8>) -> Result<()> {
         Ok(self.0.calls.end(call, Some(sealed)).await?)
     }
 
-    async fn forget(&self, call: Hash) -> Result<()> {
+    async fn discard(&self, call: Hash) -> Result<()> {
         Ok(self.0.calls.end(call, None).await?)
     }
 

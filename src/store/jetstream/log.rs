@@ -141,7 +141,7 @@ impl Log {
         let window = fingerprint.window(self.window);
         if window.is_zero() {
             link.publish(self.subject("plain"), HeaderMap::new(), body).await?;
-            return Ok(Appended::Fresh);
+            return Ok(Appended::Stored);
         }
         let key = hex(&fingerprint.key);
         if fingerprint.identified {
@@ -158,7 +158,7 @@ impl Log {
             headers.insert(header::NATS_MESSAGE_ID, key);
             match link.publish(self.subject("identified"), headers, body.clone()).await {
                 Ok(ack) if ack.duplicate => return Ok(Appended::Duplicate),
-                Ok(_) => return Ok(Appended::Fresh),
+                Ok(_) => return Ok(Appended::Stored),
                 // Somebody else is writing it right now.
                 Err(Failure::Refused(ErrorCode::STREAM_DUPLICATE_MESSAGE_CONFLICT)) => {}
                 Err(failure) => return Err(failure),
@@ -176,7 +176,7 @@ impl Log {
             let mut headers = HeaderMap::new();
             headers.insert(header::NATS_EXPECTED_LAST_SUBJECT_SEQUENCE, HeaderValue::from(newest));
             match link.publish(subject.clone(), headers, body.clone()).await {
-                Ok(_) => return Ok(Appended::Fresh),
+                Ok(_) => return Ok(Appended::Stored),
                 Err(failure) if is_conflict(failure) => {}
                 Err(failure) => return Err(failure),
             }

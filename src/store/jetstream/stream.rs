@@ -16,7 +16,7 @@ use crate::{config, store::idempotency};
 const SHORTEST: Duration = Duration::from_millis(100);
 
 /// How long a call's answer stays: a little longer than it is good for, as gateways' clocks differ.
-const REPEATS_KEPT_FOR: Duration = idempotency::KEPT_FOR.saturating_add(Duration::from_secs(3600));
+const REPEATS_KEPT_FOR: Duration = idempotency::RETENTION.saturating_add(Duration::from_secs(3600));
 
 /// How long servers may take until they are ready, and how often it is looked whether they are.
 const START: Duration = Duration::from_secs(20);

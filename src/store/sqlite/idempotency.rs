@@ -9,7 +9,7 @@ use rusqlite::{Connection, OptionalExtension as _, params};
 use super::Database;
 use crate::{
     error::{Error, Result},
-    store::idempotency::{Begun, Hash, IdempotencyStore},
+    store::idempotency::{CallState, Hash, IdempotencyStore},
 };
 
 pub(super) const TABLE: &str = "
@@ -31,7 +31,7 @@ const KEY: &str = "request_id";
 
 #[async_trait]
 impl IdempotencyStore for Database {
-    async fn begin(&self, call: Hash, content: Hash, now: SystemTime, expired: SystemTime) -> Result<Begun> {
+    async fn begin(&self, call: Hash, content: Hash, now: SystemTime, expired: SystemTime) -> Result<CallState> {
         self.run(move |connection| {
             let transaction = connection.transaction()?;
             transaction.execute("DELETE FROM repeat WHERE began < ?1", [seconds(expired)])?;
@@ -41,13 +41,13 @@ impl IdempotencyStore for Database {
                 })
                 .optional()?;
             let begun = match known {
-                Some((other, _)) if other != content => Begun::Other,
-                Some((_, Some(sealed))) => Begun::Finished(sealed),
-                Some((_, None)) => Begun::Unfinished,
+                Some((other, _)) if other != content => CallState::ContentMismatch,
+                Some((_, Some(sealed))) => CallState::Completed(sealed),
+                Some((_, None)) => CallState::Interrupted,
                 None => {
                     let insert = "INSERT INTO repeat (call, content, began) VALUES (?1, ?2, ?3)";
                     transaction.execute(insert, params![call, content, seconds(now)])?;
-                    Begun::Fresh
+                    CallState::New
                 }
             };
             transaction.commit()?;
@@ -56,14 +56,14 @@ impl IdempotencyStore for Database {
         .await
     }
 
-    async fn finish(&self, call: Hash, sealed: Vec<u8>) -> Result<()> {
+    async fn complete(&self, call: Hash, sealed: Vec<u8>) -> Result<()> {
         self.run(move |connection| {
             connection.execute("UPDATE repeat SET sealed = ?2 WHERE call = ?1", params![call, sealed]).map(drop)
         })
         .await
     }
 
-    async fn forget(&self, call: Hash) -> Result<()> {
+    async fn discard(&self, call: Hash) -> Result<()> {
         self.run(move |connection| connection.execute("DELETE FROM repeat WHERE call = ?1", [call]).map(drop)).await
     }
 

@@ -262,7 +262,7 @@ async fn play(State(script): State<Script>, request: Request, next: Next) -> Res
 
 fn cx(method: &'static str) -> Context {
     let cx = Context::new(method, "trace".into(), Instant::now() + Duration::from_secs(120));
-    cx.enter("beta", "huawei");
+    cx.set_center("beta", "huawei");
     cx
 }
 

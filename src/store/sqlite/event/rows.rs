@@ -150,7 +150,7 @@ pub fn append(
         log.received,
         &*event.body
     ])?;
-    Ok(Appended::Fresh)
+    Ok(Appended::Stored)
 }
 
 /// When something is received now after something that was received then. A clock that went back a little stands still; one

@@ -71,7 +71,7 @@ async fn what_was_kept_is_there_after_a_restart_in_its_order() {
     assert_eq!(before.0, Extent { log: before.0.log, oldest: 0, newest: 300 });
     assert_eq!(before.1.iter().map(|(sequence, _)| *sequence).collect::<Vec<_>>(), (1..=300).collect::<Vec<_>>());
     assert_eq!(post(&log, "time=01").await, Appended::Duplicate, "the window outlives the restart");
-    assert_eq!((post(&log, "new").await, read(&log, 300, 1).await[0].0), (Appended::Fresh, 301));
+    assert_eq!((post(&log, "new").await, read(&log, 300, 1).await[0].0), (Appended::Stored, 301));
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn the_same_post_is_one_event_within_its_window() {
     let (log, day) = open(&Database::in_memory().unwrap(), "duplicate_window = '10m'");
     let fresh = async |second: u64, body: &str| {
         day.0.store(second, Ordering::Release);
-        post(&log, body).await == Appended::Fresh
+        post(&log, body).await == Appended::Stored
     };
     assert!(fresh(0, "READY").await && fresh(0, "timestamp=1566523582").await);
     assert!(!fresh(5, "READY").await && !fresh(600, "timestamp=1566523582").await);
@@ -187,7 +187,7 @@ async fn a_full_disk_refuses_loses_nothing_and_recovers() {
     let refused = loop {
         let body = body(kept);
         match log.append("acme", body.clone(), Fingerprint::of(&body)).await {
-            Ok(appended) => assert_eq!(appended, Appended::Fresh),
+            Ok(appended) => assert_eq!(appended, Appended::Stored),
             Err(error) => break error,
         }
         kept += 1;
@@ -198,7 +198,7 @@ async fn a_full_disk_refuses_loses_nothing_and_recovers() {
 
     database.limit_pages(1000).await.unwrap();
     // The one that was refused is not taken for a repeat of itself.
-    assert_eq!(log.append("acme", body(kept), Fingerprint::of(&body(kept))).await.unwrap(), Appended::Fresh);
+    assert_eq!(log.append("acme", body(kept), Fingerprint::of(&body(kept))).await.unwrap(), Appended::Stored);
     assert_eq!(read(&log, 0, kept + 1).await.len(), kept + 1);
 }
 
