@@ -40,15 +40,18 @@ mod envelope;
 mod fabric;
 mod faults;
 mod fields;
-mod journal;
 mod memberships;
 mod numbers;
 mod offline;
+mod operation;
 mod operations;
+mod options;
 mod passwords;
 mod quirks;
+mod routes;
 mod seed;
 mod settings;
+mod simulator;
 mod skill_param;
 mod skill_query;
 mod skills;
@@ -58,181 +61,9 @@ mod state;
 mod testing;
 mod token;
 
-use std::{
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::SystemTime,
-};
-
-use axum::{
-    Router,
-    middleware::from_fn_with_state,
-    routing::{any, get, post},
-};
-use secrecy::SecretString;
-
-use self::{journal::Journal, state::Center, token::LiveTokens};
 pub use self::{
-    journal::Request,
+    options::{Options, Tenant, Tokens},
     quirks::{Quirk, Quirks, UnknownQuirk},
-    token::Tokens,
+    simulator::Simulator,
 };
-use crate::{
-    clock::{self, Clock},
-    faults::Faults,
-};
-
-/// How a [`Simulator`] is set up.
-pub struct Options {
-    /// The app key that `tokenByAkSk` takes, and that `X-APP-Key` must repeat.
-    pub app_key: String,
-    /// The secret that belongs to the app key.
-    pub app_secret: SecretString,
-    /// How long access tokens live.
-    pub tokens: Tokens,
-    /// Deviations from the documents that were seen, or are to be feared.
-    pub quirks: Quirks,
-    /// The call center that the simulator starts with, and that a reset brings back.
-    pub tenant: Tenant,
-    /// The time by which tokens expire and locked accounts open.
-    pub clock: Clock,
-}
-
-/// The call center that a simulator starts with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Tenant {
-    /// A small invented call center: queues, a dozen agents, softphones, access codes, call settings.
-    #[default]
-    Seeded,
-    /// What the vendor's pages show: their example requests are answered with their example answers. `queryPhone`
-    /// answers in the shape of document 001's example, not of its table.
-    Document,
-    /// A call center with addresses and nothing else.
-    Empty,
-}
-
-/// One simulated API Fabric with one call center behind it.
-pub struct Simulator {
-    options: Options,
-    faults: Arc<Faults>,
-    /// Never held across an await: every operation is one short, synchronous step.
-    state: Mutex<State>,
-}
-
-/// Everything that changes.
-struct State {
-    center: Center,
-    tokens: LiveTokens,
-    journal: Journal,
-}
-
-// === impl Options ===
-
-impl Options {
-    /// The defaults: tokens without limits, no quirks, the seeded tenant, this machine's clock.
-    #[must_use]
-    pub fn new(app_key: impl Into<String>, app_secret: SecretString) -> Self {
-        Self {
-            app_key: app_key.into(),
-            app_secret,
-            tokens: Tokens::default(),
-            quirks: Quirks::default(),
-            tenant: Tenant::default(),
-            clock: clock::system(),
-        }
-    }
-}
-
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("tokens", &self.tokens)
-            .field("quirks", &self.quirks)
-            .field("tenant", &self.tenant)
-            .finish_non_exhaustive()
-    }
-}
-
-// === impl Simulator ===
-
-impl Simulator {
-    /// A simulator with its tenant's data, no tokens, and no requests received.
-    #[must_use]
-    pub fn new(options: Options) -> Arc<Simulator> {
-        let state = Mutex::new(State::new(options.tenant));
-        Arc::new(Simulator { options, faults: Faults::new(faults::VENDOR), state })
-    }
-
-    /// Everything the simulator serves: the vendor's operations, and the admin route under `/simulator`.
-    pub fn router(self: &Arc<Self>) -> Router {
-        // Wrong methods and paths get the vendor's own 404, so the operations are looked up in their table and not
-        // routed by axum.
-        let operations = any(fabric::answer)
-            .layer(from_fn_with_state(Arc::clone(self), fabric::observe))
-            .with_state(Arc::clone(self));
-        Router::new()
-            .route("/simulator/requests", get(admin::requests))
-            .route("/simulator/state", get(admin::state))
-            .route("/simulator/reset", post(admin::reset))
-            .route("/simulator/tokens/revoke", post(admin::revoke_tokens))
-            .with_state(Arc::clone(self))
-            .merge(self.faults.routes())
-            .fallback_service(operations)
-    }
-
-    /// The requests received so far for the vendor's operations, oldest first: at most the last 1,000, and fewer when
-    /// their bodies are large. They hold secrets.
-    #[must_use]
-    pub fn requests(&self) -> Vec<Request> {
-        self.lock().journal.requests().cloned().collect()
-    }
-
-    /// Forgets the requests received so far; the counts by operation stay.
-    pub fn forget_requests(&self) {
-        self.lock().journal.forget_requests();
-    }
-
-    /// What goes wrong, and when: rules that can be added and cleared while the simulator serves.
-    pub fn faults(&self) -> &Faults {
-        &self.faults
-    }
-
-    /// Ends every token issued so far: it answers HTTP 401 from now on.
-    pub fn revoke_tokens(&self) {
-        self.lock().tokens.revoke_all();
-    }
-
-    /// Back to the start: the tenant's data, no tokens, no requests, no counts, no faults.
-    fn reset(&self) {
-        *self.lock() = State::new(self.options.tenant);
-        self.faults.clear();
-    }
-
-    fn now(&self) -> SystemTime {
-        (self.options.clock)()
-    }
-
-    /// The state is changed only after all checks passed, so what a panic left behind is whole.
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl fmt::Debug for Simulator {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Simulator").field("options", &self.options).finish_non_exhaustive()
-    }
-}
-
-// === impl State ===
-
-impl State {
-    fn new(tenant: Tenant) -> State {
-        let center = match tenant {
-            Tenant::Seeded => seed::center(),
-            Tenant::Document => document::center(),
-            Tenant::Empty => Center::empty(),
-        };
-        State { center, tokens: LiveTokens::default(), journal: Journal::default() }
-    }
-}
+pub use crate::journal::Request;

@@ -92,7 +92,7 @@ fn router(arguments: &Arguments, credentials: &Credentials) -> Result<Router, Fa
             let quirks = quirks.map_err(Failed::configuration)?;
             let options = udesk::Options {
                 quirks,
-                life: arguments.life.then_some(udesk::LIFE_PERIOD),
+                background_traffic: arguments.life.then_some(udesk::BACKGROUND_TRAFFIC_PERIOD),
                 event_templates: event_templates(arguments.event_templates.as_deref())?,
                 ..credentials.udesk()
             };

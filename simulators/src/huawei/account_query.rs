@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     envelope::{Outcome, Refusal, payload},
     fields::{self, ensure},
-    operations::Call,
+    operation::Call,
     state::{Account, Agent, Center},
 };
 
@@ -83,15 +83,15 @@ mod tests {
     use super::{
         super::{
             Tenant,
-            testing::{Bench, REST, code},
+            testing::{REST, TestServer, code},
         },
         *,
     };
 
     #[tokio::test]
     async fn accounts_are_read_in_pages_from_0() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
-        let query = async |body: Value| bench.rest("agentAccount/query", body).await;
+        let server = TestServer::start(Tenant::Seeded, "").await;
+        let query = async |body: Value| server.rest("agentAccount/query", body).await;
         let last = query(json!({ "pageNum": 3, "pageSize": 3 })).await;
         assert_eq!((&last["total"], last["data"].as_array().unwrap().len()), (&json!(10), 1));
         assert_eq!(last["data"][0]["userAccount"], "julia.meyer");
@@ -108,6 +108,6 @@ mod tests {
         assert_eq!((code(&none), &none["data"], &none["total"]), ("0", &json!([]), &json!(0)));
         assert_eq!(code(&query(json!({ "pageNum": -1, "pageSize": 5 })).await), "1");
         assert_eq!(code(&query(json!({ "pageNum": 0, "pageSize": 0 })).await), "1");
-        bench.post(&format!("{REST}/agentAccount/query"), json!({ "pageNum": 0 })).await.is_bad_request();
+        server.post(&format!("{REST}/agentAccount/query"), json!({ "pageNum": 0 })).await.is_bad_request();
     }
 }

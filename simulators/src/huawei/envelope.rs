@@ -151,15 +151,15 @@ mod tests {
 
     use super::super::{
         Tenant,
-        testing::{Bench, MANAGEMENT, REST, code},
+        testing::{MANAGEMENT, REST, TestServer, code},
     };
 
     #[tokio::test]
     async fn business_failures_may_be_500_with_the_same_body() {
         let query = format!("{REST}/agentAccount/delete");
         let unknown = json!({ "userAccount": "nobody.here" });
-        let as_200 = Bench::start(Tenant::Seeded, "").await.post(&query, unknown.clone()).await;
-        let as_500 = Bench::start(Tenant::Seeded, "failures-as-500").await.post(&query, unknown).await;
+        let as_200 = TestServer::start(Tenant::Seeded, "").await.post(&query, unknown.clone()).await;
+        let as_500 = TestServer::start(Tenant::Seeded, "failures-as-500").await.post(&query, unknown).await;
         assert_eq!((as_200.status.as_u16(), as_500.status.as_u16()), (200, 500));
         assert_eq!(code(&as_200.json()), "1");
         assert_eq!(as_200.json(), as_500.json());
@@ -167,18 +167,18 @@ mod tests {
 
     #[tokio::test]
     async fn each_family_names_its_code_and_text() {
-        let bench = Bench::start(Tenant::Empty, "").await;
-        let accounts = bench.rest("agentAccount/delete", json!({ "userAccount": "nobody" })).await;
+        let server = TestServer::start(Tenant::Empty, "").await;
+        let accounts = server.rest("agentAccount/delete", json!({ "userAccount": "nobody" })).await;
         let text = "userAccount does not exist";
         assert_eq!(accounts, json!({ "resultCode": "1", "resultMessage": text }));
-        let skills = bench.rest("skill/modifySkill", json!({ "skillId": 1 })).await;
+        let skills = server.rest("skill/modifySkill", json!({ "skillId": 1 })).await;
         let text = "The skill queue does not exist";
         assert_eq!(skills, json!({ "returnCode": "1", "description": text }));
         let update = json!({ "id": "1", "userId": "1" });
-        let settings = bench.post(&format!("{MANAGEMENT}/openapp/agentsettings/update"), update).await;
+        let settings = server.post(&format!("{MANAGEMENT}/openapp/agentsettings/update"), update).await;
         let text = "The agent settings do not exist";
         assert_eq!(settings.ok(), json!({ "returnCode": "1", "returnDesc": text }));
-        let bare = bench.get(&format!("{MANAGEMENT}/queryAgentInfo")).await.ok();
+        let bare = server.get(&format!("{MANAGEMENT}/queryAgentInfo")).await.ok();
         let address = json!({ "sipServiceIp": "203.0.113.10", "sipServicePort": 5060, "agents": [] });
         assert_eq!(bare, address);
     }

@@ -18,12 +18,12 @@ mod tests {
     use super::{
         super::{
             Tenant, Tokens,
-            testing::{Bench, MANAGEMENT, QUERY_PHONE},
+            testing::{MANAGEMENT, QUERY_PHONE, TestServer},
         },
         *,
     };
 
-    fn bench_path() -> String {
+    fn sys_info_path() -> String {
         format!("{MANAGEMENT}/querySysInfo")
     }
 
@@ -39,38 +39,42 @@ mod tests {
 
     #[tokio::test]
     async fn a_fault_befalls_its_operation_alone() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
-        bench.simulator.faults().add(&json!({ "operation": "queryPhone", "status": 503 })).unwrap();
-        assert_eq!(bench.post(QUERY_PHONE, json!({ "limit": "1", "offset": "0" })).await.status, 503);
-        bench.get(&bench_path()).await.ok();
-        assert_eq!(bench.simulator.requests().len(), 2);
-        bench.simulator.reset();
-        assert!(bench.simulator.faults().list().is_empty());
+        let server = TestServer::start(Tenant::Seeded, "").await;
+        server.simulator.faults().add(&json!({ "operation": "queryPhone", "status": 503 })).unwrap();
+        assert_eq!(server.post(QUERY_PHONE, json!({ "limit": "1", "offset": "0" })).await.status, 503);
+        server.get(&sys_info_path()).await.ok();
+        assert_eq!(server.simulator.requests().len(), 2);
+        server.simulator.reset();
+        assert!(server.simulator.faults().list().is_empty());
     }
 
     #[tokio::test]
     async fn revoked_tokens_end_before_the_call_is_looked_at() {
-        let mut bench = Bench::start(Tenant::Seeded, "").await;
+        let mut server = TestServer::start(Tenant::Seeded, "").await;
         let rule = json!({ "operation": "querySysInfo", "times": 1, "revoke_token": true });
-        bench.simulator.faults().add(&rule).unwrap();
-        assert_eq!(bench.get(&bench_path()).await.status, 401);
-        assert_eq!(bench.get(&bench_path()).await.status, 401);
-        bench.renew_token().await;
-        bench.get(&bench_path()).await.ok();
+        server.simulator.faults().add(&rule).unwrap();
+        assert_eq!(server.get(&sys_info_path()).await.status, 401);
+        assert_eq!(server.get(&sys_info_path()).await.status, 401);
+        server.renew_token().await;
+        server.get(&sys_info_path()).await.ok();
     }
 
     #[tokio::test]
     async fn a_clock_that_is_off_ends_tokens_early() {
-        let bench = Bench::start_with(Tenant::Seeded, "", Tokens::default()).await;
-        let token = bench.ask_token(Some("600")).await.ok()["AccessToken"].as_str().unwrap().to_owned();
+        let server = TestServer::start_with(Tenant::Seeded, "", Tokens::default()).await;
+        let token = server.ask_token(Some("600")).await.ok()["AccessToken"].as_str().unwrap().to_owned();
         let rule = json!({ "operation": "querySysInfo", "times": 1, "clock_skew_s": 600 });
-        bench.simulator.faults().add(&rule).unwrap();
-        assert_eq!(bench.get_with(&bench_path(), &token).await.status, 401);
-        bench.get_with(&bench_path(), &token).await.ok();
+        server.simulator.faults().add(&rule).unwrap();
+        assert_eq!(server.get_with(&sys_info_path(), &token).await.status, 401);
+        server.get_with(&sys_info_path(), &token).await.ok();
         // Issued by a clock that is behind, a token ends before it says.
-        bench.simulator.faults().add(&json!({ "operation": "tokenByAkSk", "times": 1, "clock_skew_s": -600 })).unwrap();
-        let token = bench.ask_token(Some("600")).await.ok()["AccessToken"].as_str().unwrap().to_owned();
-        assert_eq!(bench.get_with(&bench_path(), &token).await.status, 401);
+        server
+            .simulator
+            .faults()
+            .add(&json!({ "operation": "tokenByAkSk", "times": 1, "clock_skew_s": -600 }))
+            .unwrap();
+        let token = server.ask_token(Some("600")).await.ok()["AccessToken"].as_str().unwrap().to_owned();
+        assert_eq!(server.get_with(&sys_info_path(), &token).await.status, 401);
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::{
     envelope::{Outcome, Refusal, payload},
     fields::{self, ensure},
-    operations::Call,
+    operation::Call,
     quirks::Quirk,
     state::{Center, Weights},
 };
@@ -156,14 +156,14 @@ mod tests {
     use super::{
         super::{
             Tenant,
-            testing::{Bench, REST, code},
+            testing::{REST, TestServer, code},
         },
         *,
     };
 
-    async fn members(bench: &Bench, skill_id: u32) -> Vec<(String, u64)> {
+    async fn members(server: &TestServer, skill_id: u32) -> Vec<(String, u64)> {
         let query = json!({ "skillId": skill_id, "pageSize": 100, "pageNum": 0 });
-        let answer = bench.rest("agentAccount/queryAgentInfoBySkillId", query).await;
+        let answer = server.rest("agentAccount/queryAgentInfoBySkillId", query).await;
         let data = answer["data"].as_array().unwrap();
         assert_eq!(answer["count"], data.len());
         data.iter()
@@ -180,8 +180,8 @@ mod tests {
 
     #[tokio::test]
     async fn accounts_are_added_all_or_none() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
-        let before = members(&bench, 2).await;
+        let server = TestServer::start(Tenant::Seeded, "").await;
+        let before = members(&server, 2).await;
         let path = "agentAccount/addSkillsToAgent";
         for refused in [
             add(&["anna.berg", "nobody.here"], 2, 1),
@@ -192,46 +192,46 @@ mod tests {
             add(&[], 2, 1),
             add(&["anna.berg"; 51], 2, 1),
         ] {
-            assert_eq!(code(&bench.rest(path, refused.clone()).await), "1", "{refused}");
+            assert_eq!(code(&server.rest(path, refused.clone()).await), "1", "{refused}");
         }
-        assert_eq!(members(&bench, 2).await, before);
+        assert_eq!(members(&server, 2).await, before);
 
         let mut many = vec!["anna.berg"; 49];
         many.push("ben.okafor");
-        let added = bench.rest(path, add(&many, 2, 7)).await;
+        let added = server.rest(path, add(&many, 2, 7)).await;
         assert_eq!(added, json!({ "resultCode": "0", "resultMessage": "success" }));
-        let after = members(&bench, 2).await;
+        let after = members(&server, 2).await;
         assert_eq!(after.len(), before.len() + 1);
         assert_eq!(after[..2], [("anna.berg".to_owned(), 7), ("ben.okafor".to_owned(), 7)]);
     }
 
     #[tokio::test]
     async fn accounts_are_released_and_an_empty_array_empties_the_queue() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
+        let server = TestServer::start(Tenant::Seeded, "").await;
         let path = "agentAccount/releaseAgentBySkillId";
         let release = |accounts: &[&str], skill_id: u32| json!({ "skillId": skill_id, "userAccounts": accounts });
-        let before = members(&bench, 1).await;
-        assert_eq!(code(&bench.rest(path, release(&["anna.berg", "nobody.here"], 1)).await), "1");
-        assert_eq!(code(&bench.rest(path, release(&["anna.berg"], 9)).await), "1");
-        assert_eq!(members(&bench, 1).await, before);
-        assert_eq!(code(&bench.rest(path, release(&["anna.berg"], 1)).await), "0");
-        assert_eq!(members(&bench, 1).await, before[1..]);
-        assert_eq!(code(&bench.rest(path, release(&[], 1)).await), "0");
-        assert!(members(&bench, 1).await.is_empty());
-        assert!(!members(&bench, 2).await.is_empty());
+        let before = members(&server, 1).await;
+        assert_eq!(code(&server.rest(path, release(&["anna.berg", "nobody.here"], 1)).await), "1");
+        assert_eq!(code(&server.rest(path, release(&["anna.berg"], 9)).await), "1");
+        assert_eq!(members(&server, 1).await, before);
+        assert_eq!(code(&server.rest(path, release(&["anna.berg"], 1)).await), "0");
+        assert_eq!(members(&server, 1).await, before[1..]);
+        assert_eq!(code(&server.rest(path, release(&[], 1)).await), "0");
+        assert!(members(&server, 1).await.is_empty());
+        assert!(!members(&server, 2).await.is_empty());
         // Also of the agent that has no account and was in it.
-        assert_eq!(code(&bench.rest("skill/deleteSkill", json!({ "skillIds": "1" })).await), "0");
-        bench.post(&format!("{REST}/{path}"), json!({ "skillId": 2 })).await.is_bad_request();
+        assert_eq!(code(&server.rest("skill/deleteSkill", json!({ "skillIds": "1" })).await), "0");
+        server.post(&format!("{REST}/{path}"), json!({ "skillId": 2 })).await.is_bad_request();
     }
 
     #[tokio::test]
     async fn members_are_read_in_pages_and_spelled_in_two_ways() {
         for (quirks, spelling) in [("", "accountCode"), ("table-spellings", "userAccount")] {
-            let bench = Bench::start(Tenant::Seeded, quirks).await;
+            let server = TestServer::start(Tenant::Seeded, quirks).await;
             let query =
                 |skill_id: u32, size: u32, page: i32| json!({ "skillId": skill_id, "pageSize": size, "pageNum": page });
             let path = "agentAccount/queryAgentInfoBySkillId";
-            let answer = bench.rest(path, query(1, 2, 1)).await;
+            let answer = server.rest(path, query(1, 2, 1)).await;
             // Of the six agents in the queue, one has no account.
             assert_eq!((&answer["count"], answer["data"].as_array().unwrap().len()), (&json!(5), 2));
             let third = json!({
@@ -240,7 +240,7 @@ mod tests {
             });
             assert_eq!(answer["data"][0], third);
             for refused in [query(1, 101, 0), query(1, 0, 0), query(1, 1, -1), query(9, 1, 0)] {
-                assert_eq!(code(&bench.rest(path, refused).await), "1");
+                assert_eq!(code(&server.rest(path, refused).await), "1");
             }
         }
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::{
     envelope::{Outcome, payload},
     fields::{self, ensure},
-    operations::Call,
+    operation::Call,
     state::Center,
 };
 
@@ -75,51 +75,51 @@ mod tests {
     use super::{
         super::{
             Tenant,
-            testing::{Bench, REST, code},
+            testing::{REST, TestServer, code},
         },
         *,
     };
 
-    async fn is_offline(bench: &Bench) -> Value {
-        bench.rest("offline/agent/isOfflineAgent", json!({ "workNo": 1002 })).await["data"].clone()
+    async fn is_offline(server: &TestServer) -> Value {
+        server.rest("offline/agent/isOfflineAgent", json!({ "workNo": 1002 })).await["data"].clone()
     }
 
     #[tokio::test]
     async fn an_agent_signs_in_and_out() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
-        assert_eq!(is_offline(&bench).await, false);
-        assert_eq!(code(&bench.rest("offline/agent/logout", json!({ "workNo": 1002 })).await), "1");
+        let server = TestServer::start(Tenant::Seeded, "").await;
+        assert_eq!(is_offline(&server).await, false);
+        assert_eq!(code(&server.rest("offline/agent/logout", json!({ "workNo": 1002 })).await), "1");
         let login = json!({ "phone": "5550102", "workNo": 1002 });
         let expected = json!({
             "returnCode": "0", "description": "Success", "restTime": "0", "agentType": "4", "forceLogin": false,
             "isAutoAnswer": "true", "videoMode": 0, "workNo": 1002, "isMultiChannelSupport": false,
             "skills": [{ "skillId": 1, "mediaTypeId": "5" }, { "skillId": 2, "mediaTypeId": "5" }],
         });
-        assert_eq!(bench.rest("offline/agent/login", login.clone()).await, expected);
-        assert_eq!(is_offline(&bench).await, true);
-        assert_eq!(code(&bench.rest("offline/agent/login", login).await), "0");
-        let out = bench.rest("offline/agent/logout", json!({ "workNo": 1002 })).await;
+        assert_eq!(server.rest("offline/agent/login", login.clone()).await, expected);
+        assert_eq!(is_offline(&server).await, true);
+        assert_eq!(code(&server.rest("offline/agent/login", login).await), "0");
+        let out = server.rest("offline/agent/logout", json!({ "workNo": 1002 })).await;
         assert_eq!(out, json!({ "returnCode": "0", "description": "Success" }));
-        assert_eq!(is_offline(&bench).await, false);
+        assert_eq!(is_offline(&server).await, false);
     }
 
     #[tokio::test]
     async fn only_known_agents_with_a_phone_sign_in() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
+        let server = TestServer::start(Tenant::Seeded, "").await;
         for refused in [
             json!({ "phone": "5550102", "workNo": 999 }),
             json!({ "phone": "", "workNo": 1002 }),
             json!({ "phone": "1".repeat(26), "workNo": 1002 }),
         ] {
-            assert_eq!(code(&bench.rest("offline/agent/login", refused).await), "1");
+            assert_eq!(code(&server.rest("offline/agent/login", refused).await), "1");
         }
-        assert_eq!(is_offline(&bench).await, false);
+        assert_eq!(is_offline(&server).await, false);
         for path in ["logout", "isOfflineAgent"] {
-            let unknown = bench.rest(&format!("offline/agent/{path}"), json!({ "workNo": 999 })).await;
+            let unknown = server.rest(&format!("offline/agent/{path}"), json!({ "workNo": 999 })).await;
             assert_eq!(code(&unknown), "1");
         }
         for malformed in [json!({ "workNo": 1002 }), json!({ "phone": "5550102", "workNo": "1002" })] {
-            bench.post(&format!("{REST}/offline/agent/login"), malformed).await.is_bad_request();
+            server.post(&format!("{REST}/offline/agent/login"), malformed).await.is_bad_request();
         }
     }
 }

@@ -177,7 +177,7 @@ mod tests {
     use super::{
         super::{
             Tenant,
-            testing::{Bench, MANAGEMENT},
+            testing::{MANAGEMENT, TestServer},
         },
         *,
     };
@@ -215,12 +215,12 @@ mod tests {
 
     #[tokio::test]
     async fn answers_may_hold_fields_and_values_that_no_document_knows() {
-        let extra = Bench::start(Tenant::Seeded, "extra-fields").await;
+        let extra = TestServer::start(Tenant::Seeded, "extra-fields").await;
         let answer = extra.get(&format!("{MANAGEMENT}/querySysInfo")).await.ok();
         assert!(answer["addedLater"].is_array() && answer["agents"][0]["addedLater"].is_array());
         assert_eq!(answer["agents"][0]["accountCode"], "anna.berg");
         assert_eq!(answer["agents"][0]["ccRoleId"], "2");
-        let unknown = Bench::start(Tenant::Seeded, "unknown-enums").await;
+        let unknown = TestServer::start(Tenant::Seeded, "unknown-enums").await;
         let answer = unknown.rest("agentAccount/query", json!({ "pageNum": 0, "pageSize": 1 })).await;
         assert_eq!(answer["data"][0]["agentType"], 77);
         assert_eq!(answer["data"][0]["workNo"], 1001);

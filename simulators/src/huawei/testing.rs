@@ -23,7 +23,7 @@ pub(super) const QUERY_PHONE: &str = "/apiaccess/CC-Management/v2/mobileAgent/qu
 /// The second at which the clock stands first: the `CreateTime` of A.
 pub(super) const START: u64 = 1_545_650_171;
 
-pub(super) struct Bench {
+pub(super) struct TestServer {
     pub(super) simulator: Arc<Simulator>,
     pub(super) client: reqwest::Client,
     base: String,
@@ -38,13 +38,13 @@ pub(super) struct Answer {
     pub(super) text: String,
 }
 
-impl Bench {
+impl TestServer {
     /// A simulator with these quirks, and a token for it.
-    pub(super) async fn start(tenant: Tenant, quirks: &str) -> Bench {
-        let mut bench = Bench::start_with(tenant, quirks, Tokens::default()).await;
-        bench.renew_token().await;
-        bench.simulator.forget_requests();
-        bench
+    pub(super) async fn start(tenant: Tenant, quirks: &str) -> TestServer {
+        let mut server = TestServer::start_with(tenant, quirks, Tokens::default()).await;
+        server.renew_token().await;
+        server.simulator.forget_requests();
+        server
     }
 
     pub(super) async fn renew_token(&mut self) {
@@ -53,7 +53,7 @@ impl Bench {
     }
 
     /// A simulator, and no token.
-    pub(super) async fn start_with(tenant: Tenant, quirks: &str, tokens: Tokens) -> Bench {
+    pub(super) async fn start_with(tenant: Tenant, quirks: &str, tokens: Tokens) -> TestServer {
         // Only the client needs it, and only because it is built without a provider of its own.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock = Arc::new(AtomicU64::new(START));
@@ -71,7 +71,7 @@ impl Bench {
         let router = simulator.router();
         tokio::spawn(async move { axum::serve(listener, router).await });
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Bench { simulator, client, base, clock, token: String::new() }
+        TestServer { simulator, client, base, clock, token: String::new() }
     }
 
     pub(super) fn advance(&self, seconds: u64) {

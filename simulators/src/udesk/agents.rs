@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     call::Call,
-    envelope::{Failure, INVALID_PARAMETER, INVALID_STATE, NUMBER_EXISTS, PARAMETER_ERROR},
+    codes::{Failure, INVALID_PARAMETER, INVALID_STATE, NUMBER_EXISTS, PARAMETER_ERROR},
     roster,
     state::{Agent, SignalType, State, Status},
     strict::switch,
@@ -111,14 +111,14 @@ fn free_extensions(state: &State) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::udesk::testing::Desk;
+    use crate::udesk::testing::TestServer;
 
     #[tokio::test]
     async fn an_agent_may_be_made_with_one_extension_of_each_type() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         for (id, switch) in [("2001", json!(1)), ("2002", json!(true)), ("2003", json!("true"))] {
             let body = json!({ "AgentId": id, "WorkId": "E_1", "IsCreateExtension": switch });
-            let made = desk.done(4, "", body).await;
+            let made = server.done(4, "", body).await;
             let types: Vec<&Value> = made["ExtenInfos"]
                 .as_array()
                 .expect("there are extensions")
@@ -133,15 +133,15 @@ mod tests {
             );
             assert_eq!(made["Password"].as_str().map(str::len), Some(16));
             assert_eq!(made["Number"].as_str().map(str::len), Some(14));
-            desk.done(22, "", json!({ "agent_id": id })).await;
+            server.done(22, "", json!({ "agent_id": id })).await;
         }
         let body = json!({ "AgentId": "2004", "WorkId": "E_1", "IsCreateExtension": 0 });
-        assert_eq!(desk.done(4, "", body).await["ExtenInfos"], Value::Null);
+        assert_eq!(server.done(4, "", body).await["ExtenInfos"], Value::Null);
     }
 
     #[tokio::test]
     async fn what_an_agent_cannot_be_made_of() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let digits = "1".repeat(33);
         let rows = [
             (json!({ "AgentId": "a1", "WorkId": "E1" }), "000001"),
@@ -154,37 +154,37 @@ mod tests {
             (json!({ "AgentId": "1001", "WorkId": "E1" }), "100015"),
         ];
         for (body, code) in rows {
-            assert_eq!(desk.refused(4, "", body.clone()).await, code, "{body}");
+            assert_eq!(server.refused(4, "", body.clone()).await, code, "{body}");
         }
-        assert_eq!(desk.done(6, "", Value::Null).await["Total"], 12);
+        assert_eq!(server.done(6, "", Value::Null).await["Total"], 12);
     }
 
     #[tokio::test]
     async fn what_is_not_sent_stays_as_it_is() {
-        let desk = Desk::open().await;
-        let before = desk.done(25, "1001", Value::Null).await;
-        desk.done(5, "1001", json!({ "AgentId": "1001", "Name": "Mara L. " })).await;
+        let server = TestServer::start().await;
+        let before = server.done(25, "1001", Value::Null).await;
+        server.done(5, "1001", json!({ "AgentId": "1001", "Name": "Mara L. " })).await;
         let mut expected = before.clone();
         expected["Name"] = json!("Mara L. ");
         expected["NickName"] = json!("Mara L. ");
-        assert_eq!(desk.done(25, "1001", Value::Null).await, expected);
+        assert_eq!(server.done(25, "1001", Value::Null).await, expected);
 
-        assert_eq!(desk.refused(5, "1001", json!({ "AgentId": "1002" })).await, "200002");
-        assert_eq!(desk.refused(5, "7777", json!({ "Name": "x" })).await, "100018");
+        assert_eq!(server.refused(5, "1001", json!({ "AgentId": "1002" })).await, "200002");
+        assert_eq!(server.refused(5, "7777", json!({ "Name": "x" })).await, "100018");
         // A refused field leaves the others of its request undone.
-        assert_eq!(desk.refused(5, "1001", json!({ "Name": "x", "Role": "x" })).await, "000001");
-        assert_eq!(desk.done(25, "1001", Value::Null).await, expected);
+        assert_eq!(server.refused(5, "1001", json!({ "Name": "x", "Role": "x" })).await, "000001");
+        assert_eq!(server.done(25, "1001", Value::Null).await, expected);
     }
 
     #[tokio::test]
     async fn an_agent_is_disabled_only_while_offline() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let disable = json!({ "Enable": false });
-        assert_eq!(desk.refused(5, "1001", disable.clone()).await, "100021");
-        desk.done(23, "", json!({ "agent_id": "1001" })).await;
-        desk.done(5, "1001", disable).await;
-        assert_eq!(desk.refused(22, "", json!({ "agent_id": "1001" })).await, "100021");
-        desk.done(5, "1001", json!({ "Enable": true })).await;
-        desk.done(22, "", json!({ "agent_id": "1001" })).await;
+        assert_eq!(server.refused(5, "1001", disable.clone()).await, "100021");
+        server.done(23, "", json!({ "agent_id": "1001" })).await;
+        server.done(5, "1001", disable).await;
+        assert_eq!(server.refused(22, "", json!({ "agent_id": "1001" })).await, "100021");
+        server.done(5, "1001", json!({ "Enable": true })).await;
+        server.done(22, "", json!({ "agent_id": "1001" })).await;
     }
 }

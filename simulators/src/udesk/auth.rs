@@ -10,9 +10,9 @@ use secrecy::{ExposeSecret, SecretString};
 use sha1::{Digest, Sha1};
 
 use super::{
-    Options, TimestampUnit,
     call::Query,
-    envelope::{ACCOUNT_NOT_FOUND, APP_ID_EMPTY, APP_NOT_FOUND, AUTHENTICATION_ERROR, Failure, PARAMETER_EMPTY},
+    codes::{ACCOUNT_NOT_FOUND, APP_ID_EMPTY, APP_NOT_FOUND, AUTHENTICATION_ERROR, Failure, PARAMETER_EMPTY},
+    options::{Options, TimestampUnit},
 };
 
 /// "Valid within 10 minutes", before or after the vendor's clock.
@@ -93,47 +93,47 @@ mod tests {
 
     use super::*;
     use crate::udesk::{
-        operation::OPERATIONS,
-        testing::{APP_ID, Desk, NOW, prepare},
+        operations::OPERATIONS,
+        testing::{APP_ID, NOW, TestServer, prepare},
     };
 
     #[tokio::test]
     async fn every_operation_demands_all_four_and_each_once() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         for operation in &OPERATIONS {
             let number = operation.number;
             let request = || prepare(number, "1", Value::Null);
             let rows = [("Sid", "100001"), ("Timestamp", "100001"), ("Sign", "100001"), (operation.app_id, "100017")];
             for (name, code) in rows {
-                let absent = desk.send(request().without(name)).await;
+                let absent = server.send(request().without(name)).await;
                 assert_eq!(absent.code(), code, "{number:02} without {name}");
-                let empty = desk.send(request().set(name, "")).await;
+                let empty = server.send(request().set(name, "")).await;
                 assert_eq!(empty.code(), code, "{number:02} with an empty {name}");
                 let mut twice = request();
                 let again = twice.query.iter().find(|(key, _)| key == name).cloned();
                 twice.query.extend(again);
-                assert_eq!(desk.send(twice).await.code(), "200002", "{number:02} with two {name}");
+                assert_eq!(server.send(twice).await.code(), "200002", "{number:02} with two {name}");
             }
         }
     }
 
     #[tokio::test]
     async fn the_application_id_has_one_spelling() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         for operation in &OPERATIONS {
             let documented = if matches!(operation.number, 23 | 24) { "app_id" } else { "AppId" };
             let other = if documented == "AppId" { "app_id" } else { "AppId" };
             let request = || prepare(operation.number, "1", Value::Null);
             let swapped = request().without(documented).set(other, APP_ID);
-            assert_eq!(desk.send(swapped).await.code(), "100017", "{:02}", operation.number);
+            assert_eq!(server.send(swapped).await.code(), "100017", "{:02}", operation.number);
             let both = request().set(other, APP_ID);
-            assert_eq!(desk.send(both).await.code(), "200002", "{:02}", operation.number);
+            assert_eq!(server.send(both).await.code(), "200002", "{:02}", operation.number);
         }
     }
 
     #[tokio::test]
     async fn who_is_refused() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let request = || prepare(1, "", Value::Null);
         let rows = [
             (request().set("Sid", "SID_other"), "100003"),
@@ -146,7 +146,7 @@ mod tests {
             (request().signed_at("now"), "200020"),
         ];
         for (prepared, code) in rows {
-            assert_eq!(desk.send(prepared).await.code(), code);
+            assert_eq!(server.send(prepared).await.code(), code);
         }
     }
 
@@ -155,23 +155,23 @@ mod tests {
         for (unit, milliseconds, seconds) in
             [(TimestampUnit::Seconds, "200020", "000000"), (TimestampUnit::Either, "000000", "000000")]
         {
-            let desk = Desk::with(|options| options.timestamp_unit = unit).await;
+            let server = TestServer::with(|options| options.timestamp_unit = unit).await;
             let request = || prepare(1, "", Value::Null);
-            assert_eq!(desk.send(request()).await.code(), milliseconds);
-            assert_eq!(desk.send(request().signed_at("1700000000")).await.code(), seconds);
+            assert_eq!(server.send(request()).await.code(), milliseconds);
+            assert_eq!(server.send(request().signed_at("1700000000")).await.code(), seconds);
         }
     }
 
     #[tokio::test]
     async fn the_hex_may_be_in_either_case() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let sign = "C76CA60B8DB6197A4F2CB15577BF63FDDB3E3677";
-        assert_eq!(desk.send(prepare(1, "", Value::Null).set("Sign", sign)).await.code(), "000000");
+        assert_eq!(server.send(prepare(1, "", Value::Null).set("Sign", sign)).await.code(), "000000");
     }
 
     #[tokio::test]
     async fn a_signature_lives_ten_minutes_either_way() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let window = 600_000;
         let rows = [
             (NOW - window, "000000"),
@@ -180,7 +180,7 @@ mod tests {
             (NOW + window + 1, "200020"),
         ];
         for (timestamp, code) in rows {
-            let answer = desk.send(prepare(1, "", Value::Null).signed_at(&timestamp.to_string())).await;
+            let answer = server.send(prepare(1, "", Value::Null).signed_at(&timestamp.to_string())).await;
             assert_eq!(answer.code(), code, "{timestamp}");
         }
     }

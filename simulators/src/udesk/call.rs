@@ -25,10 +25,6 @@ impl Query {
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
     }
-
-    pub fn into_pairs(self) -> Vec<(String, String)> {
-        self.0
-    }
 }
 
 /// One call, checked.

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     call::Call,
-    envelope::{Failure, INVALID_PARAMETER, NUMBER_NOT_FOUND},
+    codes::{Failure, INVALID_PARAMETER, NUMBER_NOT_FOUND},
     state::{Callback, State, Variable},
 };
 
@@ -28,7 +28,7 @@ pub(super) fn start(state: &mut State, call: &Call<'_>) -> Result<Value, Failure
         None => uuid::Uuid::new_v4().to_string(),
     };
     let answer = json!(call_id);
-    state.remember(Callback {
+    state.record_callback(Callback {
         call_id,
         customer: call.text("caller").to_owned(),
         entry: entry.to_owned(),
@@ -76,7 +76,7 @@ fn read_variable(value: &Value) -> Option<Variable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::udesk::testing::Desk;
+    use crate::udesk::testing::TestServer;
 
     fn request() -> Value {
         json!({ "caller": "13676546374", "called": "01055500101", "called_display": "02155500102" })
@@ -84,11 +84,11 @@ mod tests {
 
     #[tokio::test]
     async fn every_customer_rung_is_counted() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let mut body = request();
         body["variables"] = json!(r#"[{"key":"tier","type":"string","value":"gold"}]"#);
-        let ids = [desk.done(24, "", body.clone()).await, desk.done(24, "", body).await];
-        let callbacks = desk.simulator.callbacks();
+        let ids = [server.done(24, "", body.clone()).await, server.done(24, "", body).await];
+        let callbacks = server.simulator.callbacks();
         assert_eq!(ids, [json!(callbacks[0].call_id), json!(callbacks[1].call_id)]);
         assert_ne!(ids[0], ids[1]);
         let Callback { call_id: _, customer, entry, display, variables } = &callbacks[1];
@@ -102,7 +102,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_refused_callback_rings_nobody() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let rows = [
             ("caller", json!("12"), "000001"),
             ("called", json!("1055"), "000001"),
@@ -114,10 +114,10 @@ mod tests {
         for (field, value, code) in rows {
             let mut body = request();
             body[field] = value;
-            let refused = desk.call(24, "", body).await;
+            let refused = server.call(24, "", body).await;
             assert_eq!((&refused["code"], &refused["results"]), (&json!(code), &json!("")), "{field}");
         }
-        assert!(desk.simulator.callbacks().is_empty());
+        assert!(server.simulator.callbacks().is_empty());
     }
 
     #[test]

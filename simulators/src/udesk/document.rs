@@ -8,7 +8,8 @@ use std::collections::VecDeque;
 
 use super::{
     call::Query,
-    operation::{OPERATIONS, Operation},
+    operation::Operation,
+    operations::OPERATIONS,
     state::{Agent, Extension, Printed, Queue, SignalType, State, Status, Subscription},
 };
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::operation::{OPERATIONS, Operation};
+use super::{operation::Operation, operations::OPERATIONS};
 use crate::faults::Vendor;
 
 /// Where every path begins.
@@ -52,7 +52,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::udesk::testing::{Desk, NOW, prepare};
+    use crate::udesk::testing::{NOW, TestServer, prepare};
 
     #[test]
     fn operations_have_three_kinds_of_names() {
@@ -75,76 +75,76 @@ mod tests {
 
     #[tokio::test]
     async fn an_operation_that_failed_before_did_nothing_and_one_that_failed_after_is_done() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let call = json!({ "caller": "13676546374", "called": "01055500100", "called_display": "01055500100" });
         for (rule, rung) in [
             (json!({ "operation": "callback2ivr", "times": 1, "status": 503 }), 0),
             (json!({ "operation": "24", "times": 1, "status": 504, "processed": true }), 1),
         ] {
-            desk.simulator.faults().add(&rule).unwrap();
-            let answer = desk.send(prepare(24, "", call.clone())).await;
+            server.simulator.faults().add(&rule).unwrap();
+            let answer = server.send(prepare(24, "", call.clone())).await;
             assert!(answer.status >= 503, "{}", answer.status);
-            assert_eq!(desk.simulator.callbacks().len(), rung, "{rule}");
+            assert_eq!(server.simulator.callbacks().len(), rung, "{rule}");
         }
-        desk.done(24, "", call).await;
-        assert_eq!(desk.simulator.requests().len(), 3);
+        server.done(24, "", call).await;
+        assert_eq!(server.simulator.requests().len(), 3);
     }
 
     #[tokio::test]
     async fn a_batch_is_done_in_part_and_refused() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let queues = || {
-            let center = desk.simulator.center();
+            let center = server.simulator.center();
             center.states[0].agent("1003").map(|agent| agent.queues.clone()).unwrap_or_default()
         };
-        desk.done(16, "", json!({ "AgentId": "1003", "Queues": ["9001"], "IsFull": 1 })).await;
-        desk.simulator.faults().add(&json!({ "operation": "16", "partial": 1 })).unwrap();
+        server.done(16, "", json!({ "AgentId": "1003", "Queues": ["9001"], "IsFull": 1 })).await;
+        server.simulator.faults().add(&json!({ "operation": "16", "partial": 1 })).unwrap();
         let join = |list: Value| json!({ "AgentId": "1003", "Queues": list });
-        assert_eq!(desk.refused(16, "", join(json!(["9002", "9003"]))).await, "000001");
+        assert_eq!(server.refused(16, "", join(json!(["9002", "9003"]))).await, "000001");
         assert!(queues().contains(&"9002".to_owned()) && !queues().contains(&"9003".to_owned()), "{:?}", queues());
         // A list that is short enough is done whole.
-        desk.done(16, "", join(json!(["9003"]))).await;
+        server.done(16, "", join(json!(["9003"]))).await;
         assert!(queues().contains(&"9003".to_owned()));
     }
 
     #[tokio::test]
     async fn a_clock_that_is_off_judges_signatures_and_dates_answers() {
-        let desk = Desk::open().await;
-        desk.simulator.faults().add(&json!({ "operation": "1", "clock_skew_s": -3600 })).unwrap();
-        let answer = desk.send(prepare(1, "", Value::Null)).await;
+        let server = TestServer::start().await;
+        server.simulator.faults().add(&json!({ "operation": "1", "clock_skew_s": -3600 })).unwrap();
+        let answer = server.send(prepare(1, "", Value::Null)).await;
         assert_eq!(answer.code(), "200020");
         assert_eq!(answer.headers["date"], "Tue, 14 Nov 2023 21:13:20 GMT");
         let in_its_time = prepare(1, "", Value::Null).signed_at(&(NOW - 3_600_000).to_string());
-        assert_eq!(desk.send(in_its_time).await.code(), "000000");
+        assert_eq!(server.send(in_its_time).await.code(), "000000");
         // The others have the right time.
-        assert_eq!(desk.send(prepare(11, "", Value::Null)).await.headers["date"], "Tue, 14 Nov 2023 22:13:20 GMT");
+        assert_eq!(server.send(prepare(11, "", Value::Null)).await.headers["date"], "Tue, 14 Nov 2023 22:13:20 GMT");
     }
 
     #[tokio::test]
     async fn a_caller_that_hangs_up_does_not_stop_what_has_arrived() {
-        let desk = Desk::open().await;
-        desk.simulator.faults().add(&json!({ "operation": "24", "latency_ms": 300 })).unwrap();
+        let server = TestServer::start().await;
+        server.simulator.faults().add(&json!({ "operation": "24", "latency_ms": 300 })).unwrap();
         let call = json!({ "caller": "13676546374", "called": "01055500100", "called_display": "01055500100" });
-        let mut sent = Box::pin(desk.send(prepare(24, "", call)));
-        while desk.simulator.requests().is_empty() {
+        let mut sent = Box::pin(server.send(prepare(24, "", call)));
+        while server.simulator.requests().is_empty() {
             tokio::select! {
                 _ = &mut sent => panic!("answered at once"),
                 () = tokio::task::yield_now() => {}
             }
         }
         drop(sent);
-        assert!(desk.simulator.callbacks().is_empty());
-        while desk.simulator.callbacks().is_empty() {
+        assert!(server.simulator.callbacks().is_empty());
+        while server.simulator.callbacks().is_empty() {
             tokio::task::yield_now().await;
         }
     }
 
     #[tokio::test]
     async fn tokens_are_nothing_this_vendor_has_and_a_reset_clears_the_faults() {
-        let desk = Desk::open().await;
-        assert!(desk.simulator.faults().add(&json!({ "operation": "*", "revoke_token": true })).is_err());
-        desk.simulator.faults().add(&json!({ "operation": "*", "status": 503 })).unwrap();
-        desk.simulator.reset();
-        desk.done(1, "", Value::Null).await;
+        let server = TestServer::start().await;
+        assert!(server.simulator.faults().add(&json!({ "operation": "*", "revoke_token": true })).is_err());
+        server.simulator.faults().add(&json!({ "operation": "*", "status": 503 })).unwrap();
+        server.simulator.reset();
+        server.done(1, "", Value::Null).await;
     }
 }

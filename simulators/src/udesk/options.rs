@@ -27,9 +27,9 @@ pub struct Options {
     pub event_templates: EventTemplates,
     /// The pause before each step of a call that 24 began.
     pub pace: Duration,
-    /// The pause between two events of a center that lives by itself, as long as somebody listens; `None` for one that does
-    /// not.
-    pub life: Option<Duration>,
+    /// The pause between two events of background traffic, which runs while a subscription has a receiver; `None` for no
+    /// background traffic.
+    pub background_traffic: Option<Duration>,
     /// The vendor's clock: signatures are judged by it, and every answer's `Date` tells it.
     pub clock: Clock,
 }
@@ -86,7 +86,7 @@ impl Options {
             tenant: Tenant::default(),
             event_templates: EventTemplates::default(),
             pace: Duration::from_millis(300),
-            life: None,
+            background_traffic: None,
             clock: clock::system(),
         }
     }
@@ -111,7 +111,7 @@ impl fmt::Debug for Options {
             tenant,
             event_templates: _,
             pace,
-            life,
+            background_traffic,
             clock: _,
         } = self;
         f.debug_struct("Options")
@@ -122,7 +122,7 @@ impl fmt::Debug for Options {
             .field("quirks", quirks)
             .field("tenant", tenant)
             .field("pace", pace)
-            .field("life", life)
+            .field("background_traffic", background_traffic)
             .finish_non_exhaustive()
     }
 }

@@ -17,7 +17,7 @@ use tokio::{
     sync::{Semaphore, mpsc},
 };
 
-use super::testing::{Answer, Desk, prepare};
+use super::testing::{Answer, TestServer, prepare};
 
 /// The part of the address that nobody but the simulator may show.
 pub(super) const SECRET: &str = "hidden-path";
@@ -46,7 +46,7 @@ struct Script {
 
 impl Receiver {
     /// One that answers 200 to everything.
-    pub async fn open() -> Self {
+    pub async fn start() -> Self {
         Self::answering(&[]).await
     }
 
@@ -72,14 +72,14 @@ impl Receiver {
     }
 
     /// A silent receiver answers from now on.
-    pub fn speak(&self) {
+    pub fn resume(&self) {
         self.script.permits.add_permits(Semaphore::MAX_PERMITS);
     }
 
     /// Subscribes to these events; answers the subscription's id.
-    pub async fn subscribe(&self, desk: &Desk, name: &str, events: &[&str]) -> u64 {
+    pub async fn subscribe(&self, server: &TestServer, name: &str, events: &[&str]) -> u64 {
         let item = json!({ "callback": self.callback, "events": events, "name": name });
-        let made = desk.done(18, "", json!({ "subscriptions": [item] })).await;
+        let made = server.done(18, "", json!({ "subscriptions": [item] })).await;
         made["sub_succ"][0]["subid"].as_u64().expect("the subscription is made")
     }
 
@@ -107,7 +107,7 @@ impl Receiver {
     }
 }
 
-impl Desk {
+impl TestServer {
     /// Calls a route of the simulator's own.
     pub async fn admin(&self, method: &'static str, path: &str, body: &Value) -> Answer {
         let mut prepared = prepare(1, "", body.clone());
@@ -118,14 +118,14 @@ impl Desk {
     }
 
     /// Has an event told; answers the ids of the subscriptions.
-    pub async fn tell(&self, event: &str, fields: Value) -> Value {
+    pub async fn dispatch(&self, event: &str, fields: Value) -> Value {
         let answer = self.admin("POST", "/simulator/events", &json!({ "event": event, "fields": fields })).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.json()["subscriptions"].clone()
     }
 
     /// Sets the rule of deliveries.
-    pub async fn deliver_by(&self, rule: Value) {
+    pub async fn set_delivery_rule(&self, rule: Value) {
         assert_eq!(self.admin("POST", "/simulator/deliveries", &rule).await.status, 204);
     }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     call::Call,
-    envelope::{Failure, INVALID_PARAMETER},
+    codes::{Failure, INVALID_PARAMETER},
     quirks::Quirk,
     state::{Agent, Extension, SignalType, State},
 };
@@ -160,45 +160,45 @@ pub(super) fn exten_infos(state: &State, agent: &Agent, signal_type: impl Fn(Sig
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::udesk::testing::{APP_ID, Desk, prepare};
+    use crate::udesk::testing::{APP_ID, TestServer, prepare};
 
-    async fn ids(desk: &Desk, filters: &[(&str, &str)]) -> Vec<String> {
+    async fn ids(server: &TestServer, filters: &[(&str, &str)]) -> Vec<String> {
         let mut prepared = prepare(6, "", Value::Null);
         for (name, value) in filters {
             prepared = prepared.set(name, value);
         }
-        let answer = desk.send(prepared).await.json();
+        let answer = server.send(prepared).await.json();
         let rows = answer["Result"]["AgentList"].as_array().expect("06 answers a list").clone();
         rows.iter().map(|row| row["AgentId"].as_str().expect("an id is text").to_owned()).collect()
     }
 
     #[tokio::test]
     async fn the_list_is_filtered_by_what_is_asked() {
-        let desk = Desk::open().await;
-        assert_eq!(ids(&desk, &[]).await.len(), 12);
-        assert_eq!(ids(&desk, &[("Role", ""), ("State", "")]).await.len(), 12);
-        assert_eq!(ids(&desk, &[("Role", "leader")]).await, ["1009"]);
-        assert_eq!(ids(&desk, &[("Enable", "false")]).await, ["1010"]);
-        assert_eq!(ids(&desk, &[("State", "1")]).await, ["1002", "1005"]);
-        assert_eq!(ids(&desk, &[("FuzzyQuery", "MARA")]).await, ["1001"]);
-        assert_eq!(ids(&desk, &[("FuzzyQuery", "theo.okafor@")]).await, ["1002"]);
-        assert_eq!(ids(&desk, &[("FuzzyQuery", "19900001003")]).await, ["1003"]);
-        assert_eq!(ids(&desk, &[("FuzzyQuery", "1004")]).await, ["1004"]);
-        assert_eq!(ids(&desk, &[("State", "4"), ("FuzzyQuery", "101")]).await, ["1010", "1011", "1012"]);
+        let server = TestServer::start().await;
+        assert_eq!(ids(&server, &[]).await.len(), 12);
+        assert_eq!(ids(&server, &[("Role", ""), ("State", "")]).await.len(), 12);
+        assert_eq!(ids(&server, &[("Role", "leader")]).await, ["1009"]);
+        assert_eq!(ids(&server, &[("Enable", "false")]).await, ["1010"]);
+        assert_eq!(ids(&server, &[("State", "1")]).await, ["1002", "1005"]);
+        assert_eq!(ids(&server, &[("FuzzyQuery", "MARA")]).await, ["1001"]);
+        assert_eq!(ids(&server, &[("FuzzyQuery", "theo.okafor@")]).await, ["1002"]);
+        assert_eq!(ids(&server, &[("FuzzyQuery", "19900001003")]).await, ["1003"]);
+        assert_eq!(ids(&server, &[("FuzzyQuery", "1004")]).await, ["1004"]);
+        assert_eq!(ids(&server, &[("State", "4"), ("FuzzyQuery", "101")]).await, ["1010", "1011", "1012"]);
         for (name, value) in [("Enable", "yes"), ("State", "offline")] {
-            let refused = desk.send(prepare(6, "", Value::Null).set(name, value)).await;
+            let refused = server.send(prepare(6, "", Value::Null).set(name, value)).await;
             assert_eq!(refused.code(), "000001");
         }
     }
 
     #[tokio::test]
     async fn ids_are_bare_in_the_list_and_suffixed_elsewhere() {
-        let desk = Desk::open().await;
-        let listed = desk.done(6, "", Value::Null).await["AgentList"][0].clone();
+        let server = TestServer::start().await;
+        let listed = server.done(6, "", Value::Null).await["AgentList"][0].clone();
         assert_eq!((&listed["AgentId"], &listed["AppId"]), (&json!("1001"), &json!(APP_ID)));
         assert_eq!(listed["Queues"], json!([format!("9001@{APP_ID}")]));
         assert_eq!(listed["ExtenInfos"][1]["SignalType"], "1");
-        let one = desk.done(25, "1001", Value::Null).await;
+        let one = server.done(25, "1001", Value::Null).await;
         assert_eq!((&one["AgentId"], &one["AppId"]), (&json!("1001@4b8dc715-05e0"), &json!(APP_ID)));
         assert_eq!((&one["Queues"], &one["QueuesNames"]), (&json!(["9001@4b8dc715-05e0"]), &json!(["Sales"])));
         assert_eq!(one["ExtenInfos"][1]["SignalType"], "voip");
@@ -206,11 +206,11 @@ mod tests {
 
     #[tokio::test]
     async fn a_queue_lists_its_agents() {
-        let desk = Desk::open().await;
-        let members = desk.done(26, "9004", Value::Null).await;
-        assert_eq!(members[0], desk.done(25, "1008", Value::Null).await);
+        let server = TestServer::start().await;
+        let members = server.done(26, "9004", Value::Null).await;
+        assert_eq!(members[0], server.done(25, "1008", Value::Null).await);
         assert_eq!(members.as_array().map(Vec::len), Some(2));
-        assert_eq!(desk.refused(26, "9999", Value::Null).await, "100018");
-        assert_eq!(desk.refused(25, "7777", Value::Null).await, "100018");
+        assert_eq!(server.refused(26, "9999", Value::Null).await, "100018");
+        assert_eq!(server.refused(25, "7777", Value::Null).await, "100018");
     }
 }

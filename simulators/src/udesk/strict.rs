@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{
     call::Query,
-    envelope::{
+    codes::{
         Failure, INCORRECT_REQUEST, INVALID_PARAMETER, NOT_ACCEPTABLE, PARAMETER_EMPTY, PARAMETER_ERROR, PARSING_FAILED,
     },
     operation::{ContentType, Field, Kind, Operation},
@@ -179,8 +179,8 @@ mod tests {
 
     use super::*;
     use crate::udesk::{
-        operation::OPERATIONS,
-        testing::{Desk, prepare},
+        operations::OPERATIONS,
+        testing::{TestServer, prepare},
     };
 
     /// A value of the field's type.
@@ -257,7 +257,7 @@ mod tests {
 
     #[tokio::test]
     async fn headers_are_those_of_the_operations_page() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let body = json!({ "DefSpNumber": "01055500100" });
         let without = |number: u8, body: Value| {
             let mut prepared = prepare(number, "101", body);
@@ -276,22 +276,22 @@ mod tests {
         ];
         for (prepared, code) in rows {
             let asked = format!("{} {} {:?}", prepared.method, prepared.path, prepared.headers);
-            assert_eq!(desk.send(prepared).await.code(), code, "{asked}");
+            assert_eq!(server.send(prepared).await.code(), code, "{asked}");
         }
     }
 
     #[tokio::test]
     async fn an_operation_without_a_body_takes_none() {
-        let desk = Desk::open().await;
-        assert_eq!(desk.refused(3, "", json!({})).await, "200002");
-        assert_eq!(desk.refused(20, "101", json!({})).await, "200002");
+        let server = TestServer::start().await;
+        assert_eq!(server.refused(3, "", json!({})).await, "200002");
+        assert_eq!(server.refused(20, "101", json!({})).await, "200002");
     }
 
     #[tokio::test]
     async fn an_unknown_query_parameter_is_an_error() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         for (number, name) in [(1, "PageSize"), (26, "Role"), (6, "role"), (24, "MsgId")] {
-            let answer = desk.send(prepare(number, "9001", Value::Null).set(name, "1")).await;
+            let answer = server.send(prepare(number, "9001", Value::Null).set(name, "1")).await;
             assert_eq!(answer.code(), "200002", "{number:02} {name}");
         }
     }

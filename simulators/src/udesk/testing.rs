@@ -13,7 +13,8 @@ use tokio::net::TcpListener;
 
 use super::{
     Options, Quirk, Simulator, Tenant,
-    operation::{ContentType, OPERATIONS, Operation},
+    operation::{ContentType, Operation},
+    operations::OPERATIONS,
 };
 
 pub(super) const APP_ID: &str = "4b8dc715-05e0-4340-6cae-a6e3c39a6012";
@@ -24,7 +25,7 @@ const AUTH_TOKEN: &str = "TOKEN_demo_abcdef";
 pub(super) const NOW: u64 = 1_700_000_000_123;
 
 /// A served simulator.
-pub(super) struct Desk {
+pub(super) struct TestServer {
     pub simulator: Arc<Simulator>,
     base: String,
     client: Client,
@@ -46,9 +47,9 @@ pub(super) struct Answer {
     pub body: String,
 }
 
-impl Desk {
+impl TestServer {
     /// Serves the seeded tenant.
-    pub async fn open() -> Self {
+    pub async fn start() -> Self {
         Self::with(|_| {}).await
     }
 
@@ -58,7 +59,7 @@ impl Desk {
     }
 
     /// Serves the document's examples.
-    pub async fn of_document() -> Self {
+    pub async fn start_document() -> Self {
         Self::with(|options| options.tenant = Tenant::Document).await
     }
 

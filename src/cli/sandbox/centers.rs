@@ -50,8 +50,9 @@ impl Sandbox {
     /// is told by these templates.
     pub async fn bind(addresses: Addresses, event_templates: udesk::EventTemplates) -> Result<Self, Failed> {
         let credentials = Credentials::random();
-        let life = Some(udesk::LIFE_PERIOD);
-        let udesk = udesk::Simulator::new(udesk::Options { event_templates, life, ..credentials.udesk() });
+        let background_traffic = Some(udesk::BACKGROUND_TRAFFIC_PERIOD);
+        let udesk =
+            udesk::Simulator::new(udesk::Options { event_templates, background_traffic, ..credentials.udesk() });
         let huawei = huawei::Simulator::new(credentials.huawei());
         let udesk = serve_on_loopback(udesk.router()).await?;
         let huawei = serve_on_loopback(huawei.router()).await?;
