@@ -14,7 +14,7 @@ use crate::{
     event::{address::Addresses, ingress::Ingress},
     http::Connections,
     idempotency::Idempotency,
-    server::{Gateway, Listeners, Served, ServerError},
+    server::{Components, Gateway, Listeners, ServerError},
     service::Service,
     store::{Stores, StoresError},
     telemetry::Metrics,
@@ -62,8 +62,8 @@ pub async fn bind(mut config: Config, clock: Clock, stores: Stores) -> Result<Ga
     let ingress = Ingress::new(adapters, stores.events.clone(), parts.addresses, parts.metrics.clone());
     let writes = parts.connections.running_writes();
     let service = Service::new(Arc::new(centers));
-    let served = Served { service, ingress, metrics: parts.metrics, writes, draining, stores };
-    Ok(Gateway::new(listeners, config, served))
+    let components = Components { service, ingress, metrics: parts.metrics, writes, draining, stores };
+    Ok(Gateway::new(listeners, config, components))
 }
 
 /// Probes every center's vendor concurrently, with a read that has no side effects.

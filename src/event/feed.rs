@@ -1,8 +1,9 @@
 //! A center's live events, decoded and encoded once for all watchers.
 //!
 //! While a center has watchers, one task follows the tail of the log and holds the newest encoded events in a window of
-//! bounded size. Each watcher reads the events after its position from the window. A watcher whose position is before the
-//! window reads the log itself until it reaches the window. So a slow watcher neither delays the others nor has a queue.
+//! bounded size. Each watcher reads the events after its position from the window. A watcher whose position is before
+//! the window reads the log itself until it reaches the window. So a slow watcher neither delays the others nor has a
+//! queue.
 
 use std::{
     collections::VecDeque,
@@ -245,7 +246,8 @@ impl Window {
         for item in items {
             let last = self.items.back().map_or(self.after, |last| last.sequence);
             if item.sequence != last + 1 {
-                // The events between expired before they were read. A watcher that waits for them learns it from the log.
+                // The events between expired before they were read. A watcher that waits for them learns it from the
+                // log.
                 *self = Self { after: item.sequence - 1, items: VecDeque::new(), bytes: 0 };
             }
             self.bytes += item.size();
@@ -356,7 +358,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_reader_of_the_window_receives_every_item_or_behind(pages in proptest::collection::vec(1_usize..200, 1..60), start in 0_u64..4000) {
+        fn a_reader_of_the_window_receives_every_item_or_behind(
+            pages in proptest::collection::vec(1_usize..200, 1..60), start in 0_u64..4000,
+        ) {
             let mut window = window(0);
             let (mut newest, mut position) = (0, None);
             for page in pages {

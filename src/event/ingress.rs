@@ -1,8 +1,8 @@
 //! The endpoint of vendors' callbacks: `POST {callback_base_url}/callbacks/{center}/{secret}`.
 //!
-//! Vendors do not sign callbacks, so the path is the secret: a wrong path receives 404 and no reason. The ingress responds 200
-//! with the vendor's acknowledgement after the event log stored the body, and decodes nothing. It responds 503 with
-//! `Retry-After` when the body cannot be stored now. It never logs paths.
+//! Vendors do not sign callbacks, so the path is the secret: a wrong path receives 404 and no reason. The ingress
+//! responds 200 with the vendor's acknowledgement after the event log stored the body, and decodes nothing. It responds
+//! 503 with `Retry-After` when the body cannot be stored now. It never logs paths.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -234,15 +234,15 @@ mod tests {
         }
 
         async fn extent(&self, _center: &str) -> Result<Extent> {
-            Err(Error::internal("nobody watches"))
+            Err(Error::internal("no test reads the log"))
         }
 
         async fn seek(&self, _center: &str, _time: SystemTime) -> Result<u64> {
-            Err(Error::internal("nobody watches"))
+            Err(Error::internal("no test reads the log"))
         }
 
         async fn read(&self, _center: &str, _after: u64) -> Result<Box<dyn Reader>> {
-            Err(Error::internal("nobody watches"))
+            Err(Error::internal("no test reads the log"))
         }
     }
 

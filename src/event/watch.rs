@@ -89,7 +89,8 @@ enum Wakeup {
 // === impl WatcherPermit ===
 
 impl WatcherPermit {
-    /// The permit of a stream that ends when the gateway drains. The metrics count the stream until the permit is dropped.
+    /// The permit of a stream that ends when the gateway drains. The metrics count the stream until the permit is
+    /// dropped.
     pub fn new(draining: Draining, metrics: WatchMetrics, permit: OwnedSemaphorePermit) -> Self {
         Self { draining, metrics, _permit: permit }
     }

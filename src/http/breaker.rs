@@ -1,8 +1,8 @@
 //! The circuit breaker.
 //!
-//! Consecutive failures open the breaker: calls then fail immediately and send nothing. After a penalty one read probes the
-//! vendor; never a write, because its outcome could stay unknown. A successful probe closes the breaker, a failed probe
-//! doubles the penalty.
+//! Consecutive failures open the breaker: calls then fail immediately and send nothing. After a penalty one read probes
+//! the vendor; never a write, because its outcome could stay unknown. A successful probe closes the breaker, a failed
+//! probe doubles the penalty.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},

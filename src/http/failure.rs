@@ -1,5 +1,5 @@
-//! Errors of failed requests. The error depends on whether the operation is repeatable, and on whether the request may have
-//! been sent.
+//! Errors of failed requests. The error depends on whether the operation is repeatable, and on whether the request may
+//! have been sent.
 
 use std::{borrow::Cow, time::Duration};
 

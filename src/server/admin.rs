@@ -1,4 +1,4 @@
-//! What operators and their probes ask: `/metrics`, `/healthz`, `/readyz`.
+//! The admin endpoints: `/metrics`, `/healthz`, `/readyz`.
 
 use axum::{
     Router,
@@ -9,21 +9,21 @@ use axum::{
 };
 use tokio::{net::TcpListener, sync::watch};
 
-use super::signal;
+use super::wait_until_set;
 use crate::{drain::Draining, telemetry::Metrics};
 
 /// Serves metrics and probes until stopped.
 pub async fn serve(listener: TcpListener, metrics: Metrics, draining: Draining, stopped: watch::Receiver<bool>) {
     let router = Router::new()
-        .route("/metrics", get(text).with_state(metrics))
+        .route("/metrics", get(render_metrics).with_state(metrics))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready).with_state(draining));
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(signal(stopped)).await {
-        tracing::error!(kind = %error.kind(), "an HTTP listener failed");
+    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(wait_until_set(stopped)).await {
+        tracing::error!(kind = %error.kind(), "the admin listener failed");
     }
 }
 
-async fn text(State(metrics): State<Metrics>) -> Response {
+async fn render_metrics(State(metrics): State<Metrics>) -> Response {
     match metrics.text() {
         Ok(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

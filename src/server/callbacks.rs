@@ -1,4 +1,4 @@
-//! The address of vendor callbacks: plain HTTP/1.1, with bounds on slow and silent peers.
+//! The listener of vendor callbacks: HTTP/1.1 without TLS, with limits on slow and idle peers.
 
 use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
@@ -9,16 +9,16 @@ use tokio::sync::watch;
 use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::task::TaskTracker;
 
-use super::{accept::Connection, signal};
+use super::{accept::Connection, wait_until_set};
 use crate::event::ingress::Ingress;
 
-/// Longest that the head of a request may take; between requests this is how long a connection may be idle.
-const SLOWEST_HEAD: Duration = Duration::from_secs(30);
-/// Most bytes of a request's head, and most headers.
-const LARGEST_HEAD: usize = 16 * 1024;
-const HEADERS: usize = 64;
+/// Longest time to receive a request's header section. Between requests it is the connection's idle timeout.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Largest header section in bytes, and most header fields.
+const MAX_HEADER_SIZE: usize = 16 * 1024;
+const MAX_HEADERS: usize = 64;
 
-/// Serves until stopped, then until the requests under way are answered.
+/// Serves until `stopped` is set, then finishes the requests in flight.
 pub async fn serve(
     connections: impl Stream<Item = io::Result<Connection>>,
     ingress: Ingress,
@@ -27,41 +27,41 @@ pub async fn serve(
     let ingress = Arc::new(ingress);
     let tasks = TaskTracker::new();
     {
-        // Gone before the rest is waited for: a port that stays open while nobody serves it would keep vendors waiting,
-        // who else would be refused at once and go to another gateway.
+        // The listener closes before the drain. An open port without a server delays vendors; a closed port refuses
+        // them immediately, so that they send to another gateway.
         let mut connections = std::pin::pin!(connections);
         loop {
             let connection = tokio::select! {
                 connection = connections.next() => connection,
-                () = signal(stopped.clone()) => break,
+                () = wait_until_set(stopped.clone()) => break,
             };
             let Some(Ok(connection)) = connection else { break };
-            tasks.spawn(converse(connection, ingress.clone(), stopped.clone()));
+            tasks.spawn(serve_connection(connection, ingress.clone(), stopped.clone()));
         }
     }
     tasks.close();
     tasks.wait().await;
 }
 
-/// Answers the requests of one connection.
-async fn converse(connection: Connection, ingress: Arc<Ingress>, stopped: watch::Receiver<bool>) {
-    let answer = service_fn(|request: Request<Incoming>| {
+/// Serves the requests of one connection.
+async fn serve_connection(connection: Connection, ingress: Arc<Ingress>, stopped: watch::Receiver<bool>) {
+    let service = service_fn(|request: Request<Incoming>| {
         let ingress = ingress.clone();
         async move { Ok::<_, Infallible>(ingress.handle(request.map(Body::new)).await) }
     });
-    let mut conversation = std::pin::pin!(
+    let mut http_connection = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(SLOWEST_HEAD)
-            .max_buf_size(LARGEST_HEAD)
-            .max_headers(HEADERS)
-            .serve_connection(TokioIo::new(connection), answer)
+            .header_read_timeout(HEADER_READ_TIMEOUT)
+            .max_buf_size(MAX_HEADER_SIZE)
+            .max_headers(MAX_HEADERS)
+            .serve_connection(TokioIo::new(connection), service)
     );
     tokio::select! {
-        // A peer that breaks off is no news.
-        _ = conversation.as_mut() => return,
-        () = signal(stopped) => {}
+        // The connection ended; the error of a disconnected peer is not logged.
+        _ = http_connection.as_mut() => return,
+        () = wait_until_set(stopped) => {}
     }
-    conversation.as_mut().graceful_shutdown();
-    let _ = conversation.await;
+    http_connection.as_mut().graceful_shutdown();
+    let _ = http_connection.await;
 }

@@ -2,8 +2,8 @@
 
 use std::fmt::Write as _;
 
-/// Repairs the strings of a JSON text: the escape of a lone surrogate, as left by a sender that truncates a name, becomes
-/// U+FFFD, and a raw control character becomes its escape. `None` when the text has neither.
+/// Repairs the strings of a JSON text: the escape of a lone surrogate, as left by a sender that truncates a name,
+/// becomes U+FFFD, and a raw control character becomes its escape. `None` when the text has neither.
 pub fn repaired(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let mut repaired = String::new();
