@@ -17,6 +17,7 @@ mod limit;
 
 pub(crate) mod retry;
 mod send_state;
+mod status;
 mod transport;
 
 use std::{
@@ -38,6 +39,7 @@ use self::{
 pub use self::{
     dialect::{Authorized, Dialect, HttpResponse, ParsedResponse, Refusal},
     endpoint::{Endpoint, Operation, Outgoing},
+    status::StatusMeaning,
     transport::{Failure, HttpRequest, Network, Transport},
 };
 use crate::{config, context::Context, error::Result, telemetry::Metrics};

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 use super::{
     Authorized, Client, Dialect, Failure, HttpRequest, HttpResponse, Operation, Outgoing, ParsedResponse,
+    StatusMeaning,
     breaker::{Permit, Transition},
     failure::{CALLER_DISCONNECTED, failed, refused, unreadable},
-    retry,
     send_state::SendState,
 };
 use crate::{
@@ -73,7 +73,7 @@ impl<D: Dialect> Client<D> {
                 }
             };
             let parsed = self.dialect.parse(operation, &response);
-            breaker_guard.record(!response.status.is_server_error() || parsed.is_from_vendor());
+            breaker_guard.record(!parsed.is_outage());
             self.metrics.vendor_request(&self.center, operation.name, parsed.outcome(), Some(elapsed));
             tracing::debug!(
                 center = self.center,
@@ -95,7 +95,7 @@ impl<D: Dialect> Client<D> {
                     return Err(unreadable(operation, Some(&response)).with("cause", cause));
                 }
                 ParsedResponse::Refused(refusal) => {
-                    let credentials_refused = refusal.read == ErrorReason::VendorAuthFailed;
+                    let credentials_refused = refusal.reason(operation.repeatable) == ErrorReason::VendorAuthFailed;
                     if credentials_refused && refreshed.is_none() {
                         // The vendor did not process a request whose credentials it refused, so even a write is retried
                         // once.
@@ -105,7 +105,7 @@ impl<D: Dialect> Client<D> {
                             continue;
                         }
                     }
-                    let transient = retry::is_transient(response.status) && refusal.code.is_empty();
+                    let transient = refusal.status.is_some_and(StatusMeaning::is_transient);
                     if operation.repeatable && transient && self.back_off(cx, attempts, Some(&response)).await {
                         continue;
                     }
@@ -203,13 +203,9 @@ impl<D: Dialect> Drop for BreakerGuard<'_, D> {
 // === impl ParsedResponse ===
 
 impl ParsedResponse {
-    /// Whether the vendor itself, not a proxy before it, wrote the response: it has a payload or a return code.
-    fn is_from_vendor(&self) -> bool {
-        match self {
-            Self::Payload(_) => true,
-            Self::Refused(refusal) => !refusal.code.is_empty(),
-            Self::Unreadable(_) => false,
-        }
+    /// Whether the response says that the vendor is unavailable. Any other response shows that it is not.
+    fn is_outage(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.status == Some(StatusMeaning::Outage))
     }
 
     fn outcome(&self) -> &'static str {

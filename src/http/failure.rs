@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use super::{Failure, HttpResponse, Operation, Refusal, retry};
+use super::{Failure, HttpResponse, Operation, Refusal, StatusMeaning, retry};
 use crate::{
     context::Context,
     error::{Error, ErrorReason, Vendor},
@@ -65,7 +65,7 @@ pub(super) fn refused<S>(
     refusal: Refusal,
     secrets: &[&str],
 ) -> Error {
-    let reason = if operation.repeatable { refusal.read } else { refusal.write };
+    let reason = refusal.reason(operation.repeatable);
     let vendor = Vendor {
         operation: operation.name,
         message: redact::vendor_text(&refusal.message, secrets),
@@ -79,9 +79,14 @@ pub(super) fn refused<S>(
         ErrorReason::VendorAuthFailed => {
             "the vendor rejects the gateway's credentials; the operator must check this center's configuration".into()
         }
-        ErrorReason::CenterMisconfigured => {
-            "the vendor rejects this center's configuration; the operator must check it".into()
-        }
+        ErrorReason::CenterMisconfigured => match refusal.status {
+            Some(StatusMeaning::WrongAddress(keys)) => format!(
+                "the configured address does not serve the vendor's API (HTTP {}); the operator must check {keys}",
+                response.status.as_u16()
+            )
+            .into(),
+            _ => "the vendor rejects this center's configuration; the operator must check it".into(),
+        },
         ErrorReason::VendorRateLimited => "the vendor limits the request rate".into(),
         ErrorReason::VendorUnavailable => "the vendor is unavailable".into(),
         ErrorReason::VendorTimeout => "the vendor reports a timeout".into(),

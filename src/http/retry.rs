@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+use http::{HeaderMap, header::RETRY_AFTER};
 use tower::retry::budget::{Budget as _, TpsBudget};
 
 use crate::config;
@@ -52,11 +52,6 @@ impl Retries {
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
     Some(Duration::from_secs(seconds.min(3600)))
-}
-
-/// Whether a status reports a transient condition, after which a read may succeed.
-pub fn is_transient(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 502 | 503 | 504)
 }
 
 #[cfg(test)]

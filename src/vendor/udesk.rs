@@ -33,6 +33,7 @@ mod queue_changes;
 mod queues;
 mod sessions;
 mod softphone_credentials;
+mod statuses;
 mod subscription_answers;
 mod subscription_changes;
 mod subscription_list;

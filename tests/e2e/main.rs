@@ -20,6 +20,7 @@ mod retention;
 mod secrecy;
 mod server;
 mod simulation;
+mod statuses;
 mod stores;
 mod support;
 

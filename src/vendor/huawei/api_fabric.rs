@@ -34,8 +34,10 @@ pub struct Style {
     pub path: &'static str,
     /// Where its return code is.
     pub family: Family,
-    /// Whether a caller's own value is in the request: only then can a 400 or 404 be the caller's turn.
+    /// Whether a caller's own value is in the request: only then can a 400 be the caller's turn.
     pub takes_caller_values: bool,
+    /// Whether a 404 says that the named resource is missing; elsewhere it says that the path is wrong.
+    pub missing_is_404: bool,
 }
 
 /// The API Fabric for one tenant.

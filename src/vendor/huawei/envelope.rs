@@ -10,7 +10,7 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::api_fabric::Style;
+use super::{api_fabric::Style, statuses};
 use crate::{
     error::ErrorReason::{
         self, CenterMisconfigured, ResourceNotFound, VendorCodeUnmapped, VendorInternal, VendorOutcomeUnknown,
@@ -62,7 +62,8 @@ pub const AGENT_SETTINGS: Family = Family {
         let text = text.to_lowercase();
         let says_nothing_there =
             ["not exist", "not found", "no record", "no data"].iter().any(|words| text.contains(words));
-        if says_nothing_there { ResourceNotFound } else { VendorCodeUnmapped }
+        // "Other values: failure."
+        if says_nothing_there { ResourceNotFound } else { VendorRejected }
     },
 };
 
@@ -82,29 +83,24 @@ pub const NO_MOBILE_AGENTS: &str = "2";
 impl Family {
     /// Takes an answer out of its wrapping. A code decides under 200 and 500; other statuses speak for themselves.
     pub fn open(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
-        let style = &operation.style;
-        match reply.status {
-            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => {
-                let turn = if style.takes_caller_values { VendorRejected } else { CenterMisconfigured };
-                return ParsedResponse::Refused(Refusal::new("", sentence(reply), turn));
-            }
-            status if status.is_success() || status == StatusCode::INTERNAL_SERVER_ERROR => {}
-            status => return by_status(status, "the HTTP status is not one of the documented"),
+        let by_status = |why| by_status(&operation.style, reply, why);
+        if !reply.status.is_success() && reply.status != StatusCode::INTERNAL_SERVER_ERROR {
+            return by_status("the HTTP status is not one of the documented");
         }
         let Ok(members) = serde_json::from_slice::<Members<'_>>(&reply.body) else {
-            return by_status(reply.status, "the answer is not the documented JSON");
+            return by_status("the answer is not the documented JSON");
         };
         if [self.code, self.payload].into_iter().flatten().any(|member| members.is_ambiguous(member)) {
-            return by_status(reply.status, "the answer says two things");
+            return by_status("the answer says two things");
         }
         let Some(code) = self.code else {
-            return match Refusal::of_status(reply.status) {
-                Some(refusal) => ParsedResponse::Refused(refusal),
-                None => ParsedResponse::Payload(reply.body.clone()),
+            return match reply.status.is_success() {
+                true => ParsedResponse::Payload(reply.body.clone()),
+                false => by_status("the HTTP status says failure"),
             };
         };
         match members.text(code).as_str() {
-            "" => by_status(reply.status, "the answer has no return code"),
+            "" => by_status("the answer has no return code"),
             "0" if !reply.status.is_success() => {
                 ParsedResponse::Unreadable("the return code says success, the HTTP status says failure")
             }
@@ -118,7 +114,7 @@ impl Family {
                 let message = members.text(self.text);
                 let read = (self.meaning)(code, &message);
                 let write = if read == VendorInternal { VendorOutcomeUnknown } else { read };
-                ParsedResponse::Refused(Refusal { code: code.to_owned(), message, read, write })
+                ParsedResponse::Refused(Refusal { code: code.to_owned(), message, read, write, status: None })
             }
         }
     }
@@ -166,14 +162,22 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-fn by_status(status: StatusCode, why: &'static str) -> ParsedResponse {
-    Refusal::of_status(status).map_or(ParsedResponse::Unreadable(why), ParsedResponse::Refused)
+fn by_status(style: &Style, reply: &HttpResponse, why: &'static str) -> ParsedResponse {
+    let text = sentence(reply);
+    match statuses::meaning(reply.status, style, &text) {
+        Some(meaning) => ParsedResponse::Refused(meaning.refusal(text)),
+        None => ParsedResponse::Unreadable(why),
+    }
 }
 
-/// Failures by status alone come as one sentence (B2); anything longer or stranger is not shown.
+/// Failures by status alone come as one sentence (B2), or as the member `schema` that the documents list; anything longer or
+/// stranger is not shown.
 fn sentence(reply: &HttpResponse) -> String {
     let body = std::str::from_utf8(&reply.body).unwrap_or_default().trim();
-    let plain = body.len() <= 512 && !body.contains(['<', '{', '[']);
+    if body.starts_with('{') {
+        return serde_json::from_str::<Members<'_>>(body).map(|members| members.text("schema")).unwrap_or_default();
+    }
+    let plain = body.len() <= 512 && !body.contains(['<', '[']);
     if plain { body.to_owned() } else { String::new() }
 }
 
@@ -186,7 +190,7 @@ mod tests {
     use crate::error::ErrorReason::{VendorAuthFailed, VendorRateLimited, VendorResponseInvalid, VendorUnavailable};
 
     fn operation(family: Family, takes_caller_values: bool) -> Operation<Style> {
-        let style = Style { operation: "test", path: "/test", family, takes_caller_values };
+        let style = Style { operation: "test", path: "/test", family, takes_caller_values, missing_is_404: false };
         Operation { name: "POST test", method: Method::POST, repeatable: true, style }
     }
 

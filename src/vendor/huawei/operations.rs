@@ -62,7 +62,7 @@ operations! {
 }
 
 const fn style(operation: &'static str, path: &'static str, family: Family) -> Style {
-    Style { operation, path, family, takes_caller_values: false }
+    Style { operation, path, family, takes_caller_values: false, missing_is_404: false }
 }
 
 // === impl Style ===
@@ -72,6 +72,12 @@ impl Style {
     #[must_use]
     pub const fn of_caller(self) -> Self {
         Self { takes_caller_values: true, ..self }
+    }
+
+    /// The operation whose document says of a 404 that the resource does not exist.
+    #[must_use]
+    pub const fn missing_as_404(self) -> Self {
+        Self { missing_is_404: true, ..self }
     }
 }
 

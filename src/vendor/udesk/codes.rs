@@ -67,7 +67,7 @@ pub const CODES: &[Row] = &[
 pub fn refusal(code: String, message: String) -> Refusal {
     let known = CODES.binary_search_by_key(&code.as_str(), |(known, ..)| known);
     let (read, write) = known.map_or((VendorCodeUnmapped, VendorCodeUnmapped), |row| (CODES[row].1, CODES[row].2));
-    Refusal { code, message, read, write }
+    Refusal { code, message, read, write, status: None }
 }
 
 /// Whether a code says that there is nothing (both generations, C13).

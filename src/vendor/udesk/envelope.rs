@@ -6,9 +6,9 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{ccapi::Style, codes};
+use super::{ccapi::Style, codes, statuses};
 use crate::{
-    http::{HttpResponse, Operation, ParsedResponse, Refusal},
+    http::{HttpResponse, Operation, ParsedResponse},
     vendor::de::Text,
 };
 
@@ -45,21 +45,19 @@ struct Envelope<'a> {
 /// Takes an answer out of its envelope.
 pub fn open(operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
     if reply.body.trim_ascii().is_empty() {
-        let documented = matches!(operation.method, Method::PUT | Method::DELETE);
-        return match Refusal::of_status(reply.status) {
-            Some(refusal) => ParsedResponse::Refused(refusal),
-            None if documented => ParsedResponse::Payload(nothing()),
-            None => ParsedResponse::Unreadable("the answer is empty"),
+        return match operation.method {
+            Method::PUT | Method::DELETE if reply.status.is_success() => ParsedResponse::Payload(nothing()),
+            _ => by_status(operation, reply, "the answer is empty"),
         };
     }
     // serde would read a list as an object, field by field.
     let object = reply.body.trim_ascii_start().starts_with(b"{");
     let Some(envelope) = object.then(|| serde_json::from_slice::<Envelope<'_>>(&reply.body).ok()).flatten() else {
-        return by_status(reply, "the answer is not the documented JSON");
+        return by_status(operation, reply, "the answer is not the documented JSON");
     };
     let code = envelope.err_code.or(envelope.code).map(Text::into_string).unwrap_or_default();
     match padded(code) {
-        code if code.is_empty() => by_status(reply, "the answer has no return code"),
+        code if code.is_empty() => by_status(operation, reply, "the answer has no return code"),
         code if code == codes::SUCCESS && !reply.status.is_success() => {
             ParsedResponse::Unreadable("the return code says success, the HTTP status says failure")
         }
@@ -75,8 +73,13 @@ pub fn open(operation: &Operation<Style>, reply: &HttpResponse) -> ParsedRespons
     }
 }
 
-fn by_status(reply: &HttpResponse, why: &'static str) -> ParsedResponse {
-    Refusal::of_status(reply.status).map_or(ParsedResponse::Unreadable(why), ParsedResponse::Refused)
+fn by_status(operation: &Operation<Style>, reply: &HttpResponse, why: &'static str) -> ParsedResponse {
+    // A read without parameters in its path names no record.
+    let names_record = operation.method != Method::GET || operation.name.contains('{');
+    match statuses::meaning(reply.status, names_record) {
+        Some(meaning) => ParsedResponse::Refused(meaning.refusal(String::new())),
+        None => ParsedResponse::Unreadable(why),
+    }
 }
 
 /// A code that came as a number has lost its zeros.
