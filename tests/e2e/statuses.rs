@@ -197,12 +197,23 @@ async fn a_failure_of_call_settings_is_told_in_the_vendors_words() {
         (schema(401, "Check your account."), Code::FailedPrecondition, "VENDOR_AUTH_FAILED", "Check your account."),
     ] {
         let (method, request) = get();
-        // The first token is refused, and so is the second.
-        let failure = huawei([Answer::token(), answer.clone(), Answer::token(), answer.clone()], method, request).await;
+        let failure = huawei([Answer::token(), answer.clone()], method, request).await;
         assert_eq!((failure.code, failure.reason.as_str()), (code, reason), "{answer:?}");
         assert_eq!(failure.metadata.get("vendorMessage").map_or("", String::as_str), told, "{answer:?}");
     }
     let signing_out = json!({"name": "centers/beta/agents/1001"});
     let failure = huawei([Answer::token(), schema(500, text)], "LogoutAgent", signing_out).await;
     assert_eq!((failure.reason.as_str(), failure.metadata["vendorMessage"].as_str()), ("VENDOR_OUTCOME_UNKNOWN", text));
+}
+
+#[tokio::test]
+async fn a_date_to_retry_after_is_relative_to_the_response() {
+    for status in [429, 503] {
+        let headers = vec![
+            ("date", "Fri, 02 Jan 2015 10:00:00 GMT".to_owned()),
+            ("retry-after", "Fri, 02 Jan 2015 10:00:47 GMT".to_owned()),
+        ];
+        let (failure, asked) = udesk(Answer::Http { status, headers, body: Vec::new() }, read()).await;
+        assert_eq!((failure.retry_after, asked), (Some(Duration::from_secs(47)), 1), "{status}");
+    }
 }
