@@ -265,15 +265,17 @@ mod tests {
         let body = r#"{"returnCode":"1","returnDesc":"user does not exist"}"#;
         assert_eq!(open(AGENT_SETTINGS, true, 200, body), Err(("1".into(), ResourceNotFound)));
         let body = r#"{"returnCode":"1","returnDesc":"failed"}"#;
-        assert_eq!(open(AGENT_SETTINGS, true, 200, body), Err(("1".into(), VendorCodeUnmapped)));
+        assert_eq!(open(AGENT_SETTINGS, true, 200, body), Err(("1".into(), VendorRejected)));
     }
 
     #[test]
     fn whose_turn_a_bad_request_is_depends_on_what_was_in_it() {
         for status in [400, 404] {
             assert_eq!(open(BARE, false, status, "Check the request path."), Err((String::new(), CenterMisconfigured)));
-            assert_eq!(open(AGENT_SETTINGS, true, status, "{}"), Err((String::new(), VendorRejected)));
         }
+        assert_eq!(open(AGENT_SETTINGS, true, 400, "{}"), Err((String::new(), VendorRejected)));
+        // The path is the gateway's own, whose values are in the body.
+        assert_eq!(open(AGENT_SETTINGS, true, 404, "{}"), Err((String::new(), CenterMisconfigured)));
     }
 
     #[test]
@@ -284,7 +286,7 @@ mod tests {
             (429, VendorRateLimited),
             (500, VendorInternal),
             (502, VendorUnavailable),
-            (418, VendorResponseInvalid),
+            (418, VendorRejected),
             (200, VendorResponseInvalid),
         ] {
             assert_eq!(open(AGENT_SETTINGS, true, status, "<html>"), Err((String::new(), reason)), "{status}");

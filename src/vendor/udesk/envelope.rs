@@ -2,13 +2,14 @@
 //! `{code, message, results}`. The code decides, whatever the HTTP status (C6).
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{ccapi::Style, codes, statuses};
 use crate::{
-    http::{HttpResponse, Operation, ParsedResponse},
+    error::ErrorReason::{CenterMisconfigured, VendorAuthFailed, VendorOutcomeUnknown},
+    http::{HttpResponse, Operation, ParsedResponse, Refusal},
     vendor::de::Text,
 };
 
@@ -42,10 +43,17 @@ struct Envelope<'a> {
     data: Option<&'a RawValue>,
 }
 
+/// Why the outcome of a write is unknown after HTTP 202: "a request has entered the background queue".
+const QUEUED: &str = "the vendor queued the request (HTTP 202) and has not reported its outcome";
+
 /// Takes an answer out of its envelope.
 pub fn open(operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
+    // A callback is asynchronous by itself: its success is that Udesk accepted it.
+    let is_queued =
+        reply.status == StatusCode::ACCEPTED && !operation.repeatable && operation.style.envelope != Kind::Results;
     if reply.body.trim_ascii().is_empty() {
         return match operation.method {
+            _ if is_queued => ParsedResponse::Unreadable(QUEUED),
             Method::PUT | Method::DELETE if reply.status.is_success() => ParsedResponse::Payload(nothing()),
             _ => by_status(operation, reply, "the answer is empty"),
         };
@@ -61,6 +69,7 @@ pub fn open(operation: &Operation<Style>, reply: &HttpResponse) -> ParsedRespons
         code if code == codes::SUCCESS && !reply.status.is_success() => {
             ParsedResponse::Unreadable("the return code says success, the HTTP status says failure")
         }
+        code if code == codes::SUCCESS && is_queued => ParsedResponse::Unreadable(QUEUED),
         code if code == codes::SUCCESS => ParsedResponse::Payload(match operation.style.envelope {
             Kind::Result => payload(&reply.body, envelope.result.or(envelope.data).or(envelope.results)),
             Kind::Message => reply.body.clone(),
@@ -68,7 +77,8 @@ pub fn open(operation: &Operation<Style>, reply: &HttpResponse) -> ParsedRespons
         }),
         code => {
             let text = if envelope.err_desc.is_empty() { envelope.message } else { envelope.err_desc };
-            ParsedResponse::Refused(codes::refusal(code, text.into_string()))
+            let refusal = codes::refusal(code, text.into_string());
+            ParsedResponse::Refused(if reply.status.is_server_error() { undetermined(refusal) } else { refusal })
         }
     }
 }
@@ -79,6 +89,15 @@ fn by_status(operation: &Operation<Style>, reply: &HttpResponse, why: &'static s
     match statuses::meaning(reply.status, names_record) {
         Some(meaning) => ParsedResponse::Refused(meaning.refusal(String::new())),
         None => ParsedResponse::Unreadable(why),
+    }
+}
+
+/// A refusal under HTTP 500: "the user will not be able to determine if the request was successful". Only a refusal of the
+/// account comes before anything is done.
+fn undetermined(refusal: Refusal) -> Refusal {
+    match refusal.write {
+        VendorAuthFailed | CenterMisconfigured => refusal,
+        _ => Refusal { write: VendorOutcomeUnknown, ..refusal },
     }
 }
 
@@ -116,7 +135,7 @@ mod tests {
     };
 
     fn operation(method: Method, style: Style) -> Operation<Style> {
-        Operation { name: "test", repeatable: method == Method::GET, method, style }
+        Operation { name: "GET /test/{id}", repeatable: method == Method::GET, method, style }
     }
 
     fn reply(status: u16, body: impl Into<Bytes>) -> HttpResponse {
@@ -160,7 +179,10 @@ mod tests {
             (401, VendorAuthFailed),
             (403, VendorAuthFailed),
             (404, ResourceNotFound),
+            (405, CenterMisconfigured),
             (406, VendorRejected),
+            (408, VendorUnavailable),
+            (409, VendorRejected),
             (410, ResourceNotFound),
             (422, VendorRejected),
             (429, VendorRateLimited),
@@ -168,6 +190,7 @@ mod tests {
             (502, VendorUnavailable),
             (503, VendorUnavailable),
             (504, VendorUnavailable),
+            (522, VendorUnavailable),
         ] {
             for body in ["<html>", "", "{}", "[1]", "{\"Result\":1}"] {
                 assert_eq!(read(status, body), Err((String::new(), reason)), "{status} {body}");

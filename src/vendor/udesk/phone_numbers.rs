@@ -132,8 +132,8 @@ impl PhoneNumbers for Udesk {
         set.map(|Anything| ()).map_err(|error| about(error, "PhoneNumber", &name))
     }
 
-    async fn clear_default_phone_number(&self, cx: &Context, center: CenterName) -> Result<()> {
+    async fn clear_default_phone_number(&self, cx: &Context, _center: CenterName) -> Result<()> {
         let cleared = self.ccapi.call(cx, &ClearDefault {}).await;
-        cleared.map(|Anything| ()).map_err(|error| about(error, "Center", &center))
+        cleared.map(|Anything| ())
     }
 }

@@ -8,9 +8,9 @@ use serde::Serialize;
 use url::Url;
 
 use super::{
-    Api, about,
+    Api, about, about_new,
     ccapi::{Ccapi, UNSUBSCRIBE, WRITE},
-    codes,
+    is_missing,
     subscription_answers::{Replaced, subscribe},
     subscription_list::{self as list, Listed},
     subscription_spec::{Change, Ingress, Terms, WHOLE},
@@ -99,7 +99,7 @@ impl Register {
                 if did_nothing(&error) {
                     self.discard(id, &terms).await;
                 }
-                return Err(about(error, "Subscription", center));
+                return Err(about_new(error, "Subscription", center));
             }
         };
         // Udesk 21 may list it by the name it was asked for or by the one it answered with (C42).
@@ -138,7 +138,7 @@ impl Register {
     /// Ends a subscription.
     pub async fn delete(&self, cx: &Context, name: &SubscriptionName) -> Result<()> {
         let deleted = self.ccapi.call(cx, &Unsubscribe { id: name.id() }).await;
-        if deleted.as_ref().map_or_else(is_gone, |_| true) {
+        if deleted.as_ref().map_or_else(is_missing, |_| true) {
             self.gone(name).await;
         }
         deleted.map(|Anything| ()).map_err(|error| about(error, "Subscription", name))
@@ -175,7 +175,7 @@ impl Register {
                         let _ = self.memory.forget_version(center, id, &terms.name, callback).await;
                     }
                 }
-                if is_gone(&error) {
+                if is_missing(&error) {
                     self.gone(name).await;
                 }
                 Err(about(error, "Subscription", name))
@@ -224,12 +224,6 @@ impl Register {
 /// Whether a write that failed did nothing for certain.
 fn did_nothing(error: &Error) -> bool {
     !matches!(error.reason(), ErrorReason::VendorOutcomeUnknown | ErrorReason::VendorCodeUnmapped)
-}
-
-/// Whether Udesk itself said that there is no such subscription. Somebody else's 404 does not say so, nor does any other
-/// code that means "not found", such as one that belongs to another account: its ID is told once, and forgotten for good.
-fn is_gone(error: &Error) -> bool {
-    codes::is_no_records(error.vendor_code())
 }
 
 fn partly_done(error: Error, name: &SubscriptionName) -> Error {

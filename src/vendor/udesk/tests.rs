@@ -8,6 +8,7 @@ mod ingress;
 mod posted;
 mod queues;
 mod quirks;
+mod refusals;
 mod subscriptions;
 
 use std::{
