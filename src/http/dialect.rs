@@ -45,6 +45,9 @@ pub trait Dialect: Send + Sync + 'static {
     /// Confirms refreshed credentials after a call with them succeeded.
     fn confirm(&self, _credentials: &Self::Credentials) {}
 
+    /// Records that the vendor accepted the credentials of a request.
+    fn accept(&self, _credentials: &Self::Credentials) {}
+
     /// Secrets of the center. The client masks them in every text of the vendor that it shows.
     fn secrets(&self) -> Vec<&str>;
 

@@ -65,7 +65,7 @@ impl<D: Dialect> Client<D> {
                     breaker_guard.record(matches!(failure, Failure::TooLarge));
                     let not_sent = matches!(failure, Failure::NotSent(_));
                     self.metrics.vendor_request(&self.center, operation.name, failure.outcome(), Some(elapsed));
-                    let may_retry = (operation.repeatable && !matches!(failure, Failure::TooLarge)) || not_sent;
+                    let may_retry = not_sent || (operation.repeatable && matches!(failure, Failure::Broken(_)));
                     if may_retry && self.back_off(cx, attempts, None).await {
                         continue;
                     }
@@ -84,6 +84,9 @@ impl<D: Dialect> Client<D> {
                 trace_id = cx.trace_id(),
                 "vendor answered"
             );
+            if parsed.is_from_vendor() {
+                self.dialect.accept(&credentials);
+            }
             match parsed {
                 ParsedResponse::Payload(payload) => {
                     if refreshed.is_some() {
@@ -203,6 +206,16 @@ impl<D: Dialect> Drop for BreakerGuard<'_, D> {
 // === impl ParsedResponse ===
 
 impl ParsedResponse {
+    /// Whether the vendor itself, not a proxy in front of it, processed the request: the response has a payload, or a return
+    /// code that does not reject the credentials.
+    fn is_from_vendor(&self) -> bool {
+        match self {
+            Self::Payload(_) => true,
+            Self::Refused(refusal) => refusal.status.is_none() && refusal.read != ErrorReason::VendorAuthFailed,
+            Self::Unreadable(_) => false,
+        }
+    }
+
     /// Whether the response says that the vendor is unavailable. Any other response shows that it is not.
     fn is_outage(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.status == Some(StatusMeaning::Outage))

@@ -117,7 +117,11 @@ impl Dialect for Fabric {
         if !may_help {
             return Ok(None);
         }
-        self.tokens.replace(&self.key, refused, &self.fetch, cx.deadline()).await.map(Some)
+        self.tokens.replace_rejected(&self.key, refused, &self.fetch, cx.deadline()).await
+    }
+
+    fn accept(&self, token: &Arc<Token>) {
+        token.accept();
     }
 
     fn secrets(&self) -> Vec<&str> {
