@@ -18,6 +18,7 @@ mod limit;
 pub(crate) mod retry;
 mod send_state;
 mod status;
+mod tls;
 mod transport;
 
 use std::{

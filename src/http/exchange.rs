@@ -62,7 +62,12 @@ impl<D: Dialect> Client<D> {
                     return Err(failed(&self.center, operation, &Failure::NotSent(CALLER_DISCONNECTED)));
                 }
                 Err(failure) => {
-                    breaker_guard.record(matches!(failure, Failure::TooLarge));
+                    match failure {
+                        // An address that is not the vendor's says nothing about the vendor.
+                        Failure::Misconfigured(_) => breaker_guard.permit = None,
+                        Failure::TooLarge => breaker_guard.record(true),
+                        Failure::NotSent(_) | Failure::Broken(_) => breaker_guard.record(false),
+                    }
                     let not_sent = matches!(failure, Failure::NotSent(_));
                     self.metrics.vendor_request(&self.center, operation.name, failure.outcome(), Some(elapsed));
                     let may_retry = not_sent || (operation.repeatable && matches!(failure, Failure::Broken(_)));
@@ -160,7 +165,7 @@ impl<D: Dialect> Client<D> {
         };
         let result = self.connections.transport.send(request, self.max_response_size).await;
         match result {
-            Err(Failure::NotSent(_)) => send_state.mark_not_sent(),
+            Err(Failure::NotSent(_) | Failure::Misconfigured(_)) => send_state.mark_not_sent(),
             _ => cx.mark_sent(),
         }
         result

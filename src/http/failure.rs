@@ -21,7 +21,7 @@ pub(super) const CALLER_DISCONNECTED: &str = "the caller disconnected";
 impl Failure {
     pub(super) fn outcome(&self) -> &'static str {
         match self {
-            Self::NotSent(_) => "not_sent",
+            Self::NotSent(_) | Self::Misconfigured(_) => "not_sent",
             Self::Broken(_) => "broken",
             Self::TooLarge => "too_large",
         }
@@ -29,7 +29,7 @@ impl Failure {
 
     pub(super) fn cause(&self) -> &'static str {
         match self {
-            Self::NotSent(cause) | Self::Broken(cause) => cause,
+            Self::NotSent(cause) | Self::Misconfigured(cause) | Self::Broken(cause) => cause,
             Self::TooLarge => "the response exceeds max_response_size",
         }
     }
@@ -45,6 +45,10 @@ pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failur
             "the vendor is unreachable; nothing was sent: it is safe to retry",
         )
         .retry_after(DEFAULT_RETRY_AFTER),
+        Failure::Misconfigured(cause) => Error::new(
+            ErrorReason::CenterMisconfigured,
+            format!("no connection to the vendor: {cause}; nothing was sent, and the operator must act before a retry"),
+        ),
         Failure::Broken(_) if operation.repeatable => {
             Error::new(ErrorReason::VendorUnavailable, "the connection to the vendor broke; it is safe to retry")
                 .retry_after(DEFAULT_RETRY_AFTER)

@@ -23,6 +23,7 @@ mod simulation;
 mod statuses;
 mod stores;
 mod support;
+mod tls;
 
 #[path = "../suites/event_log.rs"]
 mod event_log;

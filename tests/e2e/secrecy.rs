@@ -29,7 +29,7 @@ use crate::{
 
 /// Everything that is logged by this thread, and so by the runtime that a test has on it.
 #[derive(Clone, Default)]
-struct Logs(Arc<Mutex<Vec<u8>>>);
+pub struct Logs(Arc<Mutex<Vec<u8>>>);
 
 /// What went in and must stay in.
 #[derive(Default)]
@@ -54,7 +54,7 @@ struct Found {
 
 impl Logs {
     /// Takes what `asked` lets through, in the words of `RUST_LOG`.
-    fn take(asked: &str) -> (Self, DefaultGuard) {
+    pub fn take(asked: &str) -> (Self, DefaultGuard) {
         let logs = Self::default();
         let lines = fmt::layer().with_ansi(false).without_time().with_writer({
             let logs = logs.clone();
@@ -65,7 +65,7 @@ impl Logs {
     }
 
     /// The text so far, without trace IDs, which are random.
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         Regex::new("trace_id=\"[0-9a-f]{32}\"").unwrap().replace_all(&text, "").into_owned()
     }
