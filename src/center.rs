@@ -92,11 +92,8 @@ impl Centers {
     pub fn get(&self, cx: &Context, name: &impl ResourceName) -> Result<&Center> {
         let center = self.0.get(name.center()).ok_or_else(|| {
             let name = CenterName::new(name.center()).to_string();
-            Error::new(
-                ErrorReason::CenterNotFound,
-                format!("no such center: {name}; ListCenters lists the centers"),
-            )
-            .about(CenterName::KIND, name)
+            Error::new(ErrorReason::CenterNotFound, format!("no such center: {name}; ListCenters lists the centers"))
+                .about(CenterName::KIND, name)
         })?;
         cx.enter(&center.id, center.adapter.vendor());
         Ok(center)

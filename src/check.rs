@@ -206,7 +206,9 @@ impl Check {
         match &self.center {
             None => self.center = Some(center.to_owned()),
             Some(first) if first == center => {}
-            Some(_) => self.invalid(field, "belongs to another center; all names in a request must belong to one center"),
+            Some(_) => {
+                self.invalid(field, "belongs to another center; all names in a request must belong to one center")
+            }
         }
     }
 }

@@ -138,10 +138,7 @@ impl Error {
 
     /// The deadline passed, nothing was sent, and nothing will be.
     pub fn too_late() -> Self {
-        Self::new(
-            ErrorReason::DeadlineBeforeSend,
-            "the deadline passed before anything was sent; it is safe to retry",
-        )
+        Self::new(ErrorReason::DeadlineBeforeSend, "the deadline passed before anything was sent; it is safe to retry")
     }
 
     /// A fault of the gateway itself. `what` says where, for whoever reads the report.

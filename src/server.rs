@@ -12,10 +12,10 @@
 
 mod accept;
 mod admin;
-mod callbacks;
+mod http1;
 mod request_layer;
 
-use std::{fmt, io, net::SocketAddr, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -190,9 +190,15 @@ impl Gateway {
             .add_service(reflection().build_v1alpha().map_err(ServerError::Reflection)?)
             .serve_with_incoming_shutdown(accept::connections(grpc, listen.max_connections), signal(stopped.clone()));
 
+        let admin = accept::connections(admin, listen.max_connections);
         let admin = tokio::spawn(admin::serve(admin, metrics, draining.clone(), ended));
-        let callbacks = callbacks::serve(accept::connections(http, listen.max_connections), ingress, stopped);
-        let mut callbacks = tokio::spawn(callbacks);
+        let ingress = Arc::new(ingress);
+        let post = move |request| {
+            let ingress = ingress.clone();
+            async move { ingress.answer(request).await }
+        };
+        let callbacks = accept::connections(http, listen.max_connections);
+        let mut callbacks = tokio::spawn(http1::serve(callbacks, post, stopped));
         let mut server = std::pin::pin!(server);
         let result = tokio::select! {
             result = &mut server => result.map_err(ServerError::Serve),

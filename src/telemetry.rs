@@ -100,10 +100,7 @@ impl Metrics {
                 &["center"],
             )?,
             breaker_open: IntGaugeVec::new(
-                Opts::new(
-                    "switchboard_breaker_open",
-                    "1 while the circuit breaker is open.",
-                ),
+                Opts::new("switchboard_breaker_open", "1 while the circuit breaker is open."),
                 &["center", "family"],
             )?,
             events_posted: IntCounterVec::new(

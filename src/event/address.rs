@@ -210,7 +210,9 @@ impl Shared {
             Some(key) => key,
             None => {
                 let mut fresh = [0; KEY_BYTES];
-                SystemRandom::new().fill(&mut fresh).map_err(|_| Error::internal("the system provides no randomness"))?;
+                SystemRandom::new()
+                    .fill(&mut fresh)
+                    .map_err(|_| Error::internal("the system provides no randomness"))?;
                 self.facts.state.create(KEY, fresh.to_vec()).await?
             }
         };

@@ -80,7 +80,9 @@ impl Network {
                 .http1_only()
                 .tcp_nodelay(true)
                 .build()
-                .map_err(|_| Error::internal("the HTTP client could not be built; check the system's trusted certificates"))
+                .map_err(|_| {
+                    Error::internal("the HTTP client could not be built; check the system's trusted certificates")
+                })
         };
         Ok(Self { reads: pool(IDLE_FOR_READS)?, writes: pool(IDLE_FOR_WRITES)? })
     }

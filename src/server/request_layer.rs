@@ -203,9 +203,12 @@ async fn within_deadline<E>(
 }
 
 fn draining(cx: &Context) -> Status {
-    Error::new(ErrorReason::GatewayDraining, "this gateway is shutting down; nothing was sent: retry at another gateway")
-        .retry_after(Duration::ZERO)
-        .into_status(cx)
+    Error::new(
+        ErrorReason::GatewayDraining,
+        "this gateway is shutting down; nothing was sent: retry at another gateway",
+    )
+    .retry_after(Duration::ZERO)
+    .into_status(cx)
 }
 
 fn faulty(cx: &Context, _fault: &Box<dyn Any + Send>) -> Status {

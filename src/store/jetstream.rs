@@ -247,9 +247,7 @@ impl fmt::Display for JetStreamError {
             }
             Cause::Connect(ConnectErrorKind::Tls) => "the server's TLS certificate is not trusted",
             Cause::Old => "the server is too old: NATS 2.11 or newer is needed",
-            Cause::NoJetStream => {
-                "JetStream is not enabled on the server or for this account"
-            }
+            Cause::NoJetStream => "JetStream is not enabled on the server or for this account",
         };
         write!(f, "nats.url: {what}")
     }

@@ -82,10 +82,7 @@ async fn several_servers_may_be_named() {
 async fn a_server_without_jetstream_is_no_store() {
     let server = Server::start_with("").await;
     let refusal = refusal(&nats(&server), &events()).await;
-    assert_eq!(
-        refusal,
-        "nats.url: JetStream is not enabled on the server or for this account"
-    );
+    assert_eq!(refusal, "nats.url: JetStream is not enabled on the server or for this account");
 }
 
 #[tokio::test]

@@ -127,9 +127,12 @@ impl Log {
         let place = self.waiting.try_acquire();
         let room = self.waiting_bytes.try_acquire_many(u32::try_from(bytes).unwrap_or(u32::MAX));
         place.and_then(|place| room.map(|room| (place, room))).map_err(|_| {
-            Error::new(ErrorReason::CenterOverloaded, "too many events of this center wait for storage; this event was not stored")
-                .retry_after(ASK_AGAIN)
-                .quota("events of the center that wait for storage")
+            Error::new(
+                ErrorReason::CenterOverloaded,
+                "too many events of this center wait for storage; this event was not stored",
+            )
+            .retry_after(ASK_AGAIN)
+            .quota("events of the center that wait for storage")
         })
     }
 
