@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     fs::create_dir_all(&service)?;
     tonic_prost_build::configure()
         .extern_path(format!(".{PACKAGE}"), "crate::proto::v1")
-        .extern_path(format!(".{PACKAGE}.WatchEventsResponse"), "crate::event::encoded::Encoded")
+        .extern_path(format!(".{PACKAGE}.WatchEventsResponse"), "crate::proto::EncodedWatchEventsResponse")
         .out_dir(service)
         .build_client(false)
         .build_transport(false)

@@ -2,8 +2,12 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are the help that people read in a terminal")]
 
+#[cfg(feature = "sandbox")]
+mod credentials;
 mod events;
+#[cfg(feature = "sandbox")]
 mod sandbox;
+#[cfg(feature = "sandbox")]
 mod simulate;
 
 use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
@@ -28,8 +32,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Switchboard serves contactcenter.v1.ContactCenter and translates each call to the REST backend of the center it names:
 /// Udesk ccapi/v2 or Huawei Cloud AICC.
 ///
-/// Try it at once, without any account:   switchboard sandbox
-///
+#[cfg_attr(feature = "sandbox", doc = "Try it at once, without any account:   switchboard sandbox\n\n")]
 /// Exit codes: 0 done, 1 failed while running, 2 bad usage or configuration. RUST_LOG sets how much is logged, e.g.
 /// RUST_LOG=switchboard=debug; no log holds secrets, phone numbers or names.
 #[derive(Debug, Parser)]
@@ -50,6 +53,7 @@ enum Command {
     ///
     /// Nothing to configure and no account: both vendors' simulators run inside, filled with a small center each. Prints
     /// grpcurl calls to paste. What is changed is gone when it ends.
+    #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Arguments),
     /// Validate a configuration file without starting
     ///
@@ -61,6 +65,7 @@ enum Command {
     /// Run the simulator of one vendor alone
     ///
     /// Prints the lines that a gateway's configuration needs to use it.
+    #[cfg(feature = "sandbox")]
     Simulate(simulate::Arguments),
 }
 
@@ -87,9 +92,11 @@ impl Cli {
     pub async fn run(self) -> ExitCode {
         let result = match self.command {
             Command::Serve(file) => serve(file).await,
+            #[cfg(feature = "sandbox")]
             Command::Sandbox(arguments) => sandbox::run(arguments).await,
             Command::Check(check) => self::check(check).await,
             Command::Events(command) => events::run(command).await,
+            #[cfg(feature = "sandbox")]
             Command::Simulate(arguments) => simulate::run(arguments).await,
         };
         result.map_or_else(Failed::report, |()| ExitCode::SUCCESS)

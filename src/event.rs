@@ -5,7 +5,6 @@
 
 pub mod address;
 pub mod cursor;
-pub mod encoded;
 pub mod feed;
 pub mod ingress;
 pub mod payload;

@@ -13,12 +13,8 @@ use serde_json::{Value, value::RawValue};
 use tokio::time::Instant;
 
 use crate::{
-    config::{
-        Config, {self},
-    },
-    context::{
-        Context, {self},
-    },
+    config::{self, Config},
+    context::{self, Context},
     http::{HttpResponse, Operation, ParsedResponse, retry},
     name::{
         AgentName, CallSettingsName, CapabilitiesName, CenterName, ExtensionName, PhoneNumberName, QueueName,
@@ -31,16 +27,14 @@ use crate::{
     vendor::{
         de::{Anything, Flag, Integer, List, Object, Text},
         huawei::{
-            fabric,
-            family::{AGENT_ACCOUNT, AGENT_SETTINGS, BARE, DESCRIBED, MOBILE_AGENT},
-            tokens, {self},
+            self, api_fabric,
+            envelope::{AGENT_ACCOUNT, AGENT_SETTINGS, BARE, DESCRIBED, MOBILE_AGENT},
+            tokens,
         },
         udesk::{
+            self,
+            ccapi::{self, CALLBACK, READ, SIGN_IN},
             envelope,
-            sign::{
-                CALLBACK, READ, SIGN_IN, {self},
-            },
-            {self},
         },
     },
     vendor_data::VendorData,
@@ -83,7 +77,7 @@ pub fn envelopes(body: &[u8]) {
             opened(&reply, envelope::open(&operation, &reply));
         }
         for family in [BARE, MOBILE_AGENT, AGENT_SETTINGS, AGENT_ACCOUNT, DESCRIBED] {
-            let style = fabric::Style { operation: "fuzzed", path: "/fuzzed", family, takes_caller_values: true };
+            let style = api_fabric::Style { operation: "fuzzed", path: "/fuzzed", family, takes_caller_values: true };
             let operation = Operation { name: "fuzzed", method: Method::POST, repeatable: false, style };
             opened(&reply, family.open(&operation, &reply));
         }
@@ -224,12 +218,12 @@ pub fn timestamps(value: &[u8]) {
         assert_eq!(Ok(timeout.as_nanos() / nanos), digits.parse());
     }
     for ours in [0, 1_566_523_582_000, u64::MAX] {
-        if let Some(offset) = sign::offset(&headers, ours) {
+        if let Some(offset) = ccapi::offset(&headers, ours) {
             assert!(offset.abs() <= 24 * 3600 * 1000, "more is a broken clock");
             let theirs = std::time::UNIX_EPOCH + Duration::from_millis(ours.saturating_add_signed(offset));
             let printed = httpdate::fmt_http_date(theirs);
             headers.insert(header::DATE, HeaderValue::try_from(printed).unwrap_or(value.clone()));
-            assert_eq!(sign::offset(&headers, ours), Some(offset), "the same moment in the form that we print");
+            assert_eq!(ccapi::offset(&headers, ours), Some(offset), "the same moment in the form that we print");
         }
     }
     assert!(retry::retry_after(&headers).is_none_or(|pause| pause <= Duration::from_secs(3600)));

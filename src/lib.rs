@@ -30,10 +30,12 @@
 //! | [`error`] | the one error type, and the only place that names a gRPC code |
 //! | [`drain`] | whether the gateway is about to end |
 //! | [`context`], [`clock`], [`telemetry`] | what is known of a call, time, metrics and logs |
-//! | [`sandbox`] | simulators of both vendors; they share no code with the adapters |
 //!
 //! Dependencies point one way: `service -> center -> adapter <- vendor -> http`. [`adapter`] and [`error`] know no
-//! vendor, [`vendor`] knows no tonic, and nothing but the program and the tests uses [`sandbox`].
+//! vendor, and [`vendor`] knows no tonic.
+//!
+//! The vendors' simulators are a package of their own in the workspace, `simulators/`. Neither package's library depends
+//! on the other; the program joins them behind its feature `sandbox`, and the tests call the adapters against them.
 //!
 //! The contract's messages are the domain model. Adapters take typed names and the request, and return the contract's
 //! resource: there is no third model between contract and vendor.
@@ -100,7 +102,6 @@ pub mod name;
 pub mod page;
 pub mod proto;
 pub mod redact;
-pub mod sandbox;
 pub mod server;
 pub mod service;
 pub mod store;

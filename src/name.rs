@@ -4,9 +4,7 @@
 //! contract's pattern does not allow is percent-encoded, so that an odd ID never fails a list; the types hold the
 //! vendor's ID as the vendor spells it.
 
-use std::fmt::{
-    Write as _, {self},
-};
+use std::fmt::{self, Write as _};
 
 use percent_encoding::percent_decode_str;
 

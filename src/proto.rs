@@ -1,6 +1,10 @@
 //! The contract: code generated from `proto/contactcenter/v1`, and its descriptors.
 
+mod encoded;
+
 use std::fmt;
+
+pub use self::encoded::EncodedWatchEventsResponse;
 
 /// Package `contactcenter.v1`.
 ///

@@ -27,9 +27,7 @@ use tonic::transport::Server;
 use tonic_health::server::HealthReporter;
 
 use crate::{
-    config::{
-        Config, {self},
-    },
+    config::{self, Config},
     drain::Draining,
     event::ingress::Ingress,
     proto::{FILE_DESCRIPTOR_SET, service::contact_center_server::ContactCenterServer},

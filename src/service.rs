@@ -14,6 +14,7 @@ mod queues;
 mod softphones;
 mod subscriptions;
 
+use crate::proto::EncodedWatchEventsResponse;
 use std::{pin::Pin, sync::Arc};
 
 use tokio_stream::Stream;
@@ -23,7 +24,6 @@ use crate::{
     center::Centers,
     context::Context,
     error::Result,
-    event::encoded::Encoded,
     proto::{service::contact_center_server::ContactCenter, v1},
 };
 
@@ -77,7 +77,7 @@ macro_rules! unary {
                 }
             )*
 
-            type WatchEventsStream = Pin<Box<dyn Stream<Item = Result<Encoded, Status>> + Send>>;
+            type WatchEventsStream = Pin<Box<dyn Stream<Item = Result<EncodedWatchEventsResponse, Status>> + Send>>;
 
             async fn watch_events(
                 &self,

@@ -15,9 +15,7 @@ use tokio::{
 };
 
 use crate::{
-    body::{
-        body, {self},
-    },
+    body::{self, body},
     figures::{Latencies, cpu_time},
     poster::Poster,
     support::{Addresses, Process, Result, endpoint},

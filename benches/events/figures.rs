@@ -1,9 +1,7 @@
 //! Figures: what was timed here, and what the kernel counted for the gateway's process (proc(5)).
 
 use std::{
-    fs::{
-        File, {self},
-    },
+    fs::{self, File},
     io::Write as _,
     path::Path,
     process::Command,

@@ -1,9 +1,7 @@
 //! `switchboard events`.
 
 use std::{
-    io::{
-        Write as _, {self},
-    },
+    io::{self, Write as _},
     net::SocketAddr,
     time::Duration,
 };

@@ -1,10 +1,12 @@
 //! `switchboard sandbox`.
 
+mod centers;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
-use switchboard::sandbox::{Addresses, HUAWEI_CENTER, Sandbox, UDESK_CENTER};
 
+use self::centers::{Addresses, HUAWEI_CENTER, Sandbox, UDESK_CENTER};
 use super::{Failed, addresses, shutdown, simulate::event_templates};
 
 #[derive(Debug, Args)]
@@ -47,10 +49,10 @@ const OUTAGE: &str = r#"{"operation": "*", "times": 3, "status": 503}"#;
 pub async fn run(arguments: Arguments) -> Result<(), Failed> {
     let Arguments { grpc, http, admin, event_templates: directory } = arguments;
     let templates = event_templates(directory.as_deref())?;
-    let sandbox = Sandbox::bind(Addresses { grpc, http, admin }, templates).await.map_err(Failed::running)?;
+    let sandbox = Sandbox::bind(Addresses { grpc, http, admin }, templates).await?;
     let (grpc, http, admin) = addresses(&sandbox.gateway)?;
     print_welcome(grpc, http, admin);
-    print_simulators(sandbox.udesk_address, sandbox.huawei_address);
+    print_simulators(sandbox.udesk, sandbox.huawei);
     sandbox.gateway.run(shutdown()).await.map_err(Failed::running)
 }
 

@@ -9,10 +9,10 @@ use std::{
 use axum::Router;
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret as _, SecretString};
-use switchboard::sandbox::{Credentials, faults, huawei, huawei_options, udesk, udesk_options};
+use switchboard_simulators::{faults, huawei, udesk};
 use tokio::net::TcpListener;
 
-use super::{Failed, shutdown};
+use super::{Failed, credentials::Credentials, shutdown};
 
 #[derive(Debug, Args)]
 #[command(after_long_help = "Credentials are taken from the environment, and made up and printed when absent:
@@ -94,7 +94,7 @@ fn router(arguments: &Arguments, credentials: &Credentials) -> Result<Router, Fa
                 quirks,
                 life: arguments.life.then_some(udesk::LIFE_PERIOD),
                 event_templates: event_templates(arguments.event_templates.as_deref())?,
-                ..udesk_options(credentials)
+                ..credentials.udesk()
             };
             udesk::Simulator::new(options).router()
         }
@@ -104,7 +104,7 @@ fn router(arguments: &Arguments, credentials: &Credentials) -> Result<Router, Fa
         Vendor::Huawei => {
             let quirks: Result<huawei::Quirks, _> = quirks.map(|name| name.parse::<huawei::Quirk>()).collect();
             let quirks = quirks.map_err(Failed::configuration)?;
-            huawei::Simulator::new(huawei::Options { quirks, ..huawei_options(credentials) }).router()
+            huawei::Simulator::new(huawei::Options { quirks, ..credentials.huawei() }).router()
         }
     })
 }

@@ -14,15 +14,14 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::{cursor::Cursor, encoded::Encoded};
+use super::cursor::Cursor;
+use crate::proto::EncodedWatchEventsResponse;
 use crate::{
     adapter::Adapter,
     clock::Clock,
     error::Result,
     name::CenterName,
-    proto::v1::{
-        WatchEventsResponse, watch_events_response, {self},
-    },
+    proto::v1::{self, WatchEventsResponse, watch_events_response},
     store::event_log::{EventLog, Reader, Record},
 };
 
@@ -52,7 +51,7 @@ pub struct Item {
     /// Its `EventType`.
     pub event_type: i32,
     /// The whole item of the stream.
-    pub encoded: Encoded,
+    pub encoded: EncodedWatchEventsResponse,
 }
 
 /// The end of the log, followed.
@@ -194,7 +193,12 @@ impl Feed {
         let event_type = event.r#type;
         let cursor = Cursor { log, position: *sequence, may_skip: false }.text(&self.center);
         let response = WatchEventsResponse { cursor, item: Some(watch_events_response::Item::Event(event)) };
-        Item { sequence: *sequence, received: *received, event_type, encoded: Encoded::from(&response) }
+        Item {
+            sequence: *sequence,
+            received: *received,
+            event_type,
+            encoded: EncodedWatchEventsResponse::from(&response),
+        }
     }
 
     /// What a body is about. A fault in finding that out must not keep all later events from everybody.
@@ -303,7 +307,7 @@ mod tests {
 
     fn item(sequence: u64, payload: usize) -> Item {
         let cursor = "x".repeat(payload);
-        let encoded = Encoded::from(&WatchEventsResponse { cursor, item: None });
+        let encoded = EncodedWatchEventsResponse::from(&WatchEventsResponse { cursor, item: None });
         Item { sequence, received: UNIX_EPOCH, event_type: 0, encoded }
     }
 

@@ -211,9 +211,7 @@ mod tests {
             event_log::{Extent, Reader},
             kv::KeyValueStore,
         },
-        vendor::{
-            Parts, {self},
-        },
+        vendor::{self, Parts},
     };
 
     const SECRET: &str = "console-secret";

@@ -1,5 +1,6 @@
 //! One `WatchEvents` stream: where it stands, and what it is sent next.
 
+use crate::proto::EncodedWatchEventsResponse;
 use std::{
     collections::VecDeque,
     fmt,
@@ -15,7 +16,6 @@ use tokio::{
 
 use super::{
     cursor::Cursor,
-    encoded::Encoded,
     feed::{Feed, Follower, Item, Next},
 };
 use crate::{
@@ -138,7 +138,7 @@ impl Watch {
     }
 
     /// The items of the stream. It ends with an error, or when the client goes away.
-    pub fn items(self) -> impl Stream<Item = Result<Encoded>> + Send {
+    pub fn items(self) -> impl Stream<Item = Result<EncodedWatchEventsResponse>> + Send {
         stream::unfold(Some(self), async |watch| {
             let mut watch = watch?;
             match watch.next().await {
@@ -148,7 +148,7 @@ impl Watch {
         })
     }
 
-    async fn next(&mut self) -> Result<Encoded> {
+    async fn next(&mut self) -> Result<EncodedWatchEventsResponse> {
         loop {
             if let Some(item) = self.chosen() {
                 self.heartbeat_at = Instant::now() + self.terms.heartbeat;
@@ -196,7 +196,7 @@ impl Watch {
     }
 
     /// The next event of the batch that was asked for.
-    fn chosen(&mut self) -> Option<Encoded> {
+    fn chosen(&mut self) -> Option<EncodedWatchEventsResponse> {
         while let Some(item) = self.batch.pop_front() {
             self.position = item.sequence;
             self.may_skip = false;
@@ -247,14 +247,14 @@ impl Watch {
         if extent.oldest > self.position { Err(expired(&self.feed, extent)) } else { Ok(()) }
     }
 
-    fn heartbeat(&mut self) -> Encoded {
+    fn heartbeat(&mut self) -> EncodedWatchEventsResponse {
         self.caught_up = self.caught_up || self.position >= self.newest;
         self.heartbeat_at = Instant::now() + self.terms.heartbeat;
         let cursor = Cursor { log: self.follower.log(), position: self.position, may_skip: self.may_skip };
         let item = Some(watch_events_response::Item::Heartbeat(WatchHeartbeat {
             send_time: Some(self.feed.clock().now().into()),
         }));
-        Encoded::from(&WatchEventsResponse { cursor: cursor.text(self.feed.center()), item })
+        EncodedWatchEventsResponse::from(&WatchEventsResponse { cursor: cursor.text(self.feed.center()), item })
     }
 }
 

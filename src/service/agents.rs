@@ -1,8 +1,6 @@
 //! Agents: the people themselves, their sessions, extensions and queues.
 
-use super::mask::{
-    Path, {self},
-};
+use super::mask::{self, Path};
 use crate::{
     center::Centers,
     check::Check,

@@ -1,5 +1,6 @@
 //! The stream of a center's events.
 
+use crate::proto::EncodedWatchEventsResponse;
 use std::time::{Duration, SystemTime};
 
 use futures_util::{Stream, StreamExt as _};
@@ -10,10 +11,7 @@ use crate::{
     check::Check,
     context::Context,
     error::Result,
-    event::{
-        encoded::Encoded,
-        watch::{Start, Terms},
-    },
+    event::watch::{Start, Terms},
     name::CenterName,
     proto::v1::{EventType, WatchEventsRequest, watch_events_request},
 };
@@ -27,7 +25,7 @@ pub async fn watch_events(
     centers: &Centers,
     cx: &Context,
     request: WatchEventsRequest,
-) -> Result<impl Stream<Item = Result<Encoded, Status>> + Send + use<>> {
+) -> Result<impl Stream<Item = Result<EncodedWatchEventsResponse, Status>> + Send + use<>> {
     let WatchEventsRequest { parent, event_types, start, heartbeat_interval } = request;
     let mut check = Check::new();
     let parent: CenterName = check.name("parent", &parent);

@@ -1,8 +1,6 @@
 //! Queues.
 
-use super::mask::{
-    Path, {self},
-};
+use super::mask::{self, Path};
 use crate::{
     center::Centers,
     check::Check,

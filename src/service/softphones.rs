@@ -1,8 +1,6 @@
 //! Softphones: addresses, passwords, users' outbound-call settings.
 
-use super::mask::{
-    Path, {self},
-};
+use super::mask::{self, Path};
 use crate::{
     center::Centers,
     check::Check,

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use url::Url;
 
-use super::mask::{
-    Path, {self},
-};
+use super::mask::{self, Path};
 use crate::{
     adapter::Adapter,
     center::Centers,

@@ -7,9 +7,7 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer,
-    de::{
-        IgnoredAny, MapAccess, SeqAccess, Visitor, {self},
-    },
+    de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
 /// Text; a number or a boolean is its text, and null is empty.

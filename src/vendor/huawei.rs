@@ -5,8 +5,8 @@
 //!
 //! - paths are spelled in several ways (B1), so each operation has its path as data, and a center can override it:
 //!   [`operations`];
-//! - every family has its own return code (B2): [`family`];
-//! - bodies that the tables wrap and the examples do not (B3.5 to B3.11): [`wrapping`];
+//! - every family has its own return code (B2): [`envelope`];
+//! - bodies that the tables wrap and the examples do not (B3.5 to B3.11): [`request_wrapper`];
 //! - agents have numbers, accounts have names, and the samples of either lack the other (B3.2, B3.8): [`directory`];
 //! - `userAccount` and `accountCode` for one thing (B3.11), and an empty list that means everybody (B3.10):
 //!   [`memberships`];
@@ -15,9 +15,9 @@
 //! - access codes in a list that is named for something else, or in none (B3.17), 200 at most: [`phone_numbers`];
 //! - ports and limits are text in the tables and numbers in the examples: [`crate::vendor::de`];
 //! - the example of `queryPhone` has the shape of its first version: [`extensions`];
-//! - success without an ID means that a user has no call settings yet (B3.22): [`settings`];
+//! - success without an ID means that a user has no call settings yet (B3.22): [`call_settings`];
 //! - passwords come in clear in ordinary answers; they leave the adapter by `AccessSoftphoneCredentials` alone:
-//!   [`credentials`];
+//!   [`softphone_credentials`];
 //! - callbacks that do not name themselves, as JSON or as a Java map's text (B3.21): [`posted`].
 //!
 //! The vendor tells "not there", "there already" and "in use" from other refusals by text alone, so after a refusal one
@@ -26,13 +26,13 @@
 mod accounts;
 mod agent_changes;
 mod agents;
+pub(crate) mod api_fabric;
+mod call_settings;
 mod capabilities;
-mod credentials;
 mod directory;
+pub(crate) mod envelope;
 mod extensions;
 mod extras;
-pub(crate) mod fabric;
-pub(crate) mod family;
 mod formats;
 mod memberships;
 mod operations;
@@ -41,21 +41,21 @@ mod phone_numbers;
 pub mod posted;
 mod queue_changes;
 mod queues;
+mod request_wrapper;
 mod sessions;
-mod settings;
 mod slices;
+mod softphone_credentials;
 mod softphones;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tokens;
-mod wrapping;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 
-use self::{directory::Directory, fabric::Fabric, wrapping::Wrapping};
+use self::{api_fabric::Fabric, directory::Directory, request_wrapper::Wrapping};
 use crate::{
     adapter::{Adapter, Calls, Events, Subscriptions},
     config,

@@ -3,12 +3,12 @@
 //! Source: the Udesk document; numbers such as "Udesk 12" are its operations. Where the document contradicts itself the
 //! number of the contradiction (C1 to C66) stands beside the code that settles it:
 //!
-//! - one signature over account and time only, in the query string (C1 to C4): `sign`;
+//! - one signature over account and time only, in the query string (C1 to C4): `ccapi`;
 //! - three envelopes, and a return code that decides whatever the HTTP status says (C6, C10, C11, C14): `envelope`;
 //! - two generations of return codes for one meaning (C13), and rules without a code (C62): `codes`, `is_vague`;
 //! - IDs with `@app` behind them in some answers and without in others (C18, C19): `VendorId`;
 //! - numbers, booleans and lists in several spellings (C25, C30, C33, C46): [`crate::vendor::de`];
-//! - one agent in three spellings (C33, C55, C56), never paged (C35), so the gateway pages by ID: `roster`;
+//! - one agent in three spellings (C33, C55, C56), never paged (C35), so the gateway pages by ID: `agent_records`;
 //! - extensions that are numbers or objects (C30), accounts that are no accounts (C24): `extensions`;
 //! - queues that get another ID than asked for, or none (C20, C21, C38), and are written whole (C15): `queue_changes`;
 //! - subscriptions whose ID is told once and never again (C42, C45, C46): `subscription_answers`,
@@ -16,11 +16,12 @@
 //! - events of which the document has the names and no payload (Udesk 18): [`posted`].
 
 mod agent_changes;
+mod agent_records;
 mod agents;
 mod calls;
 mod capabilities;
+pub(crate) mod ccapi;
 mod codes;
-mod credentials;
 pub(crate) mod envelope;
 mod events;
 mod extensions;
@@ -30,35 +31,16 @@ mod phone_numbers;
 pub mod posted;
 mod queue_changes;
 mod queues;
-mod roster;
 mod sessions;
-pub(crate) mod sign;
+mod softphone_credentials;
 mod subscription_answers;
 mod subscription_changes;
 mod subscription_list;
-mod subscription_terms;
+mod subscription_spec;
 mod subscriptions;
 
 #[cfg(test)]
-mod test_agents;
-#[cfg(test)]
-mod test_clock;
-#[cfg(test)]
-mod test_codes;
-#[cfg(test)]
-mod test_extensions;
-#[cfg(test)]
-mod test_ingress;
-#[cfg(test)]
-mod test_posted;
-#[cfg(test)]
-mod test_queues;
-#[cfg(test)]
-mod test_quirks;
-#[cfg(test)]
-mod test_subscriptions;
-#[cfg(test)]
-mod testing;
+mod tests;
 
 use std::sync::Arc;
 
@@ -66,7 +48,7 @@ use async_trait::async_trait;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer};
 
-use self::sign::Ccapi;
+use self::ccapi::Ccapi;
 use crate::{
     adapter::{Adapter, Events},
     config,

@@ -1,7 +1,7 @@
 //! Bad input: what is wrong is named, nothing is sent, and nothing else breaks.
 
 use serde_json::{Value, json};
-use switchboard::sandbox::{huawei, udesk};
+use switchboard_simulators::{huawei, udesk};
 
 use crate::support::{
     Gateway, acme, beta,

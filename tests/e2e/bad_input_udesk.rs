@@ -2,7 +2,7 @@
 //! is another center's, and what is there already.
 
 use serde_json::{Value, json};
-use switchboard::sandbox::udesk;
+use switchboard_simulators::udesk;
 
 use crate::support::{
     Gateway, acme,

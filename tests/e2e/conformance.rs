@@ -13,7 +13,7 @@ use std::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
-use switchboard::sandbox::{huawei, udesk};
+use switchboard_simulators::{huawei, udesk};
 
 use crate::support::{
     APP_KEY, APP_SECRET, AUTH_TOKEN, Gateway, SID, acme, beta,

@@ -11,9 +11,9 @@ use serde_json::{Value, json};
 use switchboard::{
     error::ErrorReason,
     proto::{METHODS, v1},
-    sandbox::{huawei, udesk},
     server::SERVICE,
 };
+use switchboard_simulators::{huawei, udesk};
 use tonic::Code;
 
 use crate::support::{

@@ -14,13 +14,13 @@ use switchboard::{
     http::{Connections, Failure as Lost, HttpRequest, HttpResponse, Transport},
     idempotency::Idempotency,
     proto::{service::contact_center_server::ContactCenter as _, v1},
-    sandbox::huawei,
     service::Service,
     store::Stores,
     telemetry::Metrics,
     token::Tokens,
     vendor::Parts,
 };
+use switchboard_simulators::huawei;
 use tokio::time::Instant;
 use tonic::{Code, Request};
 

@@ -6,7 +6,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use switchboard::sandbox::{huawei, udesk};
+use switchboard_simulators::{huawei, udesk};
 use tonic::Code;
 
 use crate::support::{

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use switchboard::sandbox::{huawei, udesk};
+use switchboard_simulators::{huawei, udesk};
 use tonic::Code;
 
 use crate::support::{

@@ -7,9 +7,9 @@ use switchboard::{
     config::Config,
     gateway,
     proto::v1::EventType,
-    sandbox::udesk,
     store::{Stores, sqlite::Database},
 };
+use switchboard_simulators::udesk;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use switchboard::{clock::Clock, sandbox::udesk};
+use switchboard::clock::Clock;
+use switchboard_simulators::udesk;
 use tonic::Code;
 
 use crate::support::{

@@ -11,18 +11,14 @@ use std::{
 
 use regex::Regex;
 use serde_json::{Value, json};
-use switchboard::{
-    sandbox::{huawei, udesk},
-    telemetry::log_filter,
-};
+use switchboard::telemetry::log_filter;
+use switchboard_simulators::{huawei, udesk};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
     bad_input, bad_input_udesk,
-    conformance::{
-        ROWS, {self},
-    },
+    conformance::{self, ROWS},
     support::{
         APP_KEY, APP_SECRET, AUTH_TOKEN, Gateway, SID, acme, beta,
         client::Client,

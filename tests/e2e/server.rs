@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use serde_json::json;
-use switchboard::{clock::Clock, config::Config, gateway, sandbox::udesk, server::SERVICE, store::Stores};
+use switchboard::{clock::Clock, config::Config, gateway, server::SERVICE, store::Stores};
+use switchboard_simulators::udesk;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,

@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use async_nats::jetstream::{
-    Context, ErrorCode,
+    self, Context, ErrorCode,
     context::{CreateStreamErrorKind, GetStreamError, GetStreamErrorKind, RequestError, RequestErrorKind},
     stream::{Config, Info},
-    {self},
 };
 use tokio::time::{Instant, sleep};
 

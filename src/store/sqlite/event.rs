@@ -22,7 +22,10 @@ use futures_util::{FutureExt as _, future::BoxFuture};
 use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 pub(super) use self::rows::TABLES;
-use self::writer::{Post, Work, Writer};
+use self::{
+    rows::NewEvent,
+    writer::{Append, Work, Writer},
+};
 use super::Database;
 use crate::{
     clock::Clock,
@@ -114,9 +117,10 @@ impl EventLog for SqliteEventLog {
         let number = self.log(center)?.number;
         let bytes = u32::try_from(body.len()).map_err(|_| overloaded())?;
         let room = self.room.clone().try_acquire_many_owned(bytes).map_err(|_| overloaded())?;
-        let (kept, answer) = oneshot::channel();
-        match self.posts.try_send(Work::Append(Post::new(number, body, fingerprint, kept, room))) {
-            Ok(()) => answer.await.map_err(|_| gone())?,
+        let (reply, appended) = oneshot::channel();
+        let event = NewEvent { number, body, fingerprint };
+        match self.posts.try_send(Work::Append(Append::new(event, reply, room))) {
+            Ok(()) => appended.await.map_err(|_| gone())?,
             Err(mpsc::error::TrySendError::Full(_)) => Err(overloaded()),
             Err(mpsc::error::TrySendError::Closed(_)) => Err(gone()),
         }

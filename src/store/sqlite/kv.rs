@@ -86,9 +86,7 @@ mod tests {
         config,
         error::ErrorReason,
         store::{
-            sqlite::{
-                Cause, {self},
-            },
+            sqlite::{self, Cause},
             subscription_ids::Known,
         },
     };

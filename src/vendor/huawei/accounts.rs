@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::{
     Huawei,
+    api_fabric::Fabric,
     directory::Pairs,
-    fabric::Fabric,
     operations::QUERY_ACCOUNTS,
+    request_wrapper::{Wrap, Wrapped},
     slices::{Batch, Slice},
-    wrapping::{Wrap, Wrapped},
 };
 use crate::{
     context::Context,

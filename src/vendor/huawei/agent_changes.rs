@@ -5,11 +5,11 @@ use serde::{Deserialize, Serialize};
 use super::{
     Huawei,
     accounts::Account,
+    api_fabric::Fabric,
     extras::Extras,
-    fabric::Fabric,
     formats::Formats as _,
     operations::{CREATE_ACCOUNT, DELETE_ACCOUNT, UPDATE_ACCOUNT},
-    wrapping::{Wrap, Wrapped},
+    request_wrapper::{Wrap, Wrapped},
 };
 use crate::{
     check::Check,

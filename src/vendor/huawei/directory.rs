@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Huawei, fabric::Fabric, operations::QUERY_AGENT_INFO};
+use super::{Huawei, api_fabric::Fabric, operations::QUERY_AGENT_INFO};
 use crate::{
     clock::Clock,
     context::Context,

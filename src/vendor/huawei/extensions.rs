@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{
     Huawei,
-    fabric::Fabric,
-    family::NO_MOBILE_AGENTS,
+    api_fabric::Fabric,
+    envelope::NO_MOBILE_AGENTS,
     operations::QUERY_PHONE,
     slices::{Batch, LARGEST, Slice},
 };

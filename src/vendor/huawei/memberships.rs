@@ -11,12 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::{
     Huawei,
     accounts::{Account, without_account},
-    fabric::Fabric,
+    api_fabric::Fabric,
     formats::Formats as _,
     operations::{ADD_SKILLS, QUERY_MEMBERS, RELEASE_AGENTS},
     partial,
+    request_wrapper::{Wrap, Wrapped},
     slices::{Batch, Slice},
-    wrapping::{Wrap, Wrapped},
 };
 use crate::{
     check::Check,

@@ -4,8 +4,8 @@
 //! have, `CC-Mangemant` what some pages have. A center whose tenant differs overrides the path.
 
 use super::{
-    fabric::Style,
-    family::{AGENT_ACCOUNT, AGENT_SETTINGS, BARE, DESCRIBED, Family, MOBILE_AGENT},
+    api_fabric::Style,
+    envelope::{AGENT_ACCOUNT, AGENT_SETTINGS, BARE, DESCRIBED, Family, MOBILE_AGENT},
 };
 
 macro_rules! operations {

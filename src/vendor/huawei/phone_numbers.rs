@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::{Value, value::RawValue};
 
-use super::{Huawei, fabric::Fabric, operations::QUERY_ACCESS_CODES, slices::LARGEST};
+use super::{Huawei, api_fabric::Fabric, operations::QUERY_ACCESS_CODES, slices::LARGEST};
 use crate::{
     adapter::PhoneNumbers,
     context::Context,

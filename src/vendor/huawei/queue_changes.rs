@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Huawei,
+    api_fabric::Fabric,
     extras::Extras,
-    fabric::Fabric,
     formats::Formats as _,
     operations::{CREATE_SKILL, DELETE_SKILL, MODIFY_SKILL},
     queues::Skill,

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Huawei,
-    fabric::Fabric,
+    api_fabric::Fabric,
     formats::Formats as _,
     operations::QUERY_SKILLS,
     slices::{Batch, LARGEST, Slice},

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::{
     Huawei,
-    fabric::Fabric,
+    api_fabric::Fabric,
     formats::Formats as _,
     operations::{OFFLINE_LOGIN, OFFLINE_LOGOUT},
 };

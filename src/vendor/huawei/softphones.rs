@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Huawei, credentials,
+    Huawei,
+    api_fabric::Fabric,
     extensions::{Phones, Pool, query_phone},
-    fabric::Fabric,
     operations::QUERY_SYS_INFO,
+    softphone_credentials,
 };
 use crate::{
     adapter::Softphones,
@@ -77,7 +78,7 @@ impl Softphones for Huawei {
         agent: Option<AgentName>,
         page: Page,
     ) -> Result<v1::AccessSoftphoneCredentialsResponse> {
-        credentials::access(&self.fabric, cx, &center, agent, &page).await
+        softphone_credentials::access(&self.fabric, cx, &center, agent, &page).await
     }
 
     async fn get_user_call_settings(

@@ -2,15 +2,15 @@
 
 mod agent_changes;
 mod agents;
+mod call_settings;
 mod capabilities;
 mod formats;
 mod memberships;
-mod numbers;
+mod phone_numbers;
 mod posted;
 mod queues;
 mod quirks;
 mod sessions;
-mod settings;
 mod softphones;
 mod tokens;
 
@@ -29,6 +29,7 @@ use axum::{
     response::Response,
 };
 use serde_json::Value;
+use switchboard_simulators::huawei::{Options, Simulator, Tenant, Tokens as TokenRules};
 use tokio::time::Instant;
 
 use crate::{
@@ -42,7 +43,6 @@ use crate::{
     name::{AgentName, CenterName, QueueName, ResourceName as _},
     page::Page,
     proto::v1,
-    sandbox::huawei::{Options, Simulator, Tenant, Tokens as TokenRules},
     store::{kv::KeyValueStore, sqlite::Database},
     telemetry::Metrics,
     token::Tokens,

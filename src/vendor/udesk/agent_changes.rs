@@ -6,13 +6,11 @@ use serde_json::json;
 
 use super::{
     Api, VendorId, about,
+    agent_records::{self, role_code},
+    ccapi::{Ccapi, WRITE},
     extensions::Line,
     formats::Formats as _,
     is_vague,
-    roster::{
-        role_code, {self},
-    },
-    sign::{Ccapi, WRITE},
 };
 use crate::{
     check::Check,
@@ -147,7 +145,7 @@ pub async fn update(
 /// The agent as it is now, with what Udesk 25 does not tell (C56); as far as it was sent, when it cannot be read.
 async fn read_back(ccapi: &Api, cx: &Context, name: &AgentName, fields: Fields<'_>) -> v1::Agent {
     let sent = fields.to_agent(name);
-    let Ok(agent) = roster::get(ccapi, cx, name).await else {
+    let Ok(agent) = agent_records::get(ccapi, cx, name).await else {
         return sent;
     };
     let mut agent = agent.into_agent(&CenterName::new(name.center()), v1::View::Full);
@@ -164,7 +162,7 @@ async fn diagnosed(ccapi: &Api, cx: &Context, name: &AgentName, fields: &Fields<
     if fields.enable != Some(false) || !is_vague(&error) {
         return error;
     }
-    match roster::get(ccapi, cx, name).await {
+    match agent_records::get(ccapi, cx, name).await {
         Ok(agent) if agent.is_signed_in() => error
             .explained(ErrorReason::AgentStateConflict, "an agent must be OFFLINE before it can be disabled")
             .about("Agent", name),

@@ -3,13 +3,11 @@
 use async_trait::async_trait;
 
 use super::{
-    Udesk, agent_changes, extensions,
+    Udesk, agent_changes,
+    agent_records::{self, Filter, OFFLINE, role_code},
+    extensions,
     formats::Formats as _,
-    memberships,
-    roster::{
-        Filter, OFFLINE, role_code, {self},
-    },
-    sessions,
+    memberships, sessions,
 };
 use crate::{
     adapter::Agents,
@@ -64,11 +62,11 @@ impl Agents for Udesk {
         let view = request.view();
         let filter = checked(queue.as_ref(), request)?;
         let found = match &queue {
-            Some(queue) => roster::find_in_queue(&self.ccapi, cx, queue, filter).await?,
-            None => roster::find(&self.ccapi, cx, &filter).await?,
+            Some(queue) => agent_records::find_in_queue(&self.ccapi, cx, queue, filter).await?,
+            None => agent_records::find(&self.ccapi, cx, &filter).await?,
         };
         let (total_size, incomplete_reason) = (found.total_size(), found.incomplete_reason());
-        let (agents, next_page_token) = page.cut(found.agent_list.0, roster::Agent::id);
+        let (agents, next_page_token) = page.cut(found.agent_list.0, agent_records::Agent::id);
         let agents = agents.into_iter().map(|agent| agent.into_agent(&center, view)).collect();
         Ok(v1::ListAgentsResponse { agents, next_page_token, total_size, incomplete_reason })
     }
@@ -79,7 +77,7 @@ impl Agents for Udesk {
         let mut check = Check::new();
         check.digits("name", name.id());
         check.done()?;
-        let agent = roster::get(&self.ccapi, cx, &name).await?;
+        let agent = agent_records::get(&self.ccapi, cx, &name).await?;
         Ok(agent.into_agent(&CenterName::new(name.center()), view))
     }
 

@@ -7,8 +7,8 @@ use serde::Serialize;
 
 use super::{
     Udesk, about,
+    ccapi::{CALLBACK, Ccapi},
     formats::Formats as _,
-    sign::{CALLBACK, Ccapi},
 };
 use crate::{
     adapter::Calls,

@@ -2,9 +2,7 @@
 
 use super::{NAME, events::EVENTS, formats::FIELD_FORMATS};
 use crate::{
-    capability::{
-        Row, {self},
-    },
+    capability::{self, Row},
     proto::v1,
 };
 

@@ -2,9 +2,9 @@
 
 use crate::{
     error::ErrorReason::{
-        AgentStateConflict, CenterMisconfigured, ResourceExists, ResourceInUse, ResourceNotFound, RouteInvalid,
+        self, AgentStateConflict, CenterMisconfigured, ResourceExists, ResourceInUse, ResourceNotFound, RouteInvalid,
         VendorAuthFailed, VendorCodeUnmapped, VendorInternal, VendorOutcomeUnknown, VendorRejected, VendorTimeout,
-        VendorUnavailable, {self},
+        VendorUnavailable,
     },
     http::Refusal,
 };

@@ -6,7 +6,7 @@ use http::Method;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{codes, sign::Style};
+use super::{ccapi::Style, codes};
 use crate::{
     http::{HttpResponse, Operation, ParsedResponse, Refusal},
     vendor::de::Text,
@@ -108,10 +108,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        error::ErrorReason::{
-            *, {self},
-        },
-        vendor::udesk::sign::{CALLBACK, READ, SIGN_IN, WRITE},
+        error::ErrorReason::{self, *},
+        vendor::udesk::ccapi::{CALLBACK, READ, SIGN_IN, WRITE},
     };
 
     fn operation(method: Method, style: Style) -> Operation<Style> {

@@ -4,10 +4,11 @@ use async_trait::async_trait;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    Api, Udesk, VendorId, about, count,
+    Api, Udesk, VendorId, about, agent_records,
+    ccapi::{Ccapi, WRITE},
+    count,
     formats::Formats as _,
-    is_vague, roster,
-    sign::{Ccapi, WRITE},
+    is_vague,
 };
 use crate::{
     adapter::Extensions,
@@ -106,7 +107,7 @@ fn checked<'a>(agent: &AgentName, extensions: &'a [ExtensionName]) -> Result<Vec
 /// Udesk's "no records" does not say of what. If the agent is there, it is an extension that the agent does not hold.
 async fn missing(ccapi: &Api, cx: &Context, agent: &AgentName, extensions: &[ExtensionName], error: Error) -> Error {
     if error.reason() == ErrorReason::ResourceNotFound
-        && let Ok(record) = roster::get(ccapi, cx, agent).await
+        && let Ok(record) = agent_records::get(ccapi, cx, agent).await
         && let Some(extension) =
             extensions.iter().find(|extension| record.extension_ids().all(|id| id != extension.id()))
     {
@@ -117,7 +118,7 @@ async fn missing(ccapi: &Api, cx: &Context, agent: &AgentName, extensions: &[Ext
 
 /// Every extension that an agent holds, each once, and why there may be more.
 async fn bound(ccapi: &Api, cx: &Context) -> Result<(Vec<(AgentId, Line)>, String)> {
-    let page = roster::all(ccapi, cx).await?;
+    let page = agent_records::all(ccapi, cx).await?;
     let incomplete_reason = page.incomplete_reason();
     let mut lines: Vec<(AgentId, Line)> = Vec::new();
     for agent in page.agent_list {

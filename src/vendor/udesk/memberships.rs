@@ -3,10 +3,10 @@
 use serde::Serialize;
 
 use super::{
-    Api, about,
+    Api, about, agent_records,
+    ccapi::{Ccapi, WRITE},
     formats::Formats as _,
-    queues, roster,
-    sign::{Ccapi, WRITE},
+    queues,
 };
 use crate::{
     check::Check,
@@ -115,7 +115,7 @@ async fn missing_queue(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[Q
 /// As for queues; an agent beyond a list that is not whole cannot be told from one that is not there.
 async fn missing_agent(ccapi: &Api, cx: &Context, queue: &QueueName, agents: &[AgentName], error: Error) -> Error {
     if error.reason() == ErrorReason::ResourceNotFound
-        && let Ok(page) = roster::all(ccapi, cx).await
+        && let Ok(page) = agent_records::all(ccapi, cx).await
         && page.incomplete_reason().is_empty()
         && let Some(agent) = agents.iter().find(|agent| page.agent_list.0.iter().all(|known| known.id() != agent.id()))
     {

@@ -4,8 +4,9 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Udesk, about, count, or_empty,
-    sign::{Ccapi, READ, WRITE},
+    Api, Udesk, about,
+    ccapi::{Ccapi, READ, WRITE},
+    count, or_empty,
 };
 use crate::{
     adapter::PhoneNumbers,

@@ -4,11 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Api, VendorId, about,
+    Api, VendorId, about, agent_records,
+    ccapi::{Ccapi, READ, WRITE},
     codes::SUCCESS,
     formats::Formats as _,
-    is_vague, or_empty, queues, roster,
-    sign::{Ccapi, READ, WRITE},
+    is_vague, or_empty, queues,
 };
 use crate::{
     check::Check,
@@ -201,7 +201,7 @@ pub async fn delete(ccapi: &Api, cx: &Context, name: &QueueName) -> Result<()> {
         return Err(error);
     }
     // "Queues with agents in them cannot be deleted", without a code for it (C62).
-    match roster::of_queue(ccapi, cx, name).await {
+    match agent_records::of_queue(ccapi, cx, name).await {
         Ok(agents) if !agents.is_empty() => Err(error
             .explained(ErrorReason::ResourceInUse, "a queue that has agents cannot be deleted")
             .about("Queue", name)),

@@ -5,10 +5,11 @@ use prost_types::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Udesk, VendorId, count,
+    Api, Udesk, VendorId,
+    ccapi::{Ccapi, READ},
+    count,
     formats::Formats as _,
     memberships, or_empty, queue_changes,
-    sign::{Ccapi, READ},
 };
 use crate::{
     adapter::Queues,

@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::{
     about,
+    ccapi::{Ccapi, SIGN_IN, SIGN_OUT},
     formats::Formats as _,
-    sign::{Ccapi, SIGN_IN, SIGN_OUT},
 };
 use crate::{
     check::Check,

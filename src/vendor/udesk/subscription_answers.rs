@@ -7,9 +7,9 @@ use serde_json::{Value, value::RawValue};
 
 use super::{
     Api, VendorId,
+    ccapi::{Ccapi, WRITE},
     codes::SUCCESS,
-    sign::{Ccapi, WRITE},
-    subscription_terms::Terms,
+    subscription_spec::Terms,
 };
 use crate::{
     context::Context,

@@ -8,13 +8,12 @@ use serde::Serialize;
 use url::Url;
 
 use super::{
-    Api, about, codes,
-    sign::{Ccapi, UNSUBSCRIBE, WRITE},
+    Api, about,
+    ccapi::{Ccapi, UNSUBSCRIBE, WRITE},
+    codes,
     subscription_answers::{Replaced, subscribe},
-    subscription_list::{
-        Listed, {self as list},
-    },
-    subscription_terms::{Change, Ingress, Terms, WHOLE},
+    subscription_list::{self as list, Listed},
+    subscription_spec::{Change, Ingress, Terms, WHOLE},
 };
 use crate::{
     context::Context,

@@ -10,8 +10,9 @@ use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
 use super::{
-    Api, VendorId, events, or_empty,
-    sign::{Ccapi, READ},
+    Api, VendorId,
+    ccapi::{Ccapi, READ},
+    events, or_empty,
 };
 use crate::{
     context::Context,

@@ -5,7 +5,7 @@
 
 use async_trait::async_trait;
 
-use super::{Udesk, formats::Formats as _, subscription_list::Listed, subscription_terms::Change};
+use super::{Udesk, formats::Formats as _, subscription_list::Listed, subscription_spec::Change};
 use crate::{
     adapter::Subscriptions,
     check::Check,

@@ -12,10 +12,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use switchboard::{
-    clock::Clock,
-    sandbox::{faults, huawei, udesk},
-};
+use switchboard_simulators::{faults, huawei, udesk};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
@@ -187,15 +184,7 @@ pub fn udesk_options() -> udesk::Options {
 
 /// A simulated Huawei tenant with the tests' credentials.
 pub fn huawei_options() -> huawei::Options {
-    let clock = Clock::system();
-    huawei::Options {
-        app_key: APP_KEY.to_owned(),
-        app_secret: APP_SECRET.into(),
-        tokens: huawei::Tokens::default(),
-        quirks: huawei::Quirks::default(),
-        tenant: huawei::Tenant::Seeded,
-        clock: Arc::new(move || clock.now()),
-    }
+    huawei::Options::new(APP_KEY, APP_SECRET.into())
 }
 
 /// Serves a simulator's router on a free port.

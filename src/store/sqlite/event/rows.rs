@@ -5,14 +5,15 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use bytes::Bytes;
 use ring::rand::{SecureRandom as _, SystemRandom};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use tokio::sync::watch;
 
-use super::writer::Post;
 use crate::{
     config,
     store::event_log::{Appended, Extent, PAGE_BYTES, PAGE_RECORDS, Record},
+    store::fingerprint::Fingerprint,
 };
 
 pub const TABLES: &str = "
@@ -45,6 +46,16 @@ const CORRECTED: i64 = 60_000_000;
 const OVERHEAD: i64 = 64;
 /// Sequences of one log.
 const SEQUENCES: i64 = 1 << 40;
+
+/// An event to append to a log.
+pub struct NewEvent {
+    /// The log's number.
+    pub number: i64,
+    /// The callback's body.
+    pub body: Bytes,
+    /// Identifies a duplicate.
+    pub fingerprint: Fingerprint,
+}
 
 /// A log as of the last commit.
 #[derive(Clone)]
@@ -124,20 +135,20 @@ pub fn append(
     logs: &mut BTreeMap<i64, State>,
     terms: &config::Events,
     now: i64,
-    post: &Post,
+    event: &NewEvent,
 ) -> rusqlite::Result<Appended> {
-    let window = post.fingerprint.window(terms.duplicate_window);
-    if !window.is_zero() && !is_new(at, post, window, now)? {
+    let window = event.fingerprint.window(terms.duplicate_window);
+    if !window.is_zero() && !is_new(at, event, window, now)? {
         return Ok(Appended::Duplicate);
     }
-    let log = logs.get_mut(&post.number).ok_or(rusqlite::Error::QueryReturnedNoRows)?;
+    let log = logs.get_mut(&event.number).ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     log.newest += 1;
     log.received = later(log.received, now);
-    log.bytes += i64::try_from(post.body.len()).unwrap_or(i64::MAX - OVERHEAD) + OVERHEAD;
+    log.bytes += i64::try_from(event.body.len()).unwrap_or(i64::MAX - OVERHEAD) + OVERHEAD;
     at.prepare_cached("INSERT INTO event (id, received, body) VALUES (?1, ?2, ?3)")?.execute(params![
-        post.number * SEQUENCES + log.newest,
+        event.number * SEQUENCES + log.newest,
         log.received,
-        &*post.body
+        &*event.body
     ])?;
     Ok(Appended::Fresh)
 }
@@ -149,13 +160,13 @@ fn later(then: i64, now: i64) -> i64 {
 }
 
 /// Notes that an event was seen, unless it was within its window.
-fn is_new(at: &Transaction<'_>, post: &Post, window: Duration, now: i64) -> rusqlite::Result<bool> {
+fn is_new(at: &Transaction<'_>, event: &NewEvent, window: Duration, now: i64) -> rusqlite::Result<bool> {
     // A time that lies further ahead than the window is of a clock that was set back since.
     let see = "INSERT INTO event_seen (log, key, seen) VALUES (?1, ?2, ?3) \
                ON CONFLICT (log, key) DO UPDATE SET seen = ?3 WHERE seen < ?4 OR seen > ?5";
     let window = duration_micros(window);
     let (since, until) = (now.saturating_sub(window), now.saturating_add(window));
-    Ok(at.prepare_cached(see)?.execute(params![post.number, post.fingerprint.key, now, since, until])? > 0)
+    Ok(at.prepare_cached(see)?.execute(params![event.number, event.fingerprint.key, now, since, until])? > 0)
 }
 
 /// Removes what is too old or too much, up to a bound, and says how many events that were.

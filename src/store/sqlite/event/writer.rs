@@ -2,24 +2,18 @@
 
 use std::{collections::BTreeMap, thread, time::Duration};
 
-use bytes::Bytes;
 use tokio::sync::{
     OwnedSemaphorePermit,
-    mpsc::{
-        error::TryRecvError,
-        {self},
-    },
+    mpsc::{self, error::TryRecvError},
     oneshot,
 };
 
-use super::rows::{
-    State, {self},
-};
+use super::rows::{self, NewEvent, State};
 use crate::{
     clock::Clock,
     config,
     error::Result,
-    store::{event_log::Appended, fingerprint::Fingerprint, sqlite::Database},
+    store::{event_log::Appended, sqlite::Database},
 };
 
 /// Most posts, and about how many bytes, of one commit.
@@ -32,24 +26,18 @@ const ASIDE: Duration = Duration::from_millis(1);
 
 /// What the writer is asked for.
 pub enum Work {
-    /// To keep something.
-    Append(Post),
-    /// To look for events that are too old, because nothing else may make it do so.
+    /// Append an event.
+    Append(Append),
+    /// Remove expired events: nothing else may do so while no event arrives.
     Sweep,
 }
 
-/// Something to keep.
-pub struct Post {
-    /// The log's number.
-    pub number: i64,
-    /// As it was posted.
-    pub body: Bytes,
-    /// What it is known by.
-    pub fingerprint: Fingerprint,
-    /// Where the answer goes.
-    kept: oneshot::Sender<Result<Appended>>,
-    /// What its body takes of the queue's room.
-    _room: OwnedSemaphorePermit,
+/// An event to append, and who waits for it.
+pub struct Append {
+    event: NewEvent,
+    reply: oneshot::Sender<Result<Appended>>,
+    /// The body's share of the queue's bytes.
+    _bytes: OwnedSemaphorePermit,
 }
 
 /// The one that writes.
@@ -61,18 +49,12 @@ pub struct Writer {
     logs: BTreeMap<i64, State>,
 }
 
-// === impl Post ===
+// === impl Append ===
 
-impl Post {
-    /// Something to keep in the log of this number, and the room that it takes in the queue.
-    pub fn new(
-        number: i64,
-        body: Bytes,
-        fingerprint: Fingerprint,
-        kept: oneshot::Sender<Result<Appended>>,
-        room: OwnedSemaphorePermit,
-    ) -> Self {
-        Self { number, body, fingerprint, kept, _room: room }
+impl Append {
+    /// `bytes` is the body's share of the queue's bytes, held until the event is committed.
+    pub fn new(event: NewEvent, reply: oneshot::Sender<Result<Appended>>, bytes: OwnedSemaphorePermit) -> Self {
+        Self { event, reply, _bytes: bytes }
     }
 }
 
@@ -97,9 +79,9 @@ impl Writer {
             };
             let mut bytes = 0;
             while let Some(work_item) = next {
-                if let Work::Append(post) = work_item {
-                    bytes += post.body.len();
-                    group.push(post);
+                if let Work::Append(append) = work_item {
+                    bytes += append.event.body.len();
+                    group.push(append);
                 }
                 let is_full = group.len() >= GROUP || bytes >= GROUP_BYTES;
                 next = if is_full { None } else { work.try_recv().ok() };
@@ -114,7 +96,7 @@ impl Writer {
     }
 
     /// Keeps a group, and answers its posts. Says whether there are more old events than were removed with it.
-    fn commit(&mut self, group: &mut Vec<Post>) -> bool {
+    fn commit(&mut self, group: &mut Vec<Append>) -> bool {
         let now = rows::micros(self.clock.now());
         let terms = &self.terms;
         let mut logs = self.logs.clone();
@@ -124,7 +106,7 @@ impl Writer {
             rows::forget_seen(&transaction, terms, now, REMOVED)?;
             let kept: Vec<Appended> = group
                 .iter()
-                .map(|post| rows::append(&transaction, &mut logs, terms, now, post))
+                .map(|append| rows::append(&transaction, &mut logs, terms, now, &append.event))
                 .collect::<Result<_, _>>()?;
             for (number, log) in &logs {
                 if self.logs.get(number).is_none_or(|before| !before.is_same(log)) {
@@ -140,15 +122,15 @@ impl Writer {
                 for log in self.logs.values() {
                     log.tell();
                 }
-                for (post, kept) in group.drain(..).zip(kept) {
-                    // Whoever posted it may be gone; it is kept all the same.
-                    let _ = post.kept.send(Ok(kept));
+                for (append, kept) in group.drain(..).zip(kept) {
+                    // The caller may have left; the event is stored all the same.
+                    let _ = append.reply.send(Ok(kept));
                 }
                 removed >= REMOVED
             }
             Err(error) => {
-                for post in group.drain(..) {
-                    let _ = post.kept.send(Err(error.clone()));
+                for append in group.drain(..) {
+                    let _ = append.reply.send(Err(error.clone()));
                 }
                 false
             }

@@ -1,7 +1,9 @@
 //! Every deviation that the simulator knows leads to the same canonical answers.
 
+use switchboard_simulators::huawei::Quirk;
+
 use super::*;
-use crate::{error::ErrorReason, name::ExtensionName, sandbox::huawei::Quirk};
+use crate::{error::ErrorReason, name::ExtensionName};
 
 /// What a client sees of a center with these deviations.
 async fn seen(quirks: &'static str) -> Vec<String> {

@@ -16,7 +16,7 @@ use crate::{
         DtmfGathered, EventType, ExtensionStateChanged, HangupCauseReported, PlaybackFinished, RecordingStopped,
         SpeechRecognized, VendorValue, VoicemailLeft, event::Payload,
     },
-    vendor::udesk::{extensions, roster},
+    vendor::udesk::{agent_records, extensions},
 };
 
 /// Longest address of a recording, in bytes; a longer one is left to the payload.
@@ -85,7 +85,7 @@ fn agent_state(fields: &Fields<'_>) -> AgentStateChanged {
         Some(VendorValue { code, .. }) => code,
         None => "",
     };
-    let state = if told.eq_ignore_ascii_case(OFFLINE) { AgentState::Offline } else { roster::state(told) };
+    let state = if told.eq_ignore_ascii_case(OFFLINE) { AgentState::Offline } else { agent_records::state(told) };
     AgentStateChanged { state: state.into(), vendor_state, reason: fields.value(STATE_REASON, STATE_REASON_TEXT) }
 }
 

@@ -1,0 +1,198 @@
+//! The table of everything that is served. A path that the vendor spells in two ways has a row for each (B1).
+
+use std::time::SystemTime;
+
+use http::Method;
+use serde_json::Value;
+
+use super::{
+    account_query, accounts,
+    envelope::{Outcome, Payload, Style},
+    memberships, numbers, offline,
+    quirks::Quirks,
+    settings, skill_query, skills, softphones,
+    state::Center,
+};
+
+/// The name of the operation that issues tokens.
+pub(super) const TOKEN: &str = "tokenByAkSk";
+
+/// Where document 000, and agentsettings and mobileAgent, are found.
+const MANAGEMENT: &str = "/apiaccess/CC-Management/v1/";
+/// The same, as other pages spell it.
+const MANGEMANT: &str = "/apiaccess/CC-Mangemant/v1/";
+const MANAGEMENT_V2: &str = "/apiaccess/CC-Management/v2/";
+const REST: &str = "/apiaccess/rest/cc-management/v1/";
+
+/// One operation at one path.
+pub(super) struct Operation {
+    /// The first part of the path, with the slash.
+    prefix: &'static str,
+    /// The rest of the path, by which the operation is counted.
+    pub(super) name: &'static str,
+    pub(super) app_key: AppKey,
+    /// The member in which the operation's table wraps its fields, if it does.
+    pub(super) wrapper: Option<&'static str>,
+    pub(super) style: Style,
+    /// The text beside return code "0".
+    pub(super) success: &'static str,
+    pub(super) work: Work,
+}
+
+/// Whether `X-APP-Key` must be sent. If it is sent, it must be right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum AppKey {
+    Optional,
+    Mandatory,
+}
+
+/// What an operation does once API Fabric let it through.
+#[derive(Clone, Copy)]
+pub(super) enum Work {
+    IssueToken,
+    /// Without a body.
+    Get(Get),
+    Post(Post),
+}
+
+type Get = fn(&Center, &Quirks) -> Payload;
+type Post = fn(&mut Center, Call<'_>) -> Outcome;
+
+/// An operation's request, and what it may depend on.
+pub(super) struct Call<'a> {
+    /// The fields, without wrapper.
+    pub(super) body: Value,
+    pub(super) quirks: &'a Quirks,
+    pub(super) now: SystemTime,
+}
+
+static OPERATIONS: &[Operation] = &[
+    // A
+    issue_token("/apigovernance/api/oauth/", TOKEN),
+    // B3.1, B3.2
+    get(MANAGEMENT, "querySysInfo", softphones::query_sys_info),
+    get(MANGEMANT, "querySysInfo", softphones::query_sys_info),
+    get(MANAGEMENT, "queryAgentInfo", softphones::query_agent_info),
+    get(MANGEMANT, "queryAgentInfo", softphones::query_agent_info),
+    // B3.5 to B3.8
+    account("agentAccount/create", "create AgentAccount success", accounts::create).wrapped("requestParam"),
+    account("agentAccount/update", "edit success", accounts::update).wrapped("requestParam"),
+    account("agentAccount/delete", "delete AgentAccount success", accounts::delete).wrapped("requestParams"),
+    account("agentAccount/query", "get agent account info success", account_query::query).wrapped("requestParams"),
+    // B3.9 to B3.11
+    account("agentAccount/addSkillsToAgent", "success", memberships::add),
+    account("agentAccount/releaseAgentBySkillId", "success", memberships::release),
+    account("agentAccount/queryAgentInfoBySkillId", "success", memberships::query).wrapped("requestParam"),
+    // B3.13 to B3.16
+    described("skill/createSkill", "Create Skill successfully", skills::create),
+    described("skill/modifySkill", "Update Skill successfully", skills::modify),
+    described("skill/deleteSkill", "Success", skills::delete),
+    described("skill/querySkills", "Success", skill_query::query),
+    // B3.17
+    described("accessCodeInfo/queryAccessCodeList", "Success", numbers::query),
+    // B3.20
+    described("offline/agent/login", "Success", offline::login),
+    described("offline/agent/logout", "Success", offline::logout),
+    described("offline/agent/isOfflineAgent", "Success", offline::is_offline_agent),
+    // Document 001
+    phones("mobileAgent/queryPhone", "successfully", softphones::query_phone),
+    // B3.22
+    settings("openapp/agentsettings/create", "create success.", settings::create),
+    settings("openapp/agentsettings/update", "update success.", settings::update),
+    settings("openapp/agentsettings/query", "query success", settings::query),
+];
+
+/// The operation that answers this method at this path.
+pub(super) fn find(method: &Method, path: &str) -> Option<&'static Operation> {
+    OPERATIONS.iter().find(|row| row.method() == method && path.strip_prefix(row.prefix) == Some(row.name))
+}
+
+/// The row's place in the table.
+pub(super) fn place(operation: &'static Operation) -> Option<usize> {
+    OPERATIONS.iter().position(|row| std::ptr::eq(row, operation))
+}
+
+/// The places of the rows of the one operation whose name is `name` or ends with it after a slash; none if there are
+/// several such operations.
+pub(super) fn named(name: &str) -> Vec<usize> {
+    let is_named = |row: &Operation| {
+        row.name
+            .strip_suffix(name)
+            .is_some_and(|before| !name.is_empty() && (before.is_empty() || before.ends_with('/')))
+    };
+    let found: Vec<usize> = (0..OPERATIONS.len()).filter(|place| is_named(&OPERATIONS[*place])).collect();
+    let is_one = found.iter().all(|place| OPERATIONS[*place].name == OPERATIONS[found[0]].name);
+    if is_one { found } else { Vec::new() }
+}
+
+/// Every row of the table.
+#[cfg(test)]
+pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
+    OPERATIONS.iter()
+}
+
+// === impl Operation ===
+
+impl Operation {
+    #[cfg(test)]
+    pub(super) fn path(&self) -> String {
+        format!("{}{}", self.prefix, self.name)
+    }
+
+    fn method(&self) -> &Method {
+        match self.work {
+            Work::Get(_) => &Method::GET,
+            Work::IssueToken | Work::Post(_) => &Method::POST,
+        }
+    }
+
+    const fn wrapped(self, member: &'static str) -> Operation {
+        Operation { wrapper: Some(member), ..self }
+    }
+}
+
+const fn row(prefix: &'static str, name: &'static str, work: Work) -> Operation {
+    Operation { prefix, name, app_key: AppKey::Optional, wrapper: None, style: Style::Bare, success: "", work }
+}
+
+const fn issue_token(prefix: &'static str, name: &'static str) -> Operation {
+    row(prefix, name, Work::IssueToken)
+}
+
+const fn get(prefix: &'static str, name: &'static str, run: Get) -> Operation {
+    row(prefix, name, Work::Get(run))
+}
+
+const fn account(name: &'static str, success: &'static str, run: Post) -> Operation {
+    Operation { style: Style::Result, success, ..row(REST, name, Work::Post(run)) }
+}
+
+const fn described(name: &'static str, success: &'static str, run: Post) -> Operation {
+    Operation { style: Style::ReturnDescription, success, ..row(REST, name, Work::Post(run)) }
+}
+
+const fn phones(name: &'static str, success: &'static str, run: Post) -> Operation {
+    Operation { style: Style::Ret, success, ..row(MANAGEMENT_V2, name, Work::Post(run)) }
+}
+
+const fn settings(name: &'static str, success: &'static str, run: Post) -> Operation {
+    Operation {
+        app_key: AppKey::Mandatory,
+        style: Style::ReturnDesc,
+        success,
+        ..row(MANAGEMENT, name, Work::Post(run))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_is_found_by_its_path() {
+        for row in OPERATIONS {
+            let found = find(row.method(), &row.path()).unwrap();
+            assert!(std::ptr::eq(found, row), "{}", row.path());
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Somebody who subscribes: a server at a secret address that keeps what it is posted.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    body::Bytes,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::post,
+};
+use serde_json::{Value, json};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc},
+};
+
+use super::testing::{Answer, Desk, prepare};
+
+/// The part of the address that nobody but the simulator may show.
+pub(super) const SECRET: &str = "hidden-path";
+
+/// A served receiver.
+pub(super) struct Receiver {
+    pub callback: String,
+    posted: mpsc::UnboundedReceiver<Posted>,
+    script: Arc<Script>,
+}
+
+/// One post.
+pub(super) struct Posted {
+    pub content_type: String,
+    pub body: Bytes,
+}
+
+/// How it answers.
+struct Script {
+    sender: mpsc::UnboundedSender<Posted>,
+    /// The next answers; 200 when there is none.
+    statuses: Mutex<VecDeque<u16>>,
+    /// An answer waits for a permit.
+    permits: Semaphore,
+}
+
+impl Receiver {
+    /// One that answers 200 to everything.
+    pub async fn open() -> Self {
+        Self::answering(&[]).await
+    }
+
+    /// One that answers with these first.
+    pub async fn answering(statuses: &[u16]) -> Self {
+        Self::with(statuses, Semaphore::MAX_PERMITS).await
+    }
+
+    /// One that takes posts and answers none.
+    pub async fn silent() -> Self {
+        Self::with(&[], 0).await
+    }
+
+    async fn with(statuses: &[u16], permits: usize) -> Self {
+        let (sender, posted) = mpsc::unbounded_channel();
+        let statuses = Mutex::new(statuses.iter().copied().collect());
+        let script = Arc::new(Script { sender, statuses, permits: Semaphore::new(permits) });
+        let router = axum::Router::new().route(&format!("/{SECRET}"), post(take)).with_state(Arc::clone(&script));
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("loopback has a free port");
+        let address = listener.local_addr().expect("a bound socket has an address");
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { callback: format!("http://{address}/{SECRET}"), posted, script }
+    }
+
+    /// A silent receiver answers from now on.
+    pub fn speak(&self) {
+        self.script.permits.add_permits(Semaphore::MAX_PERMITS);
+    }
+
+    /// Subscribes to these events; answers the subscription's id.
+    pub async fn subscribe(&self, desk: &Desk, name: &str, events: &[&str]) -> u64 {
+        let item = json!({ "callback": self.callback, "events": events, "name": name });
+        let made = desk.done(18, "", json!({ "subscriptions": [item] })).await;
+        made["sub_succ"][0]["subid"].as_u64().expect("the subscription is made")
+    }
+
+    pub async fn posted(&mut self) -> Posted {
+        self.posted.recv().await.expect("the receiver is served")
+    }
+
+    /// The next event.
+    pub async fn event(&mut self) -> Value {
+        serde_json::from_slice(&self.posted().await.body).expect("an event is JSON")
+    }
+
+    /// The names of the next events.
+    pub async fn names(&mut self, count: usize) -> Vec<String> {
+        let mut names = Vec::new();
+        for _ in 0..count {
+            names.push(self.event().await["Event"].as_str().expect("an event has a name").to_owned());
+        }
+        names
+    }
+
+    /// Nothing has come that was not looked at.
+    pub fn is_empty(&mut self) -> bool {
+        self.posted.try_recv().is_err()
+    }
+}
+
+impl Desk {
+    /// Calls a route of the simulator's own.
+    pub async fn admin(&self, method: &'static str, path: &str, body: &Value) -> Answer {
+        let mut prepared = prepare(1, "", body.clone());
+        prepared.method = method;
+        prepared.path = path.to_owned();
+        prepared.query.clear();
+        self.send(prepared).await
+    }
+
+    /// Has an event told; answers the ids of the subscriptions.
+    pub async fn tell(&self, event: &str, fields: Value) -> Value {
+        let answer = self.admin("POST", "/simulator/events", &json!({ "event": event, "fields": fields })).await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        answer.json()["subscriptions"].clone()
+    }
+
+    /// Sets the rule of deliveries.
+    pub async fn deliver_by(&self, rule: Value) {
+        assert_eq!(self.admin("POST", "/simulator/deliveries", &rule).await.status, 204);
+    }
+
+    /// What became of the deliveries, once none waits any more.
+    pub async fn deliveries(&self) -> Vec<Value> {
+        loop {
+            let answer = self.admin("GET", "/simulator/deliveries", &Value::Null).await;
+            assert!(!answer.body.contains(SECRET), "{}", answer.body);
+            let rows = answer.json()["deliveries"].as_array().expect("there is a list").clone();
+            if rows.iter().all(|row| row["outcome"] != "waiting") {
+                return rows;
+            }
+            tokio::task::yield_now().await;
+        }
+    }
+}
+
+async fn take(State(script): State<Arc<Script>>, headers: HeaderMap, body: Bytes) -> StatusCode {
+    let content_type = headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let _ = script.sender.send(Posted { content_type: content_type.to_owned(), body });
+    let _ = script.permits.acquire().await;
+    let status = script.statuses.lock().expect("no test panics with it").pop_front().unwrap_or(200);
+    StatusCode::from_u16(status).expect("tests use real statuses")
+}

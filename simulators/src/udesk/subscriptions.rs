@@ -1,0 +1,227 @@
+//! Event subscriptions: operations 18 to 21.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    call::{Call, texts},
+    envelope::{Failure, INVALID_PARAMETER, NAME_EXISTS, NOT_FOUND, PARAMETER_EMPTY},
+    events,
+    quirks::Quirk,
+    state::{State, Subscription},
+};
+
+/// What the example of 18 subscribes to, and its table lacks (C44).
+const EVENTS_OF_THE_EXAMPLE: [&str; 2] = ["begin", "end"];
+
+/// Operation 18. The one operation whose answer has a place for what failed: what is refused is named in `sub_fail` beside a code
+/// of success (C42).
+pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
+    let given = match call.body.get("subscriptions") {
+        Some(Value::Array(many)) => many.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
+    if given.is_empty() {
+        return Err(PARAMETER_EMPTY.because("subscriptions"));
+    }
+    let mut made = Vec::new();
+    let mut refused = Vec::new();
+    for item in given {
+        let text = |name: &str| item[name].as_str().unwrap_or_default();
+        let (name, callback) = (text("name"), text("callback"));
+        let events = texts(item.get("events"));
+        if check(callback, &events).is_err() || is_taken(state, None, name) {
+            refused.push(name);
+            continue;
+        }
+        let (subid, shown) = match state.printed.subscription.take() {
+            Some((subid, printed)) => (subid, printed),
+            None => (state.next_subid, name),
+        };
+        state.next_subid = state.next_subid.max(subid + 1);
+        made.push(json!({ "subid": subid, "name": shown }));
+        state.subscriptions.push(Subscription {
+            subid,
+            event_id: subid,
+            name: name.to_owned(),
+            callback: callback.to_owned(),
+            events: owned(&events),
+            // There is no field for it and no word about it (C47).
+            enabled: true,
+        });
+    }
+    let refused = if refused.is_empty() { Value::Null } else { json!(refused) };
+    Ok(json!({ "sub_succ": made, "sub_fail": refused }))
+}
+
+/// Operation 19. Every field is required: the subscription is replaced.
+pub(super) fn update(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
+    let place = place_of(state, call.id)?;
+    let events = call.texts("events");
+    let name = call.text("name");
+    check(call.text("callback"), &events)?;
+    if is_taken(state, Some(place), name) {
+        return Err(NAME_EXISTS.because("name"));
+    }
+    let subscription = &mut state.subscriptions[place];
+    name.clone_into(&mut subscription.name);
+    call.text("callback").clone_into(&mut subscription.callback);
+    subscription.events = owned(&events);
+    subscription.enabled = call.boolean("enable").unwrap_or(subscription.enabled);
+    Ok(Value::Object(Map::from_iter([(name.to_owned(), json!(subscription.event_id))])))
+}
+
+/// Operation 20.
+pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
+    let place = place_of(state, call.id)?;
+    state.subscriptions.remove(place);
+    Ok(json!([]))
+}
+
+/// Operation 21. One subscription is an object, as in the document's example; several are an array (C46).
+#[expect(clippy::unnecessary_wraps, reason = "every handler has one signature")]
+pub(super) fn list(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
+    let row = |subscription: &Subscription| {
+        let mut row = json!({
+            "callback": subscription.callback,
+            "enable": subscription.enabled.to_string(),
+            "events": subscription.events,
+            "name": subscription.name,
+        });
+        if call.has(Quirk::SubscriptionsWithIds) {
+            row["subid"] = json!(subscription.subid);
+        }
+        row
+    };
+    let mut rows: Vec<Value> = state.subscriptions.iter().map(row).collect();
+    Ok(if rows.len() == 1 { rows.remove(0) } else { Value::Array(rows) })
+}
+
+/// Where the subscription with the path's digits stands. More digits than fit in an id belong to none.
+fn place_of(state: &State, id: &str) -> Result<usize, Failure> {
+    let subid: Option<u64> = id.parse().ok();
+    state
+        .subscriptions
+        .iter()
+        .position(|subscription| Some(subscription.subid) == subid)
+        .ok_or(NOT_FOUND.because("subscription"))
+}
+
+fn check(callback: &str, names: &[&str]) -> Result<(), Failure> {
+    let host = callback.strip_prefix("http://").or_else(|| callback.strip_prefix("https://"));
+    if host.is_none_or(str::is_empty) {
+        return Err(INVALID_PARAMETER.because("callback is an http or https address"));
+    }
+    if names.is_empty() {
+        return Err(PARAMETER_EMPTY.because("events"));
+    }
+    if !names.iter().all(|event| events::NAMES.contains(event) || EVENTS_OF_THE_EXAMPLE.contains(event)) {
+        return Err(INVALID_PARAMETER.because("unknown event"));
+    }
+    Ok(())
+}
+
+/// Names must differ, as 19 answers and 21 lists by name.
+fn is_taken(state: &State, own: Option<usize>, name: &str) -> bool {
+    let mut subscriptions = state.subscriptions.iter().enumerate();
+    subscriptions.any(|(place, subscription)| subscription.name == name && Some(place) != own)
+}
+
+fn owned(events: &[&str]) -> Vec<String> {
+    events.iter().map(|event| (*event).to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::udesk::testing::Desk;
+
+    fn item(name: &str) -> Value {
+        json!({ "callback": "https://gateway.example.com/cb", "events": ["general_hangup"], "name": name })
+    }
+
+    #[tokio::test]
+    async fn one_is_an_object_and_several_are_an_array() {
+        let desk = Desk::open().await;
+        let seeded = desk.done(21, "", Value::Null).await;
+        assert_eq!((&seeded["name"], &seeded["enable"]), (&json!("wallboard"), &json!("true")));
+        // The table's object in place of the example's array.
+        let made = desk.done(18, "", json!({ "subscriptions": item("gateway") })).await;
+        assert_eq!(made, json!({ "sub_succ": [{ "subid": 102, "name": "gateway" }], "sub_fail": null }));
+        let two = desk.done(21, "", Value::Null).await;
+        assert_eq!(two[1]["callback"], "https://gateway.example.com/cb");
+        for id in ["101", "102"] {
+            assert_eq!(desk.done(20, id, Value::Null).await, json!([]));
+        }
+        assert_eq!(desk.done(21, "", Value::Null).await, json!([]));
+        assert_eq!(desk.refused(20, "102", Value::Null).await, "100018");
+    }
+
+    #[tokio::test]
+    async fn what_is_refused_is_named_beside_what_is_made() {
+        let desk = Desk::open().await;
+        let with = |name: &str, field: &str, value: Value| {
+            let mut item = item(name);
+            item[field] = value;
+            item
+        };
+        let body = json!({ "subscriptions": [
+            item("a"),
+            item("wallboard"),
+            with("b", "callback", json!("ftp://gateway.example.com")),
+            with("c", "events", json!(["unheard_of"])),
+            with("d", "events", json!([])),
+            item("e"),
+        ] });
+        let expected = json!({
+            "sub_succ": [{ "subid": 102, "name": "a" }, { "subid": 103, "name": "e" }],
+            "sub_fail": ["wallboard", "b", "c", "d"],
+        });
+        assert_eq!(desk.done(18, "", body).await, expected);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_subscription_at_all_is_refused() {
+        let desk = Desk::open().await;
+        let rows = [
+            (json!([]), "100001"),
+            (json!("all"), "200002"),
+            (json!(["all"]), "200002"),
+            (json!([{ "callback": "http://a.example.com", "events": ["begin"] }]), "100001"),
+            (json!([{ "callback": "http://a.example.com", "events": "begin", "name": "n" }]), "200002"),
+            (json!([{ "callback": "", "events": ["begin"], "name": "n" }]), "100001"),
+            (json!([{ "callback": "http://a", "events": ["begin"], "name": "n", "enable": true }]), "200002"),
+        ];
+        for (subscriptions, code) in rows {
+            let body = json!({ "subscriptions": subscriptions });
+            assert_eq!(desk.refused(18, "", body.clone()).await, code, "{body}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_update_replaces_the_whole_subscription() {
+        let desk = Desk::open().await;
+        desk.done(18, "", json!({ "subscriptions": [item("gateway")] })).await;
+        let mut body = item("renamed");
+        body["enable"] = json!(false);
+        assert_eq!(desk.done(19, "102", body.clone()).await, json!({ "renamed": 102 }));
+        let mut shown = item("renamed");
+        shown["enable"] = json!("false");
+        assert_eq!(desk.done(21, "", Value::Null).await[1], shown);
+
+        assert_eq!(desk.refused(19, "999", body.clone()).await, "100018");
+        assert_eq!(desk.refused(19, "99999999999999999999999", body.clone()).await, "100018");
+        assert_eq!(desk.refused(19, "102", item("no flag")).await, "100001");
+        for (field, value, code) in [
+            ("name", json!("wallboard"), "100006"),
+            ("callback", json!("http://"), "000001"),
+            ("events", json!(["unheard_of"]), "000001"),
+            ("enable", json!("false"), "200002"),
+        ] {
+            let mut body = body.clone();
+            body[field] = value;
+            assert_eq!(desk.refused(19, "102", body).await, code, "{field}");
+        }
+        assert_eq!(desk.done(21, "", Value::Null).await[1], shown);
+    }
+}

@@ -1,0 +1,119 @@
+//! The gateway with a simulator of each vendor, in one process, on loopback.
+//!
+//! The simulators' credentials are made up anew at every start.
+
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+};
+
+use axum::Router;
+use secrecy::ExposeSecret as _;
+use switchboard::{clock::Clock, config::Config, gateway, server::Gateway, store::Stores};
+use switchboard_simulators::{faults, huawei, udesk};
+use tokio::net::TcpListener;
+
+use super::super::{Failed, credentials::Credentials};
+
+/// ID of the Udesk center.
+pub const UDESK_CENTER: &str = "acme";
+/// ID of the Huawei center.
+pub const HUAWEI_CENTER: &str = "beta";
+/// What stands in for the path segment that somebody enters in Huawei's console. It guards nothing on loopback.
+const HUAWEI_CALLBACK_SECRET: &str = "from-the-console";
+
+/// The sandbox's addresses.
+#[derive(Debug, Clone, Copy)]
+pub struct Addresses {
+    /// The contract.
+    pub grpc: SocketAddr,
+    /// Vendor callbacks.
+    pub http: SocketAddr,
+    /// Metrics and probes.
+    pub admin: SocketAddr,
+}
+
+/// A bound sandbox.
+pub struct Sandbox {
+    /// The gateway.
+    pub gateway: Gateway,
+    /// Where the Udesk simulator listens; its own routes are under `/simulator`.
+    pub udesk: SocketAddr,
+    /// Where the Huawei simulator listens; its own routes are under `/simulator`.
+    pub huawei: SocketAddr,
+}
+
+// === impl Sandbox ===
+
+impl Sandbox {
+    /// Starts the simulators and binds the gateway's addresses. The Udesk simulator lives by itself, and what happens in it
+    /// is told by these templates.
+    pub async fn bind(addresses: Addresses, event_templates: udesk::EventTemplates) -> Result<Self, Failed> {
+        let credentials = Credentials::random();
+        let life = Some(udesk::LIFE_PERIOD);
+        let udesk = udesk::Simulator::new(udesk::Options { event_templates, life, ..credentials.udesk() });
+        let huawei = huawei::Simulator::new(credentials.huawei());
+        let udesk = serve_on_loopback(udesk.router()).await?;
+        let huawei = serve_on_loopback(huawei.router()).await?;
+        let config = configuration(addresses, &credentials, udesk, huawei)?;
+        let clock = Clock::system();
+        let stores = Stores::in_memory(&config, &clock).map_err(Failed::running)?;
+        let gateway = gateway::bind(config, clock, stores).await.map_err(Failed::running)?;
+        Ok(Self { gateway, udesk, huawei })
+    }
+}
+
+async fn serve_on_loopback(router: Router) -> Result<SocketAddr, Failed> {
+    let bound = async {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
+        let address = listener.local_addr()?;
+        tokio::spawn(faults::serve(listener, router).into_future());
+        io::Result::Ok(address)
+    };
+    bound.await.map_err(|error| Failed::running(format!("cannot listen for a simulator: {}", error.kind())))
+}
+
+/// The gateway's configuration, read like any other.
+fn configuration(
+    addresses: Addresses,
+    credentials: &Credentials,
+    udesk: SocketAddr,
+    huawei: SocketAddr,
+) -> Result<Config, Failed> {
+    let Addresses { grpc, http, admin } = addresses;
+    let Credentials { app_id, sid, auth_token, app_key, app_secret } = credentials;
+    let text = format!(
+        r#"
+        [listen]
+        grpc = "{grpc}"
+        http = "{http}"
+        admin = "{admin}"
+        [events]
+        retention_size = "64MiB"
+        [centers.{UDESK_CENTER}]
+        vendor = "udesk"
+        display_name = "Acme (simulated Udesk tenant)"
+        base_url = "http://{udesk}"
+        allow_plaintext = true
+        app_id = "{app_id}"
+        sid = "{sid}"
+        auth_token = {{ env = "AUTH_TOKEN" }}
+        expose_credentials = true
+        [centers.{HUAWEI_CENTER}]
+        vendor = "huawei"
+        display_name = "Beta (simulated Huawei tenant)"
+        base_url = "http://{huawei}"
+        allow_plaintext = true
+        app_key = "{app_key}"
+        app_secret = {{ env = "APP_SECRET" }}
+        callback_secret = "{HUAWEI_CALLBACK_SECRET}"
+        expose_credentials = true
+        "#
+    );
+    let lookup = |name: &str| match name {
+        "AUTH_TOKEN" => Some(auth_token.expose_secret().to_owned()),
+        "APP_SECRET" => Some(app_secret.expose_secret().to_owned()),
+        _ => None,
+    };
+    Config::parse(&text, "sandbox", &lookup).map_err(Failed::running)
+}

@@ -1,0 +1,142 @@
+//! How interfaces behind the API Fabric are called: `Authorization: Bearer` and `X-APP-Key`.
+
+use std::{
+    collections::BTreeMap,
+    fmt,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    sync::Arc,
+};
+
+use async_trait::async_trait;
+use http::{
+    HeaderMap, HeaderValue, StatusCode,
+    header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
+};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use super::{envelope::Family, tokens::TokenByAkSk};
+use crate::{
+    config,
+    context::Context,
+    error::{Error, ErrorReason, Result},
+    http::{Authorized, Dialect, HttpResponse, Operation, Outgoing, ParsedResponse},
+    token::{Fetch, Key, Token, Tokens},
+    vendor::Parts,
+};
+
+/// Where an operation is and how it answers.
+#[derive(Debug, Clone, Copy)]
+pub struct Style {
+    /// The operation as the configuration calls it, e.g. `querySysInfo`.
+    pub operation: &'static str,
+    /// Its path; a center can override it.
+    pub path: &'static str,
+    /// Where its return code is.
+    pub family: Family,
+    /// Whether a caller's own value is in the request: only then can a 400 or 404 be the caller's turn.
+    pub takes_caller_values: bool,
+}
+
+/// The API Fabric for one tenant.
+pub struct Fabric {
+    base: Url,
+    app_key: String,
+    app_secret: SecretString,
+    retry_on_403: bool,
+    paths: BTreeMap<String, String>,
+    tokens: Tokens,
+    key: Key,
+    fetch: Arc<dyn Fetch>,
+}
+
+// === impl Fabric ===
+
+impl Fabric {
+    /// Calls as configured.
+    pub fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
+        let mut fingerprint = DefaultHasher::new();
+        (&huawei.app_key, huawei.app_secret.expose_secret(), huawei.token_base_url.as_str()).hash(&mut fingerprint);
+        Self {
+            base: center.base_url.clone(),
+            app_key: huawei.app_key.clone(),
+            app_secret: huawei.app_secret.clone(),
+            retry_on_403: huawei.token_retry_on_403,
+            paths: huawei.paths.clone(),
+            tokens: parts.tokens.clone(),
+            key: Key { center: id.to_owned(), fingerprint: fingerprint.finish() },
+            fetch: Arc::new(TokenByAkSk::new(id, center, huawei, parts)),
+        }
+    }
+
+    async fn token(&self, cx: &Context) -> Result<Arc<Token>> {
+        self.tokens.get(&self.key, &self.fetch, cx.deadline()).await
+    }
+}
+
+#[async_trait]
+impl Dialect for Fabric {
+    const FAMILY: &'static str = "fabric";
+    type Style = Style;
+    type Credentials = Arc<Token>;
+
+    async fn authorize(
+        &self,
+        cx: &Context,
+        operation: &Operation<Style>,
+        outgoing: &Outgoing,
+        refreshed: Option<&Arc<Token>>,
+    ) -> Result<Authorized<Arc<Token>>> {
+        let token = match refreshed {
+            Some(token) => token.clone(),
+            None => self.token(cx).await?,
+        };
+        let style = &operation.style;
+        let mut url = self.base.clone();
+        url.set_path(self.paths.get(style.operation).map_or(style.path, String::as_str));
+
+        let mut headers = HeaderMap::with_capacity(4);
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        if outgoing.body.is_some() {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        headers.insert(AUTHORIZATION, secret_header(&format!("Bearer {}", token.value.expose_secret()))?);
+        headers.insert("x-app-key", secret_header(&self.app_key)?);
+        Ok(Authorized { url, headers, credentials: token })
+    }
+
+    fn parse(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
+        operation.style.family.open(operation, reply)
+    }
+
+    async fn refresh(&self, cx: &Context, refused: &Arc<Token>, reply: &HttpResponse) -> Result<Option<Arc<Token>>> {
+        let may_help =
+            reply.status == StatusCode::UNAUTHORIZED || (reply.status == StatusCode::FORBIDDEN && self.retry_on_403);
+        if !may_help {
+            return Ok(None);
+        }
+        self.tokens.replace(&self.key, refused, &self.fetch, cx.deadline()).await.map(Some)
+    }
+
+    fn secrets(&self) -> Vec<&str> {
+        vec![self.app_secret.expose_secret(), &self.app_key]
+    }
+
+    fn credential_secrets<'a>(&self, token: &'a Arc<Token>) -> Vec<&'a str> {
+        vec![token.value.expose_secret()]
+    }
+}
+
+fn secret_header(text: &str) -> Result<HeaderValue> {
+    let mut value = HeaderValue::from_str(text).map_err(|_| {
+        Error::new(ErrorReason::VendorResponseInvalid, "the vendor's access token cannot be sent in a header")
+    })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+impl fmt::Debug for Fabric {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fabric").field("center", &self.key.center).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,236 @@
+//! Users' outbound-call settings: openapp/agentsettings/query, create, update (document 002, B3.22).
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::{
+    Huawei,
+    api_fabric::Fabric,
+    formats::Formats as _,
+    operations::{CREATE_SETTINGS, QUERY_SETTINGS, UPDATE_SETTINGS},
+};
+use crate::{
+    check::Check,
+    context::Context,
+    endpoint,
+    error::{Error, ErrorReason, Result},
+    name::{CallSettingsName, ResourceName as _},
+    proto::v1,
+    vendor::de::{List, Text},
+    vendor_data::VendorData,
+};
+
+/// `POST openapp/agentsettings/query`.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Query<'a> {
+    user_id: &'a str,
+}
+
+/// `POST openapp/agentsettings/create`: the fields of the record.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Create(Map<String, Value>);
+
+/// `POST openapp/agentsettings/update`: the whole record, as the vendor gave it but for what changes.
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Update(Map<String, Value>);
+
+endpoint!(Fabric: Query<'_>, POST "agentsettings/query", ask, QUERY_SETTINGS.of_caller() => Map<String, Value>);
+endpoint!(Fabric: Create, POST "agentsettings/create", write, CREATE_SETTINGS.of_caller() => Created);
+endpoint!(Fabric: Update, POST "agentsettings/update", write, UPDATE_SETTINGS.of_caller() => Created);
+
+/// Answer of create and update.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Created {
+    id: Text,
+}
+
+/// Answer of agentsettings/query: everything on top, beside the return code.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Settings {
+    id: Value,
+    call_type: Text,
+    caller_present: Numbers,
+    call_number: Numbers,
+    call_number_default: Text,
+    caller_present_default: Text,
+    agent_name: Text,
+}
+
+/// Numbers: a list in the type and the example, text separated by commas in the description (document 002).
+#[derive(Default)]
+struct Numbers(Vec<String>);
+
+/// The members of a record that create and update take, as the table orders them.
+const WRITABLE: [&str; 5] = ["callType", "callerPresent", "callNumber", "callNumberDefault", "callerPresentDefault"];
+
+// === impl Numbers ===
+
+impl<'de> Deserialize<'de> for Numbers {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let list = match Value::deserialize(deserializer)? {
+            Value::String(text) => text.split(',').map(str::trim).map(str::to_owned).collect(),
+            other => {
+                let list = List::<Text>::deserialize(other).map_err(|_| serde::de::Error::custom("not a list"))?;
+                list.into_iter().map(Text::into_string).collect::<Vec<_>>()
+            }
+        };
+        Ok(Self(list.into_iter().filter(|number| !number.is_empty()).collect()))
+    }
+}
+
+// === impl Settings ===
+
+impl Settings {
+    /// Reads a record of which `returnCode` has been looked at.
+    fn read(record: &Map<String, Value>) -> Result<Self> {
+        Self::deserialize(record).map_err(|_| {
+            // The error's text would quote what it read.
+            Error::new(ErrorReason::VendorResponseInvalid, "the vendor's call settings are not of the documented shape")
+        })
+    }
+
+    fn into_resource(self, name: &CallSettingsName, view: v1::View) -> v1::UserCallSettings {
+        let call_type = match &*self.call_type {
+            "0" => v1::OutboundCallType::Direct,
+            "1" => v1::OutboundCallType::Bidirectional,
+            "2" => v1::OutboundCallType::PassThrough,
+            _ => v1::OutboundCallType::Unspecified,
+        };
+        let vendor_data = match view {
+            v1::View::Full => VendorData::new().json("id", &self.id).text("callType", self.call_type.0).build(),
+            v1::View::Basic | v1::View::Unspecified => None,
+        };
+        v1::UserCallSettings {
+            name: name.to_string(),
+            call_type: call_type.into(),
+            caller_ids: self.caller_present.0,
+            default_caller_id: self.caller_present_default.into_string(),
+            extension_numbers: self.call_number.0,
+            default_extension_number: self.call_number_default.into_string(),
+            agent_account: self.agent_name.into_string(),
+            vendor_data,
+        }
+    }
+}
+
+/// The members that a change sets.
+fn changed(settings: &v1::UserCallSettings, mask: &[String]) -> Map<String, Value> {
+    let call_type = match settings.call_type() {
+        v1::OutboundCallType::Unspecified => Value::Null,
+        v1::OutboundCallType::Direct => "0".into(),
+        v1::OutboundCallType::Bidirectional => "1".into(),
+        v1::OutboundCallType::PassThrough => "2".into(),
+    };
+    let members = [
+        ("call_type", "callType", call_type),
+        ("caller_ids", "callerPresent", json!(settings.caller_ids)),
+        ("extension_numbers", "callNumber", json!(settings.extension_numbers)),
+        ("default_extension_number", "callNumberDefault", json!(settings.default_extension_number)),
+        ("default_caller_id", "callerPresentDefault", json!(settings.default_caller_id)),
+    ];
+    let changed = members.into_iter().filter(|(path, _, _)| mask.iter().any(|changed| changed == path));
+    changed.map(|(_, member, value)| (member.to_owned(), value)).collect()
+}
+
+fn check_numbers(settings: &v1::UserCallSettings, mask: &[String]) -> Result<()> {
+    let mut check = Check::new();
+    for path in mask {
+        let field = format!("user_call_settings.{path}");
+        let mut each = |numbers: &[String]| {
+            for (index, number) in numbers.iter().enumerate() {
+                check.settings_number(format!("{field}[{index}]"), number, 1);
+            }
+        };
+        match path.as_str() {
+            "caller_ids" => each(&settings.caller_ids),
+            "extension_numbers" => each(&settings.extension_numbers),
+            "default_caller_id" => check.settings_number(field, &settings.default_caller_id, 0),
+            "default_extension_number" => check.settings_number(field, &settings.default_extension_number, 0),
+            _ => {}
+        }
+    }
+    check.done()
+}
+
+// === impl Huawei ===
+
+impl Huawei {
+    /// A user's record; `None` when there is none yet, which the vendor tells by success without an ID.
+    async fn settings_record(&self, cx: &Context, name: &CallSettingsName) -> Result<Option<Map<String, Value>>> {
+        match self.fabric.call(cx, &Query { user_id: name.id() }).await {
+            Ok(record) => {
+                let has_id = record.get("id").is_some_and(|id| !id.is_null() && id.as_str() != Some(""));
+                Ok(has_id.then_some(record))
+            }
+            Err(error) if error.reason() == ErrorReason::ResourceNotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) async fn call_settings(
+        &self,
+        cx: &Context,
+        name: &CallSettingsName,
+        request: v1::GetUserCallSettingsRequest,
+    ) -> Result<v1::UserCallSettings> {
+        let view = request.view();
+        let v1::GetUserCallSettingsRequest { name: _, view: _ } = request;
+        let record = self.settings_record(cx, name).await?;
+        let record = record.ok_or_else(|| Error::not_found(CallSettingsName::KIND, name))?;
+        Ok(Settings::read(&record)?.into_resource(name, view))
+    }
+
+    /// Reads the record, changes the fields in `mask` and writes the whole back; creates it where there is none.
+    pub(super) async fn update_call_settings(
+        &self,
+        cx: &Context,
+        name: &CallSettingsName,
+        settings: &v1::UserCallSettings,
+        mask: &[String],
+        allow_missing: bool,
+    ) -> Result<v1::UserCallSettings> {
+        check_numbers(settings, mask)?;
+        let _guard = self.locks.lock(name.to_string(), cx.deadline()).await?;
+        let before = self.settings_record(cx, name).await?;
+        let mut record: Map<String, Value> = [("userId".to_owned(), name.id().into())].into_iter().collect();
+        let Some(before) = before else {
+            if !allow_missing {
+                return Err(Error::not_found(CallSettingsName::KIND, name));
+            }
+            record.extend(changed(settings, mask));
+            let created = self.fabric.call(cx, &Create(record.clone())).await?;
+            record.insert("id".to_owned(), created.id.into_string().into());
+            return self.settings_after(cx, name, &record).await;
+        };
+        let kept = WRITABLE.into_iter().filter_map(|member| Some((member, before.get(member)?)));
+        record.extend(
+            kept.filter(|(_, value)| !value.is_null()).map(|(member, value)| (member.to_owned(), value.clone())),
+        );
+        record.extend(changed(settings, mask));
+        let id = before.get("id").and_then(|id| Text::deserialize(id).ok()).unwrap_or_default();
+        record.insert("id".to_owned(), id.into_string().into());
+        self.fabric.call(cx, &Update(record.clone())).await?;
+        record.extend(before.get("agentName").map(|account| ("agentName".to_owned(), account.clone())));
+        self.settings_after(cx, name, &record).await
+    }
+
+    /// What was written, read back; as it was sent when it cannot be read.
+    async fn settings_after(
+        &self,
+        cx: &Context,
+        name: &CallSettingsName,
+        sent: &Map<String, Value>,
+    ) -> Result<v1::UserCallSettings> {
+        let read = self.settings_record(cx, name).await.ok().flatten().and_then(|record| Settings::read(&record).ok());
+        let settings = match read {
+            Some(settings) => settings,
+            None => Settings::read(sent)?,
+        };
+        Ok(settings.into_resource(name, v1::View::Full))
+    }
+}

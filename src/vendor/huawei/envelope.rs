@@ -1,0 +1,296 @@
+//! Return codes: every family of interfaces has its own (section B2). One row here is one family.
+
+use std::{collections::HashMap, fmt};
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde::{
+    Deserialize, Deserializer,
+    de::{MapAccess, Visitor},
+};
+use serde_json::value::RawValue;
+
+use super::api_fabric::Style;
+use crate::{
+    error::ErrorReason::{
+        self, CenterMisconfigured, ResourceNotFound, VendorCodeUnmapped, VendorInternal, VendorOutcomeUnknown,
+        VendorRejected,
+    },
+    http::{HttpResponse, Operation, ParsedResponse, Refusal},
+    vendor::de::Text,
+};
+
+/// A family's return code and payload.
+#[derive(Debug, Clone, Copy)]
+pub struct Family {
+    /// Field of the code; `None` where answers have none.
+    code: Option<&'static str>,
+    /// Field of the text beside it.
+    text: &'static str,
+    /// Field of the payload; `None` where it is the whole answer.
+    payload: Option<&'static str>,
+    /// What a code other than "0" means, by code and text.
+    meaning: fn(&str, &str) -> ErrorReason,
+}
+
+/// The members of an answer; `None` is one that is there twice and so says nothing.
+struct Members<'a>(HashMap<String, Option<&'a RawValue>>);
+
+/// querySysInfo, queryAgentInfo: a bare object.
+pub const BARE: Family = Family { code: None, text: "", payload: None, meaning: |_, _| VendorCodeUnmapped };
+
+/// mobileAgent/*: `retCode`, `retMsg`, `result`.
+pub const MOBILE_AGENT: Family = Family {
+    code: Some("retCode"),
+    text: "retMsg",
+    payload: Some("result"),
+    meaning: |code, _| match code {
+        // We always send limit and offset, so 4 is the vendor's fault.
+        "1" | "4" => VendorInternal,
+        "2" => ResourceNotFound,
+        "3" | "5" => CenterMisconfigured,
+        _ => VendorCodeUnmapped,
+    },
+};
+
+/// openapp/agentsettings/*: `returnCode`, `returnDesc`, all on top.
+pub const AGENT_SETTINGS: Family = Family {
+    code: Some("returnCode"),
+    text: "returnDesc",
+    payload: None,
+    meaning: |_, text| {
+        let text = text.to_lowercase();
+        let says_nothing_there =
+            ["not exist", "not found", "no record", "no data"].iter().any(|words| text.contains(words));
+        if says_nothing_there { ResourceNotFound } else { VendorCodeUnmapped }
+    },
+};
+
+/// agentAccount/*: `resultCode`, `resultMessage`, all on top.
+pub const AGENT_ACCOUNT: Family =
+    Family { code: Some("resultCode"), text: "resultMessage", payload: None, meaning: |_, _| VendorRejected };
+
+/// skill/*, accessCodeInfo/*, offline/*: `returnCode`, `description`, all on top.
+pub const DESCRIBED: Family =
+    Family { code: Some("returnCode"), text: "description", payload: None, meaning: |_, _| VendorRejected };
+
+/// The code of queryPhone that says there are no softphone numbers.
+pub const NO_MOBILE_AGENTS: &str = "2";
+
+// === impl Family ===
+
+impl Family {
+    /// Takes an answer out of its wrapping. A code decides under 200 and 500; other statuses speak for themselves.
+    pub fn open(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
+        let style = &operation.style;
+        match reply.status {
+            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => {
+                let turn = if style.takes_caller_values { VendorRejected } else { CenterMisconfigured };
+                return ParsedResponse::Refused(Refusal::new("", sentence(reply), turn));
+            }
+            status if status.is_success() || status == StatusCode::INTERNAL_SERVER_ERROR => {}
+            status => return by_status(status, "the HTTP status is not one of the documented"),
+        }
+        let Ok(members) = serde_json::from_slice::<Members<'_>>(&reply.body) else {
+            return by_status(reply.status, "the answer is not the documented JSON");
+        };
+        if [self.code, self.payload].into_iter().flatten().any(|member| members.is_ambiguous(member)) {
+            return by_status(reply.status, "the answer says two things");
+        }
+        let Some(code) = self.code else {
+            return match Refusal::of_status(reply.status) {
+                Some(refusal) => ParsedResponse::Refused(refusal),
+                None => ParsedResponse::Payload(reply.body.clone()),
+            };
+        };
+        match members.text(code).as_str() {
+            "" => by_status(reply.status, "the answer has no return code"),
+            "0" if !reply.status.is_success() => {
+                ParsedResponse::Unreadable("the return code says success, the HTTP status says failure")
+            }
+            "0" => ParsedResponse::Payload(match self.payload {
+                Some(field) => members
+                    .get(field)
+                    .map_or(Bytes::from_static(b"null"), |raw| reply.body.slice_ref(raw.get().as_bytes())),
+                None => reply.body.clone(),
+            }),
+            code => {
+                let message = members.text(self.text);
+                let read = (self.meaning)(code, &message);
+                let write = if read == VendorInternal { VendorOutcomeUnknown } else { read };
+                ParsedResponse::Refused(Refusal { code: code.to_owned(), message, read, write })
+            }
+        }
+    }
+}
+
+// === impl Members ===
+
+impl<'a> Members<'a> {
+    fn get(&self, name: &str) -> Option<&'a RawValue> {
+        self.0.get(name).copied().flatten()
+    }
+
+    fn is_ambiguous(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(Option::is_none)
+    }
+
+    /// A member as text: codes are text in one family and numbers in another.
+    fn text(&self, name: &str) -> String {
+        let text = self.get(name).and_then(|raw| serde_json::from_str::<Text>(raw.get()).ok());
+        text.unwrap_or_default().into_string()
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = HashMap<String, Option<&'de RawValue>>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Self::Value, A::Error> {
+                let mut members = HashMap::new();
+                while let Some((name, value)) = entries.next_entry::<String, &RawValue>()? {
+                    members.entry(name).and_modify(|known| *known = None).or_insert(Some(value));
+                }
+                Ok(members)
+            }
+        }
+
+        deserializer.deserialize_map(MembersVisitor).map(Members)
+    }
+}
+
+fn by_status(status: StatusCode, why: &'static str) -> ParsedResponse {
+    Refusal::of_status(status).map_or(ParsedResponse::Unreadable(why), ParsedResponse::Refused)
+}
+
+/// Failures by status alone come as one sentence (B2); anything longer or stranger is not shown.
+fn sentence(reply: &HttpResponse) -> String {
+    let body = std::str::from_utf8(&reply.body).unwrap_or_default().trim();
+    let plain = body.len() <= 512 && !body.contains(['<', '{', '[']);
+    if plain { body.to_owned() } else { String::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderMap, Method};
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::error::ErrorReason::{VendorAuthFailed, VendorRateLimited, VendorResponseInvalid, VendorUnavailable};
+
+    fn operation(family: Family, takes_caller_values: bool) -> Operation<Style> {
+        let style = Style { operation: "test", path: "/test", family, takes_caller_values };
+        Operation { name: "POST test", method: Method::POST, repeatable: true, style }
+    }
+
+    fn open(
+        family: Family,
+        takes_caller_values: bool,
+        status: u16,
+        body: impl Into<Bytes>,
+    ) -> Result<String, (String, ErrorReason)> {
+        let status = StatusCode::from_u16(status).unwrap();
+        let reply = HttpResponse { status, headers: HeaderMap::new(), body: body.into() };
+        match family.open(&operation(family, takes_caller_values), &reply) {
+            ParsedResponse::Payload(payload) => Ok(String::from_utf8(payload.to_vec()).unwrap()),
+            ParsedResponse::Refused(refusal) => Err((refusal.code, refusal.read)),
+            ParsedResponse::Unreadable(_) => Err((String::new(), VendorResponseInvalid)),
+        }
+    }
+
+    #[test]
+    fn the_codes_of_query_phone() {
+        for (code, reason) in [
+            ("1", VendorInternal),
+            ("2", ResourceNotFound),
+            ("3", CenterMisconfigured),
+            ("4", VendorInternal),
+            ("5", CenterMisconfigured),
+            ("6", VendorCodeUnmapped),
+        ] {
+            for body in [format!(r#"{{"retCode":"{code}","retMsg":"x"}}"#), format!(r#"{{"retCode":{code}}}"#)] {
+                for status in [200, 500] {
+                    assert_eq!(open(MOBILE_AGENT, false, status, body.clone()), Err((code.into(), reason)));
+                }
+            }
+        }
+        assert_eq!(
+            open(MOBILE_AGENT, false, 200, r#"{"retCode":0,"result":{"total":2}}"#),
+            Ok(r#"{"total":2}"#.into())
+        );
+        assert_eq!(open(MOBILE_AGENT, false, 200, r#"{"retCode":"0"}"#), Ok("null".into()));
+    }
+
+    #[test]
+    fn a_readable_refusal_of_the_configuration_families_is_about_the_values() {
+        for (family, names) in
+            [(AGENT_ACCOUNT, ["resultCode", "resultMessage"]), (DESCRIBED, ["returnCode", "description"])]
+        {
+            for (code, status) in [("1", 200), ("1", 500), ("77", 200), ("-1", 200)] {
+                let body = format!(r#"{{"{}":"{code}","{}":"no"}}"#, names[0], names[1]);
+                assert_eq!(open(family, false, status, body), Err((code.into(), VendorRejected)));
+            }
+            let body = format!(r#"{{"{}":"0","data":[]}}"#, names[0]);
+            assert_eq!(open(family, false, 200, body.clone()), Ok(body));
+        }
+    }
+
+    #[test]
+    fn what_is_said_twice_is_not_said() {
+        let invalid = Err((String::new(), VendorResponseInvalid));
+        for body in [r#"{"retCode":"0","retCode":"2"}"#, r#"{"retCode":"0","result":{},"result":{"total":1}}"#] {
+            assert_eq!(open(MOBILE_AGENT, false, 200, body), invalid);
+        }
+        let harmless = r#"{"retCode":"0","result":{},"x":1,"x":2}"#;
+        assert_eq!(open(MOBILE_AGENT, false, 200, harmless), Ok("{}".into()));
+        assert_eq!(
+            open(MOBILE_AGENT, false, 500, r#"{"retCode":"0","retCode":"2"}"#),
+            Err((String::new(), VendorInternal))
+        );
+    }
+
+    #[test]
+    fn a_user_that_is_not_there_is_told_by_text_only() {
+        let body = r#"{"returnCode":"1","returnDesc":"user does not exist"}"#;
+        assert_eq!(open(AGENT_SETTINGS, true, 200, body), Err(("1".into(), ResourceNotFound)));
+        let body = r#"{"returnCode":"1","returnDesc":"failed"}"#;
+        assert_eq!(open(AGENT_SETTINGS, true, 200, body), Err(("1".into(), VendorCodeUnmapped)));
+    }
+
+    #[test]
+    fn whose_turn_a_bad_request_is_depends_on_what_was_in_it() {
+        for status in [400, 404] {
+            assert_eq!(open(BARE, false, status, "Check the request path."), Err((String::new(), CenterMisconfigured)));
+            assert_eq!(open(AGENT_SETTINGS, true, status, "{}"), Err((String::new(), VendorRejected)));
+        }
+    }
+
+    #[test]
+    fn other_statuses_speak_for_themselves() {
+        for (status, reason) in [
+            (401, VendorAuthFailed),
+            (403, VendorAuthFailed),
+            (429, VendorRateLimited),
+            (500, VendorInternal),
+            (502, VendorUnavailable),
+            (418, VendorResponseInvalid),
+            (200, VendorResponseInvalid),
+        ] {
+            assert_eq!(open(AGENT_SETTINGS, true, status, "<html>"), Err((String::new(), reason)), "{status}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_body_panics(status in 200u16..600, body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let _ = open(MOBILE_AGENT, false, status, body);
+        }
+    }
+}

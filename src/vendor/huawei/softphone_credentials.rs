@@ -1,0 +1,125 @@
+//! Passwords: the one way they leave the adapter. Agents' from querySysInfo, then softphone numbers' from queryPhone.
+
+use std::sync::Arc;
+
+use super::{
+    api_fabric::Fabric,
+    extensions::{Phone, phones},
+    formats::Formats as _,
+    softphones::{QuerySysInfo, SysAgent},
+};
+use crate::{
+    check::Check,
+    context::Context,
+    error::{Error, Result},
+    http::Client,
+    name::{AgentName, CenterName, ExtensionName, ResourceName as _},
+    page::Page,
+    proto::v1::{AccessSoftphoneCredentialsResponse, ExtensionProtocol, SoftphoneCredential},
+};
+
+/// Positions of a page: after an agent, or at a softphone number.
+const AFTER_AGENT: &str = "agent:";
+const AT_PHONE: &str = "phone:";
+
+/// One page of credentials: all agents' by number, then all softphone numbers'; or those of one agent.
+pub async fn access(
+    fabric: &Arc<Client<Fabric>>,
+    cx: &Context,
+    center: &CenterName,
+    agent: Option<AgentName>,
+    page: &Page,
+) -> Result<AccessSoftphoneCredentialsResponse> {
+    let mut check = Check::new();
+    if let Some(agent) = &agent {
+        check.agent_id("agent", agent.id());
+    }
+    check.done()?;
+    let position = page.after().unwrap_or(AFTER_AGENT);
+    if let Some(offset) = position.strip_prefix(AT_PHONE).and_then(|offset| offset.parse().ok()) {
+        return with_phones(fabric, cx, center, page, Vec::new(), offset).await;
+    }
+    let after = position.strip_prefix(AFTER_AGENT).unwrap_or_default();
+    let mut agents = fabric.call(cx, &QuerySysInfo {}).await?.agents.0;
+    if let Some(name) = &agent {
+        agents.retain(|agent| *agent.work_no == *name.id());
+        if agents.is_empty() {
+            return Err(Error::not_found(AgentName::KIND, name));
+        }
+    }
+    let (agents, last) = after_agent(agents, after, page.size);
+    let credentials = agents.into_iter().map(|agent| agent.into_credential(center)).collect();
+    match last {
+        Some(last) => Ok(AccessSoftphoneCredentialsResponse { credentials, next_page_token: page.token(&last) }),
+        None if agent.is_some() => {
+            Ok(AccessSoftphoneCredentialsResponse { credentials, next_page_token: String::new() })
+        }
+        None => with_phones(fabric, cx, center, page, credentials, 0).await,
+    }
+}
+
+/// Up to `size` agents after one, by number; and the position after them if there are more.
+fn after_agent(mut agents: Vec<SysAgent>, after: &str, size: usize) -> (Vec<SysAgent>, Option<String>) {
+    let number = |agent: &SysAgent| (agent.work_no.len(), agent.work_no.0.clone());
+    agents.retain(|agent| number(agent) > (after.len(), after.to_owned()));
+    agents.sort_by_key(number);
+    let more = agents.len() > size;
+    agents.truncate(size);
+    let last = agents.last().map(|agent| format!("{AFTER_AGENT}{}", agent.work_no.0));
+    (agents, last.filter(|_| more))
+}
+
+/// Fills the page with softphone numbers from `offset` on.
+async fn with_phones(
+    fabric: &Arc<Client<Fabric>>,
+    cx: &Context,
+    center: &CenterName,
+    page: &Page,
+    mut credentials: Vec<SoftphoneCredential>,
+    offset: usize,
+) -> Result<AccessSoftphoneCredentialsResponse> {
+    let next_offset = match page.size - credentials.len() {
+        0 => Some(offset),
+        room => {
+            let phones = phones(fabric, cx, offset, room).await?;
+            credentials.extend(phones.items.into_iter().map(|phone| phone.into_credential(center)));
+            phones.next_offset
+        }
+    };
+    let next_page_token = next_offset.map(|offset| page.token(&format!("{AT_PHONE}{offset}"))).unwrap_or_default();
+    Ok(AccessSoftphoneCredentialsResponse { credentials, next_page_token })
+}
+
+// === impl SysAgent ===
+
+impl SysAgent {
+    fn into_credential(self, center: &CenterName) -> SoftphoneCredential {
+        SoftphoneCredential {
+            agent: AgentName::new(center.center(), self.work_no.0).to_string(),
+            extension: extension(center, &self.sip_account),
+            protocol: ExtensionProtocol::Unspecified.into(),
+            account: self.sip_account.into_string(),
+            password: self.sip_pwd.into_string(),
+            agent_login_password: self.password.into_string(),
+        }
+    }
+}
+
+// === impl Phone ===
+
+impl Phone {
+    fn into_credential(self, center: &CenterName) -> SoftphoneCredential {
+        SoftphoneCredential {
+            agent: String::new(),
+            extension: extension(center, &self.phone_num),
+            protocol: ExtensionProtocol::Unspecified.into(),
+            account: self.phone_num.into_string(),
+            password: self.password.into_string(),
+            agent_login_password: String::new(),
+        }
+    }
+}
+
+fn extension(center: &CenterName, account: &str) -> String {
+    if account.is_empty() { String::new() } else { ExtensionName::new(center.center(), account).to_string() }
+}

@@ -1,0 +1,324 @@
+//! Agents as they are read: Udesk 06, 25, 26. They answer with one record in three spellings (C18, C33, C56).
+
+use prost_types::{Duration, Struct};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde_json::value::RawValue;
+
+use super::{
+    Api, VendorId, about,
+    ccapi::{Ccapi, READ},
+    extensions::Line,
+    or_empty,
+};
+use crate::{
+    context::Context,
+    endpoint,
+    error::{Error, Result},
+    name::{AgentName, CenterName, ExtensionName, PhoneNumberName, QueueName, ResourceName as _},
+    proto::v1,
+    vendor::de::{Flag, Integer, List, Object, Text},
+    vendor_data::VendorData,
+};
+
+/// The only `State` whose meaning the document gives (example of Udesk 25).
+pub const OFFLINE: &str = "4";
+
+/// `GET /agents/{id}` (Udesk 25).
+#[derive(Serialize)]
+struct GetAgent<'a> {
+    id: &'a str,
+}
+
+// Nothing at all is read as no agent (C14).
+endpoint!(Ccapi: GetAgent<'_>, GET "/agents/{id}", read, READ => List<Object<Agent>>, path |e| format!("/agents/{}", e.id));
+
+/// `GET /agents` (Udesk 06). An empty filter is not sent.
+#[derive(Serialize)]
+struct ListAgents<'a> {
+    role: &'static str,
+    enable: &'static str,
+    state: &'a str,
+    fuzzy_query: &'a str,
+}
+
+endpoint!(
+    Ccapi: ListAgents<'_>, GET "/agents", read, READ => Object<AgentPage>,
+    query |e| {
+        let filters = [("Role", e.role), ("Enable", e.enable), ("State", e.state), ("FuzzyQuery", e.fuzzy_query)];
+        filters.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key, value.to_owned())).collect()
+    },
+);
+
+/// `GET /queues/agents_list/{queue_id}` (Udesk 26).
+#[derive(Serialize)]
+struct ListQueueAgents<'a> {
+    queue_id: &'a str,
+}
+
+endpoint!(
+    Ccapi: ListQueueAgents<'_>, GET "/queues/agents_list/{queue_id}", read, READ => QueueAgents,
+    path |e| format!("/queues/agents_list/{}", e.queue_id)
+);
+
+/// Answer of Udesk 06.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct AgentPage {
+    curr_page: Integer,
+    total: Integer,
+    total_page: Integer,
+    /// The agents.
+    pub agent_list: List<Agent>,
+}
+
+/// Answer of Udesk 26: a bare list, or wrapped as Udesk 06 does (C55).
+#[derive(Default)]
+struct QueueAgents(Vec<Agent>);
+
+/// An agent, as Udesk 06, 25 and 26 give it; every field may be missing. It holds passwords.
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+pub struct Agent {
+    agent_id: VendorId,
+    work_id: Text,
+    name: Text,
+    nick_name: Text,
+    mobile: Text,
+    email: Text,
+    role: Text,
+    queues: List<VendorId>,
+    queues_names: List<Text>,
+    extensions: List<VendorId>,
+    def_sp_number: Text,
+    state: Text,
+    state_des: Text,
+    reason_code: Text,
+    reason_code_des: Text,
+    ext_state: Text,
+    wrap_up_time: Integer,
+    out_wrap_up_time: Integer,
+    enable: Flag,
+    exten_infos: List<Line>,
+}
+
+/// What a list is narrowed to, in Udesk's own words. Nothing is no condition.
+#[derive(Default)]
+pub struct Filter {
+    /// `agent`, `leader`.
+    pub role: &'static str,
+    /// Enabled or not.
+    pub enabled: Option<bool>,
+    /// A state's number.
+    pub state: String,
+    /// Text within name, ID, e-mail or mobile number.
+    pub query: String,
+}
+
+/// Every agent.
+pub async fn all(ccapi: &Api, cx: &Context) -> Result<AgentPage> {
+    find(ccapi, cx, &Filter::default()).await
+}
+
+/// The agents that match a filter.
+pub async fn find(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<AgentPage> {
+    let enable = match filter.enabled {
+        None => "",
+        Some(true) => "true",
+        Some(false) => "false",
+    };
+    let list = ListAgents { role: filter.role, enable, state: &filter.state, fuzzy_query: &filter.query };
+    or_empty(ccapi.call(cx, &list).await).map(|Object(page)| page)
+}
+
+/// The agents of a queue that match a filter, which Udesk does not apply to them.
+pub async fn find_in_queue(ccapi: &Api, cx: &Context, queue: &QueueName, filter: Filter) -> Result<AgentPage> {
+    let filter = Filter { query: filter.query.to_lowercase(), ..filter };
+    let mut agents = of_queue(ccapi, cx, queue).await?;
+    agents.retain(|agent| agent.matches(&filter));
+    Ok(AgentPage { agent_list: List(agents), ..AgentPage::default() })
+}
+
+/// The agents of a queue.
+pub async fn of_queue(ccapi: &Api, cx: &Context, queue: &QueueName) -> Result<Vec<Agent>> {
+    let answer = or_empty(ccapi.call(cx, &ListQueueAgents { queue_id: queue.id() }).await);
+    answer.map(|QueueAgents(agents)| agents).map_err(|error| about(error, "Queue", queue))
+}
+
+/// One agent.
+pub async fn get(ccapi: &Api, cx: &Context, name: &AgentName) -> Result<Agent> {
+    let answer = ccapi.call(cx, &GetAgent { id: name.id() }).await.map_err(|error| about(error, "Agent", name))?;
+    let Object(mut agent) = answer.into_iter().next().ok_or_else(|| Error::not_found("Agent", name))?;
+    // What was asked for names the agent, also where the answer does not.
+    agent.agent_id = VendorId(name.id().to_owned());
+    Ok(agent)
+}
+
+// === impl AgentPage ===
+
+impl AgentPage {
+    /// Udesk tells of pages but documents no way to ask for another (C35). Empty when there is one page.
+    pub fn incomplete_reason(&self) -> String {
+        let given = self.agent_list.0.len();
+        match (self.curr_page.0.unwrap_or(1), self.total_page.0.unwrap_or(1)) {
+            (current, last) if current < last => {
+                format!("Udesk gave page {current} of {last} and documents no way to ask for the others")
+            }
+            _ => match self.total.0.and_then(|total| usize::try_from(total).ok()) {
+                Some(total) if total > given => format!("Udesk counts {total} agents and gave {given}"),
+                _ => String::new(),
+            },
+        }
+    }
+
+    /// How many match in all, also beyond this page.
+    pub fn total_size(&self) -> i32 {
+        let total = self.total.0.map_or(0, |total| i32::try_from(total).unwrap_or(i32::MAX));
+        total.max(super::count(self.agent_list.0.len()))
+    }
+}
+
+// === impl QueueAgents ===
+
+impl<'de> Deserialize<'de> for QueueAgents {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let json = <&RawValue>::deserialize(deserializer)?.get();
+        let agents = if json.starts_with('{') {
+            serde_json::from_str(json).map(|page: AgentPage| page.agent_list)
+        } else {
+            serde_json::from_str(json)
+        };
+        // The error's text would quote what it read.
+        agents.map(|agents: List<Agent>| Self(agents.0)).map_err(|_| D::Error::custom("not a list of agents"))
+    }
+}
+
+// === impl Agent ===
+
+impl Agent {
+    /// Its ID.
+    pub fn id(&self) -> &str {
+        &self.agent_id.0
+    }
+
+    /// Whether it is in a state that is not the documented one for being signed out.
+    pub fn is_signed_in(&self) -> bool {
+        !self.state.is_empty() && *self.state != *OFFLINE
+    }
+
+    /// Its extensions with what is known of each: those of `Extensions`, then those that only `ExtenInfos` has.
+    pub fn into_lines(self) -> Vec<Line> {
+        let mut infos = self.exten_infos.0;
+        infos.retain(|line| !line.id().is_empty());
+        let mut lines: Vec<Line> = Vec::with_capacity(self.extensions.0.len());
+        for VendorId(id) in self.extensions {
+            match infos.iter().position(|line| line.id() == id) {
+                Some(place) => lines.push(infos.swap_remove(place)),
+                None if id.is_empty() => {}
+                None => lines.push(Line::bare(id)),
+            }
+        }
+        lines.extend(infos);
+        lines
+    }
+
+    /// IDs of its extensions.
+    pub fn extension_ids(&self) -> impl Iterator<Item = &str> {
+        let bound = self.extensions.0.iter().map(|id| id.0.as_str());
+        let known = self.exten_infos.0.iter().map(Line::id);
+        bound
+            .chain(known.filter(|id| !self.extensions.0.iter().any(|bound| bound.0 == **id)))
+            .filter(|id| !id.is_empty())
+    }
+
+    /// The agent as the contract shows it.
+    pub fn into_agent(self, center: &CenterName, view: v1::View) -> v1::Agent {
+        let center = center.center();
+        let vendor_data = match view {
+            v1::View::Full => self.vendor_data(),
+            v1::View::Basic | v1::View::Unspecified => None,
+        };
+        let extensions = self.extension_ids().map(|id| ExtensionName::new(center, id).to_string()).collect();
+        v1::Agent {
+            name: AgentName::new(center, self.agent_id.0).to_string(),
+            display_name: self.name.into_string(),
+            employee_number: self.work_id.into_string(),
+            mobile_number: self.mobile.into_string(),
+            email: self.email.into_string(),
+            role: role(&self.role).into(),
+            enabled: self.enable.0,
+            inbound_wrap_up_duration: seconds(self.wrap_up_time),
+            outbound_wrap_up_duration: seconds(self.out_wrap_up_time),
+            state: state(&self.state).into(),
+            vendor_state: vendor_value(self.state, self.state_des),
+            state_reason: vendor_value(self.reason_code, self.reason_code_des),
+            vendor_extension_state: vendor_value(self.ext_state, Text::default()),
+            queues: self
+                .queues
+                .into_iter()
+                .filter(|id| !id.0.is_empty())
+                .map(|id| QueueName::new(center, id.0).to_string())
+                .collect(),
+            extensions,
+            default_phone_number: match self.def_sp_number.into_string() {
+                none if none.is_empty() => none,
+                number => PhoneNumberName::new(center, number).to_string(),
+            },
+            vendor_data,
+            // The rest is only ever read, or told once.
+            ..v1::Agent::default()
+        }
+    }
+
+    fn vendor_data(&self) -> Option<Struct> {
+        VendorData::new()
+            .text("Role", self.role.0.as_str())
+            .text("NickName", self.nick_name.0.as_str())
+            .texts("QueuesNames", self.queues_names.0.iter().map(|name| name.0.clone()))
+            .build()
+    }
+
+    /// Whether it matches a filter whose query is in lower case.
+    fn matches(&self, filter: &Filter) -> bool {
+        let contains = |text: &Text| text.to_lowercase().contains(&filter.query);
+        (filter.role.is_empty() || *self.role == *filter.role)
+            && (filter.enabled.is_none() || self.enable.0 == filter.enabled)
+            && (filter.state.is_empty() || *self.state == filter.state)
+            && (filter.query.is_empty()
+                || self.agent_id.0.to_lowercase().contains(&filter.query)
+                || [&self.name, &self.email, &self.mobile].into_iter().any(contains))
+    }
+}
+
+/// The role in Udesk's words; empty for none.
+pub fn role_code(role: v1::AgentRole) -> &'static str {
+    match role {
+        v1::AgentRole::Unspecified => "",
+        v1::AgentRole::Agent => "agent",
+        v1::AgentRole::Leader => "leader",
+    }
+}
+
+fn role(code: &str) -> v1::AgentRole {
+    match code {
+        "agent" => v1::AgentRole::Agent,
+        "leader" => v1::AgentRole::Leader,
+        _ => v1::AgentRole::Unspecified,
+    }
+}
+
+/// The state that Udesk's code stands for, where its document tells.
+pub fn state(code: &str) -> v1::AgentState {
+    match code {
+        OFFLINE => v1::AgentState::Offline,
+        _ => v1::AgentState::Unspecified,
+    }
+}
+
+fn vendor_value(code: Text, description: Text) -> Option<v1::VendorValue> {
+    (!code.is_empty() || !description.is_empty())
+        .then(|| v1::VendorValue { code: code.into_string(), description: description.into_string() })
+}
+
+fn seconds(integer: Integer) -> Option<Duration> {
+    integer.0.map(|seconds| Duration { seconds, nanos: 0 })
+}

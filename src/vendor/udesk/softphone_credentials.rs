@@ -1,0 +1,63 @@
+//! Softphone passwords, which Udesk puts into ordinary reads: `ExtenInfos` of Udesk 06 and 25.
+
+use async_trait::async_trait;
+
+use super::{
+    Udesk,
+    agent_records::{self, Agent},
+    extensions::Line,
+    formats::Formats as _,
+};
+use crate::{
+    adapter::Softphones,
+    check::Check,
+    context::Context,
+    error::Result,
+    name::{AgentName, CenterName, ExtensionName, ResourceName as _},
+    page::Page,
+    proto::v1,
+};
+
+#[async_trait]
+impl Softphones for Udesk {
+    async fn access_softphone_credentials(
+        &self,
+        cx: &Context,
+        center: CenterName,
+        agent: Option<AgentName>,
+        page: Page,
+    ) -> Result<v1::AccessSoftphoneCredentialsResponse> {
+        let agents = match &agent {
+            Some(name) => {
+                let mut check = Check::new();
+                check.digits("agent", name.id());
+                check.done()?;
+                vec![agent_records::get(&self.ccapi, cx, name).await?]
+            }
+            None => agent_records::all(&self.ccapi, cx).await?.agent_list.0,
+        };
+        let mut lines: Vec<(String, Line)> = agents.into_iter().flat_map(of_agent).collect();
+        lines.sort_by(|(_, left), (_, right)| left.id().cmp(right.id()));
+        lines.dedup_by(|(_, later), (_, first)| later.id() == first.id());
+        let (lines, next_page_token) = page.cut(lines, |(_, line)| line.id());
+        let credentials = lines.into_iter().map(|(agent, line)| credential(&center, agent, &line)).collect();
+        Ok(v1::AccessSoftphoneCredentialsResponse { credentials, next_page_token })
+    }
+}
+
+/// The extensions of an agent whose password is told.
+fn of_agent(agent: Agent) -> impl Iterator<Item = (String, Line)> {
+    let id = agent.id().to_owned();
+    agent.into_lines().into_iter().filter(|line| !line.password().is_empty()).map(move |line| (id.clone(), line))
+}
+
+fn credential(center: &CenterName, agent: String, line: &Line) -> v1::SoftphoneCredential {
+    v1::SoftphoneCredential {
+        agent: AgentName::new(center.center(), agent).to_string(),
+        extension: ExtensionName::new(center.center(), line.id()).to_string(),
+        protocol: line.protocol().into(),
+        account: line.account().to_owned(),
+        password: line.password().to_owned(),
+        agent_login_password: String::new(),
+    }
+}
