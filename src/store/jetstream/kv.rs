@@ -1,4 +1,4 @@
-//! AddressRecords in a bucket that all gateways share.
+//! Key-value entries in a bucket that all gateways share.
 
 use async_trait::async_trait;
 
