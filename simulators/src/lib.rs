@@ -15,6 +15,8 @@
 //!
 //! A file imports only files beneath it: there are no import cycles.
 
+#![warn(unreachable_pub)]
+
 mod clock;
 pub mod faults;
 pub mod huawei;

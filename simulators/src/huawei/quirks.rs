@@ -107,8 +107,7 @@ impl fmt::Display for Quirk {
 
 impl Quirks {
     /// Whether this quirk is switched on.
-    #[must_use]
-    pub fn contains(&self, quirk: Quirk) -> bool {
+    pub(super) fn contains(&self, quirk: Quirk) -> bool {
         self.0.contains(&quirk)
     }
 

@@ -77,26 +77,32 @@ struct Worker {
 
 impl Deliveries {
     /// No deliveries, with the default rule and the same connections.
-    pub fn fresh(&self) -> Self {
+    pub(super) fn fresh(&self) -> Self {
         Self { client: self.client.clone(), ..Self::default() }
     }
 
     /// The rule for events from now on.
-    pub fn rule(&self) -> Rule {
+    pub(super) fn rule(&self) -> Rule {
         self.rule
     }
 
-    pub fn set_rule(&mut self, rule: Rule) {
+    pub(super) fn set_rule(&mut self, rule: Rule) {
         self.rule = rule;
     }
 
     /// The newest deliveries as JSON, oldest first.
-    pub fn log(&self) -> Vec<Value> {
+    pub(super) fn log(&self) -> Vec<Value> {
         log::lock(&self.log).to_json()
     }
 
     /// Enqueues an event for a subscription; returns whether the subscription has a receiver. Requires a runtime.
-    pub fn enqueue(&mut self, subscription: &Subscription, event: &'static str, msg_id: &str, body: &Bytes) -> bool {
+    pub(super) fn enqueue(
+        &mut self,
+        subscription: &Subscription,
+        event: &'static str,
+        msg_id: &str,
+        body: &Bytes,
+    ) -> bool {
         let Some(address) = destination(&subscription.callback) else {
             return false;
         };
@@ -121,7 +127,7 @@ impl Deliveries {
     }
 
     /// Drops the deliveries of subscriptions that are not among these, are disabled or have another address.
-    pub fn retain(&mut self, subscriptions: &[Subscription]) {
+    pub(super) fn retain(&mut self, subscriptions: &[Subscription]) {
         let Self { client: _, rule: _, log, queues } = self;
         queues.retain(|subid, queue| {
             let is_unchanged = subscriptions.iter().any(|subscription| {

@@ -117,8 +117,7 @@ pub struct Quirks(u32);
 
 impl Quirks {
     /// Whether `quirk` is in the set.
-    #[must_use]
-    pub const fn contains(self, quirk: Quirk) -> bool {
+    pub(super) const fn contains(self, quirk: Quirk) -> bool {
         self.0 & (1 << quirk as u32) != 0
     }
 

@@ -24,15 +24,15 @@ pub(super) const SECRET: &str = "hidden-path";
 
 /// A served receiver.
 pub(super) struct Receiver {
-    pub callback: String,
+    pub(super) callback: String,
     posted: mpsc::UnboundedReceiver<Posted>,
     script: Arc<Script>,
 }
 
 /// One post.
 pub(super) struct Posted {
-    pub content_type: String,
-    pub body: Bytes,
+    pub(super) content_type: String,
+    pub(super) body: Bytes,
 }
 
 /// How it answers.
@@ -46,17 +46,17 @@ struct Script {
 
 impl Receiver {
     /// One that answers 200 to everything.
-    pub async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         Self::answering(&[]).await
     }
 
     /// One that answers with these first.
-    pub async fn answering(statuses: &[u16]) -> Self {
+    pub(super) async fn answering(statuses: &[u16]) -> Self {
         Self::with(statuses, Semaphore::MAX_PERMITS).await
     }
 
     /// One that takes posts and answers none.
-    pub async fn silent() -> Self {
+    pub(super) async fn silent() -> Self {
         Self::with(&[], 0).await
     }
 
@@ -72,28 +72,28 @@ impl Receiver {
     }
 
     /// A silent receiver answers from now on.
-    pub fn resume(&self) {
+    pub(super) fn resume(&self) {
         self.script.permits.add_permits(Semaphore::MAX_PERMITS);
     }
 
     /// Subscribes to these events; answers the subscription's id.
-    pub async fn subscribe(&self, server: &TestServer, name: &str, events: &[&str]) -> u64 {
+    pub(super) async fn subscribe(&self, server: &TestServer, name: &str, events: &[&str]) -> u64 {
         let item = json!({ "callback": self.callback, "events": events, "name": name });
         let made = server.done(18, "", json!({ "subscriptions": [item] })).await;
         made["sub_succ"][0]["subid"].as_u64().expect("the subscription is made")
     }
 
-    pub async fn posted(&mut self) -> Posted {
+    pub(super) async fn posted(&mut self) -> Posted {
         self.posted.recv().await.expect("the receiver is served")
     }
 
     /// The next event.
-    pub async fn event(&mut self) -> Value {
+    pub(super) async fn event(&mut self) -> Value {
         serde_json::from_slice(&self.posted().await.body).expect("an event is JSON")
     }
 
     /// The names of the next events.
-    pub async fn names(&mut self, count: usize) -> Vec<String> {
+    pub(super) async fn names(&mut self, count: usize) -> Vec<String> {
         let mut names = Vec::new();
         for _ in 0..count {
             names.push(self.event().await["Event"].as_str().expect("an event has a name").to_owned());
@@ -102,14 +102,14 @@ impl Receiver {
     }
 
     /// Nothing has come that was not looked at.
-    pub fn is_empty(&mut self) -> bool {
+    pub(super) fn is_empty(&mut self) -> bool {
         self.posted.try_recv().is_err()
     }
 }
 
 impl TestServer {
     /// Calls a route of the simulator's own.
-    pub async fn admin(&self, method: &'static str, path: &str, body: &Value) -> Answer {
+    pub(super) async fn admin(&self, method: &'static str, path: &str, body: &Value) -> Answer {
         let mut prepared = prepare(1, "", body.clone());
         prepared.method = method;
         prepared.path = path.to_owned();
@@ -118,19 +118,19 @@ impl TestServer {
     }
 
     /// Has an event told; answers the ids of the subscriptions.
-    pub async fn dispatch(&self, event: &str, fields: Value) -> Value {
+    pub(super) async fn dispatch(&self, event: &str, fields: Value) -> Value {
         let answer = self.admin("POST", "/simulator/events", &json!({ "event": event, "fields": fields })).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.json()["subscriptions"].clone()
     }
 
     /// Sets the rule of deliveries.
-    pub async fn set_delivery_rule(&self, rule: Value) {
+    pub(super) async fn set_delivery_rule(&self, rule: Value) {
         assert_eq!(self.admin("POST", "/simulator/deliveries", &rule).await.status, 204);
     }
 
     /// What became of the deliveries, once none waits any more.
-    pub async fn deliveries(&self) -> Vec<Value> {
+    pub(super) async fn deliveries(&self) -> Vec<Value> {
         loop {
             let answer = self.admin("GET", "/simulator/deliveries", &Value::Null).await;
             assert!(!answer.body.contains(SECRET), "{}", answer.body);
