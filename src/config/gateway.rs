@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_address_needs_the_operators_word() {
+    fn an_open_address_requires_allow_unauthenticated() {
         let text = "[listen]\ngrpc = '0.0.0.0:50051'";
         refused(
             text,
@@ -175,7 +175,7 @@ mod tests {
     fn the_default_deadline_is_at_most_the_longest() {
         refused("[deadline]\ndefault = '61s'", "deadline.default: expected a duration that is at most `max`");
         assert!(parse(&format!("[deadline]\ndefault = '60s'\n{ACME}")).is_ok());
-        // One mistake is one error, even where the default of `max` would be too short.
+        // One cause is one error, even where the default of `max` would be too short.
         refused(
             "[deadline]\ndefault = '90s'\nmax = 90",
             r#"deadline.max: expected a duration such as "250ms", "10s", "5m" or "72h", found an integer"#,
