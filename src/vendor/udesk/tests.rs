@@ -1,11 +1,11 @@
 //! The adapter against vendors behind real sockets: the simulator, and one that answers by a script.
 
 mod agents;
+mod callbacks;
 mod clock;
 mod codes;
 mod extensions;
 mod ingress;
-mod posted;
 mod queues;
 mod quirks;
 mod subscriptions;
