@@ -18,6 +18,9 @@ pub(crate) mod retry;
 mod send_state;
 mod transport;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     pin::Pin,
     sync::{Arc, OnceLock},

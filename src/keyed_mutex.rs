@@ -75,10 +75,12 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn one_key_waits_and_another_does_not() {
         let mutex = KeyedMutex::new();
-        let soon = Instant::now() + Duration::from_secs(1);
+        let begun = Instant::now();
+        let soon = begun + Duration::from_secs(1);
         let held = mutex.lock("a", soon).await.unwrap();
         mutex.lock("b", soon).await.unwrap();
         assert_eq!(mutex.lock("a", soon).await.unwrap_err().reason(), ErrorReason::DeadlineBeforeSend);
+        assert_eq!(begun.elapsed(), Duration::from_secs(1), "told at its deadline");
         drop(held);
         mutex.lock("a", soon + Duration::from_secs(1)).await.unwrap();
     }

@@ -3,10 +3,14 @@
 //! Behind a trait, so that a simulation can put a network of its own in the place of the real one and lose, delay and
 //! repeat what it likes.
 
-use std::{fmt, time::Duration};
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, pin::pin, time::Duration};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _};
 use http::{HeaderMap, Method};
 use url::Url;
 
@@ -106,18 +110,29 @@ impl Transport for Network {
             }
         })?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        if response.content_length().is_some_and(|length| length > largest as u64) {
+        let body = read_body(response.content_length(), response.bytes_stream(), largest).await?;
+        Ok(HttpResponse { status, headers, body })
+    }
+}
+
+/// The whole body. Of one that is larger than allowed, no chunk is read after the one that is too much, and none when its
+/// length is announced.
+async fn read_body<E>(
+    announced: Option<u64>,
+    chunks: impl Stream<Item = Result<Bytes, E>>,
+    largest: usize,
+) -> Result<Bytes, Failure> {
+    if announced.is_some_and(|length| length > largest as u64) {
+        return Err(Failure::TooLarge);
+    }
+    let mut chunks = pin!(chunks);
+    let mut body = BytesMut::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Failure::Broken("the connection broke during the response"))?;
+        if body.len() + chunk.len() > largest {
             return Err(Failure::TooLarge);
         }
-        let mut body = BytesMut::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > largest => return Err(Failure::TooLarge),
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => break,
-                Err(_) => return Err(Failure::Broken("the connection broke during the response")),
-            }
-        }
-        Ok(HttpResponse { status, headers, body: body.freeze() })
+        body.extend_from_slice(&chunk);
     }
+    Ok(body.freeze())
 }
