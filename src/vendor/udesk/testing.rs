@@ -27,7 +27,7 @@ use crate::{
     page::{Page, Paged},
     proto::v1,
     sandbox::udesk::{Options, Quirk, Request, Simulator, Tenant},
-    store::{kv::KeyValueStore, sqlite::Database, subscription_ids::Memory},
+    store::{kv::KeyValueStore, sqlite::Database, subscription_ids::SubscriptionIds},
     telemetry::Metrics,
     token::Tokens,
     vendor::Parts,
@@ -122,8 +122,8 @@ impl Desk {
     }
 
     /// What is remembered of its subscriptions.
-    pub fn memory(&self) -> Memory {
-        Memory::new(Arc::new(self.storage.clone()))
+    pub fn subscription_ids(&self) -> SubscriptionIds {
+        SubscriptionIds::new(Arc::new(self.storage.clone()))
     }
 
     /// The requests since the last call: method and path, and the body.
