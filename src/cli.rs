@@ -131,8 +131,8 @@ async fn serve(file: ConfigFile) -> Result<(), Failed> {
     let clock = Clock::system();
     let stores = Stores::open(&config, &clock).await.map_err(|error| match error {
         // A server that is away is a matter of time, not of the file.
-        StoresError::Shared(_) => Failed::running(error),
-        StoresError::Database(_) | StoresError::Unusable(_) => Failed::configuration(error),
+        StoresError::JetStream(_) => Failed::running(error),
+        StoresError::Database(_) | StoresError::EventLog(_) => Failed::configuration(error),
     })?;
     let gateway = gateway::bind(config, clock, stores).await.map_err(Failed::running)?;
     let (grpc, http, admin) = addresses(&gateway)?;
