@@ -8,10 +8,10 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let command = cli::Cli::parse();
-    // A panic's message may hold what a call was about: only where it happened is told.
+    // A panic's message may hold data of a call, so only its location is logged.
     std::panic::set_hook(Box::new(|panic| {
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, "a fault");
+        tracing::error!(place, "panicked");
     }));
     switchboard::telemetry::install_logging();
     if rustls::crypto::ring::default_provider().install_default().is_err() {
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(command.run());
-    // What is still running has had its time.
+    // The drain timeout is over for what still runs.
     runtime.shutdown_background();
     code
 }
