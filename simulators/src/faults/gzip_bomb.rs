@@ -1,7 +1,7 @@
 //! A gzip bomb: JSON with 32 MiB of spaces in it, packed into 400 KiB (RFC 1951, RFC 1952).
 //!
-//! The spaces are one block with fixed Huffman codes: one literal, then matches of 258 bytes at distance 1, 13 bits each.
-//! The block starts and ends on a byte boundary, so it is packed once and shared; only what follows it differs.
+//! The spaces are one block with fixed Huffman codes: one literal, then matches of 258 bytes at distance 1, 13 bits
+//! each. The block starts and ends on a byte boundary, so it is packed once and shared; only what follows it differs.
 
 use std::sync::LazyLock;
 
@@ -145,8 +145,8 @@ impl Bits {
 mod tests {
     use super::*;
 
-    /// Unpacks what this file packs: stored blocks, and blocks with fixed codes of literals below 144 and matches of 258
-    /// bytes at distance 1.
+    /// Unpacks what this file packs: stored blocks, and blocks with fixed codes of literals below 144 and matches of
+    /// 258 bytes at distance 1.
     fn unpack(packed: &[u8]) -> Vec<u8> {
         let mut place = HEADER.len() * 8;
         let bit = |place: &mut usize| {

@@ -1,8 +1,8 @@
 //! A listener whose connections a handler can reset.
 //!
 //! HTTP servers give a handler no way to end its connection without a response. Here every connection shares a
-//! [`ResetHandle`] with its requests. After [`ResetHandle::reset`] the next write fails, the server drops the connection,
-//! and the socket is closed with a reset (`SO_LINGER` of zero), as by a crashed process or a firewall.
+//! [`ResetHandle`] with its requests. After [`ResetHandle::reset`] the next write fails, the server drops the
+//! connection, and the socket is closed with a reset (`SO_LINGER` of zero), as by a crashed process or a firewall.
 
 use std::{
     io,

@@ -1,7 +1,8 @@
-//! Background traffic: events of invented calls and of agents' states, in a cycle, for subscriptions that have a receiver.
+//! Background traffic: events of invented calls and of agents' states, in a cycle, for subscriptions that have a
+//! receiver.
 //!
-//! It changes nothing that operations show: the agents and queues of the seed keep their state. One cycle has each of the
-//! 20 events.
+//! It changes nothing that operations show: the agents and queues of the seed keep their state. One cycle has each of
+//! the 20 events.
 
 use std::time::Duration;
 
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_has_every_event_and_takes_less_than_two_minutes() {
+    fn a_cycle_has_every_event_and_lasts_less_than_two_minutes() {
         let names: BTreeSet<&str> = CYCLE.iter().map(|step| step.event).collect();
         assert_eq!(names, BTreeSet::from(NAMES));
         assert!(BACKGROUND_TRAFFIC_PERIOD * u32::try_from(CYCLE.len()).unwrap() < Duration::from_secs(120));
