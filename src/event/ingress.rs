@@ -352,4 +352,44 @@ mod tests {
         assert_eq!((count(StatusCode::OK), count(StatusCode::SERVICE_UNAVAILABLE)), (HELD / LARGEST, 6));
         assert_eq!(post(0).await, StatusCode::OK, "their room is free again");
     }
+
+    #[tokio::test]
+    async fn a_body_is_read_to_its_limit_and_not_a_chunk_further() {
+        const CHUNK: usize = 64 * 1024;
+        for (count, status, read) in
+            [(16, StatusCode::OK, 16), (17, StatusCode::PAYLOAD_TOO_LARGE, 17), (99, StatusCode::PAYLOAD_TOO_LARGE, 17)]
+        {
+            let ingress = ingress(Duration::ZERO);
+            let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            let counted = asked.clone();
+            let chunks = stream::iter(0..count).map(move |_| {
+                counted.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+                Ok::<_, Infallible>(Bytes::from_static(&[b'x'; CHUNK]))
+            });
+            let answer = ingress.answer(posted(Body::from_stream(chunks))).await;
+            assert_eq!((answer.status(), asked.load(std::sync::atomic::Ordering::Acquire)), (status, read));
+            assert_eq!(ingress.room.available_permits(), HELD);
+        }
+        // A byte decides.
+        let ingress = ingress(Duration::ZERO);
+        for (bytes, status) in [(LARGEST, StatusCode::OK), (LARGEST + 1, StatusCode::PAYLOAD_TOO_LARGE)] {
+            assert_eq!(ingress.answer(posted(Body::from(vec![b'x'; bytes]))).await.status(), status);
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_posted_is_counted_by_what_became_of_it() {
+        let ingress = ingress(Duration::ZERO);
+        ingress.answer(posted(Body::from("{}"))).await;
+        ingress.answer(posted(Body::from(vec![b'x'; LARGEST + 1]))).await;
+        let read = Request::get(format!("/callbacks/beta/{SECRET}")).body(Body::empty()).unwrap();
+        let answer = ingress.answer(read).await;
+        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(answer.headers()[header::ALLOW], "POST");
+        let metrics = ingress.metrics.text().unwrap();
+        for (outcome, count) in [("kept", 1), ("refused", 2)] {
+            let line = format!("switchboard_events_posted_total{{center=\"beta\",outcome=\"{outcome}\"}} {count}\n");
+            assert!(metrics.contains(&line), "{metrics}");
+        }
+    }
 }

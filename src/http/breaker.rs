@@ -255,9 +255,15 @@ mod tests {
             repeated += usize::from(wait == before);
             before = wait;
         }
-        assert!(shortest >= Duration::from_millis(500) && longest <= Duration::from_secs(1), "{shortest:?} {longest:?}");
+        assert!(
+            shortest >= Duration::from_millis(500) && longest <= Duration::from_secs(1),
+            "{shortest:?} {longest:?}"
+        );
         // One in 2^100 tests finds one of these.
-        assert!(shortest < Duration::from_millis(750) && longest > Duration::from_millis(750), "{shortest:?} {longest:?}");
+        assert!(
+            shortest < Duration::from_millis(750) && longest > Duration::from_millis(750),
+            "{shortest:?} {longest:?}"
+        );
         assert_eq!(repeated, 0, "gateways probe in step");
 
         let breaker = breaker();

@@ -80,7 +80,10 @@ async fn answer(mut stream: TcpStream) {
     while let Ok(byte) = stream.read_u8().await {
         seen.push(byte);
         if seen.ends_with(b"\r\n\r\n") {
-            stream.write_all(b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+            stream
+                .write_all(b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 2\r\n\r\nok")
+                .await
+                .unwrap();
         }
     }
 }
