@@ -233,3 +233,77 @@ async fn a_reader_waits_and_reads_its_own_center_only() {
     let page = next.await.unwrap();
     assert_eq!((page.len(), &page[0].body[..]), (1, &b"own"[..]));
 }
+
+/// Work that waits, each event with a body of this many bytes, and the sender it came by.
+fn waiting(count: usize, bytes: usize) -> (mpsc::Sender<Work>, mpsc::Receiver<Work>) {
+    let (sender, work) = mpsc::channel(count);
+    let room = Arc::new(Semaphore::new(Semaphore::MAX_PERMITS));
+    let body = Bytes::from(vec![b'x'; bytes]);
+    for _ in 0..count {
+        let event = NewEvent { number: 1, fingerprint: Fingerprint::of(b"x"), body: body.clone() };
+        let held = room.clone().try_acquire_owned().unwrap();
+        assert!(sender.try_send(Work::Append(Append::new(event, oneshot::channel().0, held))).is_ok());
+    }
+    (sender, work)
+}
+
+#[tokio::test]
+async fn a_commit_has_1024_events_or_16_mib_at_most() {
+    for (count, bytes, groups) in [(3000, 1, [1024, 1024, 952]), (40, 1 << 20, [16, 16, 8]), (3, 20 << 20, [1, 1, 1])] {
+        let (_sender, mut work) = waiting(count, bytes);
+        let sizes = groups.map(|_| {
+            let mut group = Vec::new();
+            writer::gather(work.try_recv().ok(), &mut work, &mut group);
+            group.len()
+        });
+        assert_eq!(sizes, groups);
+    }
+}
+
+#[tokio::test]
+async fn posts_that_wait_for_the_writer_are_bounded() {
+    let database = Database::in_memory().unwrap();
+    let (log, _) = open(&database, "");
+    let held = database.0.writer.lock();
+    let mut refused = 0;
+    // The writer may hold a whole group beside what waits.
+    for event in 0..4096 + 1024 + 10 {
+        let body = format!("time={event}1");
+        let answer = log.append("acme", body.clone().into(), Fingerprint::of(body.as_bytes())).now_or_never();
+        if let Some(answer) = answer {
+            assert_eq!(answer.unwrap_err().reason(), ErrorReason::CenterOverloaded);
+            refused += 1;
+        }
+    }
+    assert!((10..=1024 + 10).contains(&refused), "{refused}");
+    drop(held);
+}
+
+#[tokio::test(start_paused = true)]
+async fn expired_events_are_looked_for_every_minute_while_the_log_is_in_use() {
+    let (sender, mut work) = mpsc::channel(1);
+    tokio::spawn(sweep(sender.downgrade()));
+    for seconds in [0, 60, 60] {
+        let begun = tokio::time::Instant::now();
+        assert!(matches!(work.recv().await, Some(Work::Sweep)));
+        assert_eq!(begun.elapsed().as_secs(), seconds);
+    }
+    drop(sender);
+    assert!(work.recv().await.is_none());
+}
+
+#[tokio::test]
+async fn what_was_seen_is_forgotten_after_its_window() {
+    let database = Database::in_memory().unwrap();
+    let (log, day) = open(&database, "duplicate_window = '10m'");
+    for event in 0..20 {
+        post(&log, &format!("time={event}1")).await;
+    }
+    day.0.store(601, Ordering::Release);
+    post(&log, "time=later1").await;
+    let seen: i64 = database
+        .run(|connection| connection.query_row("SELECT count(*) FROM event_seen", (), |row| row.get(0)))
+        .await
+        .unwrap();
+    assert_eq!(seen, 1);
+}

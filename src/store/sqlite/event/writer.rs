@@ -73,20 +73,12 @@ impl Writer {
         loop {
             let first =
                 if has_expired { work.try_recv() } else { work.blocking_recv().ok_or(TryRecvError::Disconnected) };
-            let mut next = match first {
+            let first = match first {
                 Ok(first) => Some(first),
                 Err(TryRecvError::Empty) => None,
                 Err(TryRecvError::Disconnected) => return,
             };
-            let mut bytes = 0;
-            while let Some(work_item) = next {
-                if let Work::Append(append) = work_item {
-                    bytes += append.event.body.len();
-                    group.push(append);
-                }
-                let is_full = group.len() >= MAX_GROUP || bytes >= MAX_GROUP_BYTES;
-                next = if is_full { None } else { work.try_recv().ok() };
-            }
+            gather(first, &mut work, &mut group);
             if group.is_empty() && has_expired {
                 // Lets other writers acquire the lock, which is not fair.
                 #[expect(clippy::disallowed_methods, reason = "the writer has a thread of its own")]
@@ -136,5 +128,18 @@ impl Writer {
                 false
             }
         }
+    }
+}
+
+/// Adds queued events to the group of one commit, until the group is full.
+pub fn gather(first: Option<Work>, work: &mut mpsc::Receiver<Work>, group: &mut Vec<Append>) {
+    let (mut next, mut bytes) = (first, 0);
+    while let Some(work_item) = next {
+        if let Work::Append(append) = work_item {
+            bytes += append.event.body.len();
+            group.push(append);
+        }
+        let is_full = group.len() >= MAX_GROUP || bytes >= MAX_GROUP_BYTES;
+        next = if is_full { None } else { work.try_recv().ok() };
     }
 }
