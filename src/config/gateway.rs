@@ -125,7 +125,9 @@ mod tests {
     #[test]
     fn unknown_keys_and_tables_are_refused() {
         refused("[listn]", "listn: unknown key; did you mean `listen`?");
-        refused("[cache]", "cache: unknown key; known keys: centers, deadline, events, listen, nats, storage");
+        let known = "cache: unknown key; known keys: centers, deadline, events, listen, nats, storage";
+        refused("[cache]", known);
+        refused("[cache]\n[events]\ncallback_key = 'k'\n[nats]\nurl = 'nats://a'", known);
         refused("[storage]\nfile = 'x'", "storage.file: unknown key; known keys: path");
         refused("storage = 'x'", "storage: expected a table, found a string");
         refused("[[storage]]", "storage: expected a table, found an array");
