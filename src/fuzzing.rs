@@ -94,7 +94,7 @@ pub fn envelopes(body: &[u8]) {
 pub fn callbacks(body: &[u8]) {
     // Clients accept 4 MiB; the rest is for the fields that the gateway adds.
     const MAX_EVENT_BYTES: usize = 7 << 19;
-    for read_event in [udesk::posted::read_event, huawei::posted::read_event] {
+    for read_event in [udesk::callbacks::read_event, huawei::callbacks::read_event] {
         let event = read_event("acme", body, &[SECRET]);
         assert!(event.r#type() != EventType::Unspecified && event.vendor_payload.is_some());
         assert!(event.payload.is_some() || event.r#type() == EventType::Vendor, "a known type has its payload");

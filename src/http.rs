@@ -21,6 +21,9 @@ mod status;
 mod tls;
 mod transport;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     pin::Pin,
     sync::{Arc, OnceLock},

@@ -13,10 +13,10 @@
 
 mod accept;
 mod admin;
-mod callbacks;
+mod http1;
 mod request_layer;
 
-use std::{fmt, io, net::SocketAddr, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -194,9 +194,15 @@ impl Gateway {
                 wait_until_set(stopped.clone()),
             );
 
+        let admin = accept::connections(admin, listen.max_connections);
         let admin = tokio::spawn(admin::serve(admin, metrics, draining.clone(), admin_stopped));
-        let callbacks = callbacks::serve(accept::connections(http, listen.max_connections), ingress, stopped);
-        let mut callbacks = tokio::spawn(callbacks);
+        let ingress = Arc::new(ingress);
+        let handle = move |request| {
+            let ingress = ingress.clone();
+            async move { ingress.handle(request).await }
+        };
+        let callbacks = accept::connections(http, listen.max_connections);
+        let mut callbacks = tokio::spawn(http1::serve(callbacks, handle, stopped));
         let mut server = std::pin::pin!(server);
         let result = tokio::select! {
             result = &mut server => result.map_err(ServerError::Serve),

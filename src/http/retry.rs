@@ -119,4 +119,20 @@ mod tests {
         assert_eq!(retry_after(&headers("soon", date)), None);
         assert_eq!(retry_after(&headers("Wed, 21 Oct 2015 07:28:37 GMT", "today")), None);
     }
+
+    #[test]
+    fn a_tenth_of_ten_seconds_is_free() {
+        let retries = retries(3, 0.0);
+        (0..1000).for_each(|_| retries.deposit());
+        let free = (0..1000).filter(|_| retries.backoff(1, None).is_some()).count();
+        assert_eq!(free, 10, "one a second, over ten seconds");
+    }
+
+    #[test]
+    fn the_vendor_is_waited_for_an_hour_at_most() {
+        let asked = |text: &'static str| retry_after(&HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]));
+        assert_eq!(asked("3600"), Some(Duration::from_secs(3600)));
+        assert_eq!(asked("3601"), Some(Duration::from_secs(3600)));
+        assert_eq!((asked(" 7 "), asked("-7"), asked("1.5")), (Some(Duration::from_secs(7)), None, None));
+    }
 }

@@ -94,4 +94,12 @@ mod tests {
             assert_eq!(meaning == StatusMeaning::Outage, is_outage, "{status}");
         }
     }
+    #[test]
+    fn only_what_passes_by_itself_is_retried() {
+        for status in 100..600 {
+            let meaning = StatusMeaning::by_specification(StatusCode::from_u16(status).unwrap(), "");
+            let passes = matches!(status, 408 | 421 | 425 | 429 | 502..=504 | 520..=530 | 598 | 599);
+            assert_eq!(meaning.is_some_and(StatusMeaning::is_transient), passes, "{status}");
+        }
+    }
 }

@@ -172,7 +172,7 @@ async fn a_failed_handshake_is_told_in_the_error_and_in_the_log() {
         (raw(tls_1_1()).await, version),
         (raw(PLAIN_HTTP).await, "does not speak TLS"),
     ] {
-        let (logs, _guard) = Logs::take("switchboard=info");
+        let (logs, _guard) = Logs::capture("switchboard=info");
         let gateway = Gateway::start(&acme(address)).await;
         // More than the circuit breaker counts.
         for _ in 0..10 {

@@ -3,11 +3,11 @@
 mod agent_changes;
 mod agents;
 mod call_settings;
+mod callbacks;
 mod capabilities;
 mod formats;
 mod memberships;
 mod phone_numbers;
-mod posted;
 mod queues;
 mod quirks;
 mod sessions;

@@ -1,8 +1,11 @@
-//! The listener of vendor callbacks: HTTP/1.1 without TLS, with limits on slow and idle peers.
+//! HTTP/1.1 without TLS for vendor callbacks and the admin endpoints, with limits on slow and idle peers.
 
-use std::{convert::Infallible, io, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, time::Duration};
 
-use axum::{body::Body, http::Request};
+use axum::{
+    body::Body,
+    http::{Request, Response},
+};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::sync::watch;
@@ -10,7 +13,6 @@ use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::task::TaskTracker;
 
 use super::{accept::Connection, wait_until_set};
-use crate::event::ingress::Ingress;
 
 /// Longest time to receive a request's header section. Between requests it is the connection's idle timeout.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
@@ -19,12 +21,13 @@ const MAX_HEADER_SIZE: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
 
 /// Serves until `stopped` is set, then finishes the requests in flight.
-pub async fn serve(
+pub async fn serve<F>(
     connections: impl Stream<Item = io::Result<Connection>>,
-    ingress: Ingress,
+    handle: impl Fn(Request<Body>) -> F + Clone + Send + 'static,
     stopped: watch::Receiver<bool>,
-) {
-    let ingress = Arc::new(ingress);
+) where
+    F: Future<Output = Response<Body>> + Send + 'static,
+{
     let tasks = TaskTracker::new();
     {
         // The listener closes before the drain. An open port without a server delays vendors; a closed port refuses
@@ -36,7 +39,7 @@ pub async fn serve(
                 () = wait_until_set(stopped.clone()) => break,
             };
             let Some(Ok(connection)) = connection else { break };
-            tasks.spawn(serve_connection(connection, ingress.clone(), stopped.clone()));
+            tasks.spawn(serve_connection(connection, handle.clone(), stopped.clone()));
         }
     }
     tasks.close();
@@ -44,10 +47,16 @@ pub async fn serve(
 }
 
 /// Serves the requests of one connection.
-async fn serve_connection(connection: Connection, ingress: Arc<Ingress>, stopped: watch::Receiver<bool>) {
-    let service = service_fn(|request: Request<Incoming>| {
-        let ingress = ingress.clone();
-        async move { Ok::<_, Infallible>(ingress.handle(request.map(Body::new)).await) }
+async fn serve_connection<F>(
+    connection: Connection,
+    handle: impl Fn(Request<Body>) -> F,
+    stopped: watch::Receiver<bool>,
+) where
+    F: Future<Output = Response<Body>>,
+{
+    let service = service_fn(move |request: Request<Incoming>| {
+        let response = handle(request.map(Body::new));
+        async move { Ok::<_, Infallible>(response.await) }
     });
     let mut http_connection = std::pin::pin!(
         http1::Builder::new()
