@@ -35,7 +35,7 @@ impl StatusMeaning {
     pub fn by_specification(status: StatusCode, keys: &'static str) -> Option<Self> {
         Some(match status.as_u16() {
             200..=299 => return None,
-            301 | 307 | 308 | 405 => Self::WrongAddress(keys),
+            405 => Self::WrongAddress(keys),
             401 | 403 => Self::Refused(ErrorReason::VendorAuthFailed),
             // The account is unpaid, or a proxy requires credentials of its own.
             402 | 407 => Self::Refused(ErrorReason::CenterMisconfigured),
