@@ -82,7 +82,7 @@
 //! automatically. Configuration errors are a [`config::ConfigErrors`], which lists all of them.
 
 pub mod adapter;
-pub mod capability;
+mod capability;
 pub mod center;
 pub mod check;
 pub mod clock;

@@ -6,14 +6,14 @@ use std::{
     io,
     net::SocketAddr,
     process::{Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
 use regex::Regex;
 use serde_json::{Value, json};
 use switchboard::telemetry::log_filter;
 use switchboard_simulators::{huawei, udesk};
-use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, subscriber::DefaultGuard};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 use crate::{
@@ -55,6 +55,10 @@ struct Found {
 impl Logs {
     /// Takes what `asked` lets through, in the words of `RUST_LOG`.
     fn take(asked: &str) -> (Self, DefaultGuard) {
+        /// While there is one dispatcher only, tracing asks that of the thread which meets an event first. If another test's
+        /// thread does, which has none, the event is off for good.
+        static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
+        LazyLock::force(&SECOND);
         let logs = Self::default();
         let lines = fmt::layer().with_ansi(false).without_time().with_writer({
             let logs = logs.clone();
