@@ -373,7 +373,7 @@ mod tests {
             let counted = asked.clone();
             let chunks = stream::iter(0..count).map(move |_| {
                 counted.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
-                Ok::<_, Infallible>(Bytes::from_static(&[b'x'; CHUNK]))
+                Ok::<_, Infallible>(Bytes::from(vec![b'x'; CHUNK]))
             });
             let response = ingress.handle(callback(Body::from_stream(chunks))).await;
             assert_eq!((response.status(), asked.load(std::sync::atomic::Ordering::Acquire)), (status, read));
