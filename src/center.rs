@@ -170,3 +170,51 @@ impl fmt::Debug for Center {
         f.debug_struct("Center").field("id", &self.id).field("vendor", &self.adapter.vendor()).finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Clock, config::Config, event::address::Addresses, event::watch::Start, http::Connections, store::Stores,
+        token::Tokens, vendor::Parts,
+    };
+
+    fn center() -> Centers {
+        // There may be one already, from another test.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let text = "[centers.beta]\nvendor = 'huawei'\nbase_url = 'https://beta.example.com'\napp_key = 'key'\n\
+                    app_secret = 'secret'\n";
+        let config = Config::parse(text, "test", &|_| None).unwrap();
+        let (clock, metrics) = (Clock::system(), Metrics::new().unwrap());
+        let stores = Stores::in_memory(&config, &clock).unwrap();
+        let parts = Parts {
+            connections: Connections::new().unwrap(),
+            tokens: Tokens::new(clock.clone(), metrics.clone()),
+            metrics,
+            addresses: Addresses::new(&config.events, stores.kv.clone(), clock.clone()),
+            clock: clock.clone(),
+            kv: stores.kv.clone(),
+        };
+        let idempotency = Idempotency::new(stores.idempotency.clone(), clock, TaskTracker::new());
+        Centers::build(&config.centers, &parts, &idempotency, &stores.events, &Draining::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn streams_of_a_center_are_bounded_and_one_that_ends_makes_room() {
+        let centers = center();
+        let center = centers.iter().next().unwrap();
+        let options = || WatchOptions {
+            start: Start::Live,
+            event_types: Vec::new(),
+            heartbeat_interval: Duration::from_secs(15),
+            deadline: None,
+        };
+        let others = center.watchers.clone().try_acquire_many_owned(9_999).unwrap();
+        let last = center.watch(options()).await.unwrap();
+        let rejected = center.watch(options()).await.unwrap_err();
+        assert_eq!(rejected.reason(), ErrorReason::CenterOverloaded);
+        drop(last);
+        center.watch(options()).await.unwrap();
+        drop(others);
+    }
+}

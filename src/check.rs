@@ -207,7 +207,7 @@ impl Check {
             None => self.center = Some(center.to_owned()),
             Some(first) if first == center => {}
             Some(_) => {
-                self.invalid(field, "belongs to another center; all names in a request must belong to one center")
+                self.invalid(field, "belongs to another center; all names in a request must belong to one center");
             }
         }
     }

@@ -19,6 +19,9 @@ pub(crate) mod retry;
 mod send_state;
 mod transport;
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     pin::Pin,
     sync::{Arc, OnceLock},

@@ -81,14 +81,14 @@
 //! request may have reached the vendor. An unknown outcome is never `UNAVAILABLE`, because clients retry that
 //! automatically. Configuration errors are a [`config::ConfigErrors`], which lists all of them.
 
-pub mod adapter;
+mod adapter;
 mod capability;
 pub mod center;
-pub mod check;
+mod check;
 pub mod clock;
 pub mod config;
 pub mod context;
-pub mod detached;
+mod detached;
 pub mod drain;
 pub mod error;
 pub mod event;
@@ -97,15 +97,15 @@ pub mod fuzzing;
 pub mod gateway;
 pub mod http;
 pub mod idempotency;
-pub mod keyed_mutex;
-pub mod name;
-pub mod page;
+mod keyed_mutex;
+mod name;
+mod page;
 pub mod proto;
-pub mod redact;
+mod redact;
 pub mod server;
 pub mod service;
 pub mod store;
 pub mod telemetry;
 pub mod token;
 pub mod vendor;
-pub mod vendor_data;
+mod vendor_data;

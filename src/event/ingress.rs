@@ -361,4 +361,44 @@ mod tests {
         );
         assert_eq!(post(0).await, StatusCode::OK, "the buffer is released");
     }
+
+    #[tokio::test]
+    async fn a_body_is_read_to_its_limit_and_not_a_chunk_further() {
+        const CHUNK: usize = 64 * 1024;
+        for (count, status, read) in
+            [(16, StatusCode::OK, 16), (17, StatusCode::PAYLOAD_TOO_LARGE, 17), (99, StatusCode::PAYLOAD_TOO_LARGE, 17)]
+        {
+            let ingress = ingress(Duration::ZERO);
+            let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            let counted = asked.clone();
+            let chunks = stream::iter(0..count).map(move |_| {
+                counted.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+                Ok::<_, Infallible>(Bytes::from(vec![b'x'; CHUNK]))
+            });
+            let response = ingress.handle(callback(Body::from_stream(chunks))).await;
+            assert_eq!((response.status(), asked.load(std::sync::atomic::Ordering::Acquire)), (status, read));
+            assert_eq!(ingress.buffer.available_permits(), MAX_BUFFERED_BYTES);
+        }
+        // The limit is exact.
+        let ingress = ingress(Duration::ZERO);
+        for (bytes, status) in [(MAX_BODY_SIZE, StatusCode::OK), (MAX_BODY_SIZE + 1, StatusCode::PAYLOAD_TOO_LARGE)] {
+            assert_eq!(ingress.handle(callback(Body::from(vec![b'x'; bytes]))).await.status(), status);
+        }
+    }
+
+    #[tokio::test]
+    async fn callbacks_are_counted_by_outcome() {
+        let ingress = ingress(Duration::ZERO);
+        ingress.handle(callback(Body::from("{}"))).await;
+        ingress.handle(callback(Body::from(vec![b'x'; MAX_BODY_SIZE + 1]))).await;
+        let read = Request::get(format!("/callbacks/beta/{SECRET}")).body(Body::empty()).unwrap();
+        let response = ingress.handle(read).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.headers()[header::ALLOW], "POST");
+        let metrics = ingress.metrics.text().unwrap();
+        for (outcome, count) in [("kept", 1), ("refused", 2)] {
+            let line = format!("switchboard_events_posted_total{{center=\"beta\",outcome=\"{outcome}\"}} {count}\n");
+            assert!(metrics.contains(&line), "{metrics}");
+        }
+    }
 }

@@ -27,7 +27,7 @@ pub(super) async fn get_softphone_config(
     let mut check = Check::new();
     let name: SoftphoneConfigName = check.name("name", &name);
     check.done()?;
-    centers.get(cx, &name)?.adapter.get_softphone_config(cx, name.parent().clone()).await
+    centers.get(cx, &name)?.adapter.get_softphone_config(cx, name.into()).await
 }
 
 pub(super) async fn access_softphone_credentials(

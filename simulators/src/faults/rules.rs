@@ -47,7 +47,7 @@ impl Faults {
     }
 
     /// The rules in force, in the order in which they are tried. `times` is what remains of it.
-    pub fn list(&self) -> Vec<Value> {
+    pub(crate) fn list(&self) -> Vec<Value> {
         self.lock().iter().map(Rule::to_json).collect()
     }
 

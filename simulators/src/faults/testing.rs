@@ -23,33 +23,22 @@ pub(super) const ANSWER: &str = r#"{"code":"000000","message":"OK","results":{"n
 
 /// A served vendor.
 pub(super) struct TestServer {
-    pub faults: Arc<Faults>,
+    pub(super) faults: Arc<Faults>,
     done: Arc<AtomicUsize>,
     base: String,
     client: reqwest::Client,
 }
 
-pub(super) fn vendor() -> Vendor {
-    Vendor {
-        find: |name| match name {
-            "read" => vec![0],
-            "write" => vec![1],
-            _ => Vec::new(),
-        },
-        naming: "read or write",
-        has_tokens: true,
-        has_batches: true,
-    }
-}
+// === impl TestServer ===
 
 impl TestServer {
     /// On a listener whose connections can be reset.
-    pub async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         Self::start_on(true).await
     }
 
     /// On an ordinary listener.
-    pub async fn on_a_plain_listener() -> Self {
+    pub(super) async fn on_a_plain_listener() -> Self {
         Self::start_on(false).await
     }
 
@@ -77,36 +66,49 @@ impl TestServer {
     }
 
     /// With this one rule.
-    pub async fn with(rule: Value) -> Self {
+    pub(super) async fn with(rule: Value) -> Self {
         let server = Self::start().await;
         server.faults.add(&rule).unwrap();
         server
     }
 
     /// How many operations ran.
-    pub fn done(&self) -> usize {
+    pub(super) fn done(&self) -> usize {
         self.done.load(Ordering::Relaxed)
     }
 
-    pub fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
+    pub(super) fn request(&self, method: reqwest::Method, path: &str) -> reqwest::RequestBuilder {
         self.client.request(method, format!("{}{path}", self.base))
     }
 
     /// A response's head; `None` if the connection ends before it.
-    pub async fn head(&self) -> Option<reqwest::Response> {
+    pub(super) async fn head(&self) -> Option<reqwest::Response> {
         self.request(reqwest::Method::GET, "/").send().await.ok()
     }
 
     /// A whole response.
-    pub async fn get(&self) -> (u16, header::HeaderMap, Vec<u8>) {
+    pub(super) async fn get(&self) -> (u16, header::HeaderMap, Vec<u8>) {
         let response = self.head().await.expect("a response");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         (status, headers, response.bytes().await.expect("the body is whole").to_vec())
     }
 
     /// A bare connection.
-    pub async fn connect(&self) -> tokio::net::TcpStream {
+    pub(super) async fn connect(&self) -> tokio::net::TcpStream {
         tokio::net::TcpStream::connect(self.base.trim_start_matches("http://")).await.unwrap()
+    }
+}
+
+pub(super) fn vendor() -> Vendor {
+    Vendor {
+        find: |name| match name {
+            "read" => vec![0],
+            "write" => vec![1],
+            _ => Vec::new(),
+        },
+        naming: "read or write",
+        has_tokens: true,
+        has_batches: true,
     }
 }
 

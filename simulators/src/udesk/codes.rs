@@ -56,7 +56,7 @@ impl Code {
     }
 
     /// A failure with this code. `detail` distinguishes failures with one code; it never quotes the request.
-    pub const fn because(self, detail: &'static str) -> Failure {
+    pub(super) const fn because(self, detail: &'static str) -> Failure {
         Failure { code: self, detail }
     }
 }

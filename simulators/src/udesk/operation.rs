@@ -8,21 +8,21 @@ use super::{call::Call, codes::Failure, state::State};
 #[derive(Clone, Copy)]
 pub(super) struct Operation {
     /// The document's number, 1 to 26.
-    pub number: u8,
-    pub method: &'static str,
+    pub(super) number: u8,
+    pub(super) method: &'static str,
     /// The whole path. `{id}` as the last segment stands for one or more digits.
-    pub path: &'static str,
+    pub(super) path: &'static str,
     /// `AppId`, or `app_id` in 23 and 24 (C4).
-    pub app_id: &'static str,
+    pub(super) app_id: &'static str,
     /// Query parameters beside the application ID, `Sid`, `Timestamp` and `Sign`.
-    pub parameters: &'static [Parameter],
-    pub content_type: ContentType,
-    pub fields: &'static [Field],
-    pub envelope: Envelope,
+    pub(super) parameters: &'static [Parameter],
+    pub(super) content_type: ContentType,
+    pub(super) fields: &'static [Field],
+    pub(super) envelope: Envelope,
     /// The text beside code 000000: `OK`, in 06 an empty text (C12).
-    pub success: &'static str,
-    pub result: ResultType,
-    pub run: Handler,
+    pub(super) success: &'static str,
+    pub(super) result: ResultType,
+    pub(super) run: Handler,
 }
 
 /// Runs an operation, after every check of its row.
@@ -31,8 +31,8 @@ pub(super) type Handler = fn(&mut State, &Call<'_>) -> Result<Value, Failure>;
 /// A query parameter.
 #[derive(Clone, Copy)]
 pub(super) struct Parameter {
-    pub name: &'static str,
-    pub required: bool,
+    pub(super) name: &'static str,
+    pub(super) required: bool,
 }
 
 /// What `Content-Type` must be.
@@ -49,9 +49,9 @@ pub(super) enum ContentType {
 /// A field of a body.
 #[derive(Clone, Copy)]
 pub(super) struct Field {
-    pub name: &'static str,
-    pub kind: Kind,
-    pub required: bool,
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) required: bool,
 }
 
 /// The type of a field, in the words of the document's tables.

@@ -1,6 +1,6 @@
 //! The gateway with a simulator of each vendor, in one process, on loopback.
 //!
-//! The simulators' credentials are made up anew at every start.
+//! Every start has random credentials.
 
 use std::{
     io,
@@ -19,7 +19,7 @@ use super::super::{Failed, credentials::Credentials};
 pub const UDESK_CENTER: &str = "acme";
 /// ID of the Huawei center.
 pub const HUAWEI_CENTER: &str = "beta";
-/// What stands in for the path segment that somebody enters in Huawei's console. It guards nothing on loopback.
+/// The path segment that an operator would enter in Huawei's console. On loopback it protects nothing.
 const HUAWEI_CALLBACK_SECRET: &str = "from-the-console";
 
 /// The sandbox's addresses.
@@ -46,8 +46,7 @@ pub struct Sandbox {
 // === impl Sandbox ===
 
 impl Sandbox {
-    /// Starts the simulators and binds the gateway's addresses. The Udesk simulator lives by itself, and what happens in it
-    /// is told by these templates.
+    /// Starts the simulators, the Udesk one with background traffic, and binds the gateway's addresses.
     pub async fn bind(addresses: Addresses, event_templates: udesk::EventTemplates) -> Result<Self, Failed> {
         let credentials = Credentials::random();
         let background_traffic = Some(udesk::BACKGROUND_TRAFFIC_PERIOD);

@@ -24,7 +24,7 @@ use crate::{
     keyed_mutex::KeyedMutex,
     name::{CenterName, ResourceName as _, SubscriptionName},
     proto::v1,
-    store::subscription_ids::{Callback, Memory},
+    store::subscription_ids::{CallbackHash, SubscriptionIds},
     vendor::{Parts, de::Anything},
 };
 
@@ -59,7 +59,7 @@ pub(super) struct Register {
     ccapi: Api,
     /// Where Udesk is.
     vendor: Url,
-    memory: Memory,
+    subscription_ids: SubscriptionIds,
     addresses: Addresses,
     /// Changes of a subscription, which is written whole: one at a time (C45).
     locks: KeyedMutex<String>,
@@ -73,7 +73,7 @@ impl Register {
         Self {
             ccapi,
             vendor: vendor.clone(),
-            memory: Memory::new(parts.kv.clone()),
+            subscription_ids: SubscriptionIds::new(parts.kv.clone()),
             addresses: parts.addresses.clone(),
             locks: KeyedMutex::new(),
         }
@@ -82,7 +82,7 @@ impl Register {
 
 /// Every subscription.
 pub(super) async fn list(register: &Register, cx: &Context, center: &str) -> Result<Listed> {
-    subscription_list::list(&register.ccapi, &register.memory, &register.addresses, cx, center).await
+    subscription_list::list(&register.ccapi, &register.subscription_ids, &register.addresses, cx, center).await
 }
 
 /// Makes a subscription and keeps its ID.
@@ -94,15 +94,15 @@ pub(super) async fn create(
 ) -> Result<v1::Subscription> {
     let id = center.center();
     let spec = change.into_new().settled(&register.addresses, id, None, &register.vendor).await?;
-    let callback = Callback::of(&spec.callback);
-    if let Err(error) = register.memory.await_id(id, &spec.name, callback).await {
+    let callback = CallbackHash::of(&spec.callback);
+    if let Err(error) = register.subscription_ids.add_pending(id, &spec.name, callback).await {
         discard(register, id, &spec).await;
         return Err(error);
     }
     let made = match subscribe(&register.ccapi, cx, &spec).await {
         Ok(made) => made,
         Err(error) => {
-            let _ = register.memory.stop_awaiting(id, &spec.name, callback).await;
+            let _ = register.subscription_ids.remove_pending(id, &spec.name, callback).await;
             if did_nothing(&error) {
                 discard(register, id, &spec).await;
             }
@@ -112,7 +112,7 @@ pub(super) async fn create(
     // Udesk 21 may list it by the name it was asked for or by the one it answered with (C42).
     let names = [spec.name.as_str(), if made.name.is_empty() { &spec.name } else { &made.name }];
     let name = SubscriptionName::new(id, made.subid.0);
-    if register.memory.keep_id(id, name.id(), &names, callback).await.is_err() {
+    if register.subscription_ids.resolve_pending(id, name.id(), &names, callback).await.is_err() {
         tracing::error!(center = id, id = name.id(), "the ID of a new subscription could not be kept");
     }
     adopted(register, &name, &spec, &[]).await;
@@ -165,8 +165,8 @@ async fn replace(
     spec: &SubscriptionSpec,
     former: &[Nonce],
 ) -> Result<()> {
-    let (center, id, callback) = (name.center(), name.id(), Callback::of(&spec.callback));
-    let is_new = match register.memory.know(center, id, &spec.name, callback).await {
+    let (center, id, callback) = (name.center(), name.id(), CallbackHash::of(&spec.callback));
+    let is_new = match register.subscription_ids.add(center, id, &spec.name, callback).await {
         Ok(is_new) => is_new,
         Err(error) => {
             discard(register, center, spec).await;
@@ -175,10 +175,10 @@ async fn replace(
     };
     match register.ccapi.call(cx, &Replace { id, spec }).await {
         Ok(Replaced(told)) => {
-            let _ = register.memory.forget_other_versions(center, id, &spec.name, callback).await;
+            let _ = register.subscription_ids.remove_others(center, id, &spec.name, callback).await;
             if let Some((listed, number)) = told {
                 // Udesk 21 may list it by that name, as after Udesk 18.
-                let _ = register.memory.know(center, id, &listed, callback).await;
+                let _ = register.subscription_ids.add(center, id, &listed, callback).await;
                 if number.to_string() != id {
                     tracing::warn!(center, id, "the answer to a change of a subscription has another number");
                 }
@@ -190,7 +190,7 @@ async fn replace(
             if did_nothing(&error) {
                 discard(register, center, spec).await;
                 if is_new {
-                    let _ = register.memory.forget_version(center, id, &spec.name, callback).await;
+                    let _ = register.subscription_ids.remove(center, id, &spec.name, callback).await;
                 }
             }
             if is_gone(&error) {
@@ -220,7 +220,7 @@ async fn adopted(register: &Register, name: &SubscriptionName, spec: &Subscripti
 async fn gone(register: &Register, name: &SubscriptionName) {
     let (center, id) = (name.center(), name.id());
     // Done is done: what cannot be forgotten now names nothing.
-    let _ = register.memory.forget(center, id).await;
+    let _ = register.subscription_ids.remove_all(center, id).await;
     if register.addresses.retire_all(center, id).await.is_err() {
         tracing::error!(center, id, "the addresses of a subscription that is gone could not be given up");
     }

@@ -22,7 +22,7 @@ pub(super) struct Client(Arc<OnceLock<Option<reqwest::Client>>>);
 
 impl Client {
     /// Posts once; returns the HTTP status, `None` if there was no response.
-    pub async fn post(&self, address: &Url, body: Bytes) -> Option<u16> {
+    pub(super) async fn post(&self, address: &Url, body: Bytes) -> Option<u16> {
         let client = self.0.get_or_init(build).as_ref()?;
         let request = client.post(address.clone()).header(header::CONTENT_TYPE, "application/json;charset=utf-8");
         let mut response = request.body(body).send().await.ok()?;

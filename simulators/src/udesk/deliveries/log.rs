@@ -42,16 +42,11 @@ pub(super) enum Outcome {
     Dropped,
 }
 
-/// Locks a log. An entry changes in one step, so a panic leaves none half changed.
-pub(super) fn lock(log: &Mutex<DeliveryLog>) -> MutexGuard<'_, DeliveryLog> {
-    log.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 // === impl DeliveryLog ===
 
 impl DeliveryLog {
     /// Adds a waiting delivery; returns its number.
-    pub fn add(&mut self, event: &'static str, subid: u64, msg_id: &str, copy: u64) -> u64 {
+    pub(super) fn add(&mut self, event: &'static str, subid: u64, msg_id: &str, copy: u64) -> u64 {
         if self.entries.len() == MAX_ENTRIES {
             self.entries.pop_front();
             self.first += 1;
@@ -69,28 +64,28 @@ impl DeliveryLog {
         self.first + self.entries.len() as u64 - 1
     }
 
-    pub fn attempted(&mut self, number: u64, status: Option<u16>) {
+    pub(super) fn attempted(&mut self, number: u64, status: Option<u16>) {
         if let Some(entry) = self.entry(number) {
             entry.attempts += 1;
             entry.status = status;
         }
     }
 
-    pub fn finish(&mut self, number: u64, outcome: Outcome) {
+    pub(super) fn finish(&mut self, number: u64, outcome: Outcome) {
         if let Some(entry) = self.entry(number) {
             entry.outcome = outcome;
         }
     }
 
     /// Drops the waiting deliveries of a subscription.
-    pub fn drop_waiting(&mut self, subid: u64) {
+    pub(super) fn drop_waiting(&mut self, subid: u64) {
         for entry in self.entries.iter_mut().filter(|entry| entry.subid == subid && entry.outcome == Outcome::Waiting) {
             entry.outcome = Outcome::Dropped;
         }
     }
 
     /// The deliveries as JSON, oldest first.
-    pub fn to_json(&self) -> Vec<Value> {
+    pub(super) fn to_json(&self) -> Vec<Value> {
         self.entries.iter().map(Entry::to_json).collect()
     }
 
@@ -128,6 +123,11 @@ impl Outcome {
             Self::Dropped => "dropped",
         }
     }
+}
+
+/// Locks a log. An entry changes in one step, so a panic leaves none half changed.
+pub(super) fn lock(log: &Mutex<DeliveryLog>) -> MutexGuard<'_, DeliveryLog> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
