@@ -33,8 +33,9 @@ use crate::{
         },
         udesk::{
             self,
-            ccapi::{self, CALLBACK, READ, SIGN_IN},
+            ccapi::{self},
             envelope,
+            operations::{CALLBACK, READ, SIGN_IN},
         },
     },
     vendor_data::VendorData,
@@ -77,7 +78,8 @@ pub fn envelopes(body: &[u8]) {
             check_parsed(&reply, envelope::open(&operation, &reply));
         }
         for family in [BARE, MOBILE_AGENT, AGENT_SETTINGS, AGENT_ACCOUNT, DESCRIBED] {
-            let style = api_fabric::Style { operation: "fuzzed", path: "/fuzzed", family, takes_caller_values: true };
+            let style =
+                api_fabric::Style { operation: "fuzzed", path: "/fuzzed", envelope: family, takes_caller_values: true };
             let operation = Operation { name: "fuzzed", method: Method::POST, repeatable: false, style };
             check_parsed(&reply, family.open(&operation, &reply));
         }

@@ -14,6 +14,7 @@ mod failures;
 mod faults;
 mod fields;
 mod hostile;
+mod house;
 mod ingress;
 mod request_id;
 mod retention;

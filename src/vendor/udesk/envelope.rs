@@ -14,7 +14,7 @@ use crate::{
 
 /// Which envelope an operation answers in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Udesk 01 to 21, 25, 26: the payload is `Result`.
     Result,
     /// Udesk 22, 23: the payload is the whole answer, for `msg_id`, `results` and `data`.
@@ -43,7 +43,7 @@ struct Envelope<'a> {
 }
 
 /// Takes an answer out of its envelope.
-pub fn open(operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
+pub(crate) fn open(operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
     if reply.body.trim_ascii().is_empty() {
         let documented = matches!(operation.method, Method::PUT | Method::DELETE);
         return match Refusal::of_status(reply.status) {
@@ -109,7 +109,7 @@ mod tests {
     use super::*;
     use crate::{
         error::ErrorReason::{self, *},
-        vendor::udesk::ccapi::{CALLBACK, READ, SIGN_IN, WRITE},
+        vendor::udesk::operations::{CALLBACK, READ, SIGN_IN, WRITE},
     };
 
     fn operation(method: Method, style: Style) -> Operation<Style> {
