@@ -14,6 +14,8 @@ mod failures;
 mod faults;
 mod hostile;
 mod ingress;
+mod limits_locks;
+mod limits_server;
 mod request_id;
 mod retention;
 mod secrecy;
