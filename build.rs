@@ -6,8 +6,7 @@
 
 #![expect(clippy::panic, reason = "a build script's way to say no")]
 
-use std::fmt::Write as _;
-use std::{env, fs, path::PathBuf};
+use std::{env, fmt::Write as _, fs, path::PathBuf};
 
 use prost_reflect::{DescriptorPool, FieldDescriptor, Kind, MessageDescriptor};
 
@@ -18,6 +17,7 @@ const FILES: [&str; 4] = [
     "contactcenter/v1/resources.proto",
 ];
 const PACKAGE: &str = "contactcenter.v1";
+const SERVICE: &str = "contactcenter.v1.ContactCenter";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
@@ -30,6 +30,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Encoded by protox, because prost-types does not know debug_redact and would drop it.
     fs::write(out.join("contactcenter.v1.descriptors.bin"), compiler.encode_file_descriptor_set())?;
     fs::write(out.join("contactcenter.v1.debug.rs"), debug_impls(&pool))?;
+    fs::write(out.join("contactcenter.v1.methods.rs"), methods(&pool))?;
 
     let mut builder = tonic_prost_build::configure();
     // skip_debug of a message reaches its oneofs too; they hold messages, each with a Debug that is safe.
@@ -66,6 +67,16 @@ fn redacted_messages(pool: &DescriptorPool) -> impl Iterator<Item = MessageDescr
 
 fn is_redacted(field: &FieldDescriptor) -> bool {
     field.options().get_field_by_name("debug_redact").is_some_and(|value| value.as_bool() == Some(true))
+}
+
+/// The names of the service's methods, as an array in the order of the contract.
+fn methods(pool: &DescriptorPool) -> String {
+    let service = pool.get_service_by_name(SERVICE).unwrap_or_else(|| panic!("there is no service {SERVICE}"));
+    let methods: Vec<_> = service.methods().map(|method| method.name().to_owned()).collect();
+    format!(
+        "/// The methods of the service, in the order of the contract.\npub const METHODS: [&str; {}] = {methods:?};",
+        methods.len()
+    )
 }
 
 /// `Debug` of every message with a redacted field: as derived, but redacted fields say only whether they are set.

@@ -1,11 +1,11 @@
-//! Events: what vendors post, kept before it is acknowledged, and streamed to whoever watches.
+//! Events: vendors' callbacks, stored before they are acknowledged, and streamed to watchers.
 //!
-//! A vendor's callback comes to the ingress, which keeps its body in the center's [log](crate::store::event_log) and only then answers 200. What
-//! the body means is found out later, when somebody watches.
+//! The ingress appends the body of a callback to the center's [log](crate::store::event_log) and only then responds
+//! 200. The body is decoded later, for the center's watchers.
 
 pub mod address;
 pub mod cursor;
-pub mod feed;
-pub mod ingress;
-pub mod payload;
-pub mod watch;
+pub(crate) mod feed;
+pub(crate) mod ingress;
+pub(crate) mod payload;
+pub(crate) mod watch;

@@ -1,11 +1,12 @@
 //! The vendor HTTP client: the only code that sends.
 //!
-//! [`Client::call`] takes an endpoint through, in this order: a place within the center's [`limit`], the dialect's
-//! credentials, the request itself under the call's deadline, a body of bounded size, the dialect's wrapping, and last
-//! the typed answer. Every attempt goes the whole way after the place, because signatures age.
+//! [`Client::call`] runs these steps in order: it acquires a permit from the center's [`limit`], adds the dialect's
+//! credentials, sends the request under the call's deadline, reads a body of bounded size, unwraps the dialect's
+//! envelope, and deserializes the typed response. Every attempt repeats all steps after the permit, because signatures
+//! expire.
 //!
-//! What a failure means depends on two things only: whether the operation is repeatable, and whether anything left. That a
-//! write outlives its caller is not decided here but for the whole method, by [`crate::detached`].
+//! Two facts alone decide what a failure means: whether the operation is repeatable, and whether the request may have
+//! been sent. [`crate::detached`] lets a write run on after its caller disconnected; this module does not.
 
 mod breaker;
 mod dialect;
@@ -44,15 +45,15 @@ pub use self::{
 };
 use crate::{config, context::Context, error::Result, telemetry::Metrics};
 
-/// Connections to vendors. Made once, shared by all centers.
+/// Connections to vendors. All centers share one value.
 #[derive(Debug, Clone)]
 pub struct Connections {
     transport: Arc<dyn Transport>,
-    /// Writes that run, also those whose callers went away.
-    running: TaskTracker,
+    /// Running writes, including those whose callers disconnected.
+    running_writes: TaskTracker,
 }
 
-/// The client of one family of interfaces at one center.
+/// The client of one API family at one center.
 #[derive(Debug)]
 pub struct Client<D> {
     center: String,
@@ -66,7 +67,7 @@ pub struct Client<D> {
     metrics: Metrics,
 }
 
-/// Asks a vendor one harmless question.
+/// Sends one read without side effects to a vendor.
 pub type Probe<D> = fn(Arc<Client<D>>, Context) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>;
 
 // === impl Connections ===
@@ -75,19 +76,19 @@ impl Connections {
     /// Connections over the real network.
     ///
     /// # Errors
-    /// When the machine's trusted certificates cannot be read.
+    /// When the system's trusted certificates cannot be read.
     pub fn new() -> Result<Self> {
         Ok(Self::over(Arc::new(Network::new()?)))
     }
 
-    /// Connections over another network.
+    /// Connections over the given transport.
     pub fn over(transport: Arc<dyn Transport>) -> Self {
-        Self { transport, running: TaskTracker::new() }
+        Self { transport, running_writes: TaskTracker::new() }
     }
 
-    /// Writes that run, also those whose callers went away: an orderly end waits for them.
+    /// Running writes, including those whose callers disconnected. A graceful shutdown waits for them.
     pub fn running_writes(&self) -> TaskTracker {
-        self.running.clone()
+        self.running_writes.clone()
     }
 }
 
@@ -116,12 +117,13 @@ impl<D: Dialect> Client<D> {
         })
     }
 
-    /// Tells how to find out whether the vendor answers again, where only writes come that must not be the probe.
+    /// Sets the probe of the open breaker. Without it a center that receives only writes never closes its breaker,
+    /// because a write must not probe.
     pub fn probe_with(&self, probe: Probe<D>) {
         let _ = self.probe.set(probe);
     }
 
-    /// How this client authenticates.
+    /// The dialect that authenticates this client.
     pub fn dialect(&self) -> &D {
         &self.dialect
     }
@@ -129,29 +131,30 @@ impl<D: Dialect> Client<D> {
     /// Calls one operation.
     ///
     /// # Errors
-    /// Whatever section 4 of the design says, with the vendor's code and text.
-    pub async fn call<E: Endpoint<Dialect = D>>(self: &Arc<Self>, cx: &Context, endpoint: &E) -> Result<E::Answer> {
+    /// The reason that `failure` maps the vendor's code, HTTP status or transport failure to, with the vendor's code
+    /// and text.
+    pub async fn call<E: Endpoint<Dialect = D>>(self: &Arc<Self>, cx: &Context, endpoint: &E) -> Result<E::Response> {
         let operation = E::operation();
-        let outgoing = Outgoing::of(endpoint)?;
-        let payload = self.ask(cx, operation, &outgoing).await?;
+        let outgoing = Outgoing::from_endpoint(endpoint)?;
+        let payload = self.execute(cx, operation, &outgoing).await?;
         serde_json::from_slice(&payload).map_err(|error| {
-            // Its Display would quote what it read.
+            // The error's Display quotes the payload.
             let place = format!("line {}, column {} of the payload", error.line(), error.column());
-            tracing::warn!(center = self.center, operation = operation.name, place, "unreadable answer");
+            tracing::warn!(center = self.center, operation = operation.name, place, "unreadable vendor response");
             unreadable(operation, None).with("cause", format!("does not match the documented shape at {place}"))
         })
     }
 
-    /// Asks until the deadline; after a write was sent, as long as its answer is worth waiting for.
-    async fn ask(
+    /// Sends a read until the call's deadline, and a write until the write deadline.
+    async fn execute(
         self: &Arc<Self>,
         cx: &Context,
         operation: &'static Operation<D::Style>,
         outgoing: &Outgoing,
     ) -> Result<Bytes> {
         let send_state = SendState::default();
-        let until = if operation.repeatable { cx.deadline() } else { cx.write_deadline() };
-        match timeout_at(until, self.exchange(cx, operation, outgoing, &send_state)).await {
+        let deadline = if operation.repeatable { cx.deadline() } else { cx.write_deadline() };
+        match timeout_at(deadline, self.exchange(cx, operation, outgoing, &send_state)).await {
             Ok(result) => result,
             Err(_) => {
                 if send_state.may_have_been_sent() {

@@ -1,4 +1,4 @@
-//! The contract: code generated from `proto/contactcenter/v1`, and its descriptors.
+//! The contract: generated code of `proto/contactcenter/v1`, and its descriptors.
 
 mod encoded;
 
@@ -24,7 +24,7 @@ pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/contactcenter.v1.debug.rs"));
 }
 
-/// The server of package `contactcenter.v1`, which takes the items of `WatchEvents` encoded.
+/// The server of package `contactcenter.v1`. `WatchEvents` sends encoded responses.
 #[expect(
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
@@ -38,54 +38,17 @@ pub mod service {
     include!(concat!(env!("OUT_DIR"), "/service/contactcenter.v1.rs"));
 }
 
-/// The methods of the service, in the order of the contract.
-pub const METHODS: [&str; 40] = [
-    "ListCenters",
-    "GetCenter",
-    "GetCapabilities",
-    "ListPhoneNumbers",
-    "GetPhoneNumber",
-    "SetDefaultPhoneNumber",
-    "ClearDefaultPhoneNumber",
-    "ListAgents",
-    "GetAgent",
-    "CreateAgent",
-    "UpdateAgent",
-    "DeleteAgent",
-    "LoginAgent",
-    "LogoutAgent",
-    "BindAgentExtensions",
-    "UnbindAgentExtensions",
-    "AddAgentQueues",
-    "SetAgentQueues",
-    "RemoveAgentQueues",
-    "ListExtensions",
-    "GetExtension",
-    "CreateExtension",
-    "DeleteExtension",
-    "ListQueues",
-    "GetQueue",
-    "CreateQueue",
-    "UpdateQueue",
-    "DeleteQueue",
-    "AddQueueAgents",
-    "GetSoftphoneConfig",
-    "AccessSoftphoneCredentials",
-    "GetUserCallSettings",
-    "UpdateUserCallSettings",
-    "StartCallback",
-    "ListSubscriptions",
-    "GetSubscription",
-    "CreateSubscription",
-    "UpdateSubscription",
-    "DeleteSubscription",
-    "WatchEvents",
-];
+include!(concat!(env!("OUT_DIR"), "/contactcenter.v1.methods.rs"));
 
 /// The contract's file descriptors with comments, as reflection serves them.
 pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/contactcenter.v1.descriptors.bin"));
 
-/// What `Debug` shows of a field that the contract marks `debug_redact`: whether it is set, never what it holds.
+/// The value of an enum field; `UNSPECIFIED` for a number that the contract does not know.
+pub(crate) fn enum_value<E: TryFrom<i32> + Default>(number: i32) -> E {
+    E::try_from(number).unwrap_or_default()
+}
+
+/// The `Debug` output of a field that the contract marks `debug_redact`: whether it is set, never its value.
 struct Redacted {
     empty: bool,
 }

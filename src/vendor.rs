@@ -1,13 +1,13 @@
 //! The vendors: the only place that matches on their names.
 
-pub mod de;
-pub mod huawei;
-pub mod udesk;
+pub(crate) mod de;
+pub(crate) mod huawei;
+pub(crate) mod udesk;
 
 use std::sync::Arc;
 
 use crate::{
-    adapter::Adapter, clock::Clock, config, error::Result, event::address::Addresses, http::Connections,
+    adapter::Adapter, check::Check, clock::Clock, config, error::Result, event::address::Addresses, http::Connections,
     store::kv::KeyValueStore, telemetry::Metrics, token::Tokens,
 };
 
@@ -37,4 +37,11 @@ pub fn build(id: &str, center: &config::Center, parts: &Parts) -> Result<Arc<dyn
         config::Vendor::Udesk(udesk) => Arc::new(udesk::Udesk::new(id, center, udesk, parts)),
         config::Vendor::Huawei(huawei) => Arc::new(huawei::Huawei::new(id, center, huawei, parts)),
     })
+}
+
+/// Refuses the paths of an update mask that an adapter does not know, so that a new one is not ignored.
+fn refuse_other_paths(check: &mut Check, resource: &str, mask: &[String], known: &[&str]) {
+    for path in mask.iter().filter(|path| !known.contains(&path.as_str())) {
+        check.unsupported(format!("{resource}.{path}"), "this vendor cannot change it");
+    }
 }

@@ -1,91 +1,108 @@
 //! `[centers.<id>]` and the tables below it.
 
-use std::collections::BTreeMap;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
-use super::measure::{POSITIVE, duration, size};
-use super::origin::{ORIGIN, origin};
-use super::table::Table;
-use super::value::{MOST, boolean, fraction, name, whole};
-use super::vendor::{misplaced, vendor};
-use super::{Breaker, Center, Limits, Retry};
+use url::Url;
+
+use super::{
+    key::{Key, Rule, Section, Shape, table},
+    measure::{POSITIVE, duration, size},
+    origin::origin,
+    table::{Recorded, Table},
+    value::{MOST, boolean, fraction, name, whole},
+    vendor::Vendor,
+};
+use crate::name::is_center_id;
 
 const CENTER_ID: &str = "expected a center id of 1 to 63 characters: lowercase letters, digits and hyphens, a letter \
                          first, no hyphen last";
 
-pub(super) fn centers(mut table: Table<'_>) -> Option<BTreeMap<String, Center>> {
-    let mut centers = Some(BTreeMap::new());
+table! {
+    /// One tenant of one vendor. The id is a DNS label in lowercase that begins with a letter.
+    #[derive(Debug, Clone)]
+    pub struct Center {
+        /// The tenant's vendor.
+        vendor: Vendor = Vendor::rule();
+        /// The name that callers see.
+        display_name: String = name().or("the id", |table| Some(table.name().to_owned()), "Acme");
+        /// Scheme and host of the vendor's API. The gateway adds the path.
+        base_url: Url = origin().required("https://<id>.example.com");
+        /// Accept `http://` URLs: the vendor's credentials then travel in clear.
+        allow_plaintext: bool = boolean().default(false);
+        /// `AccessSoftphoneCredentials` returns passwords. Otherwise the gateway refuses it with `ACCESS_DENIED`.
+        expose_credentials: bool = boolean().default(false);
+        /// `[centers.<id>.limits]`.
+        limits: Limits = Limits::rule();
+        /// `[centers.<id>.retry]`.
+        retry: Retry = Retry::rule();
+        /// `[centers.<id>.breaker]`.
+        breaker: Breaker = Breaker::rule();
+    }
+}
+
+table! {
+    /// Limits of the requests to the vendor.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Limits {
+        /// Requests in flight.
+        concurrency: usize = whole(1..=MOST).default(256);
+        /// Calls that wait for a permit. The next one fails at once with `CENTER_OVERLOADED`.
+        queue: usize = whole(0..=MOST).default(4096);
+        /// Requests a second; 0 is no limit.
+        rate: u32 = whole(0..=MOST).default(0);
+        /// The largest response body that the gateway reads.
+        max_response_size: usize = size().default("8MiB");
+    }
+}
+
+table! {
+    /// Retries of requests that are safe to send again.
+    #[derive(Debug, Clone, PartialEq)]
+    pub struct Retry {
+        /// How many times the gateway sends one request at most, retries included.
+        attempts: u32 = whole(1..=10).default(3);
+        /// Retries as a share of the calls; one retry a second is free.
+        budget: f64 = fraction().default(0.1);
+    }
+}
+
+table! {
+    /// The circuit breaker of each family of operations. While it is open, calls fail at once and nothing is sent.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    pub struct Breaker {
+        /// Failures in a row that open it.
+        consecutive_failures: u32 = whole(1..=MOST).default(7);
+        /// How long it stays open at first, at most `max_penalty`.
+        min_penalty: Duration = duration(POSITIVE).default("1s");
+        /// How long it stays open at most: each failed probe doubles the time.
+        max_penalty: Duration = duration(POSITIVE).default("60s");
+    }
+    check |table| {
+        table.in_order(("min_penalty", min_penalty), ("max_penalty", max_penalty));
+    }
+}
+
+/// `[centers]`, whose keys are ids.
+pub(super) fn centers() -> Rule<BTreeMap<String, Center>> {
+    let center = Key { name: "<id>", doc: "", shape: Center::rule().shape };
+    Rule {
+        shape: Shape::Table { about: "", keys: vec![center], is_optional: false },
+        read: Box::new(|table, name| table.nested(name, read_centers)),
+    }
+}
+
+fn read_centers(table: &mut Table<'_>) -> Result<BTreeMap<String, Center>, Recorded> {
+    let mut centers = Vec::new();
     for id in table.keys() {
         if !is_center_id(id) {
             table.refuse_key(id, CENTER_ID);
         }
-        let center = table.table(id).and_then(|table| center(id, table));
-        centers = centers.zip(center).map(|(mut centers, center)| {
-            centers.insert(id.to_owned(), center);
-            centers
-        });
+        centers.push(table.nested(id, Center::read).map(|center| (id.to_owned(), center)));
     }
-    if centers.as_ref().is_some_and(BTreeMap::is_empty) {
-        table.refuse_self("at least one center is needed: [centers.<id>]");
+    if centers.is_empty() {
+        return Err(table.refuse_self("at least one center is needed: [centers.<id>]"));
     }
-    centers
-}
-
-fn center(id: &str, mut table: Table<'_>) -> Option<Center> {
-    let display_name = table.or("display_name", id.to_owned(), name);
-    let allow_plaintext = table.or("allow_plaintext", false, boolean);
-    // Where `allow_plaintext` itself is in error, http is not refused on top of that.
-    let accept_http = allow_plaintext.unwrap_or(true);
-    let base_url = table.required("base_url", ORIGIN, origin(accept_http));
-    let limits = table.table("limits").and_then(limits);
-    let retry = table.table("retry").and_then(retry);
-    let breaker = table.table("breaker").and_then(breaker);
-    let expose_credentials = table.or("expose_credentials", false, boolean);
-    let vendor = vendor(&mut table, base_url.as_ref(), accept_http, expose_credentials);
-    table.finish_with(misplaced);
-    allow_plaintext?;
-    Some(Center {
-        display_name: display_name?,
-        base_url: base_url?,
-        limits: limits?,
-        retry: retry?,
-        breaker: breaker?,
-        vendor: vendor?,
-    })
-}
-
-fn limits(mut table: Table<'_>) -> Option<Limits> {
-    let concurrency = table.or("concurrency", 256, whole(1..=MOST as usize));
-    let queue = table.or("queue", 4096, whole(0..=MOST as usize));
-    let rate = table.or("rate", 0, whole(0..=MOST));
-    let max_response_size = table.or("max_response_size", 8 << 20, size);
-    table.finish();
-    Some(Limits { concurrency: concurrency?, queue: queue?, rate: rate?, max_response_size: max_response_size? })
-}
-
-fn retry(mut table: Table<'_>) -> Option<Retry> {
-    let attempts = table.or("attempts", 3, whole(1..=10));
-    let budget = table.or("budget", 0.1, fraction);
-    table.finish();
-    Some(Retry { attempts: attempts?, budget: budget? })
-}
-
-fn breaker(mut table: Table<'_>) -> Option<Breaker> {
-    let consecutive_failures = table.or("consecutive_failures", 7, whole(1..=MOST));
-    let min_penalty = table.or("min_penalty", Duration::from_secs(1), duration(POSITIVE));
-    let max_penalty = table.or("max_penalty", Duration::from_mins(1), duration(POSITIVE));
-    table.in_order(("min_penalty", min_penalty), ("max_penalty", max_penalty));
-    table.finish();
-    Some(Breaker { consecutive_failures: consecutive_failures?, min_penalty: min_penalty?, max_penalty: max_penalty? })
-}
-
-/// `^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`
-fn is_center_id(id: &str) -> bool {
-    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
-    id.len() <= 63
-        && id.starts_with(|first: char| first.is_ascii_lowercase())
-        && !id.ends_with('-')
-        && id.bytes().all(is_inner)
+    centers.into_iter().collect()
 }
 
 #[cfg(test)]
@@ -114,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_required_key_is_asked_for_with_what_it_takes() {
+    fn a_missing_key_is_refused_with_what_it_accepts() {
         for (center, id, keys) in [
             (ACME, "acme", ["vendor", "base_url", "app_id", "sid", "auth_token"].as_slice()),
             (BETA, "beta", &["vendor", "base_url", "app_key", "app_secret"]),
@@ -130,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_needs_the_operators_word() {
+    fn plain_http_requires_allow_plaintext() {
         let expected = "expected an https:// URL; http:// needs allow_plaintext = true";
         let text = ACME.replace("https://", "http://");
         refused(&text, "", &format!("acme.base_url: {expected}"));
         assert!(parse(&format!("{text}allow_plaintext = true")).is_ok());
         refused(BETA, "token_base_url = 'http://b.example'", &format!("beta.token_base_url: {expected}"));
         assert!(parse(&format!("{BETA}token_base_url = 'http://b.example'\nallow_plaintext = true")).is_ok());
-        // Where the word itself is mistyped, that is the one error.
+        // Where `allow_plaintext` is itself in error, that is the one error.
         refused(&text, "allow_plaintext = 'yes'", "acme.allow_plaintext: expected true or false, found a string");
     }
 

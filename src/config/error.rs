@@ -1,25 +1,24 @@
-//! What is wrong with a configuration. No message repeats a value from the file: it could be a secret.
+//! The errors of a configuration. No message repeats a value from the file: it could be a secret.
 
-use std::fmt;
-use std::io;
+use std::{error::Error, fmt, io, slice};
 
-/// A file that is no TOML at all would have a mistake in every line.
-const MOST_MISTAKES: usize = 100;
+/// A file that is no TOML at all has a syntax error in every line.
+const MOST_SYNTAX_ERRORS: usize = 100;
 
 /// Every error of one configuration, in the order of the file; its `Display` is one line per error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
-/// One error: where it is and what was expected there.
+/// One error: its place, and what was expected there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// The configuration file, as the operator named it.
     pub file: String,
     /// The key's dotted path, such as `centers.acme.base_url`; empty if the file cannot be read or is not TOML.
     pub key: String,
-    /// The line, from 1, where known: the value's, or that of the table in which a key is missing.
+    /// The line, from 1, if known: the value's, or that of the table in which a key is missing.
     pub line: Option<usize>,
-    /// The column in characters, from 1, where known.
+    /// The column in characters, from 1, if known.
     pub column: Option<usize>,
     /// What was expected.
     pub message: String,
@@ -29,7 +28,7 @@ pub struct ConfigError {
 
 impl ConfigErrors {
     /// The errors in the order of the file; never empty.
-    pub fn iter(&self) -> std::slice::Iter<'_, ConfigError> {
+    pub fn iter(&self) -> slice::Iter<'_, ConfigError> {
         self.0.iter()
     }
 
@@ -39,27 +38,22 @@ impl ConfigErrors {
         Self(errors)
     }
 
-    /// The parser goes on after a mistake and then stumbles over its traces: the first one of each
-    /// line is kept.
-    #[expect(
-        clippy::disallowed_types,
-        reason = "takes the place of each mistake and a text of ours, never their Display"
-    )]
-    pub(super) fn from_syntax(file: &str, text: &str, mut mistakes: Vec<toml::de::Error>) -> Self {
-        mistakes.sort_by_key(|mistake| mistake.span().map(|span| span.start));
-        let mut errors: Vec<_> = mistakes
+    /// The first error of each line: the parser resumes after an error, and reports what follows from it as well.
+    #[expect(clippy::disallowed_types, reason = "its span and its message are read, never its Display")]
+    pub(super) fn from_syntax(file: &str, text: &str, mut parsed: Vec<toml::de::Error>) -> Self {
+        parsed.sort_by_key(|error| error.span().map(|span| span.start));
+        let mut errors: Vec<_> = parsed
             .iter()
-            .take(MOST_MISTAKES)
-            .map(|mistake| {
-                let place = mistake.span().map(|span| place(text, span.start));
+            .take(MOST_SYNTAX_ERRORS)
+            .map(|error| {
+                let place = error.span().map(|span| place(text, span.start));
                 ConfigError {
                     file: file.to_owned(),
                     key: String::new(),
                     line: place.map(|(line, _)| line),
                     column: place.map(|(_, column)| column),
-                    // Unlike its `Display`, the parser's message names grammar and types, never
-                    // what it read.
-                    message: format!("not valid TOML: {}", mistake.message()),
+                    // Unlike its `Display`, the parser's message names grammar and types, never what it read.
+                    message: format!("not valid TOML: {}", error.message()),
                 }
             })
             .collect();
@@ -76,7 +70,7 @@ impl From<ConfigError> for ConfigErrors {
 
 impl<'a> IntoIterator for &'a ConfigErrors {
     type Item = &'a ConfigError;
-    type IntoIter = std::slice::Iter<'a, ConfigError>;
+    type IntoIter = slice::Iter<'a, ConfigError>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.iter()
@@ -95,7 +89,7 @@ impl fmt::Display for ConfigErrors {
     }
 }
 
-impl std::error::Error for ConfigErrors {}
+impl Error for ConfigErrors {}
 
 // === impl ConfigError ===
 
@@ -124,7 +118,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-impl std::error::Error for ConfigError {}
+impl Error for ConfigError {}
 
 /// Line and column, both from 1, of a byte's place in the text.
 pub(super) fn place(text: &str, at: usize) -> (usize, usize) {

@@ -1,12 +1,10 @@
 //! Durations and sizes: a whole number and a unit, in a string.
 
-use std::ops::RangeInclusive;
-use std::time::Duration;
+use std::{ops::RangeInclusive, time::Duration};
 
 use toml::de::DeValue;
 
-use super::table::Parsed;
-use super::value::string;
+use super::{key::Kind, table::Parsed, value::string};
 
 const DURATION: &str = r#"a duration such as "250ms", "10s", "5m" or "72h""#;
 const SIZE: &str = r#"a size such as "512", "4KiB", "1MiB" or "1GiB""#;
@@ -33,28 +31,29 @@ const SMALLEST: u64 = 1 << 10;
 const LARGEST: u64 = 1 << 50;
 
 /// A whole number with a unit: "250ms", "10s", "5m", "72h".
-pub(super) fn duration(range: RangeInclusive<Duration>) -> impl FnOnce(&DeValue<'_>) -> Parsed<Duration> {
-    move |value| {
-        let milliseconds = measure(value, DURATION, &DURATION_UNITS)?;
-        milliseconds.map(Duration::from_millis).filter(|duration| range.contains(duration)).ok_or_else(|| {
-            let shown =
-                |bound: &Duration| in_units(u64::try_from(bound.as_millis()).unwrap_or(u64::MAX), &DURATION_UNITS);
-            format!("expected a duration from {} to {}", shown(range.start()), shown(range.end()))
-        })
-    }
+pub(super) fn duration(range: RangeInclusive<Duration>) -> Kind<Duration> {
+    let shown = |bound: &Duration| in_units(u64::try_from(bound.as_millis()).unwrap_or(u64::MAX), &DURATION_UNITS);
+    let expected = format!("a duration from {} to {}", shown(range.start()), shown(range.end()));
+    Kind::new(expected.clone(), move |_, value| {
+        measure(value, DURATION, &DURATION_UNITS)?
+            .map(Duration::from_millis)
+            .filter(|duration| range.contains(duration))
+            .ok_or_else(|| format!("expected {expected}"))
+    })
 }
 
 /// A whole number of bytes with or without a unit: "512", "4KiB", "1MiB", "1GiB".
-pub(super) fn size<T: TryFrom<u64>>(value: &DeValue<'_>) -> Parsed<T> {
-    measure(value, SIZE, &SIZE_UNITS)?
-        .filter(|bytes| (SMALLEST..=LARGEST).contains(bytes))
-        .and_then(|bytes| T::try_from(bytes).ok())
-        .ok_or_else(|| {
-            format!("expected a size from {} to {}", in_units(SMALLEST, &SIZE_UNITS), in_units(LARGEST, &SIZE_UNITS))
-        })
+pub(super) fn size<T: TryFrom<u64> + 'static>() -> Kind<T> {
+    let expected = format!("a size from {} to {}", in_units(SMALLEST, &SIZE_UNITS), in_units(LARGEST, &SIZE_UNITS));
+    Kind::new(expected.clone(), move |_, value| {
+        measure(value, SIZE, &SIZE_UNITS)?
+            .filter(|bytes| (SMALLEST..=LARGEST).contains(bytes))
+            .and_then(|bytes| T::try_from(bytes).ok())
+            .ok_or_else(|| format!("expected {expected}"))
+    })
 }
 
-/// A number in the smallest unit; `None` is one that does not fit.
+/// A number in the smallest unit; `None` if it is too large to count.
 fn measure(value: &DeValue<'_>, expected: &str, units: &[(&str, u64)]) -> Parsed<Option<u64>> {
     let text = string(value, expected)?;
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
@@ -75,16 +74,14 @@ fn in_units(amount: u64, units: &[(&str, u64)]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
 
-    fn text(text: &str) -> DeValue<'_> {
-        DeValue::String(text.into())
-    }
+    use super::*;
+    use crate::config::tests::read_text;
 
     #[test]
     fn a_duration_is_a_whole_number_with_a_unit() {
-        let any = |value| duration(ANY)(&text(value)).ok();
+        let any = |value| read_text(&duration(ANY), value).ok();
         assert_eq!(any("250ms"), Some(Duration::from_millis(250)));
         assert_eq!(any("10s"), Some(Duration::from_secs(10)));
         assert_eq!(any("5m"), Some(Duration::from_mins(5)));
@@ -97,16 +94,16 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_outside_its_range_is_told_the_range() {
+    fn a_duration_outside_its_range_is_refused_with_the_range() {
         let parse = duration(Duration::from_secs(1)..=Duration::from_hours(1));
-        assert_eq!(parse(&text("61m")).unwrap_err(), r#"expected a duration from "1s" to "1h""#);
+        assert_eq!(read_text(&parse, "61m").unwrap_err(), r#"expected a duration from "1s" to "1h""#);
         let parse = duration(ANY);
-        assert_eq!(parse(&text("87601h")).unwrap_err(), r#"expected a duration from zero to "87600h""#);
+        assert_eq!(read_text(&parse, "87601h").unwrap_err(), r#"expected a duration from zero to "87600h""#);
     }
 
     #[test]
     fn a_size_is_a_whole_number_with_or_without_a_unit() {
-        let any = |value| size::<u64>(&text(value)).ok();
+        let any = |value| read_text(&size::<u64>(), value).ok();
         assert_eq!(any("1024"), Some(1024));
         assert_eq!(any("4KiB"), Some(4096));
         assert_eq!(any("1MiB"), Some(1 << 20));
@@ -115,22 +112,22 @@ mod tests {
             assert_eq!(any(wrong), None, "{wrong:?}");
         }
         let expected = r#"expected a size from "1KiB" to "1048576GiB""#;
-        assert_eq!(size::<u64>(&text("512")).unwrap_err(), expected);
-        assert_eq!(size::<u64>(&text("17179869184GiB")).unwrap_err(), expected);
+        assert_eq!(read_text(&size::<u64>(), "512").unwrap_err(), expected);
+        assert_eq!(read_text(&size::<u64>(), "17179869184GiB").unwrap_err(), expected);
     }
 
     proptest! {
         #[test]
         fn durations_round_trip(milliseconds in 1..=87_600 * HOUR) {
             let written = in_units(milliseconds, &DURATION_UNITS);
-            let read = duration(POSITIVE)(&text(written.trim_matches('"')));
+            let read = read_text(&duration(POSITIVE), written.trim_matches('"'));
             prop_assert_eq!(read, Ok(Duration::from_millis(milliseconds)));
         }
 
         #[test]
         fn durations_round_trip_in_every_unit(number in 1..=87_600_u64, unit in 0..4_usize) {
             let (name, unit) = DURATION_UNITS[unit];
-            let read = duration(POSITIVE)(&text(&format!("{number}{name}")));
+            let read = read_text(&duration(POSITIVE), &format!("{number}{name}"));
             prop_assert_eq!(read, Ok(Duration::from_millis(number * unit)));
         }
 
@@ -138,7 +135,7 @@ mod tests {
         fn sizes_round_trip(bytes in 1024..=LARGEST, shift in 0..40_u32) {
             let bytes = ((bytes >> shift) << shift).max(1024);
             let written = in_units(bytes, &SIZE_UNITS);
-            prop_assert_eq!(size::<u64>(&text(written.trim_matches('"'))), Ok(bytes));
+            prop_assert_eq!(read_text(&size::<u64>(), written.trim_matches('"')), Ok(bytes));
         }
     }
 }

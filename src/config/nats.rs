@@ -1,34 +1,36 @@
 //! `[nats]`: the store that several gateways share.
 
 use secrecy::SecretString;
-use toml::de::DeValue;
 use url::Url;
 
-use super::Nats;
-use super::secret::read;
-use super::table::{Document, Parsed, Table};
-use super::value::{some, whole};
+use super::{
+    key::{Kind, table},
+    secret::{file, read},
+    value::whole,
+};
 
-const URL: &str = r#"a URL such as "nats://127.0.0.1:4222", or several of one cluster, separated by commas"#;
+/// JetStream replicates a stream to at most this many servers.
+const MOST_REPLICAS: i64 = 5;
 
-/// What JetStream takes.
-const MOST_REPLICAS: usize = 5;
-
-/// The table, which is in the file.
-pub(super) fn nats(mut table: Table<'_>) -> Option<Nats> {
-    let document = table.document();
-    let url = table.required("url", URL, servers(document));
-    let credentials = table.or("credentials", None, some(credentials(document)));
-    let replicas = table.or("replicas", 1, whole(1..=MOST_REPLICAS));
-    table.finish();
-    Some(Nats { url: url?, credentials: credentials?, replicas: replicas? })
+table! {
+    /// NATS JetStream, 2.11 or newer, in which several gateways share events, outcomes of `request_id`s and
+    /// subscription IDs. Without this table the gateway keeps them in `storage.path`.
+    #[derive(Debug, Clone)]
+    pub struct Nats {
+        /// The servers of one cluster, separated by commas. A URL may hold a user and a password, or a token.
+        url: SecretString = servers().required("nats://127.0.0.1:4222");
+        /// The content of a `.creds` file.
+        credentials: Option<SecretString> = credentials().optional("none", file("/run/secrets/nats"));
+        /// How many servers store each stream.
+        replicas: usize = whole(1..=MOST_REPLICAS).default(1);
+    }
 }
 
-/// The addresses of one cluster's servers. A user and a password, or a token, may stand in them, so they are never
-/// repeated.
-fn servers<'d>(document: &'d Document<'d>) -> impl Fn(&DeValue<'_>) -> Parsed<SecretString> {
-    move |value| {
-        let text = read(document, value)?;
+/// The servers of one cluster. A secret: user and password, or a token, may be part of a URL.
+fn servers() -> Kind<SecretString> {
+    const URL: &str = r#"a URL such as "nats://127.0.0.1:4222", or several of one cluster, separated by commas"#;
+    Kind::new(URL, |table, value| {
+        let text = read(table.document(), value)?;
         if !text.split(',').all(is_server) {
             return Err(format!("expected {URL}"));
         }
@@ -36,21 +38,18 @@ fn servers<'d>(document: &'d Document<'d>) -> impl Fn(&DeValue<'_>) -> Parsed<Se
         logins.dedup();
         match logins.len() {
             0 | 1 => Ok(text.into()),
-            _ => {
-                Err("expected the same user and password, or token, in all URLs: the gateway logs in with one"
-                    .to_owned())
-            }
+            _ => Err("expected the same user and password, or token, in every URL".to_owned()),
         }
-    }
+    })
 }
 
-/// What stands before the host.
+/// The part of a URL before its host.
 fn login(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("//")?;
     Some(rest.rsplit_once('@')?.0)
 }
 
-/// Scheme and host, with a user, a password and a port or without.
+/// Scheme and host, and optionally a user, a password and a port.
 fn is_server(text: &str) -> bool {
     let rest = text.strip_prefix("nats://").or_else(|| text.strip_prefix("tls://"));
     let is_plain = |character: char| !character.is_whitespace() && !character.is_control() && character != '\\';
@@ -66,15 +65,16 @@ fn is_server(text: &str) -> bool {
 }
 
 /// What `nsc` writes for a user: a JWT and the seed that signs.
-fn credentials<'d>(document: &'d Document<'d>) -> impl Fn(&DeValue<'_>) -> Parsed<SecretString> {
-    move |value| {
+fn credentials() -> Kind<SecretString> {
+    const CREDENTIALS: &str = "the content of a .creds file: a user's JWT and the seed of its key";
+    Kind::new(CREDENTIALS, |table, value| {
         // A file's last line break is no part of a secret, but it is part of this format.
-        let text = read(document, value)? + "\n";
+        let text = read(table.document(), value)? + "\n";
         match async_nats::ConnectOptions::with_credentials(&text) {
             Ok(_) => Ok(text.into()),
-            Err(_) => Err("expected the content of a .creds file: a user's JWT and the seed of its key".to_owned()),
+            Err(_) => Err(format!("expected {CREDENTIALS}")),
         }
-    }
+    })
 }
 
 #[cfg(test)]
@@ -128,8 +128,7 @@ mod tests {
             refused(&format!("{KEY}[nats]\nurl = '{url}'"), expected);
         }
         for url in ["nats://me:one@a,nats://me:two@b", "nats://t0ken@a,nats://b,nats://me:pass@c"] {
-            let expected = "nats.url: expected the same user and password, or token, in all URLs: the gateway logs in \
-                            with one";
+            let expected = "nats.url: expected the same user and password, or token, in every URL";
             refused(&format!("{KEY}[nats]\nurl = '{url}'"), expected);
         }
     }

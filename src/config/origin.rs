@@ -3,48 +3,58 @@
 use toml::de::DeValue;
 use url::Url;
 
-use super::table::Parsed;
-use super::value::{checked, string};
+use super::{
+    key::Kind,
+    table::Parsed,
+    value::{string, text},
+};
 
 /// Completes "expected ..." for a vendor's address.
-pub(super) const ORIGIN: &str = r#"an https:// URL of scheme and host such as "https://acme.example.com""#;
+const ORIGIN: &str = r#"an https:// URL of scheme and host such as "https://acme.example.com""#;
 
 const URL: &str = r#"a URL such as "https://gateway.example.com""#;
-const URL_PATH: &str = r#"an absolute path such as "/apiaccess/v1/query", without a query, a fragment or "//""#;
 
-/// A vendor's address: scheme and host, with `http` only where `allow_plaintext` is set.
-pub(super) fn origin(allow_plaintext: bool) -> impl FnOnce(&DeValue<'_>) -> Parsed<Url> {
-    move |value| {
+/// Completes "expected ..." for a path below a vendor's host.
+pub(super) const URL_PATH: &str =
+    r#"an absolute path such as "/apiaccess/v1/query", without a query, a fragment or "//""#;
+
+/// A vendor's address: scheme and host, with `http` only if `allow_plaintext` is set in the same table.
+pub(super) fn origin() -> Kind<Url> {
+    Kind::new(ORIGIN, |table, value| {
         let url = absolute(string(value, ORIGIN)?, ORIGIN)?;
         if url.path() != "/" {
             return Err("expected scheme and host alone, without a path".to_owned());
         }
-        if url.scheme() == "http" && !allow_plaintext {
+        // Where `allow_plaintext` is itself in error, that is the one error.
+        let is_https_only = matches!(table.peek("allow_plaintext"), None | Some(DeValue::Boolean(false)));
+        if url.scheme() == "http" && is_https_only {
             return Err("expected an https:// URL; http:// needs allow_plaintext = true".to_owned());
         }
         Ok(url)
-    }
-}
-
-/// The base of other addresses: it may have a path, which then ends with `/`.
-pub(super) fn base_url(value: &DeValue<'_>) -> Parsed<Url> {
-    let mut url = absolute(string(value, URL)?, URL)?;
-    if !url.path().ends_with('/') {
-        let path = format!("{}/", url.path());
-        url.set_path(&path);
-    }
-    Ok(url)
-}
-
-/// A path below a vendor's host. "//" is refused because what follows it at the start would be another host.
-pub(super) fn url_path(value: &DeValue<'_>) -> Parsed<String> {
-    checked(value, URL_PATH, |text| {
-        let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#\\".contains(&byte);
-        text.starts_with('/') && !text.contains("//") && text.bytes().all(is_plain)
     })
 }
 
-/// `Url::parse` mends much that is no URL (spaces, backslashes, missing or extra slashes): here those are errors.
+/// The base of other addresses. Its path ends with `/`, so that [`Url::join`] appends to it.
+pub(super) fn base_url() -> Kind<Url> {
+    Kind::new(URL, |_, value| {
+        let mut url = absolute(string(value, URL)?, URL)?;
+        if !url.path().ends_with('/') {
+            let path = format!("{}/", url.path());
+            url.set_path(&path);
+        }
+        Ok(url)
+    })
+}
+
+/// A path below a vendor's host. "//" is refused because what follows it at the start would be another host.
+pub(super) fn url_path() -> Kind<String> {
+    text(URL_PATH, |text| {
+        let is_plain = |byte: u8| byte.is_ascii_graphic() && !b"?#\\".contains(&byte);
+        (text.starts_with('/') && !text.contains("//") && text.bytes().all(is_plain)).then(|| text.to_owned())
+    })
+}
+
+/// `Url::parse` repairs much that is no URL (spaces, backslashes, missing or extra slashes): here those are errors.
 fn absolute(text: &str, expected: &str) -> Parsed<Url> {
     let is_odd = |character: char| character.is_whitespace() || character.is_control() || character == '\\';
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
@@ -64,14 +74,11 @@ fn absolute(text: &str, expected: &str) -> Parsed<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn text(text: &str) -> DeValue<'_> {
-        DeValue::String(text.into())
-    }
+    use crate::config::tests::{read_key, read_text};
 
     #[test]
     fn an_origin_is_scheme_and_host_alone() {
-        let parse = |value| origin(true)(&text(value));
+        let parse = |value| read_key(&origin(), &format!("key = {}\nallow_plaintext = true", toml::Value::from(value)));
         assert_eq!(parse("https://acme.example.com").unwrap().as_str(), "https://acme.example.com/");
         assert_eq!(parse("http://[::1]:8080/").unwrap().as_str(), "http://[::1]:8080/");
         for (wrong, message) in [
@@ -83,17 +90,17 @@ mod tests {
         ] {
             assert_eq!(parse(wrong).unwrap_err(), message, "{wrong}");
         }
-        let mended =
+        let repaired =
             ["https:acme", "https:///acme", "https:\\\\acme", "https://ac me", " https://acme", "https://a\tb"];
         let no_url = ["", "acme.example.com", "/path", "ftp://acme.example.com", "https://", "https://a:99999"];
-        for wrong in mended.into_iter().chain(no_url) {
+        for wrong in repaired.into_iter().chain(no_url) {
             assert_eq!(parse(wrong).unwrap_err(), format!("expected {ORIGIN}"), "{wrong:?}");
         }
     }
 
     #[test]
     fn a_base_url_may_have_a_path_and_can_be_joined() {
-        let parse = |value| base_url(&text(value)).unwrap();
+        let parse = |value| read_text(&base_url(), value).unwrap();
         assert_eq!(parse("http://127.0.0.1:8080").as_str(), "http://127.0.0.1:8080/");
         assert_eq!(
             parse("https://a.example/gw").join("callbacks/x").unwrap().as_str(),
@@ -103,9 +110,9 @@ mod tests {
 
     #[test]
     fn a_path_is_absolute_and_cannot_name_a_host() {
-        assert_eq!(url_path(&text("/a/b%20c")), Ok("/a/b%20c".to_owned()));
+        assert_eq!(read_text(&url_path(), "/a/b%20c"), Ok("/a/b%20c".to_owned()));
         for wrong in ["", "a", "//host/a", "/a//b", "/a?b", "/a#b", "/a b", "/\\host"] {
-            assert!(url_path(&text(wrong)).is_err(), "{wrong:?}");
+            assert!(read_text(&url_path(), wrong).is_err(), "{wrong:?}");
         }
     }
 }

@@ -1,44 +1,62 @@
-//! Secrets: a plain string, `{ env = "NAME" }` or `{ file = "path" }`. Nothing here repeats one.
+//! Secrets: a plain string, `{ env = "NAME" }` or `{ file = "path" }`. No message repeats one.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::{
+    fs::File,
+    io::{self, Read},
+};
 
 use secrecy::SecretString;
-use toml::de::{DeTable, DeValue};
+use toml::{
+    Value,
+    de::{DeTable, DeValue},
+};
 
-use super::table::{Document, Parsed};
-use super::value::type_name;
+use super::{
+    key::Kind,
+    table::{Document, Parsed, mistyped},
+};
 
-/// Completes "expected ..." in messages.
+/// Completes "expected ...".
 pub(super) const SECRET: &str = r#"a secret: a string, { env = "NAME" } or { file = "PATH" }"#;
 
-/// The largest secret file in bytes. A path that names a device by mistake must not be read for ever.
+/// The largest secret file in bytes: the path of a device, given by mistake, is not read for ever.
 const LARGEST_FILE: u64 = 64 * 1024;
 
 /// Any secret.
-pub(super) fn secret<'d>(document: &'d Document<'d>) -> impl Fn(&DeValue<'_>) -> Parsed<SecretString> {
-    move |value| read(document, value).map(SecretString::from)
+pub(super) fn secret() -> Kind<SecretString> {
+    Kind::new(SECRET, |table, value| read(table.document(), value).map(SecretString::from))
 }
 
 /// A secret that is a segment of a path: another character would never match what a client sends.
-pub(super) fn path_segment<'d>(document: &'d Document<'d>) -> impl Fn(&DeValue<'_>) -> Parsed<SecretString> {
-    move |value| {
-        let segment = read(document, value)?;
+pub(super) fn path_segment() -> Kind<SecretString> {
+    const SEGMENT: &str = "a path segment of letters, digits, `-`, `.`, `_` and `~` only";
+    Kind::new(format!("{SECRET}; {SEGMENT}"), |table, value| {
+        let segment = read(table.document(), value)?;
         let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         if !segment.bytes().all(is_unreserved) || segment == "." || segment == ".." {
-            return Err("expected a path segment of letters, digits, `-`, `.`, `_` and `~` only".to_owned());
+            return Err(format!("expected {SEGMENT}"));
         }
         Ok(SecretString::from(segment))
-    }
+    })
 }
 
-/// The text of a secret, for whoever checks it further.
+/// An example: `{ env = "NAME" }`.
+pub(super) fn env(name: &str) -> Value {
+    Value::Table([("env".to_owned(), name.into())].into_iter().collect())
+}
+
+/// An example: `{ file = "PATH" }`.
+pub(super) fn file(path: &str) -> Value {
+    Value::Table([("file".to_owned(), path.into())].into_iter().collect())
+}
+
+/// The text of a secret, for further checks.
 pub(super) fn read(document: &Document<'_>, value: &DeValue<'_>) -> Parsed<String> {
     match value {
         DeValue::String(text) if text.is_empty() => Err("expected a secret, found an empty string".to_owned()),
         DeValue::String(text) => Ok(text.clone().into_owned()),
         DeValue::Table(source) => from_source(document, source),
-        other => Err(format!("expected {SECRET}, found {}", type_name(other))),
+        other => Err(mistyped(SECRET, other)),
     }
 }
 
@@ -47,16 +65,14 @@ fn from_source(document: &Document<'_>, source: &DeTable<'_>) -> Parsed<String> 
     match (entries.next(), entries.next()) {
         (Some(("env", DeValue::String(name))), None) => from_variable(document, name),
         (Some(("file", DeValue::String(path))), None) => from_file(document, path),
-        (Some((key @ ("env" | "file"), other)), None) => {
-            Err(format!("expected a string as `{key}`, found {}", type_name(other)))
-        }
-        // The keys are not named: the secret itself may have been put there.
+        (Some((key @ ("env" | "file"), other)), None) => Err(mistyped(&format!("a string as `{key}`"), other)),
+        // No key is named: one of them may be the secret itself.
         _ => Err(r#"expected { env = "NAME" } or { file = "PATH" }, and no other key"#.to_owned()),
     }
 }
 
 fn from_variable(document: &Document<'_>, name: &str) -> Parsed<String> {
-    // Only a name in the usual spelling is repeated: another one may be the secret, put there by mistake.
+    // A name in another spelling is not repeated: it may be the secret, put there by mistake.
     let is_usual = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     let shown = if !name.is_empty() && name.bytes().all(is_usual) { name } else { "named here" };
     match (document.lookup)(name) {
@@ -103,8 +119,11 @@ mod tests {
     use secrecy::ExposeSecret;
 
     use super::*;
-    use crate::config::Config;
-    use crate::config::tests::{ACME, BETA};
+    use crate::config::{
+        Config,
+        table::Table,
+        tests::{ACME, BETA, read_text},
+    };
 
     fn read(folder: &Path, value: &str) -> Parsed<String> {
         let lookup = |name: &str| match name {
@@ -112,9 +131,11 @@ mod tests {
             "EMPTY" => Some(String::new()),
             _ => None,
         };
-        let document = Document::new("gateway.toml", value, folder, &lookup);
-        let value = DeValue::parse(value).unwrap();
-        secret(&document)(value.get_ref()).map(|secret| secret.expose_secret().to_owned())
+        let text = format!("key = {value}");
+        let root = DeTable::parse(&text).unwrap();
+        let document = Document::new("gateway.toml", &text, root.get_ref(), folder, &lookup);
+        let table = Table::root(&document);
+        secret().parse(&table, table.peek("key").unwrap()).map(|secret| secret.expose_secret().to_owned())
     }
 
     fn refusal(value: &str) -> String {
@@ -140,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absolute_file_is_not_looked_for_in_the_folder() {
+    fn an_absolute_path_ignores_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         std::fs::write(&path, "a").unwrap();
@@ -158,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_gives_no_secret_is_named() {
+    fn a_file_without_a_secret_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         let shown = path.to_str().unwrap();
@@ -188,15 +209,14 @@ mod tests {
 
     #[test]
     fn a_path_segment_is_safe_in_a_url() {
-        let document = Document::new("gateway.toml", "", Path::new(""), &|_| None);
-        let parse = |text: &'static str| path_segment(&document)(&DeValue::String(text.into()));
+        let parse = |text| read_text(&path_segment(), text);
         assert_eq!(parse("aZ09-._~").unwrap().expose_secret(), "aZ09-._~");
         for wrong in ["a/b", "a b", "é", ".", "..", "a?b", "a%2Fb"] {
             assert!(parse(wrong).is_err(), "{wrong}");
         }
     }
 
-    /// Neither a key nor a path has a tilde, so nothing that is repeated can be mistaken for this one.
+    /// Neither a key nor a path in the texts has a tilde: what an error repeats of them never equals it.
     const MARKER: &str = "m4rk3r~s3cr3t";
 
     /// Both centers and every secret key but `nats.credentials`, each with the marker.
@@ -207,7 +227,7 @@ mod tests {
             .replace('X', MARKER)
     }
 
-    /// All that can be printed after `text` was parsed.
+    /// Everything that can be printed after `text` is parsed.
     fn printed(text: &str) -> String {
         let lookup = |name: &str| (name == "MARKER").then(|| MARKER.to_owned());
         match Config::parse(text, "gateway.toml", &lookup) {

@@ -1,8 +1,9 @@
-//! A center's events as they come, read, understood and encoded once for all who watch.
+//! A center's live events, decoded and encoded once for all watchers.
 //!
-//! While somebody watches, one task follows the end of the log and keeps the newest events, encoded, in a window of
-//! bounded size. Watchers take from it what lies after their positions. Whoever has fallen behind the window, or begins
-//! before it, reads the log for itself until it has caught up: nobody is waited for, and nothing is queued for anybody.
+//! While a center has watchers, one task follows the tail of the log and holds the newest encoded events in a window of
+//! bounded size. Each watcher reads the events after its position from the window. A watcher whose position is before
+//! the window reads the log itself until it reaches the window. So a slow watcher neither delays the others nor has a
+//! queue.
 
 use std::{
     collections::VecDeque,
@@ -25,11 +26,11 @@ use crate::{
     store::event_log::{EventLog, Reader, Record},
 };
 
-/// The newest events that are kept encoded: how many, and how many bytes.
-const WINDOW: usize = 4096;
-const WINDOW_BYTES: usize = 4 << 20;
-/// Most events that a watcher takes at once.
-const TAKEN: usize = 64;
+/// Bounds of the window: items, and bytes of their encodings.
+const MAX_WINDOW_ITEMS: usize = 4096;
+const MAX_WINDOW_BYTES: usize = 4 << 20;
+/// Most events that a watcher reads at once.
+const MAX_BATCH_ITEMS: usize = 64;
 
 /// One center's events.
 pub struct Feed {
@@ -37,76 +38,76 @@ pub struct Feed {
     log: Arc<dyn EventLog>,
     adapter: Arc<dyn Adapter>,
     clock: Clock,
-    /// While somebody watches.
-    live: Mutex<Option<Arc<Live>>>,
+    /// `Some` while the center has watchers.
+    tail: Mutex<Option<Arc<LogTail>>>,
 }
 
-/// An event in the bytes it is sent in, and what watchers choose by.
+/// An encoded event and the fields that watchers filter by.
 #[derive(Debug, Clone)]
 pub struct Item {
-    /// Its place in the log.
+    /// Its sequence in the log.
     pub sequence: u64,
     /// When it was received.
     pub received: SystemTime,
     /// Its `EventType`.
     pub event_type: i32,
-    /// The whole item of the stream.
+    /// The encoded stream item.
     pub encoded: EncodedWatchEventsResponse,
 }
 
-/// The end of the log, followed.
+/// The tail of a log that a task follows.
 #[derive(Debug)]
-struct Live {
-    /// Which log it is.
+struct LogTail {
+    /// ID of the log.
     log: u64,
     window: Mutex<Window>,
-    /// Position of the newest event in the window; gone when the log cannot be followed any more.
+    /// Sequence of the newest event in the window; `None` after the task ended.
     newest: Mutex<Option<watch::Sender<u64>>>,
 }
 
 #[derive(Debug)]
 struct Window {
-    /// The position right before the first event that is kept.
+    /// The position right before the first item.
     after: u64,
     items: VecDeque<Item>,
     bytes: usize,
 }
 
-/// Tells followers of the end of following.
-struct End(Arc<Live>);
+/// Closes the followers' channel when the task ends.
+struct CloseOnDrop(Arc<LogTail>);
 
-/// One watcher's hold on the end of the log.
+/// One watcher's handle of the log tail.
 #[derive(Debug)]
 pub struct Follower {
-    live: Arc<Live>,
+    tail: Arc<LogTail>,
     newest: watch::Receiver<u64>,
 }
 
-/// What lies after a position.
+/// The items of the window after a position.
 #[derive(Debug)]
 pub enum Next {
-    /// These events, at least one.
+    /// At least one item.
     Items(VecDeque<Item>),
-    /// Nothing yet.
-    Nothing,
-    /// More than is kept here: it is in the log.
+    /// The window has no item after the position.
+    Empty,
+    /// The position is before the window: the watcher must read the log.
     Behind,
 }
 
 // === impl Feed ===
 
 impl Feed {
-    /// The events of a center, which nobody watches yet.
+    /// The feed of a center without watchers.
     pub fn new(center: String, log: Arc<dyn EventLog>, adapter: Arc<dyn Adapter>, clock: Clock) -> Self {
-        Self { center, log, adapter, clock, live: Mutex::default() }
+        Self { center, log, adapter, clock, tail: Mutex::default() }
     }
 
-    /// Where the events are kept.
+    /// The log that stores the events.
     pub fn log(&self) -> &Arc<dyn EventLog> {
         &self.log
     }
 
-    /// The time, for heartbeats.
+    /// The clock of heartbeats.
     pub fn clock(&self) -> &Clock {
         &self.clock
     }
@@ -116,7 +117,7 @@ impl Feed {
         &self.center
     }
 
-    /// Follows the end of the log together with all who do.
+    /// Follows the tail of the log. All followers share one task.
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`.
@@ -128,70 +129,70 @@ impl Feed {
         let reader = self.log.read(&self.center, extent.newest).await?;
         let (newest, receiver) = watch::channel(extent.newest);
         let window = Window { after: extent.newest, items: VecDeque::new(), bytes: 0 };
-        let live =
-            Arc::new(Live { log: extent.log, window: Mutex::new(window), newest: Mutex::new(Some(newest.clone())) });
-        let follower = Follower { live: live.clone(), newest: receiver };
-        // Somebody else may have been faster.
-        if let Some(other) = self.join(Some(&live)) {
+        let tail =
+            Arc::new(LogTail { log: extent.log, window: Mutex::new(window), newest: Mutex::new(Some(newest.clone())) });
+        let follower = Follower { tail: tail.clone(), newest: receiver };
+        // Another watcher may have set a tail meanwhile.
+        if let Some(other) = self.join(Some(&tail)) {
             return Ok(other);
         }
-        tokio::spawn(self.clone().keep(live, newest, reader));
+        tokio::spawn(self.clone().run(tail, newest, reader));
         Ok(follower)
     }
 
-    /// Joins those who follow already; when nobody does, `first` is to be joined from now on.
-    fn join(&self, first: Option<&Arc<Live>>) -> Option<Follower> {
-        let mut slot = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        let joined = slot.as_ref().and_then(Live::join);
+    /// Joins the current tail. When there is none, sets `new` as the current tail.
+    fn join(&self, new: Option<&Arc<LogTail>>) -> Option<Follower> {
+        let mut slot = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        let joined = slot.as_ref().and_then(LogTail::join);
         if joined.is_none() {
-            *slot = first.cloned();
+            *slot = new.cloned();
         }
         joined
     }
 
-    /// Follows the log for as long as anybody watches.
-    async fn keep(self: Arc<Self>, live: Arc<Live>, newest: watch::Sender<u64>, mut reader: Box<dyn Reader>) {
-        // However this ends, whoever still follows is told.
-        let _end = End(live.clone());
+    /// Follows the log until the last watcher stops.
+    async fn run(self: Arc<Self>, tail: Arc<LogTail>, newest: watch::Sender<u64>, mut reader: Box<dyn Reader>) {
+        // Also a panic closes the followers' channel.
+        let _close = CloseOnDrop(tail.clone());
         loop {
             let page = tokio::select! {
                 page = reader.next() => page,
                 () = newest.closed() => {
-                    if self.leave(&live, &newest) {
+                    if self.stop_if_unfollowed(&tail, &newest) {
                         return;
                     }
                     continue;
                 }
             };
             let Ok(page) = page else { return };
-            let items: Vec<Item> = page.iter().map(|record| self.item(live.log, record)).collect();
+            let items: Vec<Item> = page.iter().map(|record| self.item(tail.log, record)).collect();
             let Some(last) = items.last().map(|last| last.sequence) else { continue };
-            live.window.lock().unwrap_or_else(PoisonError::into_inner).add(items);
+            tail.window.lock().unwrap_or_else(PoisonError::into_inner).push(items);
             newest.send_replace(last);
         }
     }
 
-    /// Ends the following, unless somebody joined just now.
-    fn leave(&self, live: &Arc<Live>, newest: &watch::Sender<u64>) -> bool {
-        let mut slot = self.live.lock().unwrap_or_else(PoisonError::into_inner);
-        let left = newest.receiver_count() == 0;
-        if left && slot.as_ref().is_some_and(|current| Arc::ptr_eq(current, live)) {
+    /// Clears the current tail when it has no followers. Says whether the task must stop.
+    fn stop_if_unfollowed(&self, tail: &Arc<LogTail>, newest: &watch::Sender<u64>) -> bool {
+        let mut slot = self.tail.lock().unwrap_or_else(PoisonError::into_inner);
+        let unfollowed = newest.receiver_count() == 0;
+        if unfollowed && slot.as_ref().is_some_and(|current| Arc::ptr_eq(current, tail)) {
             *slot = None;
         }
-        left
+        unfollowed
     }
 
-    /// What is sent of a record.
+    /// The stream item of a record.
     pub fn item(&self, log: u64, record: &Record) -> Item {
         let Record { sequence, received, body } = record;
         let event = v1::Event {
             event_id: format!("{log:016x}-{sequence}"),
             center: CenterName::new(self.center.as_str()).to_string(),
             receive_time: Some((*received).into()),
-            ..self.read(*sequence, body)
+            ..self.decode(*sequence, body)
         };
         let event_type = event.r#type;
-        let cursor = Cursor { log, position: *sequence, may_skip: false }.text(&self.center);
+        let cursor = Cursor { log, position: *sequence, may_skip: false }.encode(&self.center);
         let response = WatchEventsResponse { cursor, item: Some(watch_events_response::Item::Event(event)) };
         Item {
             sequence: *sequence,
@@ -201,14 +202,14 @@ impl Feed {
         }
     }
 
-    /// What a body is about. A fault in finding that out must not keep all later events from everybody.
-    fn read(&self, sequence: u64, body: &[u8]) -> v1::Event {
-        let read = AssertUnwindSafe(|| self.adapter.read_event(&self.center, body));
-        std::panic::catch_unwind(read).unwrap_or_else(|_| {
+    /// Decodes a body. A panic of the adapter must not block the events after this one.
+    fn decode(&self, sequence: u64, body: &[u8]) -> v1::Event {
+        let decode = AssertUnwindSafe(|| self.adapter.read_event(&self.center, body));
+        std::panic::catch_unwind(decode).unwrap_or_else(|_| {
             tracing::error!(
                 center = self.center,
                 sequence,
-                "an event could not be read; it is sent without its payload"
+                "decoding an event panicked; the event is sent without its payload"
             );
             v1::Event { r#type: v1::EventType::Vendor.into(), ..v1::Event::default() }
         })
@@ -221,18 +222,18 @@ impl fmt::Debug for Feed {
     }
 }
 
-// === impl Live ===
+// === impl LogTail ===
 
-impl Live {
+impl LogTail {
     fn join(self: &Arc<Self>) -> Option<Follower> {
         let newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner).as_ref()?.subscribe();
-        Some(Follower { live: self.clone(), newest })
+        Some(Follower { tail: self.clone(), newest })
     }
 }
 
-// === impl End ===
+// === impl CloseOnDrop ===
 
-impl Drop for End {
+impl Drop for CloseOnDrop {
     fn drop(&mut self) {
         self.0.newest.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
@@ -241,19 +242,20 @@ impl Drop for End {
 // === impl Window ===
 
 impl Window {
-    fn add(&mut self, items: Vec<Item>) {
+    fn push(&mut self, items: Vec<Item>) {
         for item in items {
             let last = self.items.back().map_or(self.after, |last| last.sequence);
             if item.sequence != last + 1 {
-                // What lay between was too old before it was read. Whoever waits for it is to be told so by the log.
+                // The events between expired before they were read. A watcher that waits for them learns it from the
+                // log.
                 *self = Self { after: item.sequence - 1, items: VecDeque::new(), bytes: 0 };
             }
             self.bytes += item.size();
             self.items.push_back(item);
-            while self.items.len() > WINDOW || self.bytes > WINDOW_BYTES && self.items.len() > 1 {
-                let Some(gone) = self.items.pop_front() else { break };
-                self.bytes -= gone.size();
-                self.after = gone.sequence;
+            while self.items.len() > MAX_WINDOW_ITEMS || self.bytes > MAX_WINDOW_BYTES && self.items.len() > 1 {
+                let Some(evicted) = self.items.pop_front() else { break };
+                self.bytes -= evicted.size();
+                self.after = evicted.sequence;
             }
         }
     }
@@ -263,8 +265,8 @@ impl Window {
             return Next::Behind;
         }
         let first = self.items.partition_point(|item| item.sequence <= position);
-        let items: VecDeque<Item> = self.items.range(first..).take(TAKEN).cloned().collect();
-        if items.is_empty() { Next::Nothing } else { Next::Items(items) }
+        let items: VecDeque<Item> = self.items.range(first..).take(MAX_BATCH_ITEMS).cloned().collect();
+        if items.is_empty() { Next::Empty } else { Next::Items(items) }
     }
 }
 
@@ -279,19 +281,19 @@ impl Item {
 // === impl Follower ===
 
 impl Follower {
-    /// Which log is followed.
+    /// ID of the followed log.
     pub fn log(&self) -> u64 {
-        self.live.log
+        self.tail.log
     }
 
-    /// What lies after a position, of what is kept encoded.
+    /// The items of the window after a position.
     pub fn after(&mut self, position: u64) -> Next {
-        // Seen before it is looked at: what comes meanwhile is told by `changed`.
+        // Marked as seen before the window is read, so that `changed` reports items that arrive meanwhile.
         self.newest.borrow_and_update();
-        self.live.window.lock().unwrap_or_else(PoisonError::into_inner).after(position)
+        self.tail.window.lock().unwrap_or_else(PoisonError::into_inner).after(position)
     }
 
-    /// Waits until there is something newer than at the last look. `false` when the log cannot be followed any more.
+    /// Waits for items that are newer than at the last call of `after`. `false` when the task ended.
     pub async fn changed(&mut self) -> bool {
         self.newest.changed().await.is_ok()
     }
@@ -318,53 +320,55 @@ mod tests {
     fn sequences(next: Next) -> Vec<u64> {
         match next {
             Next::Items(items) => items.into_iter().map(|item| item.sequence).collect(),
-            Next::Nothing => Vec::new(),
+            Next::Empty => Vec::new(),
             Next::Behind => panic!("behind"),
         }
     }
 
     #[test]
-    fn a_window_gives_what_lies_after_a_position() {
+    fn a_window_returns_the_items_after_a_position() {
         let mut window = window(7);
-        assert!(matches!(window.after(7), Next::Nothing));
-        window.add((8..=10).map(|sequence| item(sequence, 1)).collect());
+        assert!(matches!(window.after(7), Next::Empty));
+        window.push((8..=10).map(|sequence| item(sequence, 1)).collect());
         assert_eq!(sequences(window.after(7)), [8, 9, 10]);
         assert_eq!(sequences(window.after(9)), [10]);
-        assert!(matches!(window.after(10), Next::Nothing));
+        assert!(matches!(window.after(10), Next::Empty));
         assert!(matches!(window.after(6), Next::Behind));
-        // As a gateway may know it that reads the same log a little faster.
-        assert!(matches!(window.after(11), Next::Nothing));
+        // Another gateway that read the same log first may have issued this position.
+        assert!(matches!(window.after(11), Next::Empty));
     }
 
     #[test]
-    fn what_was_gone_before_it_was_read_is_for_the_log_to_tell() {
+    fn a_gap_in_the_log_restarts_the_window_after_the_gap() {
         let mut window = window(0);
-        window.add(vec![item(1, 1), item(5, 1)]);
+        window.push(vec![item(1, 1), item(5, 1)]);
         assert!(matches!(window.after(1), Next::Behind));
         assert_eq!(sequences(window.after(4)), [5]);
     }
 
     #[test]
-    fn a_window_is_bounded_in_bytes_and_keeps_the_newest() {
+    fn a_window_is_bounded_in_bytes_and_retains_the_newest_items() {
         let mut window = window(0);
-        window.add((1..=100).map(|sequence| item(sequence, 100_000)).collect());
-        assert!(window.bytes <= WINDOW_BYTES && window.items.len() > 30);
+        window.push((1..=100).map(|sequence| item(sequence, 100_000)).collect());
+        assert!(window.bytes <= MAX_WINDOW_BYTES && window.items.len() > 30);
         assert_eq!(sequences(window.after(99)), [100]);
-        window.add(vec![item(101, WINDOW_BYTES * 2)]);
-        assert_eq!((window.items.len(), window.after), (1, 100), "one that is larger than the window is kept alone");
+        window.push(vec![item(101, MAX_WINDOW_BYTES * 2)]);
+        assert_eq!((window.items.len(), window.after), (1, 100), "an item larger than the window is retained alone");
     }
 
     proptest! {
         #[test]
-        fn whoever_reads_on_misses_nothing_or_is_told(pages in proptest::collection::vec(1_usize..200, 1..60), late in 0_u64..4000) {
+        fn a_reader_of_the_window_receives_every_item_or_behind(
+            pages in proptest::collection::vec(1_usize..200, 1..60), start in 0_u64..4000,
+        ) {
             let mut window = window(0);
             let (mut newest, mut position) = (0, None);
             for page in pages {
                 let first = newest + 1;
                 newest += page as u64;
-                window.add((first..=newest).map(|sequence| item(sequence, 1)).collect());
-                prop_assert!(window.items.len() <= WINDOW);
-                let from = position.unwrap_or_else(|| late.min(newest));
+                window.push((first..=newest).map(|sequence| item(sequence, 1)).collect());
+                prop_assert!(window.items.len() <= MAX_WINDOW_ITEMS);
+                let from = position.unwrap_or_else(|| start.min(newest));
                 if let Next::Items(items) = window.after(from) {
                     let read: Vec<u64> = items.into_iter().map(|item| item.sequence).collect();
                     prop_assert_eq!(&read, &(from + 1..=from + read.len() as u64).collect::<Vec<_>>());
@@ -377,7 +381,7 @@ mod tests {
     #[test]
     fn a_watcher_gets_a_bounded_batch_at_once() {
         let mut window = window(0);
-        window.add((1..=200).map(|sequence| item(sequence, 1)).collect());
+        window.push((1..=200).map(|sequence| item(sequence, 1)).collect());
         assert_eq!(sequences(window.after(0)), (1..=64).collect::<Vec<_>>());
         assert_eq!(sequences(window.after(190)), (191..=200).collect::<Vec<_>>());
     }
@@ -385,9 +389,9 @@ mod tests {
     #[test]
     fn a_window_keeps_the_newest_4096() {
         let mut window = window(0);
-        window.add((1..=4096).map(|sequence| item(sequence, 1)).collect());
+        window.push((1..=4096).map(|sequence| item(sequence, 1)).collect());
         assert_eq!((window.items.len(), window.after), (4096, 0));
-        window.add(vec![item(4097, 1)]);
+        window.push(vec![item(4097, 1)]);
         assert_eq!((window.items.len(), window.after), (4096, 1));
         assert_eq!(window.bytes, window.items.iter().map(Item::size).sum::<usize>());
     }

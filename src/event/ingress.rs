@@ -1,8 +1,8 @@
-//! Where vendors post: `POST {callback_base_url}/callbacks/{center}/{secret}`.
+//! The endpoint of vendors' callbacks: `POST {callback_base_url}/callbacks/{center}/{secret}`.
 //!
-//! The vendor signs nothing, so the path is the secret: whoever has it wrong learns nothing but 404. A post is answered 200,
-//! in the form its vendor expects, once it is on disk, and only looked into after that. What cannot be kept just now is
-//! answered 503 with `Retry-After`. Paths are never logged.
+//! Vendors do not sign callbacks, so the path is the secret: a wrong path receives 404 and no reason. The ingress
+//! responds 200 with the vendor's acknowledgement after the event log stored the body, and decodes nothing. It responds
+//! 503 with `Retry-After` when the body cannot be stored now. It never logs paths.
 
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -31,42 +31,42 @@ use crate::{
 };
 
 /// Largest body, in bytes.
-const LARGEST: usize = 1024 * 1024;
-/// Bytes of bodies that are held at once, on their way to the disk.
-const HELD: usize = 64 * LARGEST;
-/// Longest that a body may take to come in, and the disk to take it.
-const SLOWEST_BODY: Duration = Duration::from_secs(10);
-const SLOWEST_DISK: Duration = Duration::from_secs(5);
-/// When a vendor may try again, in seconds.
+const MAX_BODY_SIZE: usize = 1024 * 1024;
+/// Largest sum of all bodies that wait for the event log, in bytes.
+const MAX_BUFFERED_BYTES: usize = 64 * MAX_BODY_SIZE;
+/// Longest time to read a body, and to store it.
+const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
+const STORE_TIMEOUT: Duration = Duration::from_secs(5);
+/// When a vendor may retry, in seconds.
 const RETRY_AFTER: HeaderValue = HeaderValue::from_static("1");
 
-/// Takes what vendors post.
+/// Accepts vendors' callbacks.
 pub struct Ingress {
     centers: BTreeMap<String, Center>,
     log: Arc<dyn EventLog>,
     addresses: Addresses,
     metrics: Metrics,
-    room: Semaphore,
+    buffer: Semaphore,
 }
 
 struct Center {
     adapter: Arc<dyn Adapter>,
-    /// The secret of the vendor's console, hashed, so that comparing takes the same time for all.
+    /// MAC of the configured callback secret, so that comparing is constant-time.
     secret: Option<(hmac::Key, hmac::Tag)>,
 }
 
-/// Why a body was not taken.
-enum Refused {
+/// Why a body was not read.
+enum BodyError {
     TooLarge,
     TooSlow,
     CutOff,
-    NoRoom,
+    BufferFull,
 }
 
 // === impl Ingress ===
 
 impl Ingress {
-    /// Takes posts for these centers.
+    /// An ingress for these centers.
     pub fn new(
         centers: impl Iterator<Item = (String, Arc<dyn Adapter>)>,
         log: Arc<dyn EventLog>,
@@ -81,91 +81,97 @@ impl Ingress {
             });
             (id, Center { adapter, secret })
         };
-        Self { centers: centers.map(center).collect(), log, addresses, metrics, room: Semaphore::new(HELD) }
+        Self {
+            centers: centers.map(center).collect(),
+            log,
+            addresses,
+            metrics,
+            buffer: Semaphore::new(MAX_BUFFERED_BYTES),
+        }
     }
 
-    /// Answers one request.
-    pub async fn answer(&self, request: Request<Body>) -> Response<Body> {
+    /// Handles one request.
+    pub async fn handle(&self, request: Request<Body>) -> Response<Body> {
         let Some((id, center)) = self.center(request.uri().path()).await else {
-            return plain(StatusCode::NOT_FOUND);
+            return empty(StatusCode::NOT_FOUND);
         };
         let (outcome, response) = match center {
-            Err(()) => ("failed", busy()),
+            Err(()) => ("failed", service_unavailable()),
             Ok(_) if request.method() != Method::POST => {
-                let mut response = plain(StatusCode::METHOD_NOT_ALLOWED);
+                let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
                 response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
                 ("refused", response)
             }
-            Ok(center) => self.take(id, center, request.into_body()).await,
+            Ok(center) => self.accept(id, center, request.into_body()).await,
         };
         self.metrics.event_posted(id, outcome);
         response
     }
 
-    /// The center of a path, if its secret is right. An error when that cannot be told just now.
+    /// The center of a path, if its secret is valid. The error means that the store cannot verify the secret now.
     async fn center(&self, path: &str) -> Option<(&str, Result<&Center, ()>)> {
-        // A proxy in front of it may or may not leave the path of the base address in front.
-        let (_, place) = path.rsplit_once("/callbacks/")?;
-        let (id, secret) = place.split_once('/')?;
+        // A proxy may forward the path with or without the path of `callback_base_url`.
+        let (_, route) = path.rsplit_once("/callbacks/")?;
+        let (id, secret) = route.split_once('/')?;
         let (id, center) = self.centers.get_key_value(id)?;
-        let is_own =
+        let is_configured =
             center.secret.as_ref().is_some_and(|(key, tag)| hmac::verify(key, secret.as_bytes(), tag.as_ref()).is_ok());
-        if is_own {
+        if is_configured {
             return Some((id, Ok(center)));
         }
-        match timeout(SLOWEST_DISK, self.addresses.verify(id, secret)).await {
+        match timeout(STORE_TIMEOUT, self.addresses.verify(id, secret)).await {
             Ok(Ok(true)) => Some((id, Ok(center))),
             Ok(Ok(false)) => None,
             Ok(Err(_)) | Err(_) => Some((id, Err(()))),
         }
     }
 
-    async fn take(&self, id: &str, center: &Center, body: Body) -> (&'static str, Response<Body>) {
-        let (body, _room) = match self.read(body).await {
+    async fn accept(&self, id: &str, center: &Center, body: Body) -> (&'static str, Response<Body>) {
+        let (body, _buffer) = match self.read(body).await {
             Ok(read) => read,
-            Err(Refused::TooLarge) => return ("refused", plain(StatusCode::PAYLOAD_TOO_LARGE)),
-            Err(Refused::TooSlow) => return ("refused", plain(StatusCode::REQUEST_TIMEOUT)),
-            Err(Refused::CutOff) => return ("refused", plain(StatusCode::BAD_REQUEST)),
-            Err(Refused::NoRoom) => return ("overloaded", busy()),
+            Err(BodyError::TooLarge) => return ("refused", empty(StatusCode::PAYLOAD_TOO_LARGE)),
+            Err(BodyError::TooSlow) => return ("refused", empty(StatusCode::REQUEST_TIMEOUT)),
+            Err(BodyError::CutOff) => return ("refused", empty(StatusCode::BAD_REQUEST)),
+            Err(BodyError::BufferFull) => return ("overloaded", service_unavailable()),
         };
         let fingerprint = Fingerprint::of(&body);
-        match timeout(SLOWEST_DISK, self.log.append(id, body, fingerprint)).await {
-            Ok(Ok(Appended::Fresh)) => ("kept", acknowledged(center)),
+        match timeout(STORE_TIMEOUT, self.log.append(id, body, fingerprint)).await {
+            Ok(Ok(Appended::Stored)) => ("kept", acknowledged(center)),
             Ok(Ok(Appended::Duplicate)) => ("duplicate", acknowledged(center)),
             Ok(Err(error)) => match error.reason() {
-                ErrorReason::CenterOverloaded => ("overloaded", busy()),
-                // A store of its own may take less.
-                ErrorReason::RequestTooLarge => ("refused", plain(StatusCode::PAYLOAD_TOO_LARGE)),
-                _ => ("failed", busy()),
+                ErrorReason::CenterOverloaded => ("overloaded", service_unavailable()),
+                // The event log may have a smaller limit.
+                ErrorReason::RequestTooLarge => ("refused", empty(StatusCode::PAYLOAD_TOO_LARGE)),
+                _ => ("failed", service_unavailable()),
             },
-            // It may be kept yet; a repeat of it is then taken for what it is.
-            Err(_) => ("overloaded", busy()),
+            // The log may still store the body; a retry is then a duplicate.
+            Err(_) => ("overloaded", service_unavailable()),
         }
     }
 
-    /// The whole body, and the room it takes.
-    async fn read(&self, body: Body) -> Result<(Bytes, Option<SemaphorePermit<'_>>), Refused> {
+    /// Reads the body, with the buffer permit of its size.
+    async fn read(&self, body: Body) -> Result<(Bytes, Option<SemaphorePermit<'_>>), BodyError> {
         let mut chunks = body.into_data_stream();
-        let mut room: Option<SemaphorePermit<'_>> = None;
-        let mut whole = BytesMut::new();
+        let mut buffer: Option<SemaphorePermit<'_>> = None;
+        let mut buffered = BytesMut::new();
         let read = async {
             while let Some(chunk) = chunks.next().await {
-                let chunk = chunk.map_err(|_| Refused::CutOff)?;
-                if whole.len() + chunk.len() > LARGEST {
-                    return Err(Refused::TooLarge);
+                let chunk = chunk.map_err(|_| BodyError::CutOff)?;
+                if buffered.len() + chunk.len() > MAX_BODY_SIZE {
+                    return Err(BodyError::TooLarge);
                 }
-                let more = u32::try_from(chunk.len()).map_err(|_| Refused::TooLarge)?;
-                let more = self.room.try_acquire_many(more).map_err(|_| Refused::NoRoom)?;
-                match &mut room {
-                    Some(room) => room.merge(more),
-                    None => room = Some(more),
+                let more = u32::try_from(chunk.len()).map_err(|_| BodyError::TooLarge)?;
+                let more = self.buffer.try_acquire_many(more).map_err(|_| BodyError::BufferFull)?;
+                match &mut buffer {
+                    Some(buffer) => buffer.merge(more),
+                    None => buffer = Some(more),
                 }
-                whole.extend_from_slice(&chunk);
+                buffered.extend_from_slice(&chunk);
             }
             Ok(())
         };
-        timeout(SLOWEST_BODY, read).await.map_err(|_| Refused::TooSlow)??;
-        Ok((whole.freeze(), room))
+        timeout(BODY_READ_TIMEOUT, read).await.map_err(|_| BodyError::TooSlow)??;
+        Ok((buffered.freeze(), buffer))
     }
 }
 
@@ -181,13 +187,13 @@ fn acknowledged(center: &Center) -> Response<Body> {
     response
 }
 
-fn busy() -> Response<Body> {
-    let mut response = plain(StatusCode::SERVICE_UNAVAILABLE);
+fn service_unavailable() -> Response<Body> {
+    let mut response = empty(StatusCode::SERVICE_UNAVAILABLE);
     response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
     response
 }
 
-fn plain(status: StatusCode) -> Response<Body> {
+fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
@@ -216,36 +222,36 @@ mod tests {
 
     const SECRET: &str = "console-secret";
 
-    /// A disk that takes this long.
+    /// An event log that stores a body after this delay.
     #[derive(Debug)]
-    struct Disk(Duration);
+    struct SlowLog(Duration);
 
     #[async_trait]
-    impl EventLog for Disk {
+    impl EventLog for SlowLog {
         async fn append(&self, _center: &str, _body: Bytes, _fingerprint: Fingerprint) -> Result<Appended> {
             sleep(self.0).await;
-            Ok(Appended::Fresh)
+            Ok(Appended::Stored)
         }
 
         async fn extent(&self, _center: &str) -> Result<Extent> {
-            Err(Error::internal("nobody watches"))
+            Err(Error::internal("no test reads the log"))
         }
 
         async fn seek(&self, _center: &str, _time: SystemTime) -> Result<u64> {
-            Err(Error::internal("nobody watches"))
+            Err(Error::internal("no test reads the log"))
         }
 
         async fn read(&self, _center: &str, _after: u64) -> Result<Box<dyn Reader>> {
-            Err(Error::internal("nobody watches"))
+            Err(Error::internal("no test reads the log"))
         }
     }
 
-    /// A store of facts that never answers.
+    /// A key-value store that never responds.
     #[derive(Debug)]
-    struct Hung;
+    struct HungStore;
 
     #[async_trait]
-    impl KeyValueStore for Hung {
+    impl KeyValueStore for HungStore {
         async fn list(&self, _prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
             pending().await
         }
@@ -267,18 +273,18 @@ mod tests {
         }
     }
 
-    /// The ingress of one center that posts to a configured secret. Nothing can be learned of other addresses.
-    fn ingress(disk: Duration) -> Ingress {
+    /// An ingress of one center with a configured callback secret. Its address store never responds.
+    fn ingress(log_delay: Duration) -> Ingress {
         let text = format!(
             "[centers.beta]\nvendor = 'huawei'\nbase_url = 'https://beta.example.com'\napp_key = 'key'\n\
              app_secret = 'secret'\ncallback_secret = '{SECRET}'"
         );
         let config = Config::parse(&text, "test", &|_| None).unwrap();
         let (clock, metrics) = (Clock::system(), Metrics::new().unwrap());
-        let state: Arc<dyn KeyValueStore> = Arc::new(Hung);
+        let state: Arc<dyn KeyValueStore> = Arc::new(HungStore);
         let addresses = Addresses::new(&config.events, state.clone(), clock.clone());
         let parts = Parts {
-            connections: crate::http::Connections::over(Arc::new(Nowhere)),
+            connections: crate::http::Connections::over(Arc::new(NoTransport)),
             tokens: crate::token::Tokens::new(clock.clone(), metrics.clone()),
             metrics: metrics.clone(),
             clock,
@@ -287,15 +293,15 @@ mod tests {
         };
         let adapter = vendor::build("beta", &config.centers["beta"], &parts).unwrap();
         assert_eq!(adapter.callback_secret().map(SecretString::expose_secret), Some(SECRET));
-        Ingress::new(std::iter::once(("beta".to_owned(), adapter)), Arc::new(Disk(disk)), addresses, metrics)
+        Ingress::new(std::iter::once(("beta".to_owned(), adapter)), Arc::new(SlowLog(log_delay)), addresses, metrics)
     }
 
-    /// Nothing is sent here.
+    /// A transport that no test uses.
     #[derive(Debug)]
-    struct Nowhere;
+    struct NoTransport;
 
     #[async_trait]
-    impl crate::http::Transport for Nowhere {
+    impl crate::http::Transport for NoTransport {
         async fn send(
             &self,
             _request: crate::http::HttpRequest,
@@ -305,52 +311,55 @@ mod tests {
         }
     }
 
-    fn posted(body: Body) -> Request<Body> {
+    fn callback(body: Body) -> Request<Body> {
         Request::post(format!("/callbacks/beta/{SECRET}")).body(body).unwrap()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_body_that_comes_too_slowly_is_given_up() {
+    async fn a_slow_body_times_out() {
         let ingress = ingress(Duration::ZERO);
-        let drips = stream::unfold((), async |()| {
+        let slow_body = stream::unfold((), async |()| {
             sleep(Duration::from_secs(1)).await;
             Some((Ok::<_, Infallible>(Bytes::from_static(b"x")), ()))
         });
-        let begun = Instant::now();
-        let answer = ingress.answer(posted(Body::from_stream(drips))).await;
-        assert_eq!((answer.status(), begun.elapsed()), (StatusCode::REQUEST_TIMEOUT, SLOWEST_BODY));
+        let start = Instant::now();
+        let response = ingress.handle(callback(Body::from_stream(slow_body))).await;
+        assert_eq!((response.status(), start.elapsed()), (StatusCode::REQUEST_TIMEOUT, BODY_READ_TIMEOUT));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_disk_that_does_not_keep_up_is_an_answer_in_time_and_not_200() {
+    async fn a_slow_event_log_is_503_after_the_store_timeout() {
         let ingress = ingress(Duration::from_secs(600));
-        let begun = Instant::now();
-        let answer = ingress.answer(posted(Body::from("{}"))).await;
-        assert_eq!((answer.status(), begun.elapsed()), (StatusCode::SERVICE_UNAVAILABLE, SLOWEST_DISK));
-        assert_eq!(answer.headers()[header::RETRY_AFTER], RETRY_AFTER);
+        let start = Instant::now();
+        let response = ingress.handle(callback(Body::from("{}"))).await;
+        assert_eq!((response.status(), start.elapsed()), (StatusCode::SERVICE_UNAVAILABLE, STORE_TIMEOUT));
+        assert_eq!(response.headers()[header::RETRY_AFTER], RETRY_AFTER);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_store_that_hangs_is_an_answer_in_time_also_for_addresses() {
+    async fn a_hung_address_store_is_503_after_the_store_timeout() {
         let ingress = ingress(Duration::ZERO);
-        let begun = Instant::now();
+        let start = Instant::now();
         let secret = format!("{}.{}", "A".repeat(22), "A".repeat(43));
         let request = Request::post(format!("/callbacks/beta/{secret}")).body(Body::from("{}")).unwrap();
-        let answer = ingress.answer(request).await;
-        assert_eq!((answer.status(), begun.elapsed()), (StatusCode::SERVICE_UNAVAILABLE, SLOWEST_DISK));
+        let response = ingress.handle(request).await;
+        assert_eq!((response.status(), start.elapsed()), (StatusCode::SERVICE_UNAVAILABLE, STORE_TIMEOUT));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn bodies_on_their_way_to_the_disk_are_bounded_in_bytes() {
+    async fn buffered_bodies_are_bounded_in_bytes() {
         let ingress = Arc::new(ingress(Duration::from_secs(1)));
         let post = |_| {
             let ingress = ingress.clone();
-            async move { ingress.answer(posted(Body::from(vec![b'x'; LARGEST]))).await.status() }
+            async move { ingress.handle(callback(Body::from(vec![b'x'; MAX_BODY_SIZE]))).await.status() }
         };
-        let statuses = futures_util::future::join_all((0..HELD / LARGEST + 6).map(post)).await;
-        let count = |wanted| statuses.iter().filter(|status| **status == wanted).count();
-        assert_eq!((count(StatusCode::OK), count(StatusCode::SERVICE_UNAVAILABLE)), (HELD / LARGEST, 6));
-        assert_eq!(post(0).await, StatusCode::OK, "their room is free again");
+        let statuses = futures_util::future::join_all((0..MAX_BUFFERED_BYTES / MAX_BODY_SIZE + 6).map(post)).await;
+        let count = |expected| statuses.iter().filter(|status| **status == expected).count();
+        assert_eq!(
+            (count(StatusCode::OK), count(StatusCode::SERVICE_UNAVAILABLE)),
+            (MAX_BUFFERED_BYTES / MAX_BODY_SIZE, 6)
+        );
+        assert_eq!(post(0).await, StatusCode::OK, "the buffer is released");
     }
 
     #[tokio::test]
@@ -366,26 +375,26 @@ mod tests {
                 counted.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
                 Ok::<_, Infallible>(Bytes::from_static(&[b'x'; CHUNK]))
             });
-            let answer = ingress.answer(posted(Body::from_stream(chunks))).await;
-            assert_eq!((answer.status(), asked.load(std::sync::atomic::Ordering::Acquire)), (status, read));
-            assert_eq!(ingress.room.available_permits(), HELD);
+            let response = ingress.handle(callback(Body::from_stream(chunks))).await;
+            assert_eq!((response.status(), asked.load(std::sync::atomic::Ordering::Acquire)), (status, read));
+            assert_eq!(ingress.buffer.available_permits(), MAX_BUFFERED_BYTES);
         }
-        // A byte decides.
+        // The limit is exact.
         let ingress = ingress(Duration::ZERO);
-        for (bytes, status) in [(LARGEST, StatusCode::OK), (LARGEST + 1, StatusCode::PAYLOAD_TOO_LARGE)] {
-            assert_eq!(ingress.answer(posted(Body::from(vec![b'x'; bytes]))).await.status(), status);
+        for (bytes, status) in [(MAX_BODY_SIZE, StatusCode::OK), (MAX_BODY_SIZE + 1, StatusCode::PAYLOAD_TOO_LARGE)] {
+            assert_eq!(ingress.handle(callback(Body::from(vec![b'x'; bytes]))).await.status(), status);
         }
     }
 
     #[tokio::test]
-    async fn what_was_posted_is_counted_by_what_became_of_it() {
+    async fn callbacks_are_counted_by_outcome() {
         let ingress = ingress(Duration::ZERO);
-        ingress.answer(posted(Body::from("{}"))).await;
-        ingress.answer(posted(Body::from(vec![b'x'; LARGEST + 1]))).await;
+        ingress.handle(callback(Body::from("{}"))).await;
+        ingress.handle(callback(Body::from(vec![b'x'; MAX_BODY_SIZE + 1]))).await;
         let read = Request::get(format!("/callbacks/beta/{SECRET}")).body(Body::empty()).unwrap();
-        let answer = ingress.answer(read).await;
-        assert_eq!(answer.status(), StatusCode::METHOD_NOT_ALLOWED);
-        assert_eq!(answer.headers()[header::ALLOW], "POST");
+        let response = ingress.handle(read).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.headers()[header::ALLOW], "POST");
         let metrics = ingress.metrics.text().unwrap();
         for (outcome, count) in [("kept", 1), ("refused", 2)] {
             let line = format!("switchboard_events_posted_total{{center=\"beta\",outcome=\"{outcome}\"}} {count}\n");

@@ -1,16 +1,17 @@
-//! What a vendor posted, read once: its fields for whoever decodes it, and all of it for `Event.vendor_payload`.
+//! The body of a callback, read once: its fields for the vendor's decoder, and the whole body for
+//! `Event.vendor_payload`.
 //!
-//! Reading never fails. A body is, in this order, a JSON object, other JSON, `k=v&k=v`, a Java map's text
-//! (`{k=v, k=v}`), any text, or bytes; [`Posted`] holds something for each.
+//! Reading never fails. [`CallbackBody`] reads a body in the first format that fits: a JSON object, other JSON, a form
+//! (`k=v&k=v`), a Java map's text (`{k=v, k=v}`), any text, bytes.
 //!
-//! # What becomes of a body
+//! # Transformations
 //!
-//! - Secrets leave it while it is read (`redactor`): members by their names, known values and ingress addresses by
-//!   themselves.
-//! - Integers that a double does not hold become text with all their digits; of a member that comes twice the last
-//!   counts (`json`).
-//! - The contract's clients refuse messages nested deeper than 100 or larger than 4 MiB. So what is deep becomes its
-//!   JSON text, and what is large becomes one text, cut at [`LARGEST`].
+//! - Secrets are redacted while the body is read (`redactor`): members by their names, known values and callback
+//!   addresses anywhere.
+//! - Integers that a double does not represent exactly become text with all their digits. The last of several members
+//!   with one name wins (`json`).
+//! - The contract's clients reject messages nested deeper than 100 levels or larger than 4 MiB. So values below a depth
+//!   become their JSON text, and a large payload becomes one text, truncated to [`MAX_PAYLOAD_BYTES`].
 
 mod fields;
 mod json;
@@ -29,50 +30,51 @@ use self::json::Json;
 pub use self::{fields::Fields, text::FreeText, timestamp::parse_timestamp};
 use crate::{error::truncate, redact::Redactor};
 
-/// Largest payload, in bytes of its encoding: a client takes messages of 4 MiB, and the event is more than its payload.
-pub const LARGEST: usize = 3 << 20;
+/// Largest encoded payload, in bytes. A client accepts messages of 4 MiB, and an event has more fields than its
+/// payload.
+pub const MAX_PAYLOAD_BYTES: usize = 3 << 20;
 
-/// Where a body stands that is no JSON object.
-const BODY: &str = "body";
-/// Says how [`BODY`] is written, if it is not simply there.
-const ENCODING: &str = "body_encoding";
-/// Says that [`BODY`] is not all of it.
-const TRUNCATED: &str = "body_truncated";
+/// Field of a body that is no JSON object.
+const BODY_FIELD: &str = "body";
+/// Field with the encoding of [`BODY_FIELD`]; absent for text.
+const ENCODING_FIELD: &str = "body_encoding";
+/// Field that says that [`BODY_FIELD`] is truncated.
+const TRUNCATED_FIELD: &str = "body_truncated";
 
-/// Left for the members beside [`BODY`] and for lengths.
-const MARGIN: usize = 1 << 10;
+/// Bytes reserved for the fields beside [`BODY_FIELD`] and for length prefixes.
+const RESERVED_BYTES: usize = 1 << 10;
 
-/// The encoding of a JSON value is at most this many times as long as its text: `0,` becomes eleven bytes.
-const GROWTH: usize = 6;
+/// Upper bound of the ratio of a JSON value's encoding to its text: `0,` becomes eleven bytes.
+const MAX_GROWTH: usize = 6;
 
-/// The body of a callback, without its secrets. It holds people's data, so it has no `Debug`.
-pub struct Posted {
-    /// What can be looked up.
+/// The redacted body of a callback. It holds people's data, so it has no `Debug`.
+pub struct CallbackBody {
+    /// The fields for lookups.
     fields: Struct,
-    /// What is shown, where that is something else.
+    /// The payload, where it differs from `fields`.
     payload: Option<Struct>,
 }
 
-// === impl Posted ===
+// === impl CallbackBody ===
 
-impl Posted {
-    /// Reads a body. Wherever one of `secrets` stands, `***` stands afterwards.
+impl CallbackBody {
+    /// Reads a body and replaces `secrets` by `***`.
     pub fn read(body: &[u8], secrets: &[&str]) -> Self {
-        Self::read_as(body, secrets, None)
+        Self::read_body(body, secrets, None)
     }
 
-    /// As [`Posted::read`], for a vendor whose Java maps hold what people write.
-    pub fn read_around(free: &FreeText, body: &[u8], secrets: &[&str]) -> Self {
-        Self::read_as(body, secrets, Some(free))
+    /// As [`CallbackBody::read`], for a vendor whose Java maps have a member of free text.
+    pub fn read_with_free_text(free: &FreeText, body: &[u8], secrets: &[&str]) -> Self {
+        Self::read_body(body, secrets, Some(free))
     }
 
-    fn read_as(body: &[u8], secrets: &[&str], free: Option<&FreeText>) -> Self {
+    fn read_body(body: &[u8], secrets: &[&str], free: Option<&FreeText>) -> Self {
         let redactor = Redactor::new(secrets);
-        // What can be read in it is read, whatever it is shown as.
+        // The fields of bytes that are no UTF-8 are read, too, although the payload is base64.
         let decoded = String::from_utf8_lossy(body);
         let trimmed = decoded.trim_start_matches('\u{feff}').trim();
         let json = |text: &str| Json::new(&redactor).read(text)?.kind;
-        let mut posted = match json(trimmed).or_else(|| json(&repair::repaired(trimmed)?)) {
+        let mut callback_body = match json(trimmed).or_else(|| json(&repair::repaired(trimmed)?)) {
             Some(Kind::StructValue(fields)) => Self::object(fields, body.len()),
             Some(other) => Self::other_json(other, &redactor),
             None => {
@@ -81,62 +83,61 @@ impl Posted {
             }
         };
         if std::str::from_utf8(body).is_err() {
-            posted.payload = Some(bytes_body(&redactor.bytes(body)));
+            callback_body.payload = Some(bytes_body(&redactor.bytes(body)));
         }
-        posted
+        callback_body
     }
 
-    /// The fields for lookups: those of the body, and of the objects that stand in it under one of these names, be it as
-    /// JSON or as JSON text.
+    /// The fields of the body, and of its members with one of these names that are objects or JSON text of objects.
     pub fn fields<'a>(&'a self, inner: &[&str]) -> Fields<'a> {
         Fields::new(&self.fields, inner)
     }
 
-    /// What the vendor posted, for `Event.vendor_payload`.
+    /// The payload for `Event.vendor_payload`.
     pub fn into_payload(self) -> Struct {
         self.payload.unwrap_or(self.fields)
     }
 
-    fn object(fields: Struct, posted: usize) -> Self {
-        let large = posted > LARGEST / GROWTH && fields.encoded_len() > LARGEST;
+    fn object(fields: Struct, body_size: usize) -> Self {
+        let large = body_size > MAX_PAYLOAD_BYTES / MAX_GROWTH && fields.encoded_len() > MAX_PAYLOAD_BYTES;
         let payload = large.then(|| text_body(json::text_of_object(&fields)));
         Self { fields, payload }
     }
 
-    /// JSON that is no object. Text may hold an object all the same: some senders encode twice.
+    /// JSON that is no object. Some senders encode an object twice, so a string may hold an object.
     fn other_json(kind: Kind, redactor: &Redactor) -> Self {
         let fields = match &kind {
             Kind::StringValue(text) => json::object_in(text, redactor).unwrap_or_default(),
             _ => Struct::default(),
         };
         let value = Value { kind: Some(kind) };
-        let payload = if value.encoded_len() + MARGIN > LARGEST {
+        let payload = if value.encoded_len() + RESERVED_BYTES > MAX_PAYLOAD_BYTES {
             text_body(json::text_of(&value))
         } else {
-            Struct { fields: [(BODY.to_owned(), value)].into() }
+            Struct { fields: [(BODY_FIELD.to_owned(), value)].into() }
         };
         Self { fields, payload: Some(payload) }
     }
 }
 
-/// A payload of one text.
+/// A payload with the body as text.
 fn text_body(mut text: String) -> Struct {
-    let truncated = text.len() > LARGEST - MARGIN;
-    truncate(&mut text, LARGEST - MARGIN);
+    let truncated = text.len() > MAX_PAYLOAD_BYTES - RESERVED_BYTES;
+    truncate(&mut text, MAX_PAYLOAD_BYTES - RESERVED_BYTES);
     body(text, None, truncated)
 }
 
-/// A payload of bytes that are no text.
+/// A payload with the body in base64.
 fn bytes_body(bytes: &[u8]) -> Struct {
-    let most = (LARGEST - MARGIN) / 4 * 3;
-    let kept = &bytes[..bytes.len().min(most)];
-    body(STANDARD.encode(kept), Some("base64"), kept.len() < bytes.len())
+    let max = (MAX_PAYLOAD_BYTES - RESERVED_BYTES) / 4 * 3;
+    let head = &bytes[..bytes.len().min(max)];
+    body(STANDARD.encode(head), Some("base64"), head.len() < bytes.len())
 }
 
 fn body(text: String, encoding: Option<&str>, truncated: bool) -> Struct {
     let member = |name: &str, kind| (name.to_owned(), Value { kind: Some(kind) });
-    let mut fields = vec![member(BODY, Kind::StringValue(text))];
-    fields.extend(encoding.map(|encoding| member(ENCODING, Kind::StringValue(encoding.to_owned()))));
-    fields.extend(truncated.then(|| member(TRUNCATED, Kind::BoolValue(true))));
+    let mut fields = vec![member(BODY_FIELD, Kind::StringValue(text))];
+    fields.extend(encoding.map(|encoding| member(ENCODING_FIELD, Kind::StringValue(encoding.to_owned()))));
+    fields.extend(truncated.then(|| member(TRUNCATED_FIELD, Kind::BoolValue(true))));
     Struct { fields: fields.into_iter().collect() }
 }

@@ -1,4 +1,4 @@
-//! One `WatchEvents` stream: where it stands, and what it is sent next.
+//! One `WatchEvents` stream: its position and its next item.
 
 use crate::proto::EncodedWatchEventsResponse;
 use std::{
@@ -26,61 +26,61 @@ use crate::{
     telemetry::WatchMetrics,
 };
 
-/// Where a stream begins.
+/// Where a stream starts.
 #[derive(Debug, Clone)]
 pub enum Start {
-    /// With what comes from now on.
+    /// With the first event that the gateway receives after the call.
     Live,
-    /// Right after a cursor, as a client kept it.
+    /// Right after a cursor that a client stored.
     Cursor(String),
     /// With the first event that was received at this time or later.
     Time(SystemTime),
 }
 
-/// What a stream is asked for.
+/// The options of a stream.
 #[derive(Debug, Clone)]
-pub struct Terms {
-    /// Where it begins.
+pub struct WatchOptions {
+    /// Where the stream starts.
     pub start: Start,
     /// `EventType`s; all when empty.
     pub event_types: Vec<i32>,
-    /// Silence after which a heartbeat is sent.
-    pub heartbeat: Duration,
-    /// When the caller wants it to end.
+    /// Time without an item after which the stream sends a heartbeat.
+    pub heartbeat_interval: Duration,
+    /// The caller's own deadline.
     pub deadline: Option<Instant>,
 }
 
-/// What a stream holds of its gateway for as long as it is open.
+/// Permit of one open stream.
 #[derive(Debug)]
 pub struct WatcherPermit {
     draining: Draining,
     metrics: WatchMetrics,
-    _place: OwnedSemaphorePermit,
+    _permit: OwnedSemaphorePermit,
 }
 
-/// A stream.
+/// An open stream.
 pub struct Watch {
     feed: Arc<Feed>,
     follower: Follower,
-    seat: WatcherPermit,
-    terms: Terms,
-    /// Sequence of the last event that was sent or passed over.
+    permit: WatcherPermit,
+    options: WatchOptions,
+    /// Sequence of the last event that the stream sent or filtered out.
     position: u64,
-    /// Whether it begins with whatever is oldest, should old events leave before the first one is read.
+    /// Whether the stream starts with the oldest stored event when the event right after `position` expired.
     may_skip: bool,
-    /// What comes next.
+    /// Items that were read and not yet sent.
     batch: VecDeque<Item>,
-    /// While it reads the log for itself.
-    past: Option<Box<dyn Reader>>,
-    /// Sequence of the newest event when it began.
-    newest: u64,
-    /// Whether the client was told that it has caught up with that.
+    /// Reader of the log, while `position` is before the feed's window.
+    log_reader: Option<Box<dyn Reader>>,
+    /// Sequence of the newest event when the stream started.
+    newest_at_start: u64,
+    /// Whether the stream sent the heartbeat that reports `newest_at_start` as reached.
     caught_up: bool,
-    /// When the client must hear of us.
-    heartbeat_at: Instant,
+    /// When the next heartbeat is due.
+    next_heartbeat: Instant,
 }
 
-enum Turn {
+enum Wakeup {
     Heartbeat,
     Page(Vec<Record>),
     Changed,
@@ -89,55 +89,56 @@ enum Turn {
 // === impl WatcherPermit ===
 
 impl WatcherPermit {
-    /// A place among those who watch, counted from now on, until the gateway is about to end.
-    pub fn new(draining: Draining, metrics: WatchMetrics, place: OwnedSemaphorePermit) -> Self {
-        Self { draining, metrics, _place: place }
+    /// The permit of a stream that ends when the gateway drains. The metrics count the stream until the permit is
+    /// dropped.
+    pub fn new(draining: Draining, metrics: WatchMetrics, permit: OwnedSemaphorePermit) -> Self {
+        Self { draining, metrics, _permit: permit }
     }
 }
 
 // === impl Watch ===
 
 impl Watch {
-    /// Begins a stream.
+    /// Starts a stream.
     ///
     /// # Errors
-    /// `TOKEN_INVALID` and `CURSOR_EXPIRED` for a cursor that leads nowhere; `STORAGE_UNAVAILABLE`.
-    pub async fn begin(feed: Arc<Feed>, terms: Terms, seat: WatcherPermit) -> Result<Self> {
-        let cursor = match &terms.start {
-            Start::Cursor(text) => Some(Cursor::read(feed.center(), text).ok_or_else(unreadable)?),
+    /// `TOKEN_INVALID` for a cursor of another center or none at all; `CURSOR_EXPIRED`; `STORAGE_UNAVAILABLE`.
+    pub async fn start(feed: Arc<Feed>, options: WatchOptions, permit: WatcherPermit) -> Result<Self> {
+        let cursor = match &options.start {
+            Start::Cursor(text) => Some(Cursor::decode(feed.center(), text).ok_or_else(invalid_cursor)?),
             Start::Live | Start::Time(_) => None,
         };
         let follower = feed.follow().await?;
-        // What was kept until now, also by other gateways, whether or not it was read here yet.
+        // The extent includes events that other gateways appended and that this gateway has not read yet.
         let extent = feed.log().extent(feed.center()).await?;
-        let (position, may_skip) = match (cursor, &terms.start) {
+        let (position, may_skip) = match (cursor, &options.start) {
             (Some(cursor), _) => {
-                let is_gone = cursor.position < extent.oldest && !cursor.may_skip;
-                if cursor.log != extent.log || cursor.position > extent.newest || is_gone {
-                    return Err(expired(&feed, extent));
+                let is_expired = cursor.position < extent.oldest && !cursor.may_skip;
+                if cursor.log != extent.log || cursor.position > extent.newest || is_expired {
+                    return Err(cursor_expired(&feed, extent));
                 }
                 (cursor.position.max(extent.oldest), cursor.may_skip)
             }
             (None, Start::Time(time)) => (feed.log().seek(feed.center(), *time).await?, true),
             (None, _) => (extent.newest, false),
         };
-        let heartbeat_at = Instant::now() + terms.heartbeat;
+        let next_heartbeat = Instant::now() + options.heartbeat_interval;
         Ok(Self {
             feed,
             follower,
-            seat,
-            terms,
+            permit,
+            options,
             position,
             may_skip,
             batch: VecDeque::new(),
-            past: None,
-            newest: extent.newest,
+            log_reader: None,
+            newest_at_start: extent.newest,
             caught_up: false,
-            heartbeat_at,
+            next_heartbeat,
         })
     }
 
-    /// The items of the stream. It ends with an error, or when the client goes away.
+    /// The items of the stream. It ends with an error, or when the client cancels it.
     pub fn items(self) -> impl Stream<Item = Result<EncodedWatchEventsResponse>> + Send {
         stream::unfold(Some(self), async |watch| {
             let mut watch = watch?;
@@ -150,111 +151,113 @@ impl Watch {
 
     async fn next(&mut self) -> Result<EncodedWatchEventsResponse> {
         loop {
-            if let Some(item) = self.chosen() {
-                self.heartbeat_at = Instant::now() + self.terms.heartbeat;
-                self.seat.metrics.delivered();
+            if let Some(item) = self.next_match() {
+                self.next_heartbeat = Instant::now() + self.options.heartbeat_interval;
+                self.permit.metrics.delivered();
                 return Ok(item);
             }
-            if self.seat.draining.is_draining() {
+            if self.permit.draining.is_draining() {
                 return Err(draining());
             }
-            if self.terms.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Err(Error::too_late());
+            if self.options.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
+                return Err(Error::deadline_before_send());
             }
-            // Also while events pass by that were not asked for.
-            if Instant::now() >= self.heartbeat_at {
+            // A heartbeat is due also while the stream filters events out.
+            if Instant::now() >= self.next_heartbeat {
                 return Ok(self.heartbeat());
             }
             match self.follower.after(self.position) {
                 Next::Items(items) => {
-                    self.past = None;
+                    self.log_reader = None;
                     self.batch = items;
                 }
-                Next::Nothing if !self.caught_up && self.position >= self.newest => return Ok(self.heartbeat()),
-                Next::Nothing => {
-                    self.past = None;
-                    if let Turn::Heartbeat = self.turn().await? {
+                Next::Empty if !self.caught_up && self.position >= self.newest_at_start => {
+                    return Ok(self.heartbeat());
+                }
+                Next::Empty => {
+                    self.log_reader = None;
+                    if let Wakeup::Heartbeat = self.wait().await? {
                         return Ok(self.heartbeat());
                     }
                 }
                 Next::Behind => {
-                    if self.past.is_none() {
-                        self.past = Some(self.feed.log().read(self.feed.center(), self.position).await?);
+                    if self.log_reader.is_none() {
+                        self.log_reader = Some(self.feed.log().read(self.feed.center(), self.position).await?);
                     }
-                    match self.turn().await? {
-                        // All that it waits for may be gone.
-                        Turn::Heartbeat => {
-                            self.unbroken().await?;
+                    match self.wait().await? {
+                        // The events after the position may have expired.
+                        Wakeup::Heartbeat => {
+                            self.reject_gap().await?;
                             return Ok(self.heartbeat());
                         }
-                        Turn::Page(page) => self.batch = self.read(&page).await?,
-                        Turn::Changed => {}
+                        Wakeup::Page(page) => self.batch = self.encode(&page).await?,
+                        Wakeup::Changed => {}
                     }
                 }
             }
         }
     }
 
-    /// The next event of the batch that was asked for.
-    fn chosen(&mut self) -> Option<EncodedWatchEventsResponse> {
+    /// The next event of the batch that matches the options.
+    fn next_match(&mut self) -> Option<EncodedWatchEventsResponse> {
         while let Some(item) = self.batch.pop_front() {
             self.position = item.sequence;
             self.may_skip = false;
-            let types = &self.terms.event_types;
-            let is_wanted = types.is_empty() || types.contains(&item.event_type);
-            // A log that several gateways share is in the order of its server's clock, not of ours.
-            let is_early = matches!(self.terms.start, Start::Time(time) if item.received < time);
-            if is_wanted && !is_early {
+            let types = &self.options.event_types;
+            let has_type = types.is_empty() || types.contains(&item.event_type);
+            // A log that several gateways share is in the order of its server's clock, not of this gateway's.
+            let is_before_start = matches!(self.options.start, Start::Time(time) if item.received < time);
+            if has_type && !is_before_start {
                 return Some(item.encoded);
             }
         }
         None
     }
 
-    /// Waits for whatever comes first: something to read, a heartbeat that is due, or the end.
-    async fn turn(&mut self) -> Result<Turn> {
-        let (deadline, end) = (self.terms.deadline, self.terms.deadline.unwrap_or(self.heartbeat_at));
+    /// Waits for a page of the log, a change of the window, the next heartbeat, the drain or the deadline.
+    async fn wait(&mut self) -> Result<Wakeup> {
+        let (deadline, end) = (self.options.deadline, self.options.deadline.unwrap_or(self.next_heartbeat));
         let read = async {
-            match &mut self.past {
-                Some(past) => past.next().await.map(Turn::Page),
-                None if self.follower.changed().await => Ok(Turn::Changed),
-                None => Err(unfollowed()),
+            match &mut self.log_reader {
+                Some(reader) => reader.next().await.map(Wakeup::Page),
+                None if self.follower.changed().await => Ok(Wakeup::Changed),
+                None => Err(log_unavailable()),
             }
         };
         tokio::select! {
             biased;
-            () = self.seat.draining.begun() => Err(draining()),
-            turn = read => turn,
-            () = sleep_until(self.heartbeat_at) => Ok(Turn::Heartbeat),
-            () = sleep_until(end), if deadline.is_some() => Err(Error::too_late()),
+            () = self.permit.draining.begun() => Err(draining()),
+            wakeup = read => wakeup,
+            () = sleep_until(self.next_heartbeat) => Ok(Wakeup::Heartbeat),
+            () = sleep_until(end), if deadline.is_some() => Err(Error::deadline_before_send()),
         }
     }
 
-    /// What is sent of a page of the log, unless something before it is gone.
-    async fn read(&mut self, page: &[Record]) -> Result<VecDeque<Item>> {
+    /// Encodes a page of the log. Fails when events between the position and the page expired.
+    async fn encode(&mut self, page: &[Record]) -> Result<VecDeque<Item>> {
         if page.first().is_some_and(|first| first.sequence > self.position + 1) {
-            self.unbroken().await?;
+            self.reject_gap().await?;
         }
         Ok(page.iter().map(|record| self.feed.item(self.follower.log(), record)).collect())
     }
 
-    /// Fails when what comes right after its position is gone.
-    async fn unbroken(&mut self) -> Result<()> {
+    /// Fails when the event right after the position expired.
+    async fn reject_gap(&mut self) -> Result<()> {
         if self.may_skip {
             return Ok(());
         }
         let extent = self.feed.log().extent(self.feed.center()).await?;
-        if extent.oldest > self.position { Err(expired(&self.feed, extent)) } else { Ok(()) }
+        if extent.oldest > self.position { Err(cursor_expired(&self.feed, extent)) } else { Ok(()) }
     }
 
     fn heartbeat(&mut self) -> EncodedWatchEventsResponse {
-        self.caught_up = self.caught_up || self.position >= self.newest;
-        self.heartbeat_at = Instant::now() + self.terms.heartbeat;
+        self.caught_up = self.caught_up || self.position >= self.newest_at_start;
+        self.next_heartbeat = Instant::now() + self.options.heartbeat_interval;
         let cursor = Cursor { log: self.follower.log(), position: self.position, may_skip: self.may_skip };
         let item = Some(watch_events_response::Item::Heartbeat(WatchHeartbeat {
             send_time: Some(self.feed.clock().now().into()),
         }));
-        EncodedWatchEventsResponse::from(&WatchEventsResponse { cursor: cursor.text(self.feed.center()), item })
+        EncodedWatchEventsResponse::from(&WatchEventsResponse { cursor: cursor.encode(self.feed.center()), item })
     }
 }
 
@@ -264,20 +267,20 @@ impl fmt::Debug for Watch {
     }
 }
 
-fn unreadable() -> Error {
+fn invalid_cursor() -> Error {
     Error::new(
         ErrorReason::TokenInvalid,
         "cursor was not issued by WatchEvents for this center; start without a cursor, or with start_time",
     )
 }
 
-fn expired(feed: &Feed, extent: Extent) -> Error {
+fn cursor_expired(feed: &Feed, extent: Extent) -> Error {
     let oldest = Cursor { log: extent.log, position: extent.oldest, may_skip: true };
     Error::new(
         ErrorReason::CursorExpired,
         "events after this cursor have expired; resume from oldestCursor and look up what was missed",
     )
-    .with("oldestCursor", oldest.text(feed.center()))
+    .with("oldestCursor", oldest.encode(feed.center()))
 }
 
 fn draining() -> Error {
@@ -288,7 +291,7 @@ fn draining() -> Error {
     .retry_after(Duration::ZERO)
 }
 
-fn unfollowed() -> Error {
+fn log_unavailable() -> Error {
     Error::new(
         ErrorReason::StorageUnavailable,
         "the event log is not readable at the moment; nothing is lost: resume from the last cursor",

@@ -1,8 +1,8 @@
-//! A vendor that does not answer is left alone for a while.
+//! The circuit breaker.
 //!
-//! Consecutive failures open the breaker: calls then fail at once, with nothing sent. After a penalty one harmless read
-//! probes; never a write, whose outcome somebody would have to care for. A probe that succeeds closes the breaker, one
-//! that fails doubles the penalty.
+//! Consecutive failures open the breaker: calls then fail immediately and send nothing. After a penalty one read probes
+//! the vendor; never a write, because its outcome could stay unknown. A successful probe closes the breaker, a failed
+//! probe doubles the penalty.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -16,7 +16,7 @@ use crate::{
     error::{Error, ErrorReason, Result},
 };
 
-/// The breaker of one family of interfaces at one center.
+/// The breaker of one API family at one center.
 #[derive(Debug)]
 pub struct Breaker {
     threshold: u32,
@@ -27,43 +27,43 @@ pub struct Breaker {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// Calls pass; so many failures came in a row.
+    /// Calls pass. `failures` counts the consecutive failures.
     Closed { failures: u32 },
-    /// Calls fail at once; from `until` on one may probe.
-    Open { until: Instant, penalty: Duration, probing: bool },
+    /// Calls fail immediately. From `probe_at` on one read may probe.
+    Open { probe_at: Instant, penalty: Duration, probing: bool },
 }
 
-/// Permit for one request. When it is dropped without an outcome, nothing is learned from it.
+/// Permit for one request. Dropping it without an outcome leaves the failure count unchanged.
 #[derive(Debug)]
 pub struct Permit<'a> {
     breaker: &'a Breaker,
     probe: bool,
 }
 
-/// Why a request may not pass.
+/// The breaker is open and grants no permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Refused {
-    /// When to ask again.
+pub struct BreakerOpen {
+    /// When to retry.
     pub retry_after: Duration,
-    /// Whether the time for a probe has come, and nobody does it yet.
+    /// Whether a probe is due and none runs.
     pub needs_probe: bool,
 }
 
-/// What an outcome did to the breaker.
+/// The state transition that an outcome causes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// Nothing that anybody need know.
+pub enum Transition {
+    /// The breaker stays open or closed.
     None,
-    /// It opened.
+    /// The breaker opened.
     Opened,
-    /// It closed.
+    /// The breaker closed.
     Closed,
 }
 
 // === impl Breaker ===
 
 impl Breaker {
-    /// As configured.
+    /// A closed breaker with the configured thresholds.
     pub fn new(config: &config::Breaker) -> Self {
         Self {
             threshold: config.consecutive_failures.max(1),
@@ -73,19 +73,19 @@ impl Breaker {
         }
     }
 
-    /// Asks to pass. Only a read may be the probe.
-    pub fn acquire(&self, is_read: bool) -> Result<Permit<'_>, Refused> {
+    /// Acquires a permit. Only a read may probe.
+    pub fn acquire(&self, is_read: bool) -> Result<Permit<'_>, BreakerOpen> {
         let mut state = self.state();
         match &mut *state {
             State::Closed { .. } => Ok(Permit { breaker: self, probe: false }),
-            State::Open { until, probing, .. } => {
-                let left = until.saturating_duration_since(Instant::now());
-                let due = left.is_zero() && !*probing;
-                if due && is_read {
+            State::Open { probe_at, probing, .. } => {
+                let remaining = probe_at.saturating_duration_since(Instant::now());
+                let needs_probe = remaining.is_zero() && !*probing;
+                if needs_probe && is_read {
                     *probing = true;
                     return Ok(Permit { breaker: self, probe: true });
                 }
-                Err(Refused { retry_after: left.max(self.min_penalty / 4), needs_probe: due })
+                Err(BreakerOpen { retry_after: remaining.max(self.min_penalty / 4), needs_probe })
             }
         }
     }
@@ -94,53 +94,53 @@ impl Breaker {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Half of the penalty is certain, the other half random, so that gateways do not probe in step.
+    /// Waits half of the penalty plus a random part of the other half, so that gateways do not probe at the same time.
     fn open(&self, penalty: Duration) -> State {
         let penalty = penalty.clamp(self.min_penalty, self.max_penalty);
         let wait = penalty / 2 + (penalty / 2).mul_f64(fastrand::f64());
-        State::Open { until: Instant::now() + wait, penalty, probing: false }
+        State::Open { probe_at: Instant::now() + wait, penalty, probing: false }
     }
 }
 
 // === impl Permit ===
 
 impl Permit<'_> {
-    /// The vendor answered, whatever it said.
-    pub fn succeeded(mut self) -> Change {
+    /// Records that the vendor responded, also with a refusal.
+    pub fn succeeded(mut self) -> Transition {
         let mut state = self.breaker.state();
         match *state {
             State::Closed { .. } => {
                 *state = State::Closed { failures: 0 };
-                Change::None
+                Transition::None
             }
             State::Open { .. } if self.probe => {
                 self.probe = false;
                 *state = State::Closed { failures: 0 };
-                Change::Closed
+                Transition::Closed
             }
-            // A request from before it opened says nothing of now.
-            State::Open { .. } => Change::None,
+            // A request from before the breaker opened does not show that the vendor works again.
+            State::Open { .. } => Transition::None,
         }
     }
 
-    /// The vendor could not be reached, did not answer, or failed without a word of its own.
-    pub fn failed(mut self) -> Change {
+    /// Records that the vendor was unreachable, did not respond, or responded with a 5xx status and no return code.
+    pub fn failed(mut self) -> Transition {
         let mut state = self.breaker.state();
         match *state {
             State::Closed { failures } if failures + 1 < self.breaker.threshold => {
                 *state = State::Closed { failures: failures + 1 };
-                Change::None
+                Transition::None
             }
             State::Closed { .. } => {
                 *state = self.breaker.open(self.breaker.min_penalty);
-                Change::Opened
+                Transition::Opened
             }
             State::Open { penalty, .. } if self.probe => {
                 self.probe = false;
                 *state = self.breaker.open(penalty.saturating_mul(2));
-                Change::None
+                Transition::None
             }
-            State::Open { .. } => Change::None,
+            State::Open { .. } => Transition::None,
         }
     }
 }
@@ -155,10 +155,10 @@ impl Drop for Permit<'_> {
     }
 }
 
-// === impl Refused ===
+// === impl BreakerOpen ===
 
-impl Refused {
-    /// What a caller is told.
+impl BreakerOpen {
+    /// The error that callers receive.
     pub fn error(self) -> Error {
         Error::new(
             ErrorReason::VendorUnavailable,
@@ -183,13 +183,13 @@ mod tests {
 
     fn open(breaker: &Breaker) {
         for _ in 0..2 {
-            assert_eq!(breaker.acquire(false).unwrap().failed(), Change::None);
+            assert_eq!(breaker.acquire(false).unwrap().failed(), Transition::None);
         }
-        assert_eq!(breaker.acquire(false).unwrap().failed(), Change::Opened);
+        assert_eq!(breaker.acquire(false).unwrap().failed(), Transition::Opened);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn failures_in_a_row_open_it_and_a_success_between_them_does_not() {
+    async fn consecutive_failures_open_the_breaker_and_a_success_resets_their_count() {
         let breaker = breaker();
         for _ in 0..10 {
             breaker.acquire(false).unwrap().failed();
@@ -201,31 +201,31 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn one_read_probes_and_no_write_does() {
+    async fn one_read_at_a_time_probes_and_a_write_never_does() {
         let breaker = breaker();
         open(&breaker);
         tokio::time::advance(Duration::from_secs(1)).await;
         assert!(breaker.acquire(false).unwrap_err().needs_probe);
         let probe = breaker.acquire(true).unwrap();
         assert!(!breaker.acquire(true).unwrap_err().needs_probe, "one probe at a time");
-        assert_eq!(probe.succeeded(), Change::Closed);
+        assert_eq!(probe.succeeded(), Transition::Closed);
         assert!(breaker.acquire(false).is_ok());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_probe_that_fails_doubles_the_penalty_up_to_its_bound() {
+    async fn a_failed_probe_doubles_the_penalty_up_to_its_maximum() {
         let breaker = breaker();
         open(&breaker);
-        for bound in [1, 2, 4, 4] {
-            tokio::time::advance(Duration::from_secs(bound)).await;
+        for penalty in [1, 2, 4, 4] {
+            tokio::time::advance(Duration::from_secs(penalty)).await;
             breaker.acquire(true).unwrap().failed();
-            let next = breaker.acquire(true).unwrap_err().retry_after;
-            assert!(next <= Duration::from_secs((bound * 2).min(4)), "{next:?}");
+            let retry_after = breaker.acquire(true).unwrap_err().retry_after;
+            assert!(retry_after <= Duration::from_secs((penalty * 2).min(4)), "{retry_after:?}");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_probe_that_is_given_up_leaves_room_for_another() {
+    async fn a_dropped_probe_permits_another_probe() {
         let breaker = breaker();
         open(&breaker);
         tokio::time::advance(Duration::from_secs(1)).await;
@@ -234,11 +234,11 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_from_before_it_opened_does_not_close_it() {
+    async fn a_response_to_a_request_from_before_the_breaker_opened_does_not_close_it() {
         let breaker = breaker();
         let early = breaker.acquire(true).unwrap();
         open(&breaker);
-        assert_eq!(early.succeeded(), Change::None);
+        assert_eq!(early.succeeded(), Transition::None);
         assert!(breaker.acquire(true).is_err());
     }
 
@@ -278,7 +278,7 @@ mod tests {
         open(&breaker);
         for penalty in [2, 4, 4] {
             tokio::time::advance(Duration::from_secs(4)).await;
-            assert_eq!(breaker.acquire(true).unwrap().failed(), Change::None);
+            assert_eq!(breaker.acquire(true).unwrap().failed(), Transition::None);
             let State::Open { penalty: now, probing, .. } = *breaker.state() else { panic!("it is open") };
             assert_eq!((now, probing), (Duration::from_secs(penalty), false));
         }
@@ -290,13 +290,13 @@ mod tests {
         let early = breaker.acquire(true).unwrap();
         open(&breaker);
         let until = breaker.acquire(true).unwrap_err().retry_after;
-        assert_eq!(early.failed(), Change::None);
+        assert_eq!(early.failed(), Transition::None);
         assert_eq!(breaker.acquire(true).unwrap_err().retry_after, until);
     }
 
     #[test]
     fn an_open_breaker_says_when_to_come_again() {
-        let error = Refused { retry_after: Duration::from_secs(3), needs_probe: false }.error();
+        let error = BreakerOpen { retry_after: Duration::from_secs(3), needs_probe: false }.error();
         assert_eq!(error.reason(), ErrorReason::VendorUnavailable);
         let cx = crate::context::Context::new("GetAgent", String::new(), Instant::now());
         let delay = tonic_types::StatusExt::get_details_retry_info(&error.into_status(&cx)).unwrap().retry_delay;

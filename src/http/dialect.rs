@@ -1,4 +1,4 @@
-//! How one family of a vendor's interfaces authenticates and wraps its answers.
+//! How one API family of a vendor authenticates requests and wraps responses.
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -11,18 +11,18 @@ use crate::{
     http::{Operation, Outgoing},
 };
 
-/// A family of interfaces.
+/// An API family of a vendor.
 #[async_trait]
 pub trait Dialect: Send + Sync + 'static {
-    /// The family's name, as metrics show it.
+    /// The family's name in metrics.
     const FAMILY: &'static str;
     /// What differs between operations of the family.
     type Style: Sync + 'static;
-    /// The credentials that went into a request, so that those very ones can be dropped when they are refused.
+    /// The credentials of a request. [`Dialect::refresh`] discards exactly these after the vendor refused them.
     type Credentials: Send + Sync;
 
-    /// Adds address, credentials and headers. Called anew for every attempt: signatures age. `refreshed` is what
-    /// [`Dialect::refresh`] gave for this call.
+    /// Adds the URL, credentials and headers. The client calls it for every attempt, because signatures expire.
+    /// `refreshed` holds the credentials that [`Dialect::refresh`] returned for this call.
     async fn authorize(
         &self,
         cx: &Context,
@@ -31,82 +31,81 @@ pub trait Dialect: Send + Sync + 'static {
         refreshed: Option<&Self::Credentials>,
     ) -> Result<Authorized<Self::Credentials>>;
 
-    /// Reads the wrapping of an answer.
-    fn parse(&self, operation: &Operation<Self::Style>, reply: &HttpResponse) -> ParsedResponse;
+    /// Unwraps the envelope of a response.
+    fn parse(&self, operation: &Operation<Self::Style>, response: &HttpResponse) -> ParsedResponse;
 
-    /// After the vendor refused our credentials: others, if there may be better ones; `None` ends the call.
+    /// Returns other credentials after the vendor refused `refused`; `None` when there are none, which ends the call.
     async fn refresh(
         &self,
         cx: &Context,
         refused: &Self::Credentials,
-        reply: &HttpResponse,
+        response: &HttpResponse,
     ) -> Result<Option<Self::Credentials>>;
 
-    /// After a call with refreshed credentials succeeded: what was assumed for it turned out right.
+    /// Confirms refreshed credentials after a call with them succeeded.
     fn confirm(&self, _credentials: &Self::Credentials) {}
 
-    /// Texts that must not be in anything shown, whatever the vendor echoes.
+    /// Secrets of the center. The client masks them in every text of the vendor that it shows.
     fn secrets(&self) -> Vec<&str>;
 
-    /// The same of the credentials of one request.
+    /// Secrets of one request's credentials. The client masks them like [`Dialect::secrets`].
     fn credential_secrets<'a>(&self, _credentials: &'a Self::Credentials) -> Vec<&'a str> {
         Vec::new()
     }
 }
 
-/// A request with address and credentials.
-pub struct Authorized<P> {
-    /// The whole address.
+/// The URL, headers and credentials of an authorized request.
+pub struct Authorized<C> {
+    /// URL with its query.
     pub url: Url,
-    /// Headers, those of the body included.
+    /// Headers, including those of the body.
     pub headers: HeaderMap,
-    /// The credentials in it.
-    pub credentials: P,
+    /// The credentials in the URL or the headers.
+    pub credentials: C,
 }
 
-/// A vendor's whole answer.
+/// A response whose body was read completely.
 pub struct HttpResponse {
     /// HTTP status.
     pub status: StatusCode,
     /// Headers.
     pub headers: HeaderMap,
-    /// Body, within the configured size.
+    /// Body of at most `max_response_size` bytes.
     pub body: Bytes,
 }
 
-/// An answer out of its wrapping.
+/// A response without its envelope.
 pub enum ParsedResponse {
-    /// Success: the JSON text of what was asked for, `null` for nothing.
+    /// Success: the payload as JSON text, `null` when there is none.
     Payload(Bytes),
-    /// The vendor said no.
+    /// The vendor refused the request.
     Refused(Refusal),
-    /// The answer is not one of this dialect. Says what was missing, never what was there.
+    /// The response is not of this dialect. The text names what is missing and quotes nothing.
     Unreadable(&'static str),
 }
 
-/// The vendor's no.
+/// A vendor's refusal.
 pub struct Refusal {
-    /// Its return code; empty when only the HTTP status says it.
+    /// The vendor's return code; empty when the response has an HTTP status only.
     pub code: String,
-    /// Its text, as it came.
+    /// The vendor's text, not redacted.
     pub message: String,
-    /// What it means after a read.
+    /// Reason when the request was a read.
     pub read: ErrorReason,
-    /// What it means after a write.
+    /// Reason when the request was a write.
     pub write: ErrorReason,
 }
 
 // === impl Refusal ===
 
 impl Refusal {
-    /// A refusal that means the same for reads and writes.
+    /// A refusal with one reason for reads and writes.
     pub fn new(code: impl Into<String>, message: impl Into<String>, reason: ErrorReason) -> Self {
         Self { code: code.into(), message: message.into(), read: reason, write: reason }
     }
 
-    /// What an HTTP status without a readable code means (MAPPING.md, below the vendors' codes).
-    ///
-    /// `None` for a status of success.
+    /// The refusal for an HTTP status without a readable return code; `None` for a 2xx status. MAPPING.md lists the
+    /// statuses below the vendors' codes.
     pub fn of_status(status: StatusCode) -> Option<Self> {
         let (read, write) = match status.as_u16() {
             200..=299 => return None,

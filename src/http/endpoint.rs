@@ -11,44 +11,44 @@ use crate::{
     http::Dialect,
 };
 
-/// What is the same for every request of one operation. `S` is what only its dialect needs to know.
+/// The properties that all requests of one operation share. `S` is the dialect's own part.
 #[derive(Debug)]
 pub struct Operation<S> {
-    /// The vendor's name for it, as errors and metrics show it, e.g. `POST /queues`.
+    /// The vendor's name of the operation in errors and metrics, e.g. `POST /queues`.
     pub name: &'static str,
     /// HTTP method.
     pub method: Method,
-    /// Whether a repeat is harmless. An operation that is not repeatable is a write.
+    /// Whether a retry has no further effect. An operation that is not repeatable is a write.
     pub repeatable: bool,
-    /// What only its dialect needs to know.
+    /// Properties that only the dialect uses.
     pub style: S,
 }
 
-/// A request of one REST operation: the value is its query or its body.
+/// A request of one REST operation. The value becomes the query or the body.
 pub trait Endpoint: Serialize + Send + Sync {
-    /// How its family authenticates and answers.
+    /// The dialect of the operation's API family.
     type Dialect: Dialect;
-    /// What the vendor answers with on success.
-    type Answer: DeserializeOwned + Send;
+    /// The payload of a successful response.
+    type Response: DeserializeOwned + Send;
 
     /// The operation.
     fn operation() -> &'static Operation<<Self::Dialect as Dialect>::Style>;
-    /// Path beneath the dialect's base. Values in it are percent-encoded.
+    /// Path relative to the dialect's base URL, percent-encoded.
     fn path(&self) -> Cow<'static, str>;
-    /// Whether the value is sent as a JSON body.
+    /// Whether the client sends the value as a JSON body.
     const HAS_BODY: bool;
-    /// The value's query parameters, in the order in which they are sent.
+    /// Query parameters in the order of the URL.
     fn query(&self) -> Vec<(&'static str, String)> {
         Vec::new()
     }
 }
 
-/// A request, ready to be signed and sent as often as needed.
+/// An encoded request without credentials. Every attempt signs it again.
 #[derive(Clone)]
 pub struct Outgoing {
-    /// Path beneath the dialect's base.
+    /// Path relative to the dialect's base URL.
     pub path: Cow<'static, str>,
-    /// Query parameters of the operation itself, not yet encoded.
+    /// Query parameters of the operation, not yet percent-encoded.
     pub query: Vec<(&'static str, String)>,
     /// JSON body.
     pub body: Option<Bytes>,
@@ -57,8 +57,8 @@ pub struct Outgoing {
 // === impl Outgoing ===
 
 impl Outgoing {
-    /// The request an endpoint stands for.
-    pub(super) fn of<E: Endpoint>(endpoint: &E) -> Result<Self> {
+    /// Encodes an endpoint.
+    pub(super) fn from_endpoint<E: Endpoint>(endpoint: &E) -> Result<Self> {
         let body = if E::HAS_BODY {
             let bytes = serde_json::to_vec(endpoint)
                 .map_err(|_| Error::internal("a vendor request could not be encoded as JSON"))?;
@@ -70,19 +70,20 @@ impl Outgoing {
     }
 }
 
-/// Ties a request type to its operation.
+/// Implements [`Endpoint`] for a request type.
 ///
 /// `endpoint!(Dialect: GetAgent<'_>, GET "/agents/{id}", read, STYLE => AgentRecord, path |e| format!("/agents/{}", e.id))`
 ///
-/// `read` is a repeatable operation without a body, `ask` a repeatable one with a body, `write` one that must not be
-/// repeated, with a body, and `write_bare` one without. `path` and `query` closures are optional.
+/// `read` is a repeatable operation without a body, `ask` a repeatable one with a body, `write` one that is not
+/// repeatable with a body, and `write_bare` one that is not repeatable without a body. The `path` and `query` closures
+/// are optional.
 #[macro_export]
 macro_rules! endpoint {
     ($dialect:ty: $request:ty, $method:ident $name:literal, $kind:ident, $style:expr => $answer:ty
      $(, path |$p:ident| $path:expr)? $(, query |$q:ident| $query:expr)? $(,)?) => {
         impl $crate::http::Endpoint for $request {
             type Dialect = $dialect;
-            type Answer = $answer;
+            type Response = $answer;
 
             fn operation() -> &'static $crate::http::Operation<<$dialect as $crate::http::Dialect>::Style> {
                 static OPERATION: $crate::http::Operation<<$dialect as $crate::http::Dialect>::Style> =

@@ -1,4 +1,4 @@
-//! All attempts of one request.
+//! The attempts of one request.
 
 use std::{sync::Arc, time::Duration};
 
@@ -7,8 +7,8 @@ use tokio::time::Instant;
 
 use super::{
     Authorized, Client, Dialect, Failure, HttpRequest, HttpResponse, Operation, Outgoing, ParsedResponse,
-    breaker::{Change, Permit},
-    failure::{CALLER_GONE, failed, refused, unreadable},
+    breaker::{Permit, Transition},
+    failure::{CALLER_DISCONNECTED, failed, refused, unreadable},
     retry,
     send_state::SendState,
 };
@@ -18,20 +18,22 @@ use crate::{
     redact,
 };
 
-/// Longest a probe waits for the vendor.
-const LONGEST_PROBE: Duration = Duration::from_secs(5);
-/// A vendor that stays silent for this long counts as failed; a caller may be less patient.
-const SILENCE: Duration = Duration::from_secs(1);
+/// Deadline of a probe.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
+/// The breaker counts a request that its caller cancels after this long without a response as a failure. A shorter wait
+/// shows nothing about the vendor.
+const SILENCE_COUNTS_AS_FAILURE: Duration = Duration::from_secs(1);
 
-/// A request under way, for the breaker: given up after a while of silence it is a failure.
-struct Watched<'a, D: Dialect> {
+/// Reports the outcome of a request in flight to the breaker. A guard that is dropped without an outcome after
+/// [`SILENCE_COUNTS_AS_FAILURE`] reports a failure.
+struct BreakerGuard<'a, D: Dialect> {
     client: &'a Client<D>,
     permit: Option<Permit<'a>>,
     start: Instant,
 }
 
 impl<D: Dialect> Client<D> {
-    /// All attempts of one request.
+    /// Sends a request, and retries it where a retry is safe.
     pub(super) async fn exchange(
         self: &Arc<Self>,
         cx: &Context,
@@ -40,45 +42,45 @@ impl<D: Dialect> Client<D> {
         send_state: &SendState,
     ) -> Result<Bytes> {
         let _permit = self.limit.permit(cx.deadline()).await?;
-        self.retries.earn();
+        self.retries.deposit();
         let mut attempts = 0;
         let mut refreshed = None;
         loop {
             attempts += 1;
-            cx.note_operation(operation.name);
+            cx.set_operation(operation.name);
             let Authorized { url, headers, credentials } =
                 self.dialect.authorize(cx, operation, outgoing, refreshed.as_ref()).await?;
-            let mut watched =
-                Watched { client: &**self, permit: Some(self.acquire(operation)?), start: Instant::now() };
+            let mut breaker_guard =
+                BreakerGuard { client: &**self, permit: Some(self.acquire(operation)?), start: Instant::now() };
             let sent = self.send(cx, operation, outgoing, url, headers, send_state).await;
-            let took = watched.start.elapsed();
-            let reply = match sent {
-                Ok(reply) => reply,
-                Err(Failure::NotSent(CALLER_GONE)) => {
-                    // Nothing was learned about the vendor, and nobody waits for another attempt.
-                    watched.permit = None;
-                    return Err(failed(&self.center, operation, &Failure::NotSent(CALLER_GONE)));
+            let elapsed = breaker_guard.start.elapsed();
+            let response = match sent {
+                Ok(response) => response,
+                Err(Failure::NotSent(CALLER_DISCONNECTED)) => {
+                    // This outcome says nothing about the vendor, and no caller waits for a retry.
+                    breaker_guard.permit = None;
+                    return Err(failed(&self.center, operation, &Failure::NotSent(CALLER_DISCONNECTED)));
                 }
                 Err(failure) => {
-                    watched.ended(matches!(failure, Failure::TooLarge));
+                    breaker_guard.record(matches!(failure, Failure::TooLarge));
                     let not_sent = matches!(failure, Failure::NotSent(_));
-                    self.metrics.vendor_request(&self.center, operation.name, failure.outcome(), Some(took));
+                    self.metrics.vendor_request(&self.center, operation.name, failure.outcome(), Some(elapsed));
                     let may_retry = (operation.repeatable && !matches!(failure, Failure::TooLarge)) || not_sent;
-                    if may_retry && self.pause(cx, attempts, None).await {
+                    if may_retry && self.back_off(cx, attempts, None).await {
                         continue;
                     }
                     return Err(failed(&self.center, operation, &failure));
                 }
             };
-            let parsed = self.dialect.parse(operation, &reply);
-            watched.ended(!(reply.status.is_server_error() && parsed.says_nothing()));
-            self.metrics.vendor_request(&self.center, operation.name, parsed.outcome(), Some(took));
+            let parsed = self.dialect.parse(operation, &response);
+            breaker_guard.record(!response.status.is_server_error() || parsed.is_from_vendor());
+            self.metrics.vendor_request(&self.center, operation.name, parsed.outcome(), Some(elapsed));
             tracing::debug!(
                 center = self.center,
                 operation = operation.name,
-                status = reply.status.as_u16(),
+                status = response.status.as_u16(),
                 outcome = parsed.outcome(),
-                took_ms = took.as_millis(),
+                took_ms = elapsed.as_millis(),
                 trace_id = cx.trace_id(),
                 "vendor answered"
             );
@@ -89,48 +91,50 @@ impl<D: Dialect> Client<D> {
                     }
                     return Ok(payload);
                 }
-                ParsedResponse::Unreadable(why) => {
-                    return Err(unreadable(operation, Some(&reply)).with("cause", why));
+                ParsedResponse::Unreadable(cause) => {
+                    return Err(unreadable(operation, Some(&response)).with("cause", cause));
                 }
                 ParsedResponse::Refused(refusal) => {
-                    let refused_us = refusal.read == ErrorReason::VendorAuthFailed;
-                    if refused_us && refreshed.is_none() {
-                        // An explicit refusal did nothing, so even a write is sent again, once.
+                    let credentials_refused = refusal.read == ErrorReason::VendorAuthFailed;
+                    if credentials_refused && refreshed.is_none() {
+                        // The vendor did not process a request whose credentials it refused, so even a write is retried
+                        // once.
                         send_state.mark_not_sent();
-                        refreshed = self.dialect.refresh(cx, &credentials, &reply).await?;
+                        refreshed = self.dialect.refresh(cx, &credentials, &response).await?;
                         if refreshed.is_some() {
                             continue;
                         }
                     }
-                    let passing = retry::is_passing(reply.status) && refusal.code.is_empty();
-                    if operation.repeatable && passing && self.pause(cx, attempts, Some(&reply)).await {
+                    let transient = retry::is_transient(response.status) && refusal.code.is_empty();
+                    if operation.repeatable && transient && self.back_off(cx, attempts, Some(&response)).await {
                         continue;
                     }
-                    let sent = outgoing.body.as_deref().map(redact::secrets_in).unwrap_or_default();
+                    let body_secrets = outgoing.body.as_deref().map(redact::secrets_in).unwrap_or_default();
                     let mut secrets = self.dialect.secrets();
                     secrets.extend(self.dialect.credential_secrets(&credentials));
-                    secrets.extend(sent.iter().map(String::as_str));
-                    return Err(refused(operation, &reply, refusal, &secrets));
+                    secrets.extend(body_secrets.iter().map(String::as_str));
+                    return Err(refused(operation, &response, refusal, &secrets));
                 }
             }
         }
     }
 
-    /// Asks the breaker. When only a probe could close it and this is a write, a probe is made beside it.
+    /// Acquires a permit from the breaker. When the breaker needs a probe and this request is a write, it spawns a
+    /// probe.
     fn acquire(self: &Arc<Self>, operation: &Operation<D::Style>) -> Result<Permit<'_>> {
-        self.breaker.acquire(operation.repeatable).map_err(|refused| {
-            if refused.needs_probe
+        self.breaker.acquire(operation.repeatable).map_err(|open| {
+            if open.needs_probe
                 && let Some(probe) = self.probe.get()
             {
-                let cx = Context::new("Probe", String::new(), Instant::now() + LONGEST_PROBE);
+                let cx = Context::new("Probe", String::new(), Instant::now() + PROBE_TIMEOUT);
                 tokio::spawn(probe(self.clone(), cx));
             }
             self.metrics.vendor_request(&self.center, operation.name, "breaker_open", None);
-            refused.error().from_vendor(Vendor { operation: operation.name, ..Vendor::default() })
+            open.error().from_vendor(Vendor { operation: operation.name, ..Vendor::default() })
         })
     }
 
-    /// One attempt.
+    /// Sends one attempt.
     async fn send(
         &self,
         cx: &Context,
@@ -141,7 +145,7 @@ impl<D: Dialect> Client<D> {
         send_state: &SendState,
     ) -> Result<HttpResponse, Failure> {
         if !operation.repeatable && !cx.begin_write() {
-            return Err(Failure::NotSent(CALLER_GONE));
+            return Err(Failure::NotSent(CALLER_DISCONNECTED));
         }
         send_state.mark_sent();
         let request = HttpRequest {
@@ -159,11 +163,11 @@ impl<D: Dialect> Client<D> {
         result
     }
 
-    /// Waits before another attempt. `false` when there must be none.
-    async fn pause(&self, cx: &Context, attempts: u32, reply: Option<&HttpResponse>) -> bool {
-        match self.retries.pause(attempts, reply.map(|reply| &reply.headers)) {
-            Some(pause) if Instant::now() + pause < cx.deadline() => {
-                tokio::time::sleep(pause).await;
+    /// Waits before a retry. `false` when the retry budget, the attempts or the deadline allow none.
+    async fn back_off(&self, cx: &Context, attempts: u32, response: Option<&HttpResponse>) -> bool {
+        match self.retries.backoff(attempts, response.map(|response| &response.headers)) {
+            Some(backoff) if Instant::now() + backoff < cx.deadline() => {
+                tokio::time::sleep(backoff).await;
                 true
             }
             _ => false,
@@ -171,27 +175,27 @@ impl<D: Dialect> Client<D> {
     }
 }
 
-// === impl Watched ===
+// === impl BreakerGuard ===
 
-impl<D: Dialect> Watched<'_, D> {
-    /// Tells the breaker what came of the request.
-    fn ended(&mut self, answered: bool) {
+impl<D: Dialect> BreakerGuard<'_, D> {
+    /// Reports the outcome to the breaker.
+    fn record(&mut self, answered: bool) {
         let Some(permit) = self.permit.take() else { return };
         match if answered { permit.succeeded() } else { permit.failed() } {
-            Change::None => {}
-            change => {
-                let open = change == Change::Opened;
+            Transition::None => {}
+            transition => {
+                let open = transition == Transition::Opened;
                 self.client.metrics.breaker(&self.client.center, D::FAMILY, open);
-                tracing::warn!(center = self.client.center, family = D::FAMILY, open, "breaker");
+                tracing::warn!(center = self.client.center, family = D::FAMILY, open, "circuit breaker changed state");
             }
         }
     }
 }
 
-impl<D: Dialect> Drop for Watched<'_, D> {
+impl<D: Dialect> Drop for BreakerGuard<'_, D> {
     fn drop(&mut self) {
-        if self.start.elapsed() >= SILENCE {
-            self.ended(false);
+        if self.start.elapsed() >= SILENCE_COUNTS_AS_FAILURE {
+            self.record(false);
         }
     }
 }
@@ -199,12 +203,12 @@ impl<D: Dialect> Drop for Watched<'_, D> {
 // === impl ParsedResponse ===
 
 impl ParsedResponse {
-    /// Whether the answer holds no word of the vendor's own.
-    fn says_nothing(&self) -> bool {
+    /// Whether the vendor itself, not a proxy before it, wrote the response: it has a payload or a return code.
+    fn is_from_vendor(&self) -> bool {
         match self {
-            Self::Payload(_) => false,
-            Self::Refused(refusal) => refusal.code.is_empty(),
-            Self::Unreadable(_) => true,
+            Self::Payload(_) => true,
+            Self::Refused(refusal) => !refusal.code.is_empty(),
+            Self::Unreadable(_) => false,
         }
     }
 

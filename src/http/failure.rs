@@ -1,5 +1,5 @@
-//! What a request that came to nothing means: it depends on whether the operation is repeatable, and on whether anything
-//! left.
+//! Errors of failed requests. The error depends on whether the operation is repeatable, and on whether the request may
+//! have been sent.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -10,11 +10,11 @@ use crate::{
     redact,
 };
 
-/// When to ask again after a vendor that could not be reached.
-const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// Retry delay when the vendor is unreachable or requests none.
+const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// The cause of a request that was called off.
-pub(super) const CALLER_GONE: &str = "the caller disconnected";
+/// The cause when the caller disconnected before the request was sent.
+pub(super) const CALLER_DISCONNECTED: &str = "the caller disconnected";
 
 // === impl Failure ===
 
@@ -35,7 +35,7 @@ impl Failure {
     }
 }
 
-/// What a caller is told of an attempt that brought no answer.
+/// The error of an attempt without a response.
 pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failure) -> Error {
     let vendor = Vendor { operation: operation.name, ..Vendor::default() };
     tracing::warn!(center = center, operation = operation.name, cause = failure.cause(), "vendor request failed");
@@ -44,10 +44,10 @@ pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failur
             ErrorReason::VendorUnavailable,
             "the vendor is unreachable; nothing was sent: it is safe to retry",
         )
-        .retry_after(ASK_AGAIN),
+        .retry_after(DEFAULT_RETRY_AFTER),
         Failure::Broken(_) if operation.repeatable => {
             Error::new(ErrorReason::VendorUnavailable, "the connection to the vendor broke; it is safe to retry")
-                .retry_after(ASK_AGAIN)
+                .retry_after(DEFAULT_RETRY_AFTER)
         }
         Failure::TooLarge if operation.repeatable => {
             Error::new(ErrorReason::VendorResponseInvalid, "the vendor's response exceeds max_response_size")
@@ -58,13 +58,19 @@ pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failur
     .from_vendor(vendor)
 }
 
-pub(super) fn refused<S>(operation: &Operation<S>, reply: &HttpResponse, refusal: Refusal, secrets: &[&str]) -> Error {
+/// The error of a request that the vendor refused.
+pub(super) fn refused<S>(
+    operation: &Operation<S>,
+    response: &HttpResponse,
+    refusal: Refusal,
+    secrets: &[&str],
+) -> Error {
     let reason = if operation.repeatable { refusal.read } else { refusal.write };
     let vendor = Vendor {
         operation: operation.name,
         message: redact::vendor_text(&refusal.message, secrets),
         code: redact::vendor_code(&refusal.code),
-        http_status: Some(reply.status.as_u16()),
+        http_status: Some(response.status.as_u16()),
     };
     let message: Cow<'static, str> = match reason {
         ErrorReason::VendorOutcomeUnknown => {
@@ -86,20 +92,21 @@ pub(super) fn refused<S>(operation: &Operation<S>, reply: &HttpResponse, refusal
         _ => format!("the vendor refused the request: {}", vendor.message).into(),
     };
     let error = Error::new(reason, message).from_vendor(vendor);
-    match (reason, retry::retry_after(&reply.headers)) {
-        (ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable, asked) => {
-            error.retry_after(asked.unwrap_or(ASK_AGAIN))
+    match (reason, retry::retry_after(&response.headers)) {
+        (ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable, requested) => {
+            error.retry_after(requested.unwrap_or(DEFAULT_RETRY_AFTER))
         }
         _ => error,
     }
 }
 
-pub(super) fn past_deadline<S>(cx: &Context, operation: &Operation<S>, left: bool) -> Error {
-    if left {
+/// The error of a request whose deadline passed. It depends on whether the request may have been sent.
+pub(super) fn past_deadline<S>(cx: &Context, operation: &Operation<S>, may_have_been_sent: bool) -> Error {
+    if may_have_been_sent {
         cx.mark_sent();
     }
-    match (left, operation.repeatable) {
-        (false, _) => Error::too_late(),
+    match (may_have_been_sent, operation.repeatable) {
+        (false, _) => Error::deadline_before_send(),
         (true, true) => Error::new(
             ErrorReason::VendorTimeout,
             "the vendor did not respond before the deadline; it is safe to retry",
@@ -109,11 +116,11 @@ pub(super) fn past_deadline<S>(cx: &Context, operation: &Operation<S>, left: boo
     .from_vendor(Vendor { operation: operation.name, ..Vendor::default() })
 }
 
-/// An answer that cannot be read: after a read that is all there is to say, after a write the outcome is unknown.
-pub(super) fn unreadable<S>(operation: &Operation<S>, reply: Option<&HttpResponse>) -> Error {
+/// The error of a response that cannot be read. The outcome of a write is then unknown.
+pub(super) fn unreadable<S>(operation: &Operation<S>, response: Option<&HttpResponse>) -> Error {
     let vendor = Vendor {
         operation: operation.name,
-        http_status: reply.map(|reply| reply.status.as_u16()),
+        http_status: response.map(|response| response.status.as_u16()),
         ..Vendor::default()
     };
     if operation.repeatable {
@@ -164,7 +171,7 @@ mod tests {
         ] {
             assert_eq!((failure.outcome(), failure.cause()), (outcome, cause));
             for (repeatable, reason) in [(true, read), (false, write)] {
-                let pause = (reason == VendorUnavailable).then_some(ASK_AGAIN);
+                let pause = (reason == VendorUnavailable).then_some(DEFAULT_RETRY_AFTER);
                 let vendor = ["POST /queues".to_owned(), String::new()];
                 assert_eq!(
                     told(failed("acme", &operation(repeatable), &failure)),
@@ -198,7 +205,7 @@ mod tests {
             let (told, _, pause, vendor) = told(error);
             assert_eq!((told, vendor), (reason, ["POST /queues".to_owned(), "400".to_owned()]));
             let may_come_again = matches!(reason, ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable);
-            assert_eq!(pause, may_come_again.then_some(ASK_AGAIN));
+            assert_eq!(pause, may_come_again.then_some(DEFAULT_RETRY_AFTER));
         }
         // For any other, the vendor's text says most, if there is one.
         let own = refused(ErrorReason::VendorRejected, "its own words", HeaderMap::new());
@@ -255,7 +262,7 @@ mod tests {
         ] {
             let cx = call();
             let error = past_deadline(&cx, &operation(repeatable), left);
-            assert_eq!((error.reason(), cx.sent()), (reason, left));
+            assert_eq!((error.reason(), cx.may_have_been_sent()), (reason, left));
             assert_eq!(error.clone().into_status(&cx).code(), code);
             assert_eq!(told(error).3[0], "POST /queues");
         }

@@ -1,4 +1,4 @@
-//! How much of a vendor's capacity one center may use at once.
+//! Concurrency and rate limits of one center's requests.
 
 use std::{
     num::NonZeroU32,
@@ -20,20 +20,20 @@ use crate::{
     error::{Error, ErrorReason, Result},
 };
 
-/// When a caller who found the queue full may ask again.
-const ASK_AGAIN: Duration = Duration::from_millis(200);
+/// Retry delay when the queue is full.
+const QUEUE_FULL_RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// The limits of one center.
 #[derive(Debug)]
 pub struct Limit {
     permits: Arc<Semaphore>,
-    waiting: AtomicUsize,
-    longest_queue: usize,
+    queued: AtomicUsize,
+    max_queued: usize,
     rate: Option<DefaultDirectRateLimiter>,
 }
 
-/// Counts one waiting call, also when its caller goes away.
-struct Waiting<'a>(&'a AtomicUsize);
+/// One queued call. Dropping it leaves the queue, so a call whose caller disconnects leaves it, too.
+struct QueueSlot<'a>(&'a AtomicUsize);
 
 // === impl Limit ===
 
@@ -42,8 +42,8 @@ impl Limit {
     pub fn new(limits: &Limits) -> Self {
         Self {
             permits: Arc::new(Semaphore::new(limits.concurrency.min(Semaphore::MAX_PERMITS))),
-            waiting: AtomicUsize::new(0),
-            longest_queue: limits.queue,
+            queued: AtomicUsize::new(0),
+            max_queued: limits.queue,
             rate: NonZeroU32::new(limits.rate).map(|rate| RateLimiter::direct(Quota::per_second(rate))),
         }
     }
@@ -51,16 +51,17 @@ impl Limit {
     /// Waits for a permit, until `deadline`.
     ///
     /// # Errors
-    /// `CENTER_OVERLOADED` at once when the queue is full; `DEADLINE_BEFORE_SEND` when no permit came free in time.
+    /// `CENTER_OVERLOADED` immediately when the queue is full; `DEADLINE_BEFORE_SEND` when no permit is released before
+    /// `deadline`.
     pub async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit> {
         let permit = match self.permits.clone().try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {
-                let _waiting = self.queue()?;
+                let _slot = self.enqueue()?;
                 match timeout_at(deadline, self.permits.clone().acquire_owned()).await {
                     Ok(Ok(permit)) => permit,
                     Ok(Err(_)) => return Err(Error::internal("the center's limit is closed")),
-                    Err(_) => return Err(too_late("other calls hold all of the center's request permits")),
+                    Err(_) => return Err(deadline_before_send("other calls hold all of the center's request permits")),
                 }
             }
         };
@@ -71,41 +72,41 @@ impl Limit {
     }
 
     async fn wait_for_rate(&self, rate: &DefaultDirectRateLimiter, deadline: Instant) -> Result<()> {
-        let mut waiting = None;
+        let mut slot = None;
         while let Err(not_until) = rate.check() {
-            if waiting.is_none() {
-                waiting = Some(self.queue()?);
+            if slot.is_none() {
+                slot = Some(self.enqueue()?);
             }
             let wait = not_until.wait_time_from(governor::clock::DefaultClock::default().now());
             if Instant::now() + wait > deadline {
-                return Err(too_late("the center's rate limit grants no request before the deadline"));
+                return Err(deadline_before_send("the center's rate limit grants no request before the deadline"));
             }
             sleep(wait).await;
         }
         Ok(())
     }
 
-    fn queue(&self) -> Result<Waiting<'_>> {
-        let entered = self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, |waiting| {
-            (waiting < self.longest_queue).then_some(waiting + 1)
+    fn enqueue(&self) -> Result<QueueSlot<'_>> {
+        let enqueued = self.queued.fetch_update(Ordering::AcqRel, Ordering::Acquire, |queued| {
+            (queued < self.max_queued).then_some(queued + 1)
         });
-        match entered {
-            Ok(_) => Ok(Waiting(&self.waiting)),
+        match enqueued {
+            Ok(_) => Ok(QueueSlot(&self.queued)),
             Err(_) => Err(Error::new(
                 ErrorReason::CenterOverloaded,
                 "too many calls of this center are queued; nothing was sent",
             )
-            .retry_after(ASK_AGAIN)
+            .retry_after(QUEUE_FULL_RETRY_AFTER)
             .quota("calls queued for the center's vendor")),
         }
     }
 }
 
-fn too_late(why: &'static str) -> Error {
-    Error::new(ErrorReason::DeadlineBeforeSend, format!("the deadline passed before anything was sent: {why}"))
+fn deadline_before_send(cause: &'static str) -> Error {
+    Error::new(ErrorReason::DeadlineBeforeSend, format!("the deadline passed before anything was sent: {cause}"))
 }
 
-impl Drop for Waiting<'_> {
+impl Drop for QueueSlot<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
@@ -120,41 +121,41 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_full_queue_fails_at_once_and_a_waiter_fails_at_its_deadline() {
+    async fn a_full_queue_rejects_immediately_and_a_queued_call_fails_at_its_deadline() {
         let limit = limit(1, 1, 0);
         let soon = Instant::now() + Duration::from_secs(1);
         let held = limit.permit(soon).await.unwrap();
-        let (waiter, refused) = tokio::join!(limit.permit(soon), limit.permit(soon));
-        assert_eq!(waiter.unwrap_err().reason(), ErrorReason::DeadlineBeforeSend);
-        assert_eq!(refused.unwrap_err().reason(), ErrorReason::CenterOverloaded);
+        let (queued, rejected) = tokio::join!(limit.permit(soon), limit.permit(soon));
+        assert_eq!(queued.unwrap_err().reason(), ErrorReason::DeadlineBeforeSend);
+        assert_eq!(rejected.unwrap_err().reason(), ErrorReason::CenterOverloaded);
         drop(held);
         drop(limit.permit(soon).await.unwrap());
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_waiter_that_goes_away_leaves_the_queue() {
+    async fn a_cancelled_call_leaves_the_queue() {
         let limit = limit(1, 1, 0);
         let soon = Instant::now() + Duration::from_secs(1);
         let _held = limit.permit(soon).await.unwrap();
         drop(tokio::time::timeout(Duration::from_millis(1), limit.permit(soon)).await);
-        assert_eq!(limit.waiting.load(Ordering::Acquire), 0);
+        assert_eq!(limit.queued.load(Ordering::Acquire), 0);
     }
 
     #[tokio::test]
-    async fn a_rate_that_leaves_no_turn_before_the_deadline_is_told() {
+    async fn the_rate_limit_rejects_a_call_that_it_cannot_grant_before_the_deadline() {
         let limit = limit(8, 8, 1);
         let now = Instant::now();
         let mut results = Vec::new();
-        // A second gives another turn, should the machine take that long.
+        // On a slow machine the first second may grant further permits.
         while results.len() < 5 && results.last().is_none_or(Result::is_ok) {
             results.push(limit.permit(now).await);
         }
-        let refused = results.pop().unwrap().unwrap_err();
-        assert_eq!(refused.reason(), ErrorReason::DeadlineBeforeSend);
+        let rejected = results.pop().unwrap().unwrap_err();
+        assert_eq!(rejected.reason(), ErrorReason::DeadlineBeforeSend);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_waiter_is_told_at_its_deadline_and_not_later() {
+    async fn a_waiter_fails_at_its_deadline_and_not_later() {
         let limit = limit(1, 1, 0);
         let begun = Instant::now();
         let soon = begun + Duration::from_secs(1);
@@ -171,8 +172,8 @@ mod tests {
         while results.len() < 5 && results.last().is_none_or(Result::is_ok) {
             results.push(limit.permit(later).await);
         }
-        let refused = results.pop().unwrap().unwrap_err();
-        assert_eq!(refused.reason(), ErrorReason::CenterOverloaded);
-        assert_eq!(limit.waiting.load(Ordering::Acquire), 0);
+        let rejected = results.pop().unwrap().unwrap_err();
+        assert_eq!(rejected.reason(), ErrorReason::CenterOverloaded);
+        assert_eq!(limit.queued.load(Ordering::Acquire), 0);
     }
 }

@@ -1,25 +1,25 @@
-//! Whether anything of a request may have left.
+//! Whether a request may have been sent.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether anything of one request may have left, also when it is given up in between.
+/// Whether one request may have been sent. It stays readable after the future that sends was cancelled.
 #[derive(Debug, Default)]
 pub(super) struct SendState(AtomicBool);
 
 // === impl SendState ===
 
 impl SendState {
-    /// Notes that the request leaves now.
+    /// Records that sending begins.
     pub(super) fn mark_sent(&self) {
         self.0.store(true, Ordering::Release);
     }
 
-    /// Notes that certainly nothing came of it: no connection was made, or the vendor refused our credentials.
+    /// Records that the request had no effect: no connection was established, or the vendor refused the credentials.
     pub(super) fn mark_not_sent(&self) {
         self.0.store(false, Ordering::Release);
     }
 
-    /// Whether something may have left.
+    /// Whether the request may have been sent.
     pub(super) fn may_have_been_sent(&self) -> bool {
         self.0.load(Ordering::Acquire)
     }

@@ -1,7 +1,6 @@
-//! Carrying one request to a vendor and its answer back.
+//! Sending one HTTP request to a vendor and reading its response.
 //!
-//! Behind a trait, so that a simulation can put a network of its own in the place of the real one and lose, delay and
-//! repeat what it likes.
+//! [`Transport`] is a trait, so that a simulation replaces the real network and loses, delays and duplicates requests.
 
 #[cfg(test)]
 mod tests;
@@ -17,43 +16,43 @@ use url::Url;
 use super::HttpResponse;
 use crate::error::{Error, Result};
 
-/// Longest time to open a connection.
+/// Longest time to establish a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
-/// Longest a read's connection stays idle; a stale one costs a read a repeat.
-const IDLE_FOR_READS: Duration = Duration::from_mins(1);
-/// Longest a write's connection stays idle: a vendor that closes a stale one must not make an outcome unknown.
-const IDLE_FOR_WRITES: Duration = Duration::from_secs(2);
+/// Idle timeout of a read's connection. A stale connection costs a read one retry.
+const READ_IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+/// Idle timeout of a write's connection. It is short, because the outcome of a write on a stale connection is unknown.
+const WRITE_IDLE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A request with everything it needs.
+/// A request with its credentials.
 pub struct HttpRequest {
     /// HTTP method.
     pub method: Method,
-    /// Whole address.
+    /// URL with its query.
     pub url: Url,
     /// Headers.
     pub headers: HeaderMap,
     /// Body.
     pub body: Option<Bytes>,
-    /// Whether a repeat is harmless.
+    /// Whether a retry has no further effect.
     pub repeatable: bool,
 }
 
-/// Why a request brought no answer.
+/// Why a request has no response.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Failure {
-    /// Certainly nothing was sent.
+    /// Nothing was sent.
     NotSent(&'static str),
-    /// The connection broke, or the answer did, after something was sent.
+    /// The connection broke before or during the response; the request may have been sent.
     Broken(&'static str),
-    /// The answer is larger than allowed.
+    /// The response exceeds `max_response_size`.
     TooLarge,
 }
 
-/// A way to vendors.
+/// Sends HTTP requests.
 #[async_trait]
 pub trait Transport: Send + Sync + fmt::Debug {
-    /// Carries a request, once, and reads an answer of at most `largest` bytes.
-    async fn send(&self, request: HttpRequest, largest: usize) -> Result<HttpResponse, Failure>;
+    /// Sends a request once and reads a response of at most `max_response_size` bytes.
+    async fn send(&self, request: HttpRequest, max_response_size: usize) -> Result<HttpResponse, Failure>;
 }
 
 /// The real network: pools of HTTP/1.1 connections, one for reads and one for writes.
@@ -66,16 +65,16 @@ pub struct Network {
 // === impl Network ===
 
 impl Network {
-    /// Connection pools without redirects, proxies and automatic repeats.
+    /// Connection pools without redirects, proxies and automatic retries.
     ///
     /// # Errors
-    /// When the machine's trusted certificates cannot be read.
+    /// When the system's trusted certificates cannot be read.
     pub fn new() -> Result<Self> {
-        let pool = |idle: Duration| {
+        let pool = |idle_timeout: Duration| {
             reqwest::Client::builder()
                 .user_agent(concat!("switchboard/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(CONNECT_TIMEOUT)
-                .pool_idle_timeout(idle)
+                .pool_idle_timeout(idle_timeout)
                 .redirect(reqwest::redirect::Policy::none())
                 .retry(reqwest::retry::never())
                 .no_proxy()
@@ -88,13 +87,13 @@ impl Network {
                     Error::internal("the HTTP client could not be built; check the system's trusted certificates")
                 })
         };
-        Ok(Self { reads: pool(IDLE_FOR_READS)?, writes: pool(IDLE_FOR_WRITES)? })
+        Ok(Self { reads: pool(READ_IDLE_TIMEOUT)?, writes: pool(WRITE_IDLE_TIMEOUT)? })
     }
 }
 
 #[async_trait]
 impl Transport for Network {
-    async fn send(&self, request: HttpRequest, largest: usize) -> Result<HttpResponse, Failure> {
+    async fn send(&self, request: HttpRequest, max_response_size: usize) -> Result<HttpResponse, Failure> {
         let HttpRequest { method, url, headers, body, repeatable } = request;
         let pool = if repeatable { &self.reads } else { &self.writes };
         let mut request = reqwest::Request::new(method, url);
@@ -110,26 +109,26 @@ impl Transport for Network {
             }
         })?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        let body = read_body(response.content_length(), response.bytes_stream(), largest).await?;
+        let body = read_body(response.content_length(), response.bytes_stream(), max_response_size).await?;
         Ok(HttpResponse { status, headers, body })
     }
 }
 
-/// The whole body. Of one that is larger than allowed, no chunk is read after the one that is too much, and none when its
-/// length is announced.
+/// Reads the whole body. Reading stops at the chunk that exceeds the limit, and does not start when the announced length
+/// exceeds it.
 async fn read_body<E>(
     announced: Option<u64>,
     chunks: impl Stream<Item = Result<Bytes, E>>,
-    largest: usize,
+    max_size: usize,
 ) -> Result<Bytes, Failure> {
-    if announced.is_some_and(|length| length > largest as u64) {
+    if announced.is_some_and(|length| length > max_size as u64) {
         return Err(Failure::TooLarge);
     }
     let mut chunks = pin!(chunks);
     let mut body = BytesMut::new();
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(|_| Failure::Broken("the connection broke during the response"))?;
-        if body.len() + chunk.len() > largest {
+        if body.len() + chunk.len() > max_size {
             return Err(Failure::TooLarge);
         }
         body.extend_from_slice(&chunk);

@@ -1,4 +1,4 @@
-//! What operators and their probes ask: `/metrics`, `/healthz`, `/readyz`.
+//! The admin endpoints: `/metrics`, `/healthz`, `/readyz`.
 
 use std::io;
 
@@ -25,18 +25,18 @@ pub async fn serve(
     stopped: watch::Receiver<bool>,
 ) {
     let router = Router::new()
-        .route("/metrics", get(text).with_state(metrics))
+        .route("/metrics", get(render_metrics).with_state(metrics))
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready).with_state(draining));
-    let answer = move |request: Request<Body>| {
-        // A router is always ready, and nothing that it calls can fail.
-        let answer = router.clone().call(request);
-        async move { answer.await.unwrap_or_else(|never| match never {}) }
+    let handle = move |request: Request<Body>| {
+        // A router is always ready, and its handlers are infallible.
+        let response = router.clone().call(request);
+        async move { response.await.unwrap_or_else(|never| match never {}) }
     };
-    http1::serve(connections, answer, stopped).await;
+    http1::serve(connections, handle, stopped).await;
 }
 
-async fn text(State(metrics): State<Metrics>) -> Response {
+async fn render_metrics(State(metrics): State<Metrics>) -> Response {
     match metrics.text() {
         Ok(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),

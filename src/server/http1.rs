@@ -1,4 +1,4 @@
-//! Plain HTTP/1.1 for vendors' callbacks and for operators, with bounds on slow and silent peers.
+//! HTTP/1.1 without TLS for vendor callbacks and the admin endpoints, with limits on slow and idle peers.
 
 use std::{convert::Infallible, io, time::Duration};
 
@@ -12,65 +12,65 @@ use tokio::sync::watch;
 use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::task::TaskTracker;
 
-use super::{accept::Connection, signal};
+use super::{accept::Connection, wait_until_set};
 
-/// Longest that the head of a request may take; between requests this is how long a connection may be idle.
-const SLOWEST_HEAD: Duration = Duration::from_secs(30);
-/// Most bytes of a request's head, and most headers.
-const LARGEST_HEAD: usize = 16 * 1024;
-const HEADERS: usize = 64;
+/// Longest time to receive a request's header section. Between requests it is the connection's idle timeout.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Largest header section in bytes, and most header fields.
+const MAX_HEADER_SIZE: usize = 16 * 1024;
+const MAX_HEADERS: usize = 64;
 
-/// Serves until stopped, then until the requests under way are answered.
+/// Serves until `stopped` is set, then finishes the requests in flight.
 pub async fn serve<F>(
     connections: impl Stream<Item = io::Result<Connection>>,
-    answer: impl Fn(Request<Body>) -> F + Clone + Send + 'static,
+    handle: impl Fn(Request<Body>) -> F + Clone + Send + 'static,
     stopped: watch::Receiver<bool>,
 ) where
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let tasks = TaskTracker::new();
     {
-        // Gone before the rest is waited for: a port that stays open while nobody serves it would keep vendors waiting,
-        // who else would be refused at once and go to another gateway.
+        // The listener closes before the drain. An open port without a server delays vendors; a closed port refuses
+        // them immediately, so that they send to another gateway.
         let mut connections = std::pin::pin!(connections);
         loop {
             let connection = tokio::select! {
                 connection = connections.next() => connection,
-                () = signal(stopped.clone()) => break,
+                () = wait_until_set(stopped.clone()) => break,
             };
             let Some(Ok(connection)) = connection else { break };
-            tasks.spawn(serve_connection(connection, answer.clone(), stopped.clone()));
+            tasks.spawn(serve_connection(connection, handle.clone(), stopped.clone()));
         }
     }
     tasks.close();
     tasks.wait().await;
 }
 
-/// Answers the requests of one connection.
+/// Serves the requests of one connection.
 async fn serve_connection<F>(
     connection: Connection,
-    answer: impl Fn(Request<Body>) -> F,
+    handle: impl Fn(Request<Body>) -> F,
     stopped: watch::Receiver<bool>,
 ) where
     F: Future<Output = Response<Body>>,
 {
     let service = service_fn(move |request: Request<Incoming>| {
-        let answer = answer(request.map(Body::new));
-        async move { Ok::<_, Infallible>(answer.await) }
+        let response = handle(request.map(Body::new));
+        async move { Ok::<_, Infallible>(response.await) }
     });
-    let mut served = std::pin::pin!(
+    let mut http_connection = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(SLOWEST_HEAD)
-            .max_buf_size(LARGEST_HEAD)
-            .max_headers(HEADERS)
+            .header_read_timeout(HEADER_READ_TIMEOUT)
+            .max_buf_size(MAX_HEADER_SIZE)
+            .max_headers(MAX_HEADERS)
             .serve_connection(TokioIo::new(connection), service)
     );
     tokio::select! {
-        // A peer that breaks off is no news.
-        _ = served.as_mut() => return,
-        () = signal(stopped) => {}
+        // The connection ended; the error of a disconnected peer is not logged.
+        _ = http_connection.as_mut() => return,
+        () = wait_until_set(stopped) => {}
     }
-    served.as_mut().graceful_shutdown();
-    let _ = served.await;
+    http_connection.as_mut().graceful_shutdown();
+    let _ = http_connection.await;
 }

@@ -8,12 +8,15 @@ use crate::{
     error::Result,
     name::{AgentName, CenterName, ExtensionName, QueueName},
     page::Page,
-    proto::v1::{
-        AddAgentQueuesRequest, AddAgentQueuesResponse, Agent, AgentRole, AgentState, BindAgentExtensionsRequest,
-        BindAgentExtensionsResponse, CreateAgentRequest, DeleteAgentRequest, GetAgentRequest, ListAgentsRequest,
-        ListAgentsResponse, LoginAgentRequest, LoginAgentResponse, LogoutAgentRequest, LogoutAgentResponse,
-        RemoveAgentQueuesRequest, RemoveAgentQueuesResponse, SetAgentQueuesRequest, SetAgentQueuesResponse,
-        UnbindAgentExtensionsRequest, UnbindAgentExtensionsResponse, UpdateAgentRequest, View,
+    proto::{
+        enum_value,
+        v1::{
+            AddAgentQueuesRequest, AddAgentQueuesResponse, Agent, AgentRole, AgentState, BindAgentExtensionsRequest,
+            BindAgentExtensionsResponse, CreateAgentRequest, DeleteAgentRequest, GetAgentRequest, ListAgentsRequest,
+            ListAgentsResponse, LoginAgentRequest, LoginAgentResponse, LogoutAgentRequest, LogoutAgentResponse,
+            RemoveAgentQueuesRequest, RemoveAgentQueuesResponse, SetAgentQueuesRequest, SetAgentQueuesResponse,
+            UnbindAgentExtensionsRequest, UnbindAgentExtensionsResponse, UpdateAgentRequest, View,
+        },
     },
 };
 
@@ -22,21 +25,36 @@ const QUEUES: (usize, usize) = (1, 100);
 /// Fewest and most extensions of one request.
 const EXTENSIONS: (usize, usize) = (1, 8);
 
+/// Why fields of a new agent are refused in a change.
+const CREATE_ONLY: &str = "only CreateAgent accepts it";
+
 pub async fn list_agents(
     centers: &Centers,
     cx: &Context,
     mut request: ListAgentsRequest,
 ) -> Result<ListAgentsResponse> {
+    let ListAgentsRequest {
+        parent,
+        page_size,
+        page_token: _, // Page::take reads it
+        queue,
+        role,
+        enabled: _, // either value is valid
+        state,
+        query,
+        view,
+        vendor_state,
+    } = &request;
     let mut check = Check::new();
-    let parent: CenterName = check.name("parent", &request.parent);
-    check.page_size(request.page_size);
-    let queue: Option<QueueName> = check.optional_name("queue", &request.queue);
-    check.known::<AgentRole>("role", request.role);
-    check.known::<AgentState>("state", request.state);
-    check.at_most("query", &request.query, 128);
-    check.known::<View>("view", request.view);
-    check.at_most("vendor_state", &request.vendor_state, 32);
-    if request.state != 0 && !request.vendor_state.is_empty() {
+    let parent: CenterName = check.name("parent", parent);
+    check.page_size(*page_size);
+    let queue: Option<QueueName> = check.optional_name("queue", queue);
+    check.known::<AgentRole>("role", *role);
+    check.known::<AgentState>("state", *state);
+    check.at_most("query", query, 128);
+    check.known::<View>("view", *view);
+    check.at_most("vendor_state", vendor_state, 32);
+    if *state != 0 && !vendor_state.is_empty() {
         check.invalid("vendor_state", "not together with state");
     }
     check.done()?;
@@ -46,29 +64,35 @@ pub async fn list_agents(
 }
 
 pub async fn get_agent(centers: &Centers, cx: &Context, request: GetAgentRequest) -> Result<Agent> {
+    let GetAgentRequest { name, view } = &request;
     let mut check = Check::new();
-    let name: AgentName = check.name("name", &request.name);
-    check.known::<View>("view", request.view);
+    let name: AgentName = check.name("name", name);
+    check.known::<View>("view", *view);
     check.done()?;
     centers.get(cx, &name)?.adapter.get_agent(cx, name, request).await
 }
 
 pub async fn create_agent(centers: &Centers, cx: &Context, mut request: CreateAgentRequest) -> Result<Agent> {
+    let CreateAgentRequest { parent, agent_id, agent, request_id } = &request;
     let mut check = Check::new();
-    let parent: CenterName = check.name("parent", &request.parent);
-    if !request.agent_id.is_empty() {
-        check.id::<AgentName>("agent_id", &request.agent_id);
+    let parent: CenterName = check.name("parent", parent);
+    if !agent_id.is_empty() {
+        check.id::<AgentName>("agent_id", agent_id);
     }
-    match &request.agent {
-        Some(agent) => agent_fields(&mut check, agent),
+    match agent {
+        Some(agent) => {
+            agent_fields(&mut check, agent);
+        }
         None => check.invalid("agent", "required"),
     }
-    check.request_id(&request.request_id);
+    check.request_id(request_id);
     check.done()?;
     let request_id = std::mem::take(&mut request.request_id);
     let center = centers.get(cx, &parent)?;
     center
-        .once(cx, &request_id, request, async |adapter, cx, request| adapter.create_agent(&cx, parent, request).await)
+        .write_idempotent(cx, &request_id, request, async |adapter, cx, request| {
+            adapter.create_agent(&cx, parent, request).await
+        })
         .await
 }
 
@@ -77,39 +101,38 @@ pub async fn update_agent(centers: &Centers, cx: &Context, request: UpdateAgentR
     let mut check = Check::new();
     let agent = check.message("agent", agent);
     let name: AgentName = check.name("agent.name", &agent.name);
-    agent_fields(&mut check, &agent);
-    let paths = [
-        Path::clearing("display_name", !agent.display_name.is_empty()),
-        Path::clearing("employee_number", !agent.employee_number.is_empty()),
-        Path::clearing("mobile_number", !agent.mobile_number.is_empty()),
-        Path::clearing("email", !agent.email.is_empty()),
-        Path::needed("role", agent.role != 0),
-        Path::needed("enabled", agent.enabled.is_some()),
-        Path::needed("inbound_wrap_up_duration", agent.inbound_wrap_up_duration.is_some()),
-        Path::needed("outbound_wrap_up_duration", agent.outbound_wrap_up_duration.is_some()),
-        Path::needed("vendor_data", agent.vendor_data.is_some()),
-    ];
+    let paths = agent_fields(&mut check, &agent);
     let mask = mask::paths(&mut check, "agent", update_mask.as_ref(), &paths);
+    check.unsupported_if(!agent.login_password.is_empty(), "agent.login_password", CREATE_ONLY);
+    check.unsupported_if(agent.provision_extensions, "agent.provision_extensions", CREATE_ONLY);
     check.done()?;
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.update_agent(&cx, name, agent, mask).await).await
 }
 
 pub async fn delete_agent(centers: &Centers, cx: &Context, request: DeleteAgentRequest) -> Result<()> {
+    let DeleteAgentRequest { name } = request;
     let mut check = Check::new();
-    let name: AgentName = check.name("name", &request.name);
+    let name: AgentName = check.name("name", &name);
     check.done()?;
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.delete_agent(&cx, name).await).await
 }
 
 pub async fn login_agent(centers: &Centers, cx: &Context, request: LoginAgentRequest) -> Result<LoginAgentResponse> {
+    let LoginAgentRequest {
+        name,
+        initial_state,
+        employee_number: _, // formats and keys of these are the vendor's
+        queues,
+        phone_number: _,
+        vendor_data: _,
+    } = &request;
     let mut check = Check::new();
-    let name: AgentName = check.name("name", &request.name);
-    check.known::<AgentState>("initial_state", request.initial_state);
-    let initial = request.initial_state();
-    if !matches!(initial, AgentState::Unspecified | AgentState::Ready | AgentState::NotReady) {
+    let name: AgentName = check.name("name", name);
+    check.known::<AgentState>("initial_state", *initial_state);
+    if !matches!(enum_value(*initial_state), AgentState::Unspecified | AgentState::Ready | AgentState::NotReady) {
         check.invalid("initial_state", "READY or NOT_READY");
     }
-    let queues: Vec<QueueName> = check.names("queues", &request.queues, (0, QUEUES.1));
+    let queues: Vec<QueueName> = check.names("queues", queues, (0, QUEUES.1));
     check.done()?;
     centers
         .get(cx, &name)?
@@ -118,8 +141,9 @@ pub async fn login_agent(centers: &Centers, cx: &Context, request: LoginAgentReq
 }
 
 pub async fn logout_agent(centers: &Centers, cx: &Context, request: LogoutAgentRequest) -> Result<LogoutAgentResponse> {
+    let LogoutAgentRequest { name } = request;
     let mut check = Check::new();
-    let name: AgentName = check.name("name", &request.name);
+    let name: AgentName = check.name("name", &name);
     check.done()?;
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.logout_agent(&cx, name).await).await
 }
@@ -129,9 +153,10 @@ pub async fn bind_agent_extensions(
     cx: &Context,
     request: BindAgentExtensionsRequest,
 ) -> Result<BindAgentExtensionsResponse> {
+    let BindAgentExtensionsRequest { agent, extensions } = request;
     let mut check = Check::new();
-    let agent: AgentName = check.name("agent", &request.agent);
-    let extensions: Vec<ExtensionName> = check.names("extensions", &request.extensions, EXTENSIONS);
+    let agent: AgentName = check.name("agent", &agent);
+    let extensions: Vec<ExtensionName> = check.names("extensions", &extensions, EXTENSIONS);
     check.done()?;
     centers
         .get(cx, &agent)?
@@ -145,9 +170,10 @@ pub async fn unbind_agent_extensions(
     cx: &Context,
     request: UnbindAgentExtensionsRequest,
 ) -> Result<UnbindAgentExtensionsResponse> {
+    let UnbindAgentExtensionsRequest { agent, extensions } = request;
     let mut check = Check::new();
-    let agent: AgentName = check.name("agent", &request.agent);
-    let extensions: Vec<ExtensionName> = check.names("extensions", &request.extensions, EXTENSIONS);
+    let agent: AgentName = check.name("agent", &agent);
+    let extensions: Vec<ExtensionName> = check.names("extensions", &extensions, EXTENSIONS);
     check.done()?;
     centers
         .get(cx, &agent)?
@@ -161,7 +187,8 @@ pub async fn add_agent_queues(
     cx: &Context,
     request: AddAgentQueuesRequest,
 ) -> Result<AddAgentQueuesResponse> {
-    let (agent, queues) = membership(&request.agent, &request.queues)?;
+    let AddAgentQueuesRequest { agent, queues } = request;
+    let (agent, queues) = membership(&agent, &queues)?;
     centers
         .get(cx, &agent)?
         .write(cx, async move |adapter, cx| adapter.add_agent_queues(&cx, agent, queues).await)
@@ -174,7 +201,8 @@ pub async fn set_agent_queues(
     cx: &Context,
     request: SetAgentQueuesRequest,
 ) -> Result<SetAgentQueuesResponse> {
-    let (agent, queues) = membership(&request.agent, &request.queues)?;
+    let SetAgentQueuesRequest { agent, queues } = request;
+    let (agent, queues) = membership(&agent, &queues)?;
     centers
         .get(cx, &agent)?
         .write(cx, async move |adapter, cx| adapter.set_agent_queues(&cx, agent, queues).await)
@@ -187,7 +215,8 @@ pub async fn remove_agent_queues(
     cx: &Context,
     request: RemoveAgentQueuesRequest,
 ) -> Result<RemoveAgentQueuesResponse> {
-    let (agent, queues) = membership(&request.agent, &request.queues)?;
+    let RemoveAgentQueuesRequest { agent, queues } = request;
+    let (agent, queues) = membership(&agent, &queues)?;
     centers
         .get(cx, &agent)?
         .write(cx, async move |adapter, cx| adapter.remove_agent_queues(&cx, agent, queues).await)
@@ -203,16 +232,52 @@ fn membership(agent: &str, queues: &[String]) -> Result<(AgentName, Vec<QueueNam
     Ok((agent, queues))
 }
 
-fn agent_fields(check: &mut Check, agent: &Agent) {
-    check.at_most("agent.display_name", &agent.display_name, 128);
-    let number = &agent.employee_number;
-    if number.len() > 32 || !number.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') {
+/// Checks what a new or a changed agent holds, and gives what `UpdateAgent` can change. Output-only fields are ignored, as
+/// the contract says.
+fn agent_fields(check: &mut Check, agent: &Agent) -> [Path; 9] {
+    let Agent {
+        name: _, // UpdateAgent reads it, CreateAgent ignores it
+        display_name,
+        employee_number,
+        mobile_number, // its format is the vendor's
+        email,
+        role,
+        enabled,
+        inbound_wrap_up_duration,
+        outbound_wrap_up_duration,
+        provision_extensions: _, // either value is valid
+        login_account,
+        login_password,
+        state: _,
+        vendor_state: _,
+        state_reason: _,
+        vendor_extension_state: _,
+        queues: _,
+        extensions: _,
+        default_phone_number: _,
+        vendor_data, // its keys are the vendor's
+        provisioned_extensions: _,
+    } = agent;
+    check.at_most("agent.display_name", display_name, 128);
+    let is_word = employee_number.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
+    if employee_number.len() > 32 || !is_word {
         check.invalid("agent.employee_number", "up to 32 letters, digits and underscores");
     }
-    check.email("agent.email", &agent.email);
-    check.known::<AgentRole>("agent.role", agent.role);
-    check.whole_seconds("agent.inbound_wrap_up_duration", agent.inbound_wrap_up_duration.as_ref());
-    check.whole_seconds("agent.outbound_wrap_up_duration", agent.outbound_wrap_up_duration.as_ref());
-    check.at_most("agent.login_account", &agent.login_account, 64);
-    check.at_most("agent.login_password", &agent.login_password, 64);
+    check.email("agent.email", email);
+    check.known::<AgentRole>("agent.role", *role);
+    check.whole_seconds("agent.inbound_wrap_up_duration", inbound_wrap_up_duration.as_ref());
+    check.whole_seconds("agent.outbound_wrap_up_duration", outbound_wrap_up_duration.as_ref());
+    check.at_most("agent.login_account", login_account, 64);
+    check.at_most("agent.login_password", login_password, 64);
+    [
+        Path::clearing("display_name", !display_name.is_empty()),
+        Path::clearing("employee_number", !employee_number.is_empty()),
+        Path::clearing("mobile_number", !mobile_number.is_empty()),
+        Path::clearing("email", !email.is_empty()),
+        Path::needed("role", *role != 0),
+        Path::needed("enabled", enabled.is_some()),
+        Path::needed("inbound_wrap_up_duration", inbound_wrap_up_duration.is_some()),
+        Path::needed("outbound_wrap_up_duration", outbound_wrap_up_duration.is_some()),
+        Path::needed("vendor_data", vendor_data.is_some()),
+    ]
 }

@@ -18,21 +18,31 @@ pub async fn start_callback(
     cx: &Context,
     mut request: StartCallbackRequest,
 ) -> Result<StartCallbackResponse> {
+    let StartCallbackRequest {
+        parent,
+        customer_number,
+        entry_number,
+        caller_id: _, // its format is the vendor's
+        variables,
+        request_id,
+    } = &request;
     let mut check = Check::new();
-    let parent: CenterName = check.name("parent", &request.parent);
-    check.required("customer_number", &request.customer_number);
-    check.required("entry_number", &request.entry_number);
-    check.count("variables", request.variables.len(), (0, VARIABLES));
+    let parent: CenterName = check.name("parent", parent);
+    check.required("customer_number", customer_number);
+    check.required("entry_number", entry_number);
+    check.count("variables", variables.len(), (0, VARIABLES));
     // A key may be anybody's data, so the violation does not repeat it.
-    if !request.variables.keys().all(|key| is_variable(key)) {
+    if !variables.keys().all(|key| is_variable(key)) {
         check.invalid("variables", "every key matches ^[A-Za-z_]\\w{0,63}$");
     }
-    check.request_id(&request.request_id);
+    check.request_id(request_id);
     check.done()?;
     let request_id = std::mem::take(&mut request.request_id);
     let center = centers.get(cx, &parent)?;
     center
-        .once(cx, &request_id, request, async |adapter, cx, request| adapter.start_callback(&cx, parent, request).await)
+        .write_idempotent(cx, &request_id, request, async |adapter, cx, request| {
+            adapter.start_callback(&cx, parent, request).await
+        })
         .await
 }
 

@@ -17,8 +17,9 @@ pub async fn list_centers(
     cx: &Context,
     mut request: ListCentersRequest,
 ) -> Result<ListCentersResponse> {
+    let ListCentersRequest { page_size, page_token: _ } = &request; // Page::take reads the token
     let mut check = Check::new();
-    check.page_size(request.page_size);
+    check.page_size(*page_size);
     check.done()?;
     let page = Page::take(cx.method(), &mut request)?;
     let resources: Vec<Center> = centers.iter().map(crate::center::Center::resource).collect();
@@ -27,8 +28,9 @@ pub async fn list_centers(
 }
 
 pub async fn get_center(centers: &Centers, cx: &Context, request: GetCenterRequest) -> Result<Center> {
+    let GetCenterRequest { name } = request;
     let mut check = Check::new();
-    let name: CenterName = check.name("name", &request.name);
+    let name: CenterName = check.name("name", &name);
     check.done()?;
     Ok(centers.get(cx, &name)?.resource())
 }
@@ -38,8 +40,9 @@ pub async fn get_capabilities(
     cx: &Context,
     request: GetCapabilitiesRequest,
 ) -> Result<Capabilities> {
+    let GetCapabilitiesRequest { name } = request;
     let mut check = Check::new();
-    let name: CapabilitiesName = check.name("name", &request.name);
+    let name: CapabilitiesName = check.name("name", &name);
     check.done()?;
     let mut capabilities = centers.get(cx, &name)?.adapter.capabilities();
     capabilities.name = name.to_string();

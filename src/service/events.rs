@@ -11,7 +11,7 @@ use crate::{
     check::Check,
     context::Context,
     error::Result,
-    event::watch::{Start, Terms},
+    event::watch::{Start, WatchOptions},
     name::CenterName,
     proto::v1::{EventType, WatchEventsRequest, watch_events_request},
 };
@@ -53,9 +53,10 @@ pub async fn watch_events(
 
     let center = centers.get(cx, &parent)?;
     center.adapter.can_post()?;
-    let deadline = cx.asked_deadline();
-    let terms = Terms { start, event_types, heartbeat: heartbeat.unwrap_or(HEARTBEAT), deadline };
-    let watch = center.watch(terms).await?;
+    let deadline = cx.caller_deadline();
+    let heartbeat_interval = heartbeat.unwrap_or(HEARTBEAT);
+    let options = WatchOptions { start, event_types, heartbeat_interval, deadline };
+    let watch = center.watch(options).await?;
     let cx = cx.clone();
     Ok(watch.items().map(move |item| item.map_err(|error| error.into_status(&cx))))
 }

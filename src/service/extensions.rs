@@ -21,10 +21,11 @@ pub async fn list_extensions(
     cx: &Context,
     mut request: ListExtensionsRequest,
 ) -> Result<ListExtensionsResponse> {
+    let ListExtensionsRequest { parent, page_size, page_token: _, view } = &request; // Page::take reads the token
     let mut check = Check::new();
-    let parent: CenterName = check.name("parent", &request.parent);
-    check.page_size(request.page_size);
-    check.known::<View>("view", request.view);
+    let parent: CenterName = check.name("parent", parent);
+    check.page_size(*page_size);
+    check.known::<View>("view", *view);
     check.done()?;
     let adapter = &centers.get(cx, &parent)?.adapter;
     let page = Page::take(cx.method(), &mut request)?;
@@ -32,9 +33,10 @@ pub async fn list_extensions(
 }
 
 pub async fn get_extension(centers: &Centers, cx: &Context, request: GetExtensionRequest) -> Result<Extension> {
+    let GetExtensionRequest { name, view } = &request;
     let mut check = Check::new();
-    let name: ExtensionName = check.name("name", &request.name);
-    check.known::<View>("view", request.view);
+    let name: ExtensionName = check.name("name", name);
+    check.known::<View>("view", *view);
     check.done()?;
     centers.get(cx, &name)?.adapter.get_extension(cx, name, request).await
 }
@@ -44,14 +46,15 @@ pub async fn create_extension(
     cx: &Context,
     mut request: CreateExtensionRequest,
 ) -> Result<Extension> {
+    let CreateExtensionRequest { parent, extension_id, extension, request_id } = &request;
     let mut check = Check::new();
-    let parent: CenterName = check.name("parent", &request.parent);
-    check.id::<ExtensionName>("extension_id", &request.extension_id);
-    match &request.extension {
-        Some(extension) => check.chosen::<ExtensionProtocol>("extension.protocol", extension.protocol),
+    let parent: CenterName = check.name("parent", parent);
+    check.id::<ExtensionName>("extension_id", extension_id);
+    match extension {
+        Some(extension) => extension_fields(&mut check, extension),
         None => check.invalid("extension", "required"),
     }
-    check.request_id(&request.request_id);
+    check.request_id(request_id);
     check.done()?;
     let request_id = std::mem::take(&mut request.request_id);
     let center = centers.get(cx, &parent)?;
@@ -60,12 +63,28 @@ pub async fn create_extension(
         let name = ExtensionName::new(parent.center(), extension_id);
         adapter.create_extension(&cx, name, extension.unwrap_or_default()).await
     };
-    center.once(cx, &request_id, request, call).await
+    center.write_idempotent(cx, &request_id, request, call).await
 }
 
 pub async fn delete_extension(centers: &Centers, cx: &Context, request: DeleteExtensionRequest) -> Result<()> {
+    let DeleteExtensionRequest { name } = request;
     let mut check = Check::new();
-    let name: ExtensionName = check.name("name", &request.name);
+    let name: ExtensionName = check.name("name", &name);
     check.done()?;
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.delete_extension(&cx, name).await).await
+}
+
+/// Checks what a new extension holds. Output-only fields are ignored, as the contract says.
+fn extension_fields(check: &mut Check, extension: &Extension) {
+    let Extension {
+        name: _, // extension_id names it
+        protocol,
+        account: _,
+        agent: _,
+        state: _,
+        description: _,
+        initial_password: _,
+        vendor_data: _, // its keys are the vendor's
+    } = extension;
+    check.chosen::<ExtensionProtocol>("extension.protocol", *protocol);
 }

@@ -19,10 +19,11 @@ pub async fn list_phone_numbers(
     cx: &Context,
     mut request: ListPhoneNumbersRequest,
 ) -> Result<ListPhoneNumbersResponse> {
+    let ListPhoneNumbersRequest { parent, page_size, page_token: _, view } = &request; // Page::take reads the token
     let mut check = Check::new();
-    let parent: CenterName = check.name("parent", &request.parent);
-    check.page_size(request.page_size);
-    check.known::<View>("view", request.view);
+    let parent: CenterName = check.name("parent", parent);
+    check.page_size(*page_size);
+    check.known::<View>("view", *view);
     check.done()?;
     let adapter = &centers.get(cx, &parent)?.adapter;
     let page = Page::take(cx.method(), &mut request)?;
@@ -30,9 +31,10 @@ pub async fn list_phone_numbers(
 }
 
 pub async fn get_phone_number(centers: &Centers, cx: &Context, request: GetPhoneNumberRequest) -> Result<PhoneNumber> {
+    let GetPhoneNumberRequest { name, view } = &request;
     let mut check = Check::new();
-    let name: PhoneNumberName = check.name("name", &request.name);
-    check.known::<View>("view", request.view);
+    let name: PhoneNumberName = check.name("name", name);
+    check.known::<View>("view", *view);
     check.done()?;
     centers.get(cx, &name)?.adapter.get_phone_number(cx, name, request).await
 }
@@ -42,8 +44,9 @@ pub async fn set_default_phone_number(
     cx: &Context,
     request: SetDefaultPhoneNumberRequest,
 ) -> Result<SetDefaultPhoneNumberResponse> {
+    let SetDefaultPhoneNumberRequest { name } = request;
     let mut check = Check::new();
-    let name: PhoneNumberName = check.name("name", &request.name);
+    let name: PhoneNumberName = check.name("name", &name);
     check.done()?;
     centers
         .get(cx, &name)?
@@ -57,8 +60,9 @@ pub async fn clear_default_phone_number(
     cx: &Context,
     request: ClearDefaultPhoneNumberRequest,
 ) -> Result<ClearDefaultPhoneNumberResponse> {
+    let ClearDefaultPhoneNumberRequest { parent } = request;
     let mut check = Check::new();
-    let parent: CenterName = check.name("parent", &request.parent);
+    let parent: CenterName = check.name("parent", &parent);
     check.done()?;
     centers
         .get(cx, &parent)?

@@ -19,10 +19,11 @@ pub async fn list_queues(
     cx: &Context,
     mut request: ListQueuesRequest,
 ) -> Result<ListQueuesResponse> {
+    let ListQueuesRequest { parent, page_size, page_token: _, view } = &request; // Page::take reads the token
     let mut check = Check::new();
-    let parent: CenterName = check.name("parent", &request.parent);
-    check.page_size(request.page_size);
-    check.known::<View>("view", request.view);
+    let parent: CenterName = check.name("parent", parent);
+    check.page_size(*page_size);
+    check.known::<View>("view", *view);
     check.done()?;
     let adapter = &centers.get(cx, &parent)?.adapter;
     let page = Page::take(cx.method(), &mut request)?;
@@ -30,29 +31,35 @@ pub async fn list_queues(
 }
 
 pub async fn get_queue(centers: &Centers, cx: &Context, request: GetQueueRequest) -> Result<Queue> {
+    let GetQueueRequest { name, view } = &request;
     let mut check = Check::new();
-    let name: QueueName = check.name("name", &request.name);
-    check.known::<View>("view", request.view);
+    let name: QueueName = check.name("name", name);
+    check.known::<View>("view", *view);
     check.done()?;
     centers.get(cx, &name)?.adapter.get_queue(cx, name, request).await
 }
 
 pub async fn create_queue(centers: &Centers, cx: &Context, mut request: CreateQueueRequest) -> Result<Queue> {
+    let CreateQueueRequest { parent, queue_id, queue, request_id } = &request;
     let mut check = Check::new();
-    let parent: CenterName = check.name("parent", &request.parent);
-    if !request.queue_id.is_empty() {
-        check.id::<QueueName>("queue_id", &request.queue_id);
+    let parent: CenterName = check.name("parent", parent);
+    if !queue_id.is_empty() {
+        check.id::<QueueName>("queue_id", queue_id);
     }
-    match &request.queue {
-        Some(queue) => queue_fields(&mut check, queue),
+    match queue {
+        Some(queue) => {
+            queue_fields(&mut check, queue);
+        }
         None => check.invalid("queue", "required"),
     }
-    check.request_id(&request.request_id);
+    check.request_id(request_id);
     check.done()?;
     let request_id = std::mem::take(&mut request.request_id);
     let center = centers.get(cx, &parent)?;
     center
-        .once(cx, &request_id, request, async |adapter, cx, request| adapter.create_queue(&cx, parent, request).await)
+        .write_idempotent(cx, &request_id, request, async |adapter, cx, request| {
+            adapter.create_queue(&cx, parent, request).await
+        })
         .await
 }
 
@@ -61,22 +68,16 @@ pub async fn update_queue(centers: &Centers, cx: &Context, request: UpdateQueueR
     let mut check = Check::new();
     let queue = check.message("queue", queue);
     let name: QueueName = check.name("queue.name", &queue.name);
-    queue_fields(&mut check, &queue);
-    let paths = [
-        Path::clearing("display_name", !queue.display_name.is_empty()),
-        Path::needed("strategy", queue.strategy != 0),
-        Path::needed("wait_timeout", queue.wait_timeout.is_some()),
-        Path::clearing("wait_music", !queue.wait_music.is_empty()),
-        Path::needed("vendor_data", queue.vendor_data.is_some()),
-    ];
+    let paths = queue_fields(&mut check, &queue);
     let mask = mask::paths(&mut check, "queue", update_mask.as_ref(), &paths);
     check.done()?;
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.update_queue(&cx, name, queue, mask).await).await
 }
 
 pub async fn delete_queue(centers: &Centers, cx: &Context, request: DeleteQueueRequest) -> Result<()> {
+    let DeleteQueueRequest { name } = request;
     let mut check = Check::new();
-    let name: QueueName = check.name("name", &request.name);
+    let name: QueueName = check.name("name", &name);
     check.done()?;
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.delete_queue(&cx, name).await).await
 }
@@ -86,9 +87,10 @@ pub async fn add_queue_agents(
     cx: &Context,
     request: AddQueueAgentsRequest,
 ) -> Result<AddQueueAgentsResponse> {
+    let AddQueueAgentsRequest { queue, agents } = request;
     let mut check = Check::new();
-    let queue: QueueName = check.name("queue", &request.queue);
-    let agents: Vec<AgentName> = check.names("agents", &request.agents, (1, 500));
+    let queue: QueueName = check.name("queue", &queue);
+    let agents: Vec<AgentName> = check.names("agents", &agents, (1, 500));
     check.done()?;
     centers
         .get(cx, &queue)?
@@ -97,9 +99,25 @@ pub async fn add_queue_agents(
     Ok(AddQueueAgentsResponse {})
 }
 
-fn queue_fields(check: &mut Check, queue: &Queue) {
-    check.at_most("queue.display_name", &queue.display_name, 128);
-    check.known::<QueueStrategy>("queue.strategy", queue.strategy);
-    check.whole_seconds("queue.wait_timeout", queue.wait_timeout.as_ref());
-    check.at_most("queue.wait_music", &queue.wait_music, 255);
+/// Checks what a new or a changed queue holds, and gives what `UpdateQueue` can change.
+fn queue_fields(check: &mut Check, queue: &Queue) -> [Path; 5] {
+    let Queue {
+        name: _, // UpdateQueue reads it, CreateQueue ignores it
+        display_name,
+        strategy,
+        wait_timeout,
+        wait_music,
+        vendor_data, // its keys are the vendor's
+    } = queue;
+    check.at_most("queue.display_name", display_name, 128);
+    check.known::<QueueStrategy>("queue.strategy", *strategy);
+    check.whole_seconds("queue.wait_timeout", wait_timeout.as_ref());
+    check.at_most("queue.wait_music", wait_music, 255);
+    [
+        Path::clearing("display_name", !display_name.is_empty()),
+        Path::needed("strategy", *strategy != 0),
+        Path::needed("wait_timeout", wait_timeout.is_some()),
+        Path::clearing("wait_music", !wait_music.is_empty()),
+        Path::needed("vendor_data", vendor_data.is_some()),
+    ]
 }

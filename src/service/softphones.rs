@@ -23,10 +23,11 @@ pub async fn get_softphone_config(
     cx: &Context,
     request: GetSoftphoneConfigRequest,
 ) -> Result<SoftphoneConfig> {
+    let GetSoftphoneConfigRequest { name } = request;
     let mut check = Check::new();
-    let name: SoftphoneConfigName = check.name("name", &request.name);
+    let name: SoftphoneConfigName = check.name("name", &name);
     check.done()?;
-    centers.get(cx, &name)?.adapter.get_softphone_config(cx, name.parent().clone()).await
+    centers.get(cx, &name)?.adapter.get_softphone_config(cx, name.into()).await
 }
 
 pub async fn access_softphone_credentials(
@@ -34,10 +35,12 @@ pub async fn access_softphone_credentials(
     cx: &Context,
     mut request: AccessSoftphoneCredentialsRequest,
 ) -> Result<AccessSoftphoneCredentialsResponse> {
+    // Page::take reads the token.
+    let AccessSoftphoneCredentialsRequest { parent, page_size, page_token: _, agent } = &request;
     let mut check = Check::new();
-    let parent: CenterName = check.name("parent", &request.parent);
-    check.page_size(request.page_size);
-    let agent: Option<AgentName> = check.optional_name("agent", &request.agent);
+    let parent: CenterName = check.name("parent", parent);
+    check.page_size(*page_size);
+    let agent: Option<AgentName> = check.optional_name("agent", agent);
     check.done()?;
     let center = centers.get(cx, &parent)?;
     let page = Page::take(cx.method(), &mut request)?;
@@ -55,9 +58,10 @@ pub async fn get_user_call_settings(
     cx: &Context,
     request: GetUserCallSettingsRequest,
 ) -> Result<UserCallSettings> {
+    let GetUserCallSettingsRequest { name, view } = &request;
     let mut check = Check::new();
-    let name: CallSettingsName = check.name("name", &request.name);
-    check.known::<View>("view", request.view);
+    let name: CallSettingsName = check.name("name", name);
+    check.known::<View>("view", *view);
     check.done()?;
     centers.get(cx, &name)?.adapter.get_user_call_settings(cx, name, request).await
 }
@@ -71,16 +75,7 @@ pub async fn update_user_call_settings(
     let mut check = Check::new();
     let settings = check.message("user_call_settings", user_call_settings);
     let name: CallSettingsName = check.name("user_call_settings.name", &settings.name);
-    check.known::<OutboundCallType>("user_call_settings.call_type", settings.call_type);
-    check.count("user_call_settings.caller_ids", settings.caller_ids.len(), (0, NUMBERS));
-    check.count("user_call_settings.extension_numbers", settings.extension_numbers.len(), (0, NUMBERS));
-    let paths = [
-        Path::needed("call_type", settings.call_type != 0),
-        Path::clearing("caller_ids", !settings.caller_ids.is_empty()),
-        Path::clearing("default_caller_id", !settings.default_caller_id.is_empty()),
-        Path::clearing("extension_numbers", !settings.extension_numbers.is_empty()),
-        Path::clearing("default_extension_number", !settings.default_extension_number.is_empty()),
-    ];
+    let paths = call_settings_fields(&mut check, &settings);
     let mask = mask::paths(&mut check, "user_call_settings", update_mask.as_ref(), &paths);
     check.done()?;
     centers
@@ -89,4 +84,30 @@ pub async fn update_user_call_settings(
             adapter.update_user_call_settings(&cx, name, settings, mask, allow_missing).await
         })
         .await
+}
+
+/// Checks what changed settings hold, and gives what `UpdateUserCallSettings` can change. Output-only fields are ignored, as
+/// the contract says.
+fn call_settings_fields(check: &mut Check, settings: &UserCallSettings) -> [Path; 6] {
+    let UserCallSettings {
+        name: _,
+        call_type,
+        caller_ids,
+        default_caller_id,
+        extension_numbers,
+        default_extension_number,
+        agent_account: _,
+        vendor_data, // its keys are the vendor's
+    } = settings;
+    check.known::<OutboundCallType>("user_call_settings.call_type", *call_type);
+    check.count("user_call_settings.caller_ids", caller_ids.len(), (0, NUMBERS));
+    check.count("user_call_settings.extension_numbers", extension_numbers.len(), (0, NUMBERS));
+    [
+        Path::needed("call_type", *call_type != 0),
+        Path::clearing("caller_ids", !caller_ids.is_empty()),
+        Path::clearing("default_caller_id", !default_caller_id.is_empty()),
+        Path::clearing("extension_numbers", !extension_numbers.is_empty()),
+        Path::clearing("default_extension_number", !default_extension_number.is_empty()),
+        Path::needed("vendor_data", vendor_data.is_some()),
+    ]
 }

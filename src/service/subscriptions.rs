@@ -27,9 +27,10 @@ pub async fn list_subscriptions(
     cx: &Context,
     mut request: ListSubscriptionsRequest,
 ) -> Result<ListSubscriptionsResponse> {
+    let ListSubscriptionsRequest { parent, page_size, page_token: _ } = &request; // Page::take reads the token
     let mut check = Check::new();
-    let parent: CenterName = check.name("parent", &request.parent);
-    check.page_size(request.page_size);
+    let parent: CenterName = check.name("parent", parent);
+    check.page_size(*page_size);
     check.done()?;
     let adapter = &centers.get(cx, &parent)?.adapter;
     let page = Page::take(cx.method(), &mut request)?;
@@ -41,8 +42,9 @@ pub async fn get_subscription(
     cx: &Context,
     request: GetSubscriptionRequest,
 ) -> Result<Subscription> {
+    let GetSubscriptionRequest { name } = request;
     let mut check = Check::new();
-    let name: SubscriptionName = check.name("name", &request.name);
+    let name: SubscriptionName = check.name("name", &name);
     check.done()?;
     centers.get(cx, &name)?.adapter.get_subscription(cx, name).await
 }
@@ -52,18 +54,17 @@ pub async fn create_subscription(
     cx: &Context,
     mut request: CreateSubscriptionRequest,
 ) -> Result<Subscription> {
+    let CreateSubscriptionRequest { parent, subscription, request_id } = &request;
     let mut check = Check::new();
-    let parent: CenterName = check.name("parent", &request.parent);
-    match &request.subscription {
+    let parent: CenterName = check.name("parent", parent);
+    match subscription {
         Some(subscription) => {
             check.required("subscription.display_name", &subscription.display_name);
-            let events = subscription.event_types.len() + subscription.vendor_event_types.len();
-            check.count("subscription.event_types", events, (1, EVENT_TYPES));
-            subscription_fields(&mut check, subscription);
+            subscription_fields(&mut check, subscription, 1);
         }
         None => check.invalid("subscription", "required"),
     }
-    check.request_id(&request.request_id);
+    check.request_id(request_id);
     check.done()?;
     let request_id = std::mem::take(&mut request.request_id);
     let center = centers.get(cx, &parent)?;
@@ -71,7 +72,7 @@ pub async fn create_subscription(
         let CreateSubscriptionRequest { parent: _, subscription, request_id: _ } = request;
         adapter.create_subscription(&cx, parent, subscription.unwrap_or_default()).await
     };
-    center.once(cx, &request_id, request, call).await
+    center.write_idempotent(cx, &request_id, request, call).await
 }
 
 pub async fn update_subscription(
@@ -83,16 +84,7 @@ pub async fn update_subscription(
     let mut check = Check::new();
     let subscription = check.message("subscription", subscription);
     let name: SubscriptionName = check.name("subscription.name", &subscription.name);
-    subscription_fields(&mut check, &subscription);
-    // The path stands for both lists: together they are the events that are delivered.
-    let events = subscription.event_types.len() + subscription.vendor_event_types.len();
-    check.count("subscription.event_types", events, (0, EVENT_TYPES));
-    let paths = [
-        Path::needed("display_name", !subscription.display_name.is_empty()),
-        Path::clearing("callback_uri", !subscription.callback_uri.is_empty()),
-        Path::needed("event_types", events > 0),
-        Path::needed("enabled", subscription.enabled.is_some()),
-    ];
+    let paths = subscription_fields(&mut check, &subscription, 0);
     let mask = mask::paths(&mut check, "subscription", update_mask.as_ref(), &paths);
     check.done()?;
     let mask = with_both_lists(mask, update_mask.is_some(), &subscription);
@@ -103,8 +95,9 @@ pub async fn update_subscription(
 }
 
 pub async fn delete_subscription(centers: &Centers, cx: &Context, request: DeleteSubscriptionRequest) -> Result<()> {
+    let DeleteSubscriptionRequest { name } = request;
     let mut check = Check::new();
-    let name: SubscriptionName = check.name("name", &request.name);
+    let name: SubscriptionName = check.name("name", &name);
     check.done()?;
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.delete_subscription(&cx, name).await).await
 }
@@ -122,18 +115,35 @@ fn with_both_lists(mut paths: Vec<String>, is_masked: bool, subscription: &Subsc
     paths
 }
 
-fn subscription_fields(check: &mut Check, subscription: &Subscription) {
-    check.at_most("subscription.display_name", &subscription.display_name, 128);
-    check.at_most("subscription.callback_uri", &subscription.callback_uri, 2048);
-    let uri = &subscription.callback_uri;
-    let absolute = Url::parse(uri).is_ok_and(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
-    if !uri.is_empty() && !absolute {
+/// Checks what a new or a changed subscription holds, and gives what `UpdateSubscription` can change.
+fn subscription_fields(check: &mut Check, subscription: &Subscription, fewest_events: usize) -> [Path; 4] {
+    let Subscription {
+        name: _, // UpdateSubscription reads it, CreateSubscription ignores it
+        display_name,
+        callback_uri,
+        event_types,
+        enabled,
+        vendor_event_types,
+    } = subscription;
+    // In a mask, event_types stands for both lists: together they are the events that are delivered.
+    let events = event_types.len() + vendor_event_types.len();
+    check.count("subscription.event_types", events, (fewest_events, EVENT_TYPES));
+    check.at_most("subscription.display_name", display_name, 128);
+    check.at_most("subscription.callback_uri", callback_uri, 2048);
+    let absolute = Url::parse(callback_uri).is_ok_and(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
+    if !callback_uri.is_empty() && !absolute {
         check.invalid("subscription.callback_uri", "an absolute http:// or https:// URI");
     }
-    check.each::<EventType>("subscription.event_types", &subscription.event_types);
-    if subscription.event_types.contains(&EventType::Vendor.into()) {
+    check.each::<EventType>("subscription.event_types", event_types);
+    if event_types.contains(&EventType::Vendor.into()) {
         check.invalid("subscription.event_types", "EVENT_TYPE_VENDOR is only received; name it in vendor_event_types");
     }
+    [
+        Path::needed("display_name", !display_name.is_empty()),
+        Path::clearing("callback_uri", !callback_uri.is_empty()),
+        Path::needed("event_types", events > 0),
+        Path::needed("enabled", enabled.is_some()),
+    ]
 }
 
 #[cfg(test)]

@@ -2,14 +2,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    env, fs,
+    path::Path,
+    sync::LazyLock,
     time::Duration,
 };
 
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
-use switchboard::config::{Config, ConfigErrors, HUAWEI_OPERATIONS, Huawei, TimestampUnit, Udesk, Vendor};
+use switchboard::config::{self, Config, ConfigErrors, HUAWEI_OPERATIONS, Huawei, TimestampUnit, Udesk, Vendor};
 
-const EXAMPLE: &str = include_str!("../../docs/gateway.example.toml");
+static EXAMPLE: LazyLock<String> = LazyLock::new(config::example);
 
 /// The example's two centers with the keys that each needs.
 const BARE: &str = r#"
@@ -34,8 +37,8 @@ fn parse(text: &str) -> Result<Config, ConfigErrors> {
 /// Parses the example, or a text made from it, with a value for each variable and both files.
 fn parse_example(text: &str) -> Result<Config, ConfigErrors> {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("beta"), "from-the-file\n").unwrap();
-    std::fs::write(folder.path().join("nats"), credentials()).unwrap();
+    fs::write(folder.path().join("beta"), "from-the-file\n").unwrap();
+    fs::write(folder.path().join("nats"), credentials()).unwrap();
     let text = text.replace("/run/secrets", folder.path().to_str().unwrap());
     Config::parse(&text, "gateway.toml", &|name| Some(format!("value-of-{name}")))
 }
@@ -59,32 +62,58 @@ fn credentials() -> String {
     )
 }
 
-/// The example with every commented-out table and key in force.
+/// The example with every commented-out table and key in force: a comment has a space after its `#`.
 fn whole_example() -> String {
     let in_force = |line: &'static str| {
-        let is_meant = |rest: &&str| rest.starts_with("[nats]") || rest.split(' ').nth(1) == Some("=");
-        line.strip_prefix("# ").filter(is_meant).unwrap_or(line)
+        let is_meant = |rest: &&str| rest.starts_with(|first: char| !first.is_whitespace());
+        line.strip_prefix('#').filter(is_meant).unwrap_or(line)
     };
     EXAMPLE.lines().map(in_force).collect::<Vec<_>>().join("\n")
 }
 
 fn udesk(config: &Config) -> &Udesk {
-    match &config.centers["acme"].vendor {
-        Vendor::Udesk(udesk) => udesk,
-        Vendor::Huawei(_) => panic!("acme is a Udesk center"),
-    }
+    let Vendor::Udesk(udesk) = &config.centers["acme"].vendor else { panic!("acme is a Udesk center") };
+    udesk
 }
 
 fn huawei(config: &Config) -> &Huawei {
-    match &config.centers["beta"].vendor {
-        Vendor::Huawei(huawei) => huawei,
-        Vendor::Udesk(_) => panic!("beta is a Huawei center"),
+    let Vendor::Huawei(huawei) = &config.centers["beta"].vendor else { panic!("beta is a Huawei center") };
+    huawei
+}
+
+#[test]
+fn the_generated_documents_are_current() {
+    for (file, generated) in
+        [("docs/gateway.example.toml", config::example()), ("docs/configuration.md", config::reference())]
+    {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+        if env::var_os("UPDATE_DOCS").is_some() {
+            fs::write(&path, &generated).unwrap();
+        }
+        let committed = fs::read_to_string(&path).unwrap_or_default();
+        let difference = difference(&committed, &generated);
+        assert!(
+            difference.is_empty(),
+            "{file} differs from src/config. To rewrite it: UPDATE_DOCS=1 cargo test --test e2e generated_documents\n{difference}"
+        );
     }
+}
+
+/// The lines between the first and the last that differ; empty if none does.
+fn difference(committed: &str, generated: &str) -> String {
+    let (mut old, mut new) = (committed.lines(), generated.lines());
+    while old.clone().next() == new.clone().next() && old.next().is_some() {
+        new.next();
+    }
+    while old.clone().next_back() == new.clone().next_back() && old.next_back().is_some() {
+        new.next_back();
+    }
+    old.map(|line| format!("-{line}\n")).chain(new.map(|line| format!("+{line}\n"))).collect()
 }
 
 #[test]
 fn the_example_is_valid() {
-    let config = parse_example(EXAMPLE).unwrap();
+    let config = parse_example(&EXAMPLE).unwrap();
     assert_eq!(udesk(&config).auth_token.expose_secret(), "value-of-ACME_AUTH_TOKEN");
     let beta = huawei(&config);
     assert_eq!(beta.app_secret.expose_secret(), "from-the-file");
@@ -111,7 +140,7 @@ fn the_example_is_valid_with_its_optional_keys() {
 
 #[test]
 fn the_example_shows_the_defaults() {
-    let example = parse_example(EXAMPLE).unwrap();
+    let example = parse_example(&EXAMPLE).unwrap();
     let bare = parse(BARE).unwrap();
     assert_eq!(bare.listen, example.listen);
     assert_eq!(bare.deadline, example.deadline);
@@ -123,13 +152,14 @@ fn the_example_shows_the_defaults() {
     assert_eq!(center.retry, example_center.retry);
     assert_eq!(center.breaker, example_center.breaker);
     assert_eq!(udesk(&bare).timestamp_unit, udesk(&example).timestamp_unit);
-    assert_eq!(udesk(&bare).expose_credentials, udesk(&example).expose_credentials);
+    assert_eq!(center.expose_credentials, example_center.expose_credentials);
+    assert_eq!(center.allow_plaintext, example_center.allow_plaintext);
     assert_eq!(huawei(&bare).token_lifetime, huawei(&example).token_lifetime);
     assert_eq!(huawei(&bare).token_retry_on_403, huawei(&example).token_retry_on_403);
-    assert!(!huawei(&bare).expose_credentials);
+    assert!(!bare.centers["beta"].expose_credentials);
 }
 
-/// A key that is near to none makes every table say which keys it knows.
+/// The error of a key that resembles no other lists the table's known keys.
 #[test]
 fn the_example_and_the_reader_know_the_same_keys() {
     const STRANGER: &str = "zzzzzzzzzzzzzzzz";
@@ -139,7 +169,7 @@ fn the_example_and_the_reader_know_the_same_keys() {
         shown.entry(kind(path)).or_default().extend(table.keys().cloned());
         table.insert(STRANGER.to_owned(), true.into());
     });
-    // The example shows one operation for all.
+    // The example shows one operation.
     let operations = HUAWEI_OPERATIONS.iter().map(|&operation| operation.to_owned()).collect();
     shown.insert("centers.*.paths".to_owned(), operations);
 
@@ -170,7 +200,11 @@ fn visit(table: &mut toml::Table, path: &str, see: &mut dyn FnMut(&str, &mut tom
 
 /// The tables of all centers are of the same kinds.
 fn kind(path: &str) -> String {
-    path.replace("centers.acme", "centers.*").replace("centers.beta", "centers.*")
+    let mut parts: Vec<_> = path.split('.').collect();
+    if let ["centers", id, ..] = parts.as_mut_slice() {
+        *id = "*";
+    }
+    parts.join(".")
 }
 
 #[test]
@@ -261,20 +295,20 @@ fn every_key_of_a_center_is_read() {
     assert_eq!(udesk.sid, "sid");
     assert_eq!(udesk.auth_token.expose_secret(), "token");
     assert_eq!(udesk.timestamp_unit, TimestampUnit::Seconds);
-    assert!(udesk.expose_credentials);
+    assert!(center.expose_credentials);
     let huawei = huawei(&config);
     assert_eq!(huawei.token_base_url.as_str(), "http://beta.example.com:28070/");
     assert_eq!(huawei.app_key, "key");
     assert_eq!(huawei.app_secret.expose_secret(), "secret");
     assert_eq!(huawei.token_lifetime, Duration::from_mins(20));
     assert!(huawei.token_retry_on_403);
-    assert!(huawei.expose_credentials);
+    assert!(config.centers["beta"].expose_credentials);
     assert_eq!(huawei.callback_secret.as_ref().unwrap().expose_secret(), "c");
     let path = ("agentsettings/query".to_owned(), "/q".to_owned());
     assert_eq!(huawei.paths, BTreeMap::from([path]));
 }
 
-/// A value pasted at the wrong key could be a secret: no error repeats it, and none takes more than a line.
+/// A value pasted at the wrong key could be a secret: no error repeats it, and each has one line.
 #[test]
 fn a_wrong_value_is_never_repeated() {
     const PASTED: &str = "m4rk3r~s3cr3t";

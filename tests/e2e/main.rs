@@ -12,6 +12,7 @@ mod errors;
 mod events;
 mod failures;
 mod faults;
+mod fields;
 mod hostile;
 mod ingress;
 mod limits_locks;

@@ -1,4 +1,5 @@
-//! A queue's parameters: what happens to a call that finds nobody, a full queue, or waits too long (B3.13).
+//! A queue's parameters: what happens to a call if no agent is there, the queue is full, or the wait is too long
+//! (B3.13).
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,7 +10,7 @@ use super::{
     state::Center,
 };
 
-/// The multimedia type, whose calls cannot go to an IVR.
+/// The multimedia type, whose calls cannot be transferred to an IVR.
 const MULTIMEDIA: u32 = 53;
 
 #[derive(Deserialize)]
@@ -22,7 +23,7 @@ struct SkillParam {
     wait_voice: Option<WaitVoice>,
 }
 
-/// What happens to a call that cannot be served. Release has no siblings, Transfer needs both.
+/// What happens to a call that cannot be served. `Release` excludes the other two members, `Transfer` requires them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Overflow {
@@ -31,7 +32,7 @@ struct Overflow {
     value: Option<u32>,
 }
 
-/// What a caller hears. The page names further members, of which it tells nothing that can be checked.
+/// What a caller hears. The page names further members without a rule that could be checked.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WaitVoice {

@@ -1,10 +1,10 @@
-//! A small believable center. Every name, number and address in it is invented.
+//! The seeded center. Every name, number and address is invented.
 
 use super::state::{Agent, Queue, SignalType, State, Status, Subscription};
 
 const NUMBERS: [&str; 4] = ["01055500100", "01055500101", "02155500102", "075555500103"];
 
-/// Id, name, strategy, timeout, music.
+/// ID, name, strategy, timeout, music.
 const QUEUES: [(&str, &str, i64, i64, &str); 4] = [
     ("9001", "Sales", 0, 30, "waitmusic.wav"),
     ("9002", "Billing", 1, 45, "waitmusic.wav"),
@@ -98,7 +98,7 @@ pub(super) fn state(app_id: &str) -> State {
             built_in: false,
         });
     }
-    // One extension that belongs to nobody.
+    // One extension that is not bound.
     state.add_extension("1300", SignalType::Sip);
     for seed in &AGENTS {
         add_agent(&mut state, seed);

@@ -1,4 +1,4 @@
-//! What is kept of addresses: everything but their macs, which whoever has the key can make again.
+//! Stored records of addresses. A record has no MAC: a gateway computes it with the key.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,34 +16,35 @@ use crate::{
     store::kv::KeyValueStore,
 };
 
-/// How long what the store said is believed. Shorter than [`GRACE`], so that an address that another gateway gave up ends
-/// here with its grace, too.
-pub(super) const BELIEVED: Duration = Duration::from_secs(60);
-/// Most addresses of which it is held in memory until when they are taken.
-const MOST_KNOWN: u64 = 10_000;
+/// How long a cached record is used. Shorter than [`GRACE`], so that an address that another gateway retired expires
+/// here at the end of its grace, too.
+pub(super) const CACHE_TTL: Duration = Duration::from_secs(60);
+/// Most cached addresses.
+const CACHE_CAPACITY: u64 = 10_000;
 
-/// The facts of all centers' addresses.
+/// The records of all centers' addresses.
 pub(super) struct AddressRecords {
-    pub state: Arc<dyn KeyValueStore>,
+    pub store: Arc<dyn KeyValueStore>,
     clock: Clock,
-    /// By the facts' keys.
-    known: Cache<String, Known>,
+    /// By the records' store keys.
+    cache: Cache<String, CacheEntry>,
 }
 
-/// Until when an address is taken, and when that was read.
+/// The part of a record that [`AddressRecords::is_accepted`] uses, and when it was read.
 #[derive(Clone, Copy)]
-struct Known {
-    until: Option<u64>,
-    read: Duration,
+struct CacheEntry {
+    /// In milliseconds since 1970; `None` without an end.
+    accepted_until: Option<u64>,
+    read_at: Duration,
 }
 
-/// What is known of an address.
+/// The stored record of an address.
 #[derive(Serialize, Deserialize)]
 pub(super) struct AddressRecord {
     pub status: Status,
-    /// Since when, in milliseconds since 1970.
+    /// When the status was set, in milliseconds since 1970.
     since: u64,
-    /// The vendor's ID of the subscription that posts there, once it is known.
+    /// The vendor's ID of the subscription; `None` until the vendor assigned it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub subscription: Option<String>,
 }
@@ -51,117 +52,122 @@ pub(super) struct AddressRecord {
 #[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub(super) enum Status {
-    /// The vendor is being told of it, or nobody knows whether it took it.
+    /// The request that sends the address to the vendor runs, or its outcome is unknown.
     Pending,
-    /// The vendor posts there.
+    /// The vendor sends callbacks to the address.
     Adopted,
-    /// The vendor posts there no longer.
+    /// The vendor sends no new events to the address.
     Retired,
 }
 
 // === impl AddressRecords ===
 
 impl AddressRecords {
-    pub fn new(state: Arc<dyn KeyValueStore>, clock: Clock) -> Self {
-        Self { state, clock, known: Cache::new(MOST_KNOWN) }
+    pub fn new(store: Arc<dyn KeyValueStore>, clock: Clock) -> Self {
+        Self { store, clock, cache: Cache::new(CACHE_CAPACITY) }
     }
 
-    /// Whether what is posted there is taken now. The store is asked when it was not for a while, and then once for all
-    /// who ask.
-    pub async fn is_taken(&self, center: &str, nonce: &str) -> Result<bool> {
+    /// Whether callbacks to the address are accepted now. Reads the store when the cache entry expired; concurrent
+    /// calls share one read.
+    pub async fn is_accepted(&self, center: &str, nonce: &str) -> Result<bool> {
         let (key, now) = (key(center, nonce), self.clock.steady());
-        let is_fresh = |known: &Known| now.saturating_sub(known.read) < BELIEVED;
-        let known = match self.known.get(&key).await.filter(is_fresh) {
-            Some(known) => Some(known),
+        let is_fresh = |entry: &CacheEntry| now.saturating_sub(entry.read_at) < CACHE_TTL;
+        let entry = match self.cache.get(&key).await.filter(is_fresh) {
+            Some(entry) => Some(entry),
             None => {
-                let read = async |entry: Option<Entry<String, Known>>| match entry {
+                let read = async |entry: Option<Entry<String, CacheEntry>>| match entry {
                     Some(entry) if is_fresh(entry.value()) => Ok(Op::Nop),
-                    // That there is none is not remembered: another gateway may have just made it.
-                    _ => Ok(self.read(&key).await?.map_or(Op::Remove, |fact| Op::Put(fact.known(now)))),
+                    // The cache holds no absent records, because another gateway may mint the address meanwhile.
+                    _ => Ok(self.read(&key).await?.map_or(Op::Remove, |record| Op::Put(record.cache_entry(now)))),
                 };
-                let computed: Result<_> = self.known.entry_by_ref(&key).and_try_compute_with(read).await;
+                let computed: Result<_> = self.cache.entry_by_ref(&key).and_try_compute_with(read).await;
                 match computed? {
                     CompResult::Removed(_) => None,
                     other => other.into_entry().map(Entry::into_value),
                 }
             }
         };
-        Ok(known.is_some_and(|known| known.until.is_none_or(|until| self.clock.unix_millis() <= until)))
+        Ok(entry.is_some_and(|entry| entry.accepted_until.is_none_or(|end| self.clock.unix_millis() <= end)))
     }
 
     pub async fn get(&self, center: &str, nonce: &Nonce) -> Result<Option<AddressRecord>> {
         self.read(&key(center, &nonce.0)).await
     }
 
-    /// Keeps what became of an address. This gateway goes by it at once.
+    /// Stores a record and caches it, so that this gateway applies it immediately.
     pub async fn put(&self, center: &str, nonce: &Nonce, status: Status, subscription: Option<&str>) -> Result<()> {
         let key = key(center, &nonce.0);
-        let fact =
+        let record =
             AddressRecord { status, since: self.clock.unix_millis(), subscription: subscription.map(str::to_owned) };
-        // Nothing in it can fail to be written.
-        self.state.put(&key, serde_json::to_vec(&fact).unwrap_or_default()).await?;
-        self.known.insert(key, fact.known(self.clock.steady())).await;
+        // Serializing the record does not fail.
+        self.store.put(&key, serde_json::to_vec(&record).unwrap_or_default()).await?;
+        self.cache.insert(key, record.cache_entry(self.clock.steady())).await;
         Ok(())
     }
 
     pub async fn remove(&self, center: &str, nonce: &Nonce) -> Result<()> {
         let key = key(center, &nonce.0);
-        self.known.invalidate(&key).await;
-        self.state.remove(&key).await
+        self.cache.invalidate(&key).await;
+        self.store.remove(&key).await
     }
 
-    /// Those of one subscription.
-    pub async fn of(&self, center: &str, subscription: &str) -> Result<Vec<(Nonce, AddressRecord)>> {
-        let mut facts = self.all(center).await?;
-        facts.retain(|(_, fact)| fact.is_of(subscription));
-        Ok(facts)
+    /// The records of one subscription.
+    pub async fn of_subscription(&self, center: &str, subscription: &str) -> Result<Vec<(Nonce, AddressRecord)>> {
+        let mut records = self.all(center).await?;
+        records.retain(|(_, record)| record.belongs_to(subscription));
+        Ok(records)
     }
 
-    /// Forgets the addresses of a center that are taken no longer.
-    pub async fn sweep(&self, center: &str) -> Result<()> {
+    /// Removes the records of a center's addresses whose grace expired.
+    pub async fn remove_expired(&self, center: &str) -> Result<()> {
         let now = self.clock.unix_millis();
-        let is_over = |fact: &AddressRecord| fact.known(Duration::ZERO).until.is_some_and(|until| until < now);
-        for (nonce, _) in self.all(center).await?.into_iter().filter(|(_, fact)| is_over(fact)) {
-            self.state.remove(&key(center, &nonce.0)).await?;
+        let is_expired = |record: &AddressRecord| record.accepted_until().is_some_and(|end| end < now);
+        for (nonce, _) in self.all(center).await?.into_iter().filter(|(_, record)| is_expired(record)) {
+            self.store.remove(&key(center, &nonce.0)).await?;
         }
         Ok(())
     }
 
-    /// Whether it has been so for longer than this.
-    pub fn is_older(&self, fact: &AddressRecord, age: Duration) -> bool {
-        u128::from(self.clock.unix_millis().saturating_sub(fact.since)) > age.as_millis()
+    /// Whether the record has its status for longer than `age`.
+    pub fn is_older(&self, record: &AddressRecord, age: Duration) -> bool {
+        u128::from(self.clock.unix_millis().saturating_sub(record.since)) > age.as_millis()
     }
 
     async fn read(&self, key: &str) -> Result<Option<AddressRecord>> {
         let unreadable = |_| unreadable();
-        self.state.get(key).await?.map(|bytes| serde_json::from_slice(&bytes).map_err(unreadable)).transpose()
+        self.store.get(key).await?.map(|bytes| serde_json::from_slice(&bytes).map_err(unreadable)).transpose()
     }
 
-    /// All of a center that this version of the gateway can read.
+    /// The records of a center that this version of the gateway can read.
     async fn all(&self, center: &str) -> Result<Vec<(Nonce, AddressRecord)>> {
         let prefix = key(center, "");
-        let facts = self.state.list(&prefix).await?.into_iter().filter_map(|(key, bytes)| {
+        let records = self.store.list(&prefix).await?.into_iter().filter_map(|(key, bytes)| {
             let nonce = key.strip_prefix(&prefix)?.to_owned();
             Some((Nonce(nonce), serde_json::from_slice(&bytes).ok()?))
         });
-        Ok(facts.collect())
+        Ok(records.collect())
     }
 }
 
 // === impl AddressRecord ===
 
 impl AddressRecord {
-    pub fn is_of(&self, subscription: &str) -> bool {
+    pub fn belongs_to(&self, subscription: &str) -> bool {
         self.subscription.as_deref() == Some(subscription)
     }
 
-    fn known(&self, read: Duration) -> Known {
+    /// End of the grace, in milliseconds since 1970; `None` unless the address is retired.
+    fn accepted_until(&self) -> Option<u64> {
         let grace = u64::try_from(GRACE.as_millis()).unwrap_or(u64::MAX);
-        Known { until: (self.status == Status::Retired).then(|| self.since.saturating_add(grace)), read }
+        (self.status == Status::Retired).then(|| self.since.saturating_add(grace))
+    }
+
+    fn cache_entry(&self, read_at: Duration) -> CacheEntry {
+        CacheEntry { accepted_until: self.accepted_until(), read_at }
     }
 }
 
-/// The key of an address's fact.
+/// The store key of an address's record.
 fn key(center: &str, nonce: &str) -> String {
     format!("address.{center}.{nonce}")
 }

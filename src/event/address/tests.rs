@@ -1,4 +1,4 @@
-//! Addresses that are made, taken, given up, and told to nobody.
+//! Tests of minting, accepting, retiring and redacting addresses.
 
 use std::{
     sync::{
@@ -11,17 +11,17 @@ use std::{
 use async_trait::async_trait;
 use proptest::prelude::*;
 
-use super::{records::BELIEVED, *};
+use super::{records::CACHE_TTL, *};
 use crate::{clock::Source, store::sqlite::Database};
 
 const GATEWAY: &str = "https://gateway.example.com/switchboard/";
 const VENDOR: &str = "https://acme.example.com/";
 
-/// A clock that is set by hand; it begins in 2027.
+/// A clock that tests advance; it starts in 2027.
 #[derive(Clone, Default)]
-struct Hand(Arc<AtomicU64>);
+struct ManualClock(Arc<AtomicU64>);
 
-impl Source for Hand {
+impl Source for ManualClock {
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000) + self.steady()
     }
@@ -31,59 +31,59 @@ impl Source for Hand {
     }
 }
 
-impl Hand {
-    fn forward(&self, time: Duration) {
+impl ManualClock {
+    fn advance(&self, time: Duration) {
         self.0.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::AcqRel);
     }
 }
 
-/// A store that counts what it is asked for and can be broken.
+/// A store that counts reads of address records and fails on demand.
 #[derive(Debug)]
-struct Counting {
+struct CountingStore {
     store: Database,
-    /// Of facts of addresses, one by one.
+    /// Reads of single address records.
     reads: AtomicUsize,
     is_broken: Mutex<bool>,
 }
 
-impl Counting {
-    fn ask(&self) -> Result<&Database> {
+impl CountingStore {
+    fn available(&self) -> Result<&Database> {
         let broken = || Error::new(ErrorReason::StorageUnavailable, "broken for the test");
         if *self.is_broken.lock().unwrap() { Err(broken()) } else { Ok(&self.store) }
     }
 }
 
 #[async_trait]
-impl KeyValueStore for Counting {
+impl KeyValueStore for CountingStore {
     async fn list(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
-        self.ask()?.list(prefix).await
+        self.available()?.list(prefix).await
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
         if key.starts_with("address.") {
             self.reads.fetch_add(1, Ordering::AcqRel);
         }
-        self.ask()?.get(key).await
+        self.available()?.get(key).await
     }
 
     async fn create(&self, key: &str, value: Vec<u8>) -> Result<Vec<u8>> {
-        self.ask()?.create(key, value).await
+        self.available()?.create(key, value).await
     }
 
     async fn put(&self, key: &str, value: Vec<u8>) -> Result<()> {
-        self.ask()?.put(key, value).await
+        self.available()?.put(key, value).await
     }
 
     async fn remove(&self, key: &str) -> Result<()> {
-        self.ask()?.remove(key).await
+        self.available()?.remove(key).await
     }
 }
 
-/// A gateway's addresses, and what stands beneath them.
-struct Setting {
+/// A gateway's addresses with their store and clock.
+struct Fixture {
     addresses: Addresses,
-    store: Arc<Counting>,
-    hand: Hand,
+    store: Arc<CountingStore>,
+    clock: ManualClock,
 }
 
 fn events(base: &str, key: Option<&str>) -> config::Events {
@@ -104,40 +104,40 @@ fn segment(uri: &str) -> &str {
     uri.rsplit('/').next().unwrap()
 }
 
-impl Setting {
+impl Fixture {
     fn new() -> Self {
         Self::with(Database::in_memory().unwrap(), None)
     }
 
     fn with(store: Database, key: Option<&str>) -> Self {
-        let store = Arc::new(Counting { store, reads: AtomicUsize::new(0), is_broken: Mutex::new(false) });
-        let hand = Hand::default();
-        let clock = Clock::from_source(hand.clone());
-        Self { addresses: Addresses::new(&events(GATEWAY, key), store.clone(), clock), store, hand }
+        let store = Arc::new(CountingStore { store, reads: AtomicUsize::new(0), is_broken: Mutex::new(false) });
+        let clock = ManualClock::default();
+        let source = Clock::from_source(clock.clone());
+        Self { addresses: Addresses::new(&events(GATEWAY, key), store.clone(), source), store, clock }
     }
 
     /// Another gateway with the same store, key and clock.
     fn another(&self, key: Option<&str>) -> Addresses {
-        Addresses::new(&events(GATEWAY, key), self.store.clone(), Clock::from_source(self.hand.clone()))
+        Addresses::new(&events(GATEWAY, key), self.store.clone(), Clock::from_source(self.clock.clone()))
     }
 
     async fn mint(&self, subscription: Option<&str>) -> (String, Nonce) {
         self.addresses.mint("acme", subscription, &vendor()).await.unwrap().into_parts()
     }
 
-    /// An address that the vendor posts a subscription's events to.
-    async fn adopted(&self, subscription: &str) -> (String, Nonce) {
+    /// Mints an address and adopts it for a subscription.
+    async fn mint_adopted(&self, subscription: &str) -> (String, Nonce) {
         let (uri, nonce) = self.mint(None).await;
         self.addresses.adopt("acme", &nonce, subscription).await.unwrap();
         (uri, nonce)
     }
 
-    async fn takes(&self, uri: &str) -> bool {
+    async fn accepts(&self, uri: &str) -> bool {
         self.addresses.verify("acme", segment(uri)).await.unwrap()
     }
 
-    /// How many facts are kept of addresses.
-    async fn kept(&self) -> usize {
+    /// Count of the stored address records.
+    async fn stored_records(&self) -> usize {
         self.store.store.list("address.").await.unwrap().len()
     }
 
@@ -147,190 +147,193 @@ impl Setting {
 }
 
 #[tokio::test]
-async fn an_address_is_taken_from_the_moment_it_is_made() {
-    let setting = Setting::new();
-    let (uri, _) = setting.mint(None).await;
+async fn a_minted_address_is_accepted_immediately() {
+    let fixture = Fixture::new();
+    let (uri, _) = fixture.mint(None).await;
     let (base, segment) = uri.rsplit_once('/').unwrap();
     assert_eq!(base, "https://gateway.example.com/switchboard/callbacks/acme");
-    assert_eq!(segment.len(), SEGMENT_TEXT);
-    assert!(uri.parse::<Url>().unwrap().as_str() == uri, "nothing in it needs an escape: {uri}");
-    assert!(setting.takes(&uri).await);
-    assert_ne!(setting.mint(None).await.0, uri, "no two are alike");
+    assert_eq!(segment.len(), SEGMENT_LENGTH);
+    assert!(uri.parse::<Url>().unwrap().as_str() == uri, "no character of it needs an escape: {uri}");
+    assert!(fixture.accepts(&uri).await);
+    assert_ne!(fixture.mint(None).await.0, uri, "every address is unique");
 }
 
 #[tokio::test]
-async fn an_address_outlives_the_gateway_and_every_gateway_that_shares_its_store_takes_it() {
+async fn an_address_survives_a_restart_and_all_gateways_with_the_same_store_accept_it() {
     let folder = tempfile::tempdir().unwrap();
     let config = config::Storage { path: folder.path().join("switchboard.db") };
     for key in [None, Some("configured")] {
-        let before = Setting::with(Database::open(&config).unwrap(), key);
+        let before = Fixture::with(Database::open(&config).unwrap(), key);
         let (uri, nonce) = before.mint(None).await;
         let other = before.another(key);
         assert!(other.verify("acme", segment(&uri)).await.unwrap());
         drop((before, other));
-        let after = Setting::with(Database::open(&config).unwrap(), key);
-        assert!(after.takes(&uri).await);
+        let after = Fixture::with(Database::open(&config).unwrap(), key);
+        assert!(after.accepts(&uri).await);
         assert!(after.addresses.recognize("acme", &uri).await.unwrap() == Some(nonce));
     }
 }
 
 #[tokio::test]
-async fn a_refusal_is_not_remembered() {
-    let setting = Setting::new();
-    let (uri, nonce) = setting.mint(None).await;
-    setting.addresses.discard("acme", &nonce).await.unwrap();
-    // As a gateway sees it that shares a store whose copy is a moment behind.
-    let other = setting.another(None);
+async fn an_absent_record_is_not_cached() {
+    let fixture = Fixture::new();
+    let (uri, nonce) = fixture.mint(None).await;
+    fixture.addresses.discard("acme", &nonce).await.unwrap();
+    // Another gateway may read a replica of the store that lags behind.
+    let other = fixture.another(None);
     assert!(!other.verify("acme", segment(&uri)).await.unwrap());
-    setting.addresses.adopt("acme", &nonce, "102").await.unwrap();
+    fixture.addresses.adopt("acme", &nonce, "102").await.unwrap();
     assert!(other.verify("acme", segment(&uri)).await.unwrap());
 }
 
 #[tokio::test]
-async fn whatever_is_wrong_with_an_address_is_refused_without_a_word() {
-    let setting = Setting::with(Database::in_memory().unwrap(), Some("one"));
-    let (uri, nonce) = setting.mint(None).await;
-    let right = segment(&uri);
-    let (nonce_text, mac) = right.split_once('.').unwrap();
-    let (other_uri, _) = setting.mint(None).await;
+async fn an_invalid_address_is_rejected_without_reading_its_record() {
+    let fixture = Fixture::with(Database::in_memory().unwrap(), Some("one"));
+    let (uri, nonce) = fixture.mint(None).await;
+    let valid = segment(&uri);
+    let (nonce_text, mac) = valid.split_once('.').unwrap();
+    let (other_uri, _) = fixture.mint(None).await;
     let (other_nonce, other_mac) = segment(&other_uri).split_once('.').unwrap();
-    // The last character of a mac holds two bits that no byte has: no other spelling of the same bytes is taken.
+    // The last base64 character of a MAC has two padding bits: only the encoding with zero bits is accepted.
     let last = mac.chars().last().unwrap();
-    let sibling = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['-', '_']).collect::<Vec<_>>();
-    let at = sibling.iter().position(|&char| char == last).unwrap();
-    let respelt = format!("{nonce_text}.{}{}", &mac[..mac.len() - 1], sibling[at ^ 1]);
+    let alphabet = ('A'..='Z').chain('a'..='z').chain('0'..='9').chain(['-', '_']).collect::<Vec<_>>();
+    let at = alphabet.iter().position(|&char| char == last).unwrap();
+    let non_canonical = format!("{nonce_text}.{}{}", &mac[..mac.len() - 1], alphabet[at ^ 1]);
 
-    let reads = setting.store.reads.load(Ordering::Acquire);
-    for wrong in [
+    let reads = fixture.store.reads.load(Ordering::Acquire);
+    for invalid in [
         String::new(),
         ".".to_owned(),
         nonce_text.to_owned(),
         format!("{nonce_text}.{other_mac}"),
         format!("{other_nonce}.{mac}"),
         format!("{mac}.{nonce_text}"),
-        respelt,
-        right.to_lowercase(),
-        format!("{right}="),
-        format!("{right}/"),
-        right[..right.len() - 1].to_owned(),
+        non_canonical,
+        valid.to_lowercase(),
+        format!("{valid}="),
+        format!("{valid}/"),
+        valid[..valid.len() - 1].to_owned(),
         "x".repeat(1 << 20),
         "\u{e9}".repeat(33),
     ] {
-        assert!(!setting.addresses.verify("acme", &wrong).await.unwrap(), "{}", wrong.len());
+        assert!(!fixture.addresses.verify("acme", &invalid).await.unwrap(), "{}", invalid.len());
     }
     for center in ["", "acm", "beta", "acme.x", "../acme"] {
-        assert!(!setting.addresses.verify(center, right).await.unwrap(), "{center}");
+        assert!(!fixture.addresses.verify(center, valid).await.unwrap(), "{center}");
     }
-    assert!(!setting.another(Some("two")).verify("acme", right).await.unwrap(), "another key");
-    assert_eq!(setting.store.reads.load(Ordering::Acquire), reads, "a wrong mac asks the store for nothing");
-    setting.addresses.discard("acme", &nonce).await.unwrap();
-    assert!(!setting.takes(&uri).await, "a right mac of a nonce that nobody knows");
+    assert!(!fixture.another(Some("two")).verify("acme", valid).await.unwrap(), "another key");
+    assert_eq!(fixture.store.reads.load(Ordering::Acquire), reads, "an invalid MAC reads no record");
+    fixture.addresses.discard("acme", &nonce).await.unwrap();
+    assert!(!fixture.accepts(&uri).await, "a valid MAC of a removed nonce");
 }
 
 #[tokio::test]
-async fn an_address_that_is_given_up_is_taken_for_its_grace() {
-    let setting = Setting::new();
-    let other = setting.another(None);
-    let (old, _) = setting.adopted("102").await;
+async fn a_retired_address_is_accepted_until_its_grace_expires() {
+    let fixture = Fixture::new();
+    let other = fixture.another(None);
+    let (old, _) = fixture.mint_adopted("102").await;
     assert!(other.verify("acme", segment(&old)).await.unwrap());
-    let former = setting.addresses.of("acme", "102").await.unwrap();
-    let (new, nonce) = setting.mint(Some("102")).await;
-    setting.addresses.adopt("acme", &nonce, "102").await.unwrap();
-    setting.addresses.retire("acme", &former).await.unwrap();
-    assert!(setting.addresses.of("acme", "102").await.unwrap() == [nonce]);
+    let superseded = fixture.addresses.replaceable("acme", "102").await.unwrap();
+    let (new, nonce) = fixture.mint(Some("102")).await;
+    fixture.addresses.adopt("acme", &nonce, "102").await.unwrap();
+    fixture.addresses.retire("acme", &superseded).await.unwrap();
+    assert!(fixture.addresses.replaceable("acme", "102").await.unwrap() == [nonce]);
 
-    setting.hand.forward(GRACE);
-    assert!(setting.takes(&old).await && other.verify("acme", segment(&old)).await.unwrap());
-    // Given up again, it gets no longer grace.
-    setting.addresses.retire("acme", &former).await.unwrap();
-    setting.hand.forward(Duration::from_millis(1));
-    assert!(!setting.takes(&old).await && !other.verify("acme", segment(&old)).await.unwrap());
-    assert!(setting.takes(&new).await);
-    assert_eq!(setting.kept().await, 2);
-    let (_, pending) = setting.mint(None).await;
-    assert_eq!(setting.kept().await, 2, "what is over is forgotten when the next is made");
-    setting.addresses.discard("acme", &pending).await.unwrap();
-    assert!(!setting.takes(&old).await && setting.takes(&new).await);
+    fixture.clock.advance(GRACE);
+    assert!(fixture.accepts(&old).await && other.verify("acme", segment(&old)).await.unwrap());
+    // Retiring it again does not prolong the grace.
+    fixture.addresses.retire("acme", &superseded).await.unwrap();
+    fixture.clock.advance(Duration::from_millis(1));
+    assert!(!fixture.accepts(&old).await && !other.verify("acme", segment(&old)).await.unwrap());
+    assert!(fixture.accepts(&new).await);
+    assert_eq!(fixture.stored_records().await, 2);
+    let (_, pending) = fixture.mint(None).await;
+    assert_eq!(fixture.stored_records().await, 2, "the next mint removes expired records");
+    fixture.addresses.discard("acme", &pending).await.unwrap();
+    assert!(!fixture.accepts(&old).await && fixture.accepts(&new).await);
 }
 
 #[tokio::test]
-async fn another_gateway_that_still_takes_it_looks_again_within_the_grace() {
-    let setting = Setting::new();
-    let other = setting.another(None);
-    let (uri, _) = setting.adopted("102").await;
-    // Looked at right before it is given up elsewhere, and then all the time.
+async fn another_gateway_rejects_a_retired_address_when_the_grace_expires() {
+    let fixture = Fixture::new();
+    let other = fixture.another(None);
+    let (uri, _) = fixture.mint_adopted("102").await;
+    // The other gateway caches the record right before it is retired, and verifies every second from then on.
     assert!(other.verify("acme", segment(&uri)).await.unwrap());
-    setting.addresses.retire_all("acme", "102").await.unwrap();
+    fixture.addresses.retire_all("acme", "102").await.unwrap();
     for _ in 0..GRACE.as_secs() {
-        setting.hand.forward(Duration::from_secs(1));
+        fixture.clock.advance(Duration::from_secs(1));
         assert!(other.verify("acme", segment(&uri)).await.unwrap());
     }
-    setting.hand.forward(Duration::from_secs(1));
+    fixture.clock.advance(Duration::from_secs(1));
     assert!(!other.verify("acme", segment(&uri)).await.unwrap());
 }
 
 #[tokio::test]
-async fn a_known_address_is_looked_up_once_in_a_while() {
-    let setting = Setting::new();
-    let (uri, _) = setting.adopted("102").await;
-    let other = setting.another(None);
-    let reads = || setting.store.reads.load(Ordering::Acquire);
+async fn concurrent_calls_share_one_read_and_the_cache_expires() {
+    let fixture = Fixture::new();
+    let (uri, _) = fixture.mint_adopted("102").await;
+    let other = fixture.another(None);
+    let reads = || fixture.store.reads.load(Ordering::Acquire);
     let before = reads();
-    let posts = (0..100).map(|_| other.verify("acme", segment(&uri)));
-    assert!(futures_util::future::join_all(posts).await.into_iter().all(|taken| taken.unwrap()));
-    assert_eq!(reads(), before + 1, "all who come at once share one look");
-    setting.hand.forward(BELIEVED);
+    let callbacks = (0..100).map(|_| other.verify("acme", segment(&uri)));
+    assert!(futures_util::future::join_all(callbacks).await.into_iter().all(|accepted| accepted.unwrap()));
+    assert_eq!(reads(), before + 1, "concurrent calls share one read");
+    fixture.clock.advance(CACHE_TTL);
     assert!(other.verify("acme", segment(&uri)).await.unwrap());
     assert_eq!(reads(), before + 2);
 }
 
 #[tokio::test]
-async fn a_subscription_that_is_gone_gives_up_its_own_addresses_only() {
-    let setting = Setting::new();
-    let (gone, _) = setting.adopted("102").await;
-    let (pending, _) = setting.mint(Some("102")).await;
-    let (stays, _) = setting.adopted("10").await;
-    let (unnamed, _) = setting.mint(None).await;
-    setting.addresses.retire_all("acme", "102").await.unwrap();
-    setting.hand.forward(GRACE + Duration::from_millis(1));
-    assert!(!setting.takes(&gone).await && !setting.takes(&pending).await);
-    assert!(setting.takes(&stays).await && setting.takes(&unnamed).await);
+async fn a_deleted_subscription_retires_its_own_addresses_only() {
+    let fixture = Fixture::new();
+    let (deleted, _) = fixture.mint_adopted("102").await;
+    let (pending, _) = fixture.mint(Some("102")).await;
+    let (of_another, _) = fixture.mint_adopted("10").await;
+    let (unassigned, _) = fixture.mint(None).await;
+    fixture.addresses.retire_all("acme", "102").await.unwrap();
+    fixture.clock.advance(GRACE + Duration::from_millis(1));
+    assert!(!fixture.accepts(&deleted).await && !fixture.accepts(&pending).await);
+    assert!(fixture.accepts(&of_another).await && fixture.accepts(&unassigned).await);
 }
 
-/// Two gateways change one subscription at once; the vendor may take either change last.
+/// Two gateways change one subscription concurrently; the vendor may apply either change last.
 #[tokio::test]
-async fn neither_of_two_changes_at_once_gives_up_the_others_address() {
-    let setting = Setting::new();
-    let other = setting.another(None);
-    let (first, _) = setting.adopted("102").await;
-    let (ours, theirs) = (setting.addresses.of("acme", "102").await, other.of("acme", "102").await);
-    let (our_uri, our_nonce) = setting.mint(Some("102")).await;
+async fn concurrent_changes_do_not_retire_each_others_address() {
+    let fixture = Fixture::new();
+    let other = fixture.another(None);
+    let (first, _) = fixture.mint_adopted("102").await;
+    let (ours, theirs) = (fixture.addresses.replaceable("acme", "102").await, other.replaceable("acme", "102").await);
+    let (our_uri, our_nonce) = fixture.mint(Some("102")).await;
     let (their_uri, their_nonce) = other.mint("acme", Some("102"), &vendor()).await.unwrap().into_parts();
-    assert!(setting.addresses.of("acme", "102").await.unwrap().len() == 1, "a change under way is left alone");
-    for (gateway, nonce, former) in [(&setting.addresses, our_nonce, ours), (&other, their_nonce, theirs)] {
+    assert!(
+        fixture.addresses.replaceable("acme", "102").await.unwrap().len() == 1,
+        "a running change's address is not replaceable"
+    );
+    for (gateway, nonce, superseded) in [(&fixture.addresses, our_nonce, ours), (&other, their_nonce, theirs)] {
         gateway.adopt("acme", &nonce, "102").await.unwrap();
-        gateway.retire("acme", &former.unwrap()).await.unwrap();
+        gateway.retire("acme", &superseded.unwrap()).await.unwrap();
     }
-    setting.hand.forward(GRACE + Duration::from_millis(1));
-    assert!(setting.takes(&our_uri).await && setting.takes(&their_uri).await && !setting.takes(&first).await);
-    assert_eq!(setting.addresses.of("acme", "102").await.unwrap().len(), 2, "the next change gives up both");
+    fixture.clock.advance(GRACE + Duration::from_millis(1));
+    assert!(fixture.accepts(&our_uri).await && fixture.accepts(&their_uri).await && !fixture.accepts(&first).await);
+    assert_eq!(fixture.addresses.replaceable("acme", "102").await.unwrap().len(), 2, "the next change replaces both");
 }
 
 #[tokio::test]
-async fn what_became_of_an_unknown_outcome_is_given_up_by_a_later_change() {
-    let setting = Setting::new();
-    let (uri, nonce) = setting.mint(Some("102")).await;
-    assert!(setting.addresses.of("acme", "102").await.unwrap().is_empty());
-    setting.hand.forward(GRACE + Duration::from_millis(1));
-    assert!(setting.takes(&uri).await, "the vendor may have it");
-    assert!(setting.addresses.of("acme", "102").await.unwrap() == [nonce]);
+async fn an_address_with_an_unknown_outcome_becomes_replaceable_after_the_grace() {
+    let fixture = Fixture::new();
+    let (uri, nonce) = fixture.mint(Some("102")).await;
+    assert!(fixture.addresses.replaceable("acme", "102").await.unwrap().is_empty());
+    fixture.clock.advance(GRACE + Duration::from_millis(1));
+    assert!(fixture.accepts(&uri).await, "the vendor may have it");
+    assert!(fixture.addresses.replaceable("acme", "102").await.unwrap() == [nonce]);
 }
 
 #[tokio::test]
-async fn what_a_vendor_lists_is_recognized_by_its_end() {
-    let setting = Setting::new();
-    let (uri, nonce) = setting.mint(None).await;
-    let recognized = async |center: &str, uri: &str| setting.addresses.recognize(center, uri).await.unwrap();
+async fn a_listed_callback_uri_is_recognized_by_its_last_segment() {
+    let fixture = Fixture::new();
+    let (uri, nonce) = fixture.mint(None).await;
+    let recognized = async |center: &str, uri: &str| fixture.addresses.recognize(center, uri).await.unwrap();
     let end = segment(&uri);
     for ours in [
         uri.clone(),
@@ -346,43 +349,43 @@ async fn what_a_vendor_lists_is_recognized_by_its_end() {
         assert!(recognized("acme", foreign).await.is_none(), "{foreign}");
     }
     assert!(recognized("beta", &uri).await.is_none());
-    // Without the store: the address is ours whether or not it is still taken.
-    setting.addresses.discard("acme", &nonce).await.unwrap();
-    setting.break_store();
+    // Recognizing reads no record: a removed address is recognized, too.
+    fixture.addresses.discard("acme", &nonce).await.unwrap();
+    fixture.break_store();
     assert!(recognized("acme", &uri).await == Some(nonce));
 }
 
 #[tokio::test]
-async fn a_store_that_fails_is_told() {
+async fn a_failed_store_is_storage_unavailable() {
     let broken = |error: Error| assert_eq!(error.reason(), ErrorReason::StorageUnavailable);
-    let setting = Setting::new();
-    setting.break_store();
-    broken(setting.addresses.mint("acme", None, &vendor()).await.unwrap_err());
-    let setting = Setting::new();
-    let (uri, _) = setting.adopted("102").await;
-    setting.break_store();
-    assert!(setting.takes(&uri).await, "it was looked at a moment ago");
-    setting.hand.forward(BELIEVED);
-    broken(setting.addresses.verify("acme", segment(&uri)).await.unwrap_err());
-    broken(setting.another(None).recognize("acme", &uri).await.unwrap_err());
-    broken(setting.addresses.of("acme", "102").await.unwrap_err());
+    let fixture = Fixture::new();
+    fixture.break_store();
+    broken(fixture.addresses.mint("acme", None, &vendor()).await.unwrap_err());
+    let fixture = Fixture::new();
+    let (uri, _) = fixture.mint_adopted("102").await;
+    fixture.break_store();
+    assert!(fixture.accepts(&uri).await, "the cache holds the record");
+    fixture.clock.advance(CACHE_TTL);
+    broken(fixture.addresses.verify("acme", segment(&uri)).await.unwrap_err());
+    broken(fixture.another(None).recognize("acme", &uri).await.unwrap_err());
+    broken(fixture.addresses.replaceable("acme", "102").await.unwrap_err());
 }
 
 #[tokio::test]
-async fn what_a_later_version_wrote_is_not_guessed_at() {
-    let setting = Setting::new();
-    let (uri, nonce) = setting.mint(None).await;
-    setting.store.put(&format!("address.acme.{}", nonce.0), b"{\"state\":\"elsewhere\"}".to_vec()).await.unwrap();
-    let error = setting.another(None).verify("acme", segment(&uri)).await.unwrap_err();
+async fn an_unreadable_record_is_storage_unavailable() {
+    let fixture = Fixture::new();
+    let (uri, nonce) = fixture.mint(None).await;
+    fixture.store.put(&format!("address.acme.{}", nonce.0), b"{\"state\":\"elsewhere\"}".to_vec()).await.unwrap();
+    let error = fixture.another(None).verify("acme", segment(&uri)).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::StorageUnavailable);
-    setting.mint(None).await; // which another address does not hinder
-    setting.store.put(KEY, b"short".to_vec()).await.unwrap();
-    let error = setting.another(None).verify("acme", segment(&uri)).await.unwrap_err();
+    fixture.mint(None).await; // An unreadable record does not block minting.
+    fixture.store.put(KEY_NAME, b"short".to_vec()).await.unwrap();
+    let error = fixture.another(None).verify("acme", segment(&uri)).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::StorageUnavailable);
 }
 
 #[tokio::test]
-async fn an_address_that_the_vendor_cannot_reach_is_not_made() {
+async fn an_address_that_the_vendor_cannot_reach_is_not_minted() {
     let local = [
         "http://127.0.0.1:8080/",
         "http://127.9.9.9/",
@@ -391,13 +394,14 @@ async fn an_address_that_the_vendor_cannot_reach_is_not_made() {
         "http://a.localhost/",
     ];
     let state = Arc::new(Database::in_memory().unwrap());
-    let of = |base: &str| Addresses::new(&events(base, None), state.clone(), Clock::from_source(Hand::default()));
+    let of =
+        |base: &str| Addresses::new(&events(base, None), state.clone(), Clock::from_source(ManualClock::default()));
     for base in local.into_iter().chain(["http://[::ffff:127.0.0.1]/"]) {
         let refused = of(base).mint("acme", None, &vendor()).await.unwrap_err();
         assert_eq!(refused.reason(), ErrorReason::CenterMisconfigured, "{base}");
         assert!(refused.message().contains("events.callback_base_url"), "{}", refused.message());
     }
-    assert!(state.list("").await.unwrap().is_empty(), "before anything is kept");
+    assert!(state.list("").await.unwrap().is_empty(), "nothing is stored");
     for vendor in local {
         of(local[0]).mint("acme", None, &vendor.parse().unwrap()).await.unwrap();
     }
@@ -407,31 +411,31 @@ async fn an_address_that_the_vendor_cannot_reach_is_not_made() {
 }
 
 #[tokio::test]
-async fn nothing_shows_an_address() {
-    let setting = Setting::with(Database::in_memory().unwrap(), Some("configured-key"));
-    let address = setting.addresses.mint("acme", Some("102"), &vendor()).await.unwrap();
-    let shown = format!("{:?} {:#?} {address:?} {:?}", setting.addresses, setting.addresses, address.nonce);
+async fn debug_output_contains_no_address() {
+    let fixture = Fixture::with(Database::in_memory().unwrap(), Some("configured-key"));
+    let address = fixture.addresses.mint("acme", Some("102"), &vendor()).await.unwrap();
+    let shown = format!("{:?} {:#?} {address:?} {:?}", fixture.addresses, fixture.addresses, address.nonce);
     assert_eq!(shown, "Addresses Addresses Address Nonce");
 }
 
 proptest! {
     #[test]
-    fn only_the_form_of_an_address_has_parts(segment in "[A-Za-z0-9_.=/-]{0,80}|\\PC{0,70}|[A-Za-z0-9_-]{22}\\.[A-Za-z0-9_-]{43}") {
-        if let Some((nonce, mac)) = parts(&segment) {
+    fn a_parsed_segment_encodes_to_itself(segment in "[A-Za-z0-9_.=/-]{0,80}|\\PC{0,70}|[A-Za-z0-9_-]{22}\\.[A-Za-z0-9_-]{43}") {
+        if let Some((nonce, mac)) = parse_segment(&segment) {
             prop_assert_eq!(format!("{nonce}.{}", BASE64.encode(mac)), segment);
         }
     }
 
     #[test]
-    fn any_nonce_and_mac_are_parts(nonce: [u8; 16], mac: [u8; 32]) {
+    fn any_nonce_and_mac_parse(nonce: [u8; 16], mac: [u8; 32]) {
         let text = BASE64.encode(nonce);
         let segment = format!("{text}.{}", BASE64.encode(mac));
-        prop_assert_eq!(parts(&segment), Some((text.as_str(), mac)));
+        prop_assert_eq!(parse_segment(&segment), Some((text.as_str(), mac)));
     }
 
     #[test]
-    fn what_is_signed_tells_centers_and_nonces_apart(texts in proptest::collection::vec("[a-z.]{0,4}", 4)) {
-        let (one, other) = (signed_text(&texts[0], &texts[1]), signed_text(&texts[2], &texts[3]));
+    fn the_mac_input_is_unique_per_center_and_nonce(texts in proptest::collection::vec("[a-z.]{0,4}", 4)) {
+        let (one, other) = (mac_input(&texts[0], &texts[1]), mac_input(&texts[2], &texts[3]));
         prop_assert_eq!(one == other, texts[0] == texts[2] && texts[1] == texts[3]);
     }
 }

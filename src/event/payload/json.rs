@@ -1,4 +1,4 @@
-//! JSON as `google.protobuf.Value`, without secrets.
+//! JSON as a redacted `google.protobuf.Value`.
 
 use std::{borrow::Cow, cell::Cell, fmt};
 
@@ -11,64 +11,64 @@ use serde_json::{Number, value::RawValue};
 
 use crate::redact::{Redactor, is_secret};
 
-/// Deepest level that is kept as such. A level of JSON is up to three of a message, of which clients read 100.
-const DEEPEST: u8 = 20;
+/// Deepest level that stays structured. One level of JSON is up to three levels of a message, and clients decode 100.
+const MAX_DEPTH: u8 = 20;
 
-/// After so many values objects and lists stay text: an object of one member takes hundreds of bytes of memory.
-const MOST: u32 = 20_000;
+/// After this many values objects and lists become text: an object with one member needs hundreds of bytes of memory.
+const MAX_VALUES: u32 = 20_000;
 
-/// JSON text in text in text: what is deeper is cleaned as text of no format.
-const TEXTS: u8 = 4;
+/// Deepest JSON text within JSON text that is parsed. Deeper text is redacted as unstructured text.
+const MAX_NESTED_TEXTS: u8 = 4;
 
-/// Largest integer that a double holds exactly together with all smaller ones.
-const EXACT: u64 = 1 << 53;
+/// Largest integer up to which a double represents every integer exactly.
+const MAX_EXACT_INTEGER: u64 = 1 << 53;
 
-/// One reading of a text.
+/// A reader of one JSON text.
 pub struct Json<'s> {
     redactor: &'s Redactor,
-    /// How many texts it stands in.
-    within: u8,
-    /// Whether the text as a whole has nothing to hide, and so no part of it that stands there as it reads.
-    plain: Cell<bool>,
-    /// Whether something was taken out.
-    cleaned: Cell<bool>,
+    /// In how many JSON texts this text is nested.
+    nested_texts: u8,
+    /// Whether the text contains no known secret. Then no verbatim part of it contains one.
+    is_clean: Cell<bool>,
+    /// Whether something was redacted.
+    redacted: Cell<bool>,
     values: Cell<u32>,
 }
 
-/// A value at a depth.
+/// A deserializer seed for a value at a depth.
 #[derive(Clone, Copy)]
 struct Level<'j, 's> {
     json: &'j Json<'s>,
     depth: u8,
 }
 
-/// A member's name, and whether it stands in the text as it reads.
+/// A member's name, and whether the text contains it verbatim, without escapes.
 struct Name<'de> {
     name: Cow<'de, str>,
-    stands: bool,
+    is_verbatim: bool,
 }
 
 /// A value as JSON.
-struct AsJson<'a>(&'a Value);
+struct JsonValue<'a>(&'a Value);
 
 /// An object as JSON.
-struct AsObject<'a>(&'a Struct);
+struct JsonObject<'a>(&'a Struct);
 
 // === impl Json ===
 
 impl<'s> Json<'s> {
-    /// To read a text that stands by itself.
+    /// A reader of a text that is not nested.
     pub fn new(redactor: &'s Redactor) -> Self {
-        Self::within(redactor, 0)
+        Self::nested(redactor, 0)
     }
 
-    fn within(redactor: &'s Redactor, within: u8) -> Self {
-        Self { redactor, within, plain: Cell::new(false), cleaned: Cell::new(false), values: Cell::new(0) }
+    fn nested(redactor: &'s Redactor, nested_texts: u8) -> Self {
+        Self { redactor, nested_texts, is_clean: Cell::new(false), redacted: Cell::new(false), values: Cell::new(0) }
     }
 
-    /// The value of a text, secrets removed; `None` when it is no JSON.
+    /// The redacted value of a text; `None` when it is no JSON.
     pub fn read(&self, text: &str) -> Option<Value> {
-        self.plain.set(!self.redactor.finds(text));
+        self.is_clean.set(!self.redactor.finds(text));
         let text = with_large_numbers_quoted(text);
         let mut json = serde_json::Deserializer::from_str(&text);
         let value = Level { json: self, depth: 0 }.deserialize(&mut json).ok()?;
@@ -76,35 +76,35 @@ impl<'s> Json<'s> {
         Some(value)
     }
 
-    /// A text without secrets. One that `stands` in the JSON as it reads has been searched with all of it.
-    fn text(&self, text: Cow<'_, str>, stands: bool) -> String {
-        if stands && self.plain.get() && !holds_more(&text) {
+    /// The redacted text. `read` searched a verbatim text already, together with the JSON around it.
+    fn text(&self, text: Cow<'_, str>, is_verbatim: bool) -> String {
+        if is_verbatim && self.is_clean.get() && !may_be_structured(&text) {
             return text.into_owned();
         }
-        let cleaned = clean(self.redactor, &text, self.within);
-        self.cleaned.set(self.cleaned.get() || cleaned.is_some());
-        cleaned.unwrap_or_else(|| text.into_owned())
+        let redacted = redact(self.redactor, &text, self.nested_texts);
+        self.redacted.set(self.redacted.get() || redacted.is_some());
+        redacted.unwrap_or_else(|| text.into_owned())
     }
 }
 
-/// Text that stands in a value, without secrets; `None` when there are none.
-pub fn clean(redactor: &Redactor, text: &str, within: u8) -> Option<String> {
-    if !holds_more(text) {
+/// The redacted text of a value; `None` when it has no secrets.
+pub fn redact(redactor: &Redactor, text: &str, nested_texts: u8) -> Option<String> {
+    if !may_be_structured(text) {
         return redactor.values(text);
     }
-    let json = Json::within(redactor, within + 1);
-    match (within < TEXTS).then(|| json.read(text)).flatten() {
-        Some(value) => json.cleaned.get().then(|| text_of(&value)),
+    let json = Json::nested(redactor, nested_texts + 1);
+    match (nested_texts < MAX_NESTED_TEXTS).then(|| json.read(text)).flatten() {
+        Some(value) => json.redacted.get().then(|| text_of(&value)),
         None => redactor.text(text),
     }
 }
 
 /// Whether a text may be JSON or a Java map's text.
-fn holds_more(text: &str) -> bool {
+fn may_be_structured(text: &str) -> bool {
     text.trim_start().starts_with(['{', '['])
 }
 
-/// The object that a text holds.
+/// The redacted object of a JSON text.
 pub fn object_in(text: &str, redactor: &Redactor) -> Option<Struct> {
     if !text.trim_start().starts_with('{') {
         return None;
@@ -117,27 +117,27 @@ pub fn object_in(text: &str, redactor: &Redactor) -> Option<Struct> {
 
 /// A value as JSON text.
 pub fn text_of(value: &Value) -> String {
-    // Writing into memory what has text for keys does not fail.
-    serde_json::to_string(&AsJson(value)).unwrap_or_default()
+    // Serializing text keys to a String does not fail.
+    serde_json::to_string(&JsonValue(value)).unwrap_or_default()
 }
 
 /// An object as JSON text.
 pub fn text_of_object(object: &Struct) -> String {
-    serde_json::to_string(&AsObject(object)).unwrap_or_default()
+    serde_json::to_string(&JsonObject(object)).unwrap_or_default()
 }
 
-/// The text with numbers in quotes that a double does not hold: integers beyond 2^53, and what would be infinite.
+/// Quotes the numbers that a double does not represent: integers beyond 2^53, and numbers that overflow to infinity.
 fn with_large_numbers_quoted(text: &str) -> Cow<'_, str> {
     let bytes = text.as_bytes();
     let mut quoted = String::new();
     let (mut at, mut copied) = (0, 0);
     while let Some(&byte) = bytes.get(at) {
         match byte {
-            b'"' => at = after_text(bytes, at + 1),
+            b'"' => at = end_of_string(bytes, at + 1),
             b'-' | b'0'..=b'9' => {
                 let is_part = |byte: &&u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
                 let end = at + bytes[at..].iter().take_while(is_part).count();
-                if !fits(&text[at..end]) {
+                if !fits_double(&text[at..end]) {
                     quoted.extend([&text[copied..at], "\"", &text[at..end], "\""]);
                     copied = end;
                 }
@@ -153,8 +153,8 @@ fn with_large_numbers_quoted(text: &str) -> Cow<'_, str> {
     Cow::Owned(quoted)
 }
 
-/// Where a text in quotes is over that begins at `at`.
-fn after_text(bytes: &[u8], mut at: usize) -> usize {
+/// The index behind the closing quote of a string that begins at `at`.
+fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
     while let Some(&byte) = bytes.get(at) {
         match byte {
             b'"' => return at + 1,
@@ -165,14 +165,14 @@ fn after_text(bytes: &[u8], mut at: usize) -> usize {
     bytes.len()
 }
 
-/// Whether a double holds a number. What is no number is not answered for.
-fn fits(number: &str) -> bool {
+/// Whether a double represents a number. `true` for text that is no number.
+fn fits_double(number: &str) -> bool {
     let digits = number.strip_prefix('-').unwrap_or(number);
     if digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A leading zero is no JSON, and stays none.
+        // A leading zero is invalid JSON and must stay invalid.
         return digits.len() < 16
             || digits.starts_with('0')
-            || digits.parse().is_ok_and(|integer: u64| integer <= EXACT);
+            || digits.parse().is_ok_and(|integer: u64| integer <= MAX_EXACT_INTEGER);
     }
     number.parse().is_ok_and(f64::is_finite) || number.parse::<f64>().is_err()
 }
@@ -180,19 +180,19 @@ fn fits(number: &str) -> bool {
 // === impl Level ===
 
 impl Level<'_, '_> {
-    fn below(self) -> Self {
+    fn nested(self) -> Self {
         Self { depth: self.depth + 1, ..self }
     }
 
-    /// A value of which only texts, numbers and the like are taken apart.
-    fn flat<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+    /// A scalar as itself, an object or a list as its JSON text.
+    fn as_text<'de, D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         let raw = <&RawValue>::deserialize(deserializer)?.get();
         if raw.starts_with(['{', '[']) {
-            let cleaned = self.json.redactor.text(raw);
-            self.json.cleaned.set(self.json.cleaned.get() || cleaned.is_some());
-            return Ok(value(Kind::StringValue(cleaned.unwrap_or_else(|| raw.to_owned()))));
+            let redacted = self.json.redactor.text(raw);
+            self.json.redacted.set(self.json.redacted.get() || redacted.is_some());
+            return Ok(value(Kind::StringValue(redacted.unwrap_or_else(|| raw.to_owned()))));
         }
-        // The error's text would quote what it read.
+        // The error's text quotes the value.
         serde_json::Deserializer::from_str(raw).deserialize_any(self).map_err(|_| D::Error::custom("no value"))
     }
 }
@@ -203,7 +203,11 @@ impl<'de> DeserializeSeed<'de> for Level<'_, '_> {
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
         let values = self.json.values.get();
         self.json.values.set(values.saturating_add(1));
-        if self.depth < DEEPEST && values < MOST { deserializer.deserialize_any(self) } else { self.flat(deserializer) }
+        if self.depth < MAX_DEPTH && values < MAX_VALUES {
+            deserializer.deserialize_any(self)
+        } else {
+            self.as_text(deserializer)
+        }
     }
 }
 
@@ -244,7 +248,7 @@ impl<'de> Visitor<'de> for Level<'_, '_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
         let mut values = Vec::new();
-        while let Some(value) = items.next_element_seed(self.below())? {
+        while let Some(value) = items.next_element_seed(self.nested())? {
             values.push(value);
         }
         Ok(value(Kind::ListValue(ListValue { values })))
@@ -252,13 +256,13 @@ impl<'de> Visitor<'de> for Level<'_, '_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Value, A::Error> {
         let mut object = Struct::default();
-        while let Some(Name { name, stands }) = members.next_key()? {
+        while let Some(Name { name, is_verbatim }) = members.next_key()? {
             if is_secret(&name) {
-                self.json.cleaned.set(true);
+                self.json.redacted.set(true);
                 members.next_value::<IgnoredAny>()?;
             } else {
-                let value = members.next_value_seed(self.below())?;
-                object.fields.insert(self.json.text(name, stands), value);
+                let value = members.next_value_seed(self.nested())?;
+                object.fields.insert(self.json.text(name, is_verbatim), value);
             }
         }
         Ok(value(Kind::StructValue(object)))
@@ -279,11 +283,11 @@ impl<'de> Deserialize<'de> for Name<'de> {
             }
 
             fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
-                Ok(Name { name: Cow::Borrowed(name), stands: true })
+                Ok(Name { name: Cow::Borrowed(name), is_verbatim: true })
             }
 
             fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
-                Ok(Name { name: Cow::Owned(name.to_owned()), stands: false })
+                Ok(Name { name: Cow::Owned(name.to_owned()), is_verbatim: false })
             }
         }
 
@@ -294,7 +298,7 @@ impl<'de> Deserialize<'de> for Name<'de> {
 fn number(number: Number) -> Value {
     let integer = number.as_i64().map(i64::unsigned_abs).or(number.as_u64());
     value(match number.as_f64() {
-        Some(double) if integer.is_none_or(|integer| integer <= EXACT) => Kind::NumberValue(double),
+        Some(double) if integer.is_none_or(|integer| integer <= MAX_EXACT_INTEGER) => Kind::NumberValue(double),
         _ => Kind::StringValue(number.to_string()),
     })
 }
@@ -303,34 +307,34 @@ fn value(kind: Kind) -> Value {
     Value { kind: Some(kind) }
 }
 
-// === impl AsJson ===
+// === impl JsonValue ===
 
-impl Serialize for AsJson<'_> {
+impl Serialize for JsonValue<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match &self.0.kind {
             None | Some(Kind::NullValue(_)) => serializer.serialize_unit(),
             Some(Kind::BoolValue(bool)) => serializer.serialize_bool(*bool),
-            Some(Kind::NumberValue(double)) => match whole(*double) {
+            Some(Kind::NumberValue(double)) => match exact_integer(*double) {
                 Some(integer) => serializer.serialize_i64(integer),
                 None => serializer.serialize_f64(*double),
             },
             Some(Kind::StringValue(text)) => serializer.serialize_str(text),
-            Some(Kind::ListValue(list)) => serializer.collect_seq(list.values.iter().map(AsJson)),
-            Some(Kind::StructValue(object)) => AsObject(object).serialize(serializer),
+            Some(Kind::ListValue(list)) => serializer.collect_seq(list.values.iter().map(JsonValue)),
+            Some(Kind::StructValue(object)) => JsonObject(object).serialize(serializer),
         }
     }
 }
 
-/// The integer that a double is, if it holds integers as exactly.
-fn whole(double: f64) -> Option<i64> {
-    // The text of a whole double has no fraction.
+/// The integer value of a double, if doubles of its size represent integers exactly.
+fn exact_integer(double: f64) -> Option<i64> {
+    // The text of a double without a fraction has no point.
     if double.abs() <= 9_007_199_254_740_992.0 { double.to_string().parse().ok() } else { None }
 }
 
-// === impl AsObject ===
+// === impl JsonObject ===
 
-impl Serialize for AsObject<'_> {
+impl Serialize for JsonObject<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.fields.iter().map(|(key, value)| (key, AsJson(value))))
+        serializer.collect_map(self.0.fields.iter().map(|(key, value)| (key, JsonValue(value))))
     }
 }

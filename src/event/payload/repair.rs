@@ -1,9 +1,9 @@
-//! JSON as it should have been written.
+//! Repair of malformed JSON.
 
 use std::fmt::Write as _;
 
-/// The text with what senders get wrong within texts: half of a surrogate pair, where a name was cut in the middle of a
-/// character, becomes U+FFFD, and a control character becomes its escape. `None` when there is neither.
+/// Repairs the strings of a JSON text: the escape of a lone surrogate, as left by a sender that truncates a name,
+/// becomes U+FFFD, and a raw control character becomes its escape. `None` when the text has neither.
 pub fn repaired(text: &str) -> Option<String> {
     let bytes = text.as_bytes();
     let mut repaired = String::new();
@@ -26,7 +26,7 @@ pub fn repaired(text: &str) -> Option<String> {
             },
             0..b' ' if quoted => {
                 repaired.push_str(&text[copied..at]);
-                // Writing into memory does not fail.
+                // Writing to a String does not fail.
                 let _ = write!(repaired, "\\u{byte:04x}");
                 copied = at + 1;
                 1
@@ -42,7 +42,7 @@ pub fn repaired(text: &str) -> Option<String> {
     Some(repaired)
 }
 
-/// The UTF-16 unit of an escape that begins at `at`.
+/// The UTF-16 code unit of the escape at `at`.
 fn unit(bytes: &[u8], at: usize) -> Option<u16> {
     let digits = bytes.get(at..at + 6)?.strip_prefix(b"\\u")?;
     digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | u16::try_from(char::from(*digit).to_digit(16)?).ok()?))
@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_senders_get_wrong_is_mended() {
+    fn lone_surrogates_and_control_characters_are_repaired() {
         for (given, expected) in [
             (r#"{"a":"x\ud83d"}"#, "{\"a\":\"x\u{fffd}\"}"),
             (r#"{"a":"\ud83d\ud83d\ude00\ude00"}"#, "{\"a\":\"\u{fffd}\u{1f600}\u{fffd}\"}"),
@@ -66,19 +66,19 @@ mod tests {
             let repaired: Value = serde_json::from_str(&repaired(given).unwrap()).unwrap();
             assert_eq!(repaired, serde_json::from_str::<Value>(expected).unwrap(), "{given}");
         }
-        for whole in ["", "{\n}", r#"{"a":"\ud83d\ude00\\"}"#, r#"{"a":"\"#, r#"{"a":"\u12"#] {
-            assert_eq!(repaired(whole), None, "{whole}");
+        for valid in ["", "{\n}", r#"{"a":"\ud83d\ude00\\"}"#, r#"{"a":"\"#, r#"{"a":"\u12"#] {
+            assert_eq!(repaired(valid), None, "{valid}");
         }
     }
 
     proptest! {
         #[test]
-        fn what_is_json_is_not_mended(text in "\\PC{0,40}", other in any::<String>()) {
+        fn valid_json_is_not_repaired(text in "\\PC{0,40}", other in any::<String>()) {
             prop_assert_eq!(repaired(&serde_json::json!([text, { other: 1 }]).to_string()), None);
         }
 
         #[test]
-        fn what_was_repaired_once_is_whole(text in "[\"\\\\ud8c0f\n{:,\u{e9}]{0,40}") {
+        fn a_repaired_text_needs_no_further_repair(text in "[\"\\\\ud8c0f\n{:,\u{e9}]{0,40}") {
             if let Some(once) = repaired(&text) {
                 prop_assert_eq!(repaired(&once), None);
             }

@@ -1,4 +1,4 @@
-//! Text that is no JSON: a form (`k=v&k=v`), a Java map's text (`{k=v, k=v}`), or anything.
+//! Text that is no JSON: a form (`k=v&k=v`), a Java map's text (`{k=v, k=v}`), or any other text.
 
 use std::borrow::Cow;
 
@@ -8,22 +8,22 @@ use url::form_urlencoded;
 use super::json;
 use crate::redact::{Redactor, is_secret};
 
-/// One member, as it stands in the text and as it reads.
-struct Pair<'a> {
+/// One member: its raw text, and its decoded name and value.
+struct Member<'a> {
     raw: &'a str,
     key: Cow<'a, str>,
     value: Cow<'a, str>,
 }
 
-/// The member of a Java map's text that people write. Such a text escapes nothing, so what looks like another member in it
-/// may be a part of it.
+/// The member of a Java map's text that holds free text. `AbstractMap.toString` escapes nothing, so text that looks
+/// like another member may be part of the free text.
 #[derive(Clone, Copy)]
 pub struct FreeText {
     /// Its name.
     pub name: &'static str,
-    /// The documented names, itself included: no other begins a member behind it.
+    /// The documented names, including its own: only they begin a member behind the free text.
     pub members: &'static [&'static str],
-    /// Where these and no others stand before it, it is documented to come last, and is all the rest.
+    /// When exactly these members precede it, the document says that it is the last member: it extends to the end.
     pub last_behind: &'static [&'static str],
 }
 
@@ -34,41 +34,41 @@ enum Style {
     Map,
 }
 
-/// The fields that are found in a text, and `whole`, of which the text is the part that counts, without secrets.
+/// The fields of a text, and the redacted `whole`, of which `text` is the trimmed part.
 pub fn read(text: &str, whole: &str, free: Option<&FreeText>, redactor: &Redactor) -> (Struct, String) {
     let form = form(text).map(|pairs| (Style::Form, pairs));
     let Some((style, pairs)) = form.or_else(|| map(text, free).map(|pairs| (Style::Map, pairs))) else {
         return (Struct::default(), redactor.text(whole).unwrap_or_else(|| whole.to_owned()));
     };
     let mut fields = Struct::default();
-    let mut before = None;
-    let mut kept: Vec<Cow<'_, str>> = Vec::with_capacity(pairs.len());
-    let mut cleaned = false;
-    for Pair { raw, key, value } in pairs {
+    let mut members_before = None;
+    let mut written: Vec<Cow<'_, str>> = Vec::with_capacity(pairs.len());
+    let mut redacted = false;
+    for Member { raw, key, value } in pairs {
         if is_secret(&key) {
-            cleaned = true;
+            redacted = true;
             continue;
         }
-        let (clean_key, clean_value) = (redactor.values(&key), style.clean(&value, redactor));
-        let is_clean = clean_key.is_none() && clean_value.is_none();
-        let key = clean_key.unwrap_or_else(|| key.into_owned());
-        let value = clean_value.unwrap_or_else(|| value.into_owned());
-        cleaned |= !is_clean;
-        if before.is_none() && free.is_some_and(|free| free.name == key) {
-            before = Some(std::mem::take(&mut fields.fields));
+        let (redacted_key, redacted_value) = (redactor.values(&key), style.redact(&value, redactor));
+        let unchanged = redacted_key.is_none() && redacted_value.is_none();
+        let key = redacted_key.unwrap_or_else(|| key.into_owned());
+        let value = redacted_value.unwrap_or_else(|| value.into_owned());
+        redacted |= !unchanged;
+        if members_before.is_none() && free.is_some_and(|free| free.name == key) {
+            members_before = Some(std::mem::take(&mut fields.fields));
         }
-        kept.push(if is_clean { Cow::Borrowed(raw) } else { Cow::Owned(style.write(&key, &value)) });
+        written.push(if unchanged { Cow::Borrowed(raw) } else { Cow::Owned(style.write(&key, &value)) });
         fields.fields.insert(key, Value { kind: Some(Kind::StringValue(value)) });
     }
-    // Of a member that comes twice the last counts: one of the two may be within the free text, behind which the true one
-    // stands, unless it stands before.
-    fields.fields.extend(before.unwrap_or_default());
-    let text = match (cleaned, style) {
+    // A member before the free text wins over one behind it; otherwise the last of several members with one name wins,
+    // because the free text may contain the others.
+    fields.fields.extend(members_before.unwrap_or_default());
+    let text = match (redacted, style) {
         (false, _) => whole.to_owned(),
-        (true, Style::Form) => kept.join("&"),
-        (true, Style::Map) => format!("{{{}}}", kept.join(", ")),
+        (true, Style::Form) => written.join("&"),
+        (true, Style::Map) => format!("{{{}}}", written.join(", ")),
     };
-    // A secret may stand where it can be seen only in the text as a whole.
+    // A secret may span several members.
     let text = redactor.values(&text).unwrap_or(text);
     (fields, text)
 }
@@ -76,8 +76,8 @@ pub fn read(text: &str, whole: &str, free: Option<&FreeText>, redactor: &Redacto
 // === impl FreeText ===
 
 impl FreeText {
-    /// Where its member begins. What stands before it is nobody's free text, so the first that looks like it is it.
-    fn place_in(&self, inner: &str) -> Option<usize> {
+    /// Where its member begins. The text before it is no free text, so the first match is the member.
+    fn position_in(&self, inner: &str) -> Option<usize> {
         let commas = inner.bytes().enumerate().filter(|(_, byte)| *byte == b',').map(|(at, _)| at + 1);
         std::iter::once(0).chain(commas).find(|at| name_in(inner[*at..].trim_start()) == Some(self.name))
     }
@@ -86,13 +86,13 @@ impl FreeText {
 // === impl Style ===
 
 impl Style {
-    /// A value without secrets; `None` when it has none.
-    fn clean(self, value: &str, redactor: &Redactor) -> Option<String> {
-        let cleaned = json::clean(redactor, value, 0);
+    /// The redacted value; `None` when it has no secrets.
+    fn redact(self, value: &str, redactor: &Redactor) -> Option<String> {
+        let redacted = json::redact(redactor, value, 0);
         match self {
-            Self::Form => cleaned,
-            // An open brace in a value hides where the next member begins.
-            Self::Map => redactor.text(cleaned.as_deref().unwrap_or(value)).or(cleaned),
+            Self::Form => redacted,
+            // An open brace in a value may hide the start of the next member.
+            Self::Map => redactor.text(redacted.as_deref().unwrap_or(value)).or(redacted),
         }
     }
 
@@ -104,40 +104,42 @@ impl Style {
     }
 }
 
-/// The members of a form. A text without `=`, or with a name that no form has, is none.
-fn form(text: &str) -> Option<Vec<Pair<'_>>> {
+/// The members of a form; `None` for a text without `=`, or with a name that no form has.
+fn form(text: &str) -> Option<Vec<Member<'_>>> {
     let is_name = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.[]%+".contains(&byte);
     let pairs = text.split('&').filter(|raw| !raw.is_empty()).map(|raw| {
         let (name, value) = raw.split_once('=')?;
         let fits = !name.is_empty() && name.bytes().all(is_name) && !value.contains(char::is_whitespace);
         let (key, value) = form_urlencoded::parse(raw.as_bytes()).next().filter(|_| fits)?;
-        Some(Pair { raw, key, value })
+        Some(Member { raw, key, value })
     });
     pairs.collect::<Option<Vec<_>>>().filter(|pairs| !pairs.is_empty())
 }
 
-/// The members of what Java's `AbstractMap.toString` writes.
-fn map<'a>(text: &'a str, free: Option<&FreeText>) -> Option<Vec<Pair<'a>>> {
+/// The members of the text that Java's `AbstractMap.toString` writes.
+fn map<'a>(text: &'a str, free: Option<&FreeText>) -> Option<Vec<Member<'a>>> {
     let inner = text.strip_prefix('{')?.strip_suffix('}')?;
-    let Some((free, place)) = free.and_then(|free| Some((free, free.place_in(inner)?))) else { return outside(inner) };
-    let mut pairs = match inner[..place].strip_suffix(',') {
-        Some(before) => outside(before)?,
+    let Some((free, position)) = free.and_then(|free| Some((free, free.position_in(inner)?))) else {
+        return members_without_free_text(inner);
+    };
+    let mut pairs = match inner[..position].strip_suffix(',') {
+        Some(members_before) => members_without_free_text(members_before)?,
         None => Vec::new(),
     };
     let is_before = |name: &&str| pairs.iter().any(|pair| pair.key == *name);
     let is_last = pairs.len() == free.last_behind.len() && free.last_behind.iter().all(is_before);
-    pairs.extend(members(&inner[place..], false, |name| !is_last && free.members.contains(&name))?);
+    pairs.extend(members(&inner[position..], false, |name| !is_last && free.members.contains(&name))?);
     Some(pairs)
 }
 
-/// The members where there is no free text. A bracket that stays open is a character of some value.
-fn outside(inner: &str) -> Option<Vec<Pair<'_>>> {
+/// The members of a part without free text. An unclosed bracket is a character of a value.
+fn members_without_free_text(inner: &str) -> Option<Vec<Member<'_>>> {
     members(inner, true, |_| true).or_else(|| members(inner, false, |_| true))
 }
 
-/// The members of a part of such a text. Nothing in it is escaped, so a comma parts members only where a name and `=`
-/// follow: Huawei's times have commas. `None` where a bracket stays open that hides what is nested in it.
-fn members(inner: &str, is_nested: bool, is_name: impl Fn(&str) -> bool) -> Option<Vec<Pair<'_>>> {
+/// The members of a part of a Java map's text. It escapes nothing, so a comma separates members only where a name and
+/// `=` follow: Huawei's times have commas. `None` when brackets nest and one is unclosed.
+fn members(inner: &str, is_nested: bool, is_name: impl Fn(&str) -> bool) -> Option<Vec<Member<'_>>> {
     let mut starts = vec![0];
     let mut open = 0_usize;
     for (at, byte) in inner.bytes().enumerate() {
@@ -155,12 +157,12 @@ fn members(inner: &str, is_nested: bool, is_name: impl Fn(&str) -> bool) -> Opti
     starts.iter().zip(ends).map(|(start, end)| member(inner[*start..end].trim())).collect()
 }
 
-fn member(raw: &str) -> Option<Pair<'_>> {
+fn member(raw: &str) -> Option<Member<'_>> {
     let key = name_in(raw)?;
-    Some(Pair { raw, key: key.into(), value: raw[key.len() + 1..].trim().into() })
+    Some(Member { raw, key: key.into(), value: raw[key.len() + 1..].trim().into() })
 }
 
-/// The name that a text begins with, if `=` follows.
+/// The name at the start of a text, if `=` follows it.
 fn name_in(text: &str) -> Option<&str> {
     let is_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
     let name = &text[..text.bytes().take_while(is_name).count()];

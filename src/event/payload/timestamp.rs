@@ -1,18 +1,18 @@
-//! When something happened, in the forms in which vendors write it.
+//! Timestamps in the formats of the vendors.
 
 use prost_types::Timestamp;
 
-/// Years that a callback can be of, in seconds of Unix time: 2000 to 2099.
+/// Unix times that a callback can have, in seconds: the years 2000 to 2099.
 const PLAUSIBLE: std::ops::Range<i64> = 946_684_800..4_102_444_800;
 
-/// Where a zone can stand at the earliest: behind `YYYY-MM-DDThh:mm:ss`.
-const ZONE: usize = 19;
+/// First index of a zone: behind `YYYY-MM-DDThh:mm:ss`.
+const ZONE_OFFSET: usize = 19;
 
-/// Reads Unix time of 13 digits (milliseconds) or 10 (seconds), and a date and time with its zone: RFC 3339, also with a
-/// blank in place of the `T` and before the zone, and a zone without a colon (`2024-05-06 07:08:09 +0800`).
+/// Parses Unix time of 13 digits (milliseconds) or 10 (seconds), and a date and time with a zone: RFC 3339, also with a
+/// space instead of the `T` and before the zone, and with a zone without a colon (`2024-05-06 07:08:09 +0800`).
 ///
-/// `None` for everything else: a time without a zone is not guessed at, and one outside of this century's years is a
-/// mistake.
+/// `None` for all other texts. The zone of a time without one is unknown, and a time outside the years 2000 to 2099 is
+/// an error of the sender.
 pub fn parse_timestamp(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     let timestamp = if text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -23,8 +23,8 @@ pub fn parse_timestamp(text: &str) -> Option<Timestamp> {
             _ => return None,
         }
     } else {
-        // prost-types takes a time without a zone for UTC.
-        text.get(ZONE..)?.contains(['Z', 'z', '+', '-']).then(|| text.parse().ok())??
+        // prost-types parses a time without a zone as UTC.
+        text.get(ZONE_OFFSET..)?.contains(['Z', 'z', '+', '-']).then(|| text.parse().ok())??
     };
     PLAUSIBLE.contains(&timestamp.seconds).then_some(timestamp)
 }
@@ -36,7 +36,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_timestamp_is_read_in_every_form() {
+    fn a_timestamp_parses_in_every_format() {
         let at = |seconds, nanos| Some(Timestamp { seconds, nanos });
         for (text, expected) in [
             ("1566523582000", at(1_566_523_582, 0)),
@@ -54,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certain_time_is_none() {
+    fn an_ambiguous_or_implausible_time_is_none() {
         for text in [
             "",
             "0",
@@ -80,7 +80,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_plausible_time_survives_its_forms(seconds in 1_000_000_000_i64..4_102_444_800, millis in 0..1000) {
+        fn a_plausible_time_round_trips_in_every_format(
+            seconds in 1_000_000_000_i64..4_102_444_800, millis in 0..1000,
+        ) {
             let nanos = millis * 1_000_000;
             let expected = Some(Timestamp { seconds, nanos });
             prop_assert_eq!(parse_timestamp(&format!("{seconds}{millis:03}")), expected);
@@ -88,7 +90,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_a_plausible_time_or_none(text in "\\PC{0,40}|[0-9TZ:. +-]{0,40}") {
+        fn arbitrary_text_is_a_plausible_time_or_none(text in "\\PC{0,40}|[0-9TZ:. +-]{0,40}") {
             prop_assert!(parse_timestamp(&text).is_none_or(|timestamp| PLAUSIBLE.contains(&timestamp.seconds)));
         }
     }

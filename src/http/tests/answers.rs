@@ -48,7 +48,7 @@ async fn a_write_whose_caller_is_gone_is_not_sent_and_says_nothing_of_the_vendor
     let stage = Stage::of([OK]);
     let client = stage.client("breaker = { consecutive_failures = 1 }");
     let cx = minute();
-    cx.abandon();
+    cx.cancel();
     let result = client.call(&cx, &Write { password: "of-the-body" }).await;
     assert_eq!((told(&result), stage.sent().len()), (ErrorReason::VendorUnavailable, 0));
     write(&client).await.unwrap();

@@ -8,7 +8,7 @@ async fn a_read_is_tried_as_often_as_configured_and_a_write_once() {
         for attempts in [1, 2, 3, 5] {
             let stage = Stage::of([fate.clone()]);
             let client = stage.client(&format!("{PATIENT}retry = {{ attempts = {attempts}, budget = 1.0 }}"));
-            (0..10).for_each(|_| client.retries.earn());
+            (0..10).for_each(|_| client.retries.deposit());
             assert_eq!(told(&read(&client).await), ErrorReason::VendorUnavailable);
             assert_eq!(stage.sent().len(), attempts);
             assert_eq!(told(&write(&client).await), ErrorReason::VendorOutcomeUnknown);
@@ -40,7 +40,7 @@ async fn pauses_between_attempts_are_random_within_what_doubles_up_to_a_quarter_
     let pauses = async || {
         let stage = Stage::of([BUSY]);
         let client = stage.client(&format!("{PATIENT}retry = {{ attempts = 10, budget = 1.0 }}"));
-        (0..20).for_each(|_| client.retries.earn());
+        (0..20).for_each(|_| client.retries.deposit());
         read(&client).await.unwrap_err();
         stage.pauses()
     };

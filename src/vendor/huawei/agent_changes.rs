@@ -95,6 +95,7 @@ const TAKES: &str = "Huawei takes the keys \"agentType\" and \"ccRoleId\" only";
 const NO_EMPLOYEE_NUMBER: &str = "Huawei knows agents by number and account only";
 const NO_ROLE: &str = "Huawei's roles are not the contract's; use vendor_data.ccRoleId";
 const NO_FLAG: &str = "Huawei cannot disable an agent; use DeleteAgent";
+const NO_CHOICE: &str = "Huawei gives a new agent a softphone by itself";
 const NO_WRAP_UP: &str = "on Huawei it belongs to the queue; use its vendor_data.maxAgentWrapupTime";
 
 // === impl Huawei ===
@@ -108,17 +109,8 @@ impl Huawei {
         request: v1::CreateAgentRequest,
     ) -> Result<v1::Agent> {
         let v1::CreateAgentRequest { parent: _, agent_id, agent, request_id: _ } = request;
-        let mut agent = agent.unwrap_or_default();
-        let (agent_type, cc_role_id) = checked_creation(&agent_id, &mut agent)?;
-        let create = Create {
-            user_account: &agent.login_account,
-            user_name: &agent.display_name,
-            password: &agent.login_password,
-            email: &agent.email,
-            agent_type,
-            cc_role_id,
-            phone: &agent.mobile_number,
-        };
+        let agent = agent.unwrap_or_default();
+        let create = Create::checked(&agent_id, &agent)?;
         self.check_free(cx, center, create.user_account).await?;
         let sent = create.as_account();
         let created = self.fabric.call(cx, &self.wrapped(create)).await?;
@@ -143,17 +135,14 @@ impl Huawei {
         agent: v1::Agent,
         mask: &[String],
     ) -> Result<v1::Agent> {
-        let changes = |path: &str| mask.iter().any(|changed| changed == path);
-        let (agent_type, cc_role_id) = checked_update(name, &agent, mask)?;
+        let (mut update, login_account) = Update::checked(name, &agent, mask)?;
         let before = self.account_to_change(cx, name).await?;
-        let update = Update {
-            user_account: &before.user_account,
-            user_name: changes("display_name").then_some(&agent.display_name),
-            email: changes("email").then_some(&agent.email),
-            phone: changes("mobile_number").then_some(&agent.mobile_number),
-            agent_type,
-            cc_role_id,
-        };
+        if !login_account.is_empty() && *login_account != *before.user_account {
+            let mut check = Check::new();
+            check.unsupported("agent.login_account", "Huawei cannot rename an account; leave it empty");
+            check.done()?;
+        }
+        update.user_account = &before.user_account;
         let mut after = update.applied_to(before.clone());
         self.fabric.call(cx, &self.wrapped(update)).await?;
         if let Ok(Some(read)) = self.account(cx, &before.user_account).await {
@@ -201,53 +190,6 @@ impl Huawei {
     }
 }
 
-/// What is wrong with a new agent; else `agentType` and `ccRoleId`.
-fn checked_creation(agent_id: &str, agent: &mut v1::Agent) -> Result<(u32, u32)> {
-    let mut check = Check::new();
-    check.unsupported_if(!agent_id.is_empty(), "agent_id", "Huawei chooses the number of an agent; leave it empty");
-    check.account("agent.login_account", &agent.login_account);
-    check.new_user_name("agent.display_name", &agent.display_name);
-    check.password("agent.login_password", &agent.login_password);
-    check.ascii_email("agent.email", &agent.email);
-    check.phone("agent.mobile_number", &agent.mobile_number);
-    check.unsupported_if(!agent.employee_number.is_empty(), "agent.employee_number", NO_EMPLOYEE_NUMBER);
-    check.unsupported_if(agent.role != 0, "agent.role", NO_ROLE);
-    check.unsupported_if(agent.enabled.is_some(), "agent.enabled", NO_FLAG);
-    let wraps_up = agent.inbound_wrap_up_duration.is_some();
-    check.unsupported_if(wraps_up, "agent.inbound_wrap_up_duration", NO_WRAP_UP);
-    let wraps_up = agent.outbound_wrap_up_duration.is_some();
-    check.unsupported_if(wraps_up, "agent.outbound_wrap_up_duration", NO_WRAP_UP);
-    let provisions = agent.provision_extensions;
-    check.unsupported_if(provisions, "agent.provision_extensions", "Huawei gives a new agent a softphone by itself");
-    let (agent_type, role) = kind(&mut check, agent.vendor_data.take());
-    check.done()?;
-    Ok((agent_type.unwrap_or(DEFAULT_AGENT_TYPE), role.unwrap_or(DEFAULT_ROLE)))
-}
-
-/// What is wrong with a change; else `agentType` and `ccRoleId`, where they are to be changed.
-fn checked_update(name: &AgentName, agent: &v1::Agent, mask: &[String]) -> Result<(Option<u32>, Option<u32>)> {
-    let mut check = Check::new();
-    check.agent_id("agent.name", name.id());
-    let mut kinds = (None, None);
-    for path in mask {
-        match path.as_str() {
-            "display_name" => check.user_name("agent.display_name", &agent.display_name),
-            "email" => check.ascii_email("agent.email", &agent.email),
-            "mobile_number" => check.phone("agent.mobile_number", &agent.mobile_number),
-            "vendor_data" => kinds = kind(&mut check, agent.vendor_data.clone()),
-            "employee_number" => check.unsupported("agent.employee_number", NO_EMPLOYEE_NUMBER),
-            "role" => check.unsupported("agent.role", NO_ROLE),
-            "enabled" => check.unsupported("agent.enabled", NO_FLAG),
-            "inbound_wrap_up_duration" | "outbound_wrap_up_duration" => {
-                check.unsupported(format!("agent.{path}"), NO_WRAP_UP);
-            }
-            _ => check.unsupported(format!("agent.{path}"), "Huawei cannot change it"),
-        }
-    }
-    check.done()?;
-    Ok(kinds)
-}
-
 /// `agentType` and `ccRoleId` of `agent.vendor_data`.
 fn kind(check: &mut Check, vendor_data: Option<prost_types::Struct>) -> (Option<u32>, Option<u32>) {
     let mut extras = Extras::new(check, "agent.vendor_data", vendor_data);
@@ -262,7 +204,60 @@ fn text(text: &str) -> Text {
 
 // === impl Create ===
 
-impl Create<'_> {
+impl<'a> Create<'a> {
+    /// A new agent, checked.
+    fn checked(agent_id: &str, agent: &'a v1::Agent) -> Result<Self> {
+        let v1::Agent {
+            name: _,
+            display_name,
+            employee_number,
+            mobile_number,
+            email,
+            role,
+            enabled,
+            inbound_wrap_up_duration,
+            outbound_wrap_up_duration,
+            provision_extensions,
+            login_account,
+            login_password,
+            // The rest but vendor_data is output only.
+            state: _,
+            vendor_state: _,
+            state_reason: _,
+            vendor_extension_state: _,
+            queues: _,
+            extensions: _,
+            default_phone_number: _,
+            vendor_data,
+            provisioned_extensions: _,
+        } = agent;
+        let mut check = Check::new();
+        check.unsupported_if(!agent_id.is_empty(), "agent_id", "Huawei chooses the number of an agent; leave it empty");
+        check.account("agent.login_account", login_account);
+        check.new_user_name("agent.display_name", display_name);
+        check.password("agent.login_password", login_password);
+        check.ascii_email("agent.email", email);
+        check.phone("agent.mobile_number", mobile_number);
+        check.unsupported_if(!employee_number.is_empty(), "agent.employee_number", NO_EMPLOYEE_NUMBER);
+        check.unsupported_if(*role != 0, "agent.role", NO_ROLE);
+        check.unsupported_if(enabled.is_some(), "agent.enabled", NO_FLAG);
+        let (inbound, outbound) = (inbound_wrap_up_duration.is_some(), outbound_wrap_up_duration.is_some());
+        check.unsupported_if(inbound, "agent.inbound_wrap_up_duration", NO_WRAP_UP);
+        check.unsupported_if(outbound, "agent.outbound_wrap_up_duration", NO_WRAP_UP);
+        check.unsupported_if(*provision_extensions, "agent.provision_extensions", NO_CHOICE);
+        let (agent_type, role) = kind(&mut check, vendor_data.clone());
+        check.done()?;
+        Ok(Self {
+            user_account: login_account,
+            user_name: display_name,
+            password: login_password,
+            email,
+            agent_type: agent_type.unwrap_or(DEFAULT_AGENT_TYPE),
+            cc_role_id: role.unwrap_or(DEFAULT_ROLE),
+            phone: mobile_number,
+        })
+    }
+
     /// The account as it was asked for.
     fn as_account(&self) -> Account {
         Account {
@@ -279,7 +274,65 @@ impl Create<'_> {
 
 // === impl Update ===
 
-impl Update<'_> {
+impl<'a> Update<'a> {
+    /// What `mask` changes of an agent, checked, for an account that is yet to be read; and the account that the request
+    /// names.
+    fn checked(name: &AgentName, agent: &'a v1::Agent, mask: &[String]) -> Result<(Self, &'a str)> {
+        let v1::Agent {
+            name: _,
+            display_name,
+            employee_number: _, // refused by the mask, as what follows
+            mobile_number,
+            email,
+            role: _,
+            enabled: _,
+            inbound_wrap_up_duration: _,
+            outbound_wrap_up_duration: _,
+            provision_extensions: _, // only CreateAgent accepts it
+            login_account,
+            login_password: _, // only CreateAgent accepts it
+            // The rest but vendor_data is output only.
+            state: _,
+            vendor_state: _,
+            state_reason: _,
+            vendor_extension_state: _,
+            queues: _,
+            extensions: _,
+            default_phone_number: _,
+            vendor_data,
+            provisioned_extensions: _,
+        } = agent;
+        let mut check = Check::new();
+        check.agent_id("agent.name", name.id());
+        let mut update = Self::default();
+        for path in mask {
+            match path.as_str() {
+                "display_name" => {
+                    check.user_name("agent.display_name", display_name);
+                    update.user_name = Some(display_name);
+                }
+                "email" => {
+                    check.ascii_email("agent.email", email);
+                    update.email = Some(email);
+                }
+                "mobile_number" => {
+                    check.phone("agent.mobile_number", mobile_number);
+                    update.phone = Some(mobile_number);
+                }
+                "vendor_data" => (update.agent_type, update.cc_role_id) = kind(&mut check, vendor_data.clone()),
+                "employee_number" => check.unsupported("agent.employee_number", NO_EMPLOYEE_NUMBER),
+                "role" => check.unsupported("agent.role", NO_ROLE),
+                "enabled" => check.unsupported("agent.enabled", NO_FLAG),
+                "inbound_wrap_up_duration" | "outbound_wrap_up_duration" => {
+                    check.unsupported(format!("agent.{path}"), NO_WRAP_UP);
+                }
+                _ => check.unsupported(format!("agent.{path}"), "Huawei cannot change it"),
+            }
+        }
+        check.done()?;
+        Ok((update, login_account))
+    }
+
     /// The account as it should be after the change.
     fn applied_to(&self, before: Account) -> Account {
         Account {

@@ -17,7 +17,7 @@ use crate::{
     error::{Error, Result},
     name::{AgentName, CenterName, QueueName, ResourceName as _},
     page::Page,
-    proto::v1,
+    proto::{enum_value, v1},
     vendor_data::VendorData,
 };
 
@@ -41,8 +41,8 @@ impl Agents for Huawei {
     }
 
     async fn get_agent(&self, cx: &Context, name: AgentName, request: v1::GetAgentRequest) -> Result<v1::Agent> {
-        let view = request.view();
-        let v1::GetAgentRequest { name: _, view: _ } = request;
+        let v1::GetAgentRequest { name: _, view } = request;
+        let view = enum_value(view);
         let mut check = Check::new();
         check.agent_id("name", name.id());
         check.done()?;
@@ -170,7 +170,6 @@ impl Huawei {
 
 /// What is wrong with a request for a list; else the text to look for, in lower case, and the view.
 fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<(String, v1::View)> {
-    let view = request.view();
     let v1::ListAgentsRequest {
         parent: _,
         page_size: _,
@@ -180,7 +179,7 @@ fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<
         enabled,
         state,
         query,
-        view: _,
+        view,
         vendor_state,
     } = request;
     let mut check = Check::new();
@@ -192,7 +191,7 @@ fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<
     check.unsupported_if(state != 0, "state", "Huawei's lists do not tell states");
     check.unsupported_if(!vendor_state.is_empty(), "vendor_state", "Huawei's lists do not tell states");
     check.done()?;
-    Ok((query.to_lowercase(), view))
+    Ok((query.to_lowercase(), enum_value(view)))
 }
 
 /// Why a list of agents is not whole; empty when it is.

@@ -15,7 +15,7 @@ use crate::{
     endpoint,
     error::{Error, ErrorReason, Result},
     name::{CallSettingsName, ResourceName as _},
-    proto::v1,
+    proto::{enum_value, v1},
     vendor::de::{List, Text},
     vendor_data::VendorData,
 };
@@ -118,43 +118,64 @@ impl Settings {
     }
 }
 
-/// The members that a change sets.
-fn changed(settings: &v1::UserCallSettings, mask: &[String]) -> Map<String, Value> {
-    let call_type = match settings.call_type() {
+/// The members of a record that `mask` changes, checked.
+fn changed(settings: &v1::UserCallSettings, mask: &[String]) -> Result<Map<String, Value>> {
+    let v1::UserCallSettings {
+        name: _,
+        call_type,
+        caller_ids,
+        default_caller_id,
+        extension_numbers,
+        default_extension_number,
+        agent_account: _, // output only
+        vendor_data: _,   // refused by the mask
+    } = settings;
+    let mut check = Check::new();
+    let mut members = Map::new();
+    for path in mask {
+        let field = format!("user_call_settings.{path}");
+        let (member, value) = match path.as_str() {
+            "call_type" => ("callType", call_type_code(enum_value(*call_type))),
+            "caller_ids" => ("callerPresent", numbers(&mut check, &field, caller_ids)),
+            "extension_numbers" => ("callNumber", numbers(&mut check, &field, extension_numbers)),
+            "default_caller_id" => ("callerPresentDefault", number(&mut check, field, default_caller_id)),
+            "default_extension_number" => ("callNumberDefault", number(&mut check, field, default_extension_number)),
+            "vendor_data" => {
+                check.unsupported(field, "Huawei accepts no further fields of call settings");
+                continue;
+            }
+            _ => {
+                check.unsupported(field, "Huawei cannot change it");
+                continue;
+            }
+        };
+        members.insert(member.to_owned(), value);
+    }
+    check.done()?;
+    Ok(members)
+}
+
+fn call_type_code(call_type: v1::OutboundCallType) -> Value {
+    match call_type {
         v1::OutboundCallType::Unspecified => Value::Null,
         v1::OutboundCallType::Direct => "0".into(),
         v1::OutboundCallType::Bidirectional => "1".into(),
         v1::OutboundCallType::PassThrough => "2".into(),
-    };
-    let members = [
-        ("call_type", "callType", call_type),
-        ("caller_ids", "callerPresent", json!(settings.caller_ids)),
-        ("extension_numbers", "callNumber", json!(settings.extension_numbers)),
-        ("default_extension_number", "callNumberDefault", json!(settings.default_extension_number)),
-        ("default_caller_id", "callerPresentDefault", json!(settings.default_caller_id)),
-    ];
-    let changed = members.into_iter().filter(|(path, _, _)| mask.iter().any(|changed| changed == path));
-    changed.map(|(_, member, value)| (member.to_owned(), value)).collect()
+    }
 }
 
-fn check_numbers(settings: &v1::UserCallSettings, mask: &[String]) -> Result<()> {
-    let mut check = Check::new();
-    for path in mask {
-        let field = format!("user_call_settings.{path}");
-        let mut each = |numbers: &[String]| {
-            for (index, number) in numbers.iter().enumerate() {
-                check.settings_number(format!("{field}[{index}]"), number, 1);
-            }
-        };
-        match path.as_str() {
-            "caller_ids" => each(&settings.caller_ids),
-            "extension_numbers" => each(&settings.extension_numbers),
-            "default_caller_id" => check.settings_number(field, &settings.default_caller_id, 0),
-            "default_extension_number" => check.settings_number(field, &settings.default_extension_number, 0),
-            _ => {}
-        }
+/// A list of numbers, none of which is empty.
+fn numbers(check: &mut Check, field: &str, numbers: &[String]) -> Value {
+    for (index, number) in numbers.iter().enumerate() {
+        check.settings_number(format!("{field}[{index}]"), number, 1);
     }
-    check.done()
+    json!(numbers)
+}
+
+/// A number; an empty text clears it.
+fn number(check: &mut Check, field: String, number: &str) -> Value {
+    check.settings_number(field, number, 0);
+    json!(number)
 }
 
 // === impl Huawei ===
@@ -178,8 +199,8 @@ impl Huawei {
         name: &CallSettingsName,
         request: v1::GetUserCallSettingsRequest,
     ) -> Result<v1::UserCallSettings> {
-        let view = request.view();
-        let v1::GetUserCallSettingsRequest { name: _, view: _ } = request;
+        let v1::GetUserCallSettingsRequest { name: _, view } = request;
+        let view = enum_value(view);
         let record = self.settings_record(cx, name).await?;
         let record = record.ok_or_else(|| Error::not_found(CallSettingsName::KIND, name))?;
         Ok(Settings::read(&record)?.into_resource(name, view))
@@ -194,7 +215,7 @@ impl Huawei {
         mask: &[String],
         allow_missing: bool,
     ) -> Result<v1::UserCallSettings> {
-        check_numbers(settings, mask)?;
+        let changed = changed(settings, mask)?;
         let _guard = self.locks.lock(name.to_string(), cx.deadline()).await?;
         let before = self.settings_record(cx, name).await?;
         let mut record: Map<String, Value> = [("userId".to_owned(), name.id().into())].into_iter().collect();
@@ -202,7 +223,7 @@ impl Huawei {
             if !allow_missing {
                 return Err(Error::not_found(CallSettingsName::KIND, name));
             }
-            record.extend(changed(settings, mask));
+            record.extend(changed);
             let created = self.fabric.call(cx, &Create(record.clone())).await?;
             record.insert("id".to_owned(), created.id.into_string().into());
             return self.settings_after(cx, name, &record).await;
@@ -211,7 +232,7 @@ impl Huawei {
         record.extend(
             kept.filter(|(_, value)| !value.is_null()).map(|(member, value)| (member.to_owned(), value.clone())),
         );
-        record.extend(changed(settings, mask));
+        record.extend(changed);
         let id = before.get("id").and_then(|id| Text::deserialize(id).ok()).unwrap_or_default();
         record.insert("id".to_owned(), id.into_string().into());
         self.fabric.call(cx, &Update(record.clone())).await?;

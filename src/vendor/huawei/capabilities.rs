@@ -52,6 +52,7 @@ const ROWS: &[Row] = &[
             "agent.enabled",
             "agent.inbound_wrap_up_duration",
             "agent.outbound_wrap_up_duration",
+            "agent.login_account",
         ])
         .never_fills(NOT_OF_AGENTS)
         .limited("a changed display_name has at most 20 bytes; vendor_data takes agentType and ccRoleId"),
@@ -93,7 +94,9 @@ const ROWS: &[Row] = &[
         .never_fills(&["credentials.protocol"])
         .limited("agents first, then softphone numbers; Huawei does not say which number is which agent's"),
     Row::native("GetUserCallSettings"),
-    Row::native("UpdateUserCallSettings").limited("the record is read, merged and written back whole"),
+    Row::native("UpdateUserCallSettings")
+        .refuses(&["user_call_settings.vendor_data"])
+        .limited("the record is read, merged and written back whole"),
     Row::native("WatchEvents")
         .limited("needs callback_secret in the center's configuration, and its address in Huawei's console"),
 ];

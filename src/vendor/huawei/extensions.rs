@@ -21,7 +21,7 @@ use crate::{
     http::Client,
     name::{CenterName, ExtensionName, ResourceName as _},
     page::Page,
-    proto::v1,
+    proto::{enum_value, v1},
     vendor::de::{Integer, List, Object, Text},
     vendor_data::VendorData,
 };
@@ -134,8 +134,8 @@ impl Extensions for Huawei {
         page: Page,
         request: v1::ListExtensionsRequest,
     ) -> Result<v1::ListExtensionsResponse> {
-        let view = request.view();
-        let v1::ListExtensionsRequest { parent: _, page_size: _, page_token: _, view: _ } = request;
+        let v1::ListExtensionsRequest { parent: _, page_size: _, page_token: _, view } = request;
+        let view = enum_value(view);
         let mut slice = phones(&self.fabric, cx, page.offset()?, page.size).await?;
         let given = slice.items.len();
         // What has no number has no name.
@@ -158,8 +158,8 @@ impl Extensions for Huawei {
         name: ExtensionName,
         request: v1::GetExtensionRequest,
     ) -> Result<v1::Extension> {
-        let view = request.view();
-        let v1::GetExtensionRequest { name: _, view: _ } = request;
+        let v1::GetExtensionRequest { name: _, view } = request;
+        let view = enum_value(view);
         let mut next = Some(0);
         while let Some(offset) = next {
             let slice = phones(&self.fabric, cx, offset, LARGEST).await?;

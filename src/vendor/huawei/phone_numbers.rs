@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Result},
     name::{CenterName, PhoneNumberName, ResourceName as _},
     page::Page,
-    proto::v1,
+    proto::{enum_value, v1},
     vendor::de::{Integer, List, Text},
     vendor_data::VendorData,
 };
@@ -133,8 +133,8 @@ impl PhoneNumbers for Huawei {
         page: Page,
         request: v1::ListPhoneNumbersRequest,
     ) -> Result<v1::ListPhoneNumbersResponse> {
-        let view = request.view();
-        let v1::ListPhoneNumbersRequest { parent: _, page_size: _, page_token: _, view: _ } = request;
+        let v1::ListPhoneNumbersRequest { parent: _, page_size: _, page_token: _, view } = request;
+        let view = enum_value(view);
         let ask = async |offset| Ok(self.fabric.call(cx, &ListCodes { limit: LARGEST, offset }).await?.data);
         let Reached { codes, total, incomplete_reason } = Reached::read(ask).await?;
         let (codes, next_page_token) = page.cut(codes, |code| &code.access_code);
@@ -152,8 +152,8 @@ impl PhoneNumbers for Huawei {
         name: PhoneNumberName,
         request: v1::GetPhoneNumberRequest,
     ) -> Result<v1::PhoneNumber> {
-        let view = request.view();
-        let v1::GetPhoneNumberRequest { name: _, view: _ } = request;
+        let v1::GetPhoneNumberRequest { name: _, view } = request;
+        let view = enum_value(view);
         // The vendor finds every code that contains the number.
         let access_code = name.id();
         let ask =

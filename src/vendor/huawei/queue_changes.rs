@@ -287,15 +287,22 @@ impl<'a> CreateSkill<'a> {
 
 impl ModifySkill {
     fn checked(name: &QueueName, queue: v1::Queue, mask: &[String]) -> Result<Self> {
+        // What is `_` here the mask refuses.
         let v1::Queue { name: _, display_name: _, strategy: _, wait_timeout, wait_music: _, vendor_data } = queue;
         let mut check = Check::new();
         check.queue_id("queue.name", name.id());
-        let changes = |path: &str| mask.iter().any(|changed| changed == path);
-        check.unsupported_if(changes("display_name"), "queue.display_name", "Huawei cannot rename a queue");
-        check.unsupported_if(changes("strategy"), "queue.strategy", NO_STRATEGY);
-        check.unsupported_if(changes("wait_music"), "queue.wait_music", NO_MUSIC);
-        let max_wait_time = changes("wait_timeout").then(|| wait_time(&mut check, wait_timeout));
-        let given = Parameters::read(&mut check, vendor_data.filter(|_| changes("vendor_data")), false);
+        let (mut max_wait_time, mut masked_data) = (None, None);
+        for path in mask {
+            match path.as_str() {
+                "wait_timeout" => max_wait_time = Some(wait_time(&mut check, wait_timeout)),
+                "vendor_data" => masked_data.clone_from(&vendor_data),
+                "display_name" => check.unsupported("queue.display_name", "Huawei cannot rename a queue"),
+                "strategy" => check.unsupported("queue.strategy", NO_STRATEGY),
+                "wait_music" => check.unsupported("queue.wait_music", NO_MUSIC),
+                _ => check.unsupported(format!("queue.{path}"), "Huawei cannot change it"),
+            }
+        }
+        let given = Parameters::read(&mut check, masked_data, false);
         check.done()?;
         Ok(Self {
             skill_id: name.id().parse().map_err(|_| Error::internal("a queue's checked number is none"))?,

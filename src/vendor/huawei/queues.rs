@@ -20,7 +20,7 @@ use crate::{
     error::{Error, ErrorReason, Result},
     name::{AgentName, CenterName, QueueName, ResourceName as _},
     page::Page,
-    proto::v1,
+    proto::{enum_value, v1},
     vendor::de::{Integer, List, Object, Text},
     vendor_data::VendorData,
 };
@@ -103,8 +103,8 @@ impl Queues for Huawei {
         page: Page,
         request: v1::ListQueuesRequest,
     ) -> Result<v1::ListQueuesResponse> {
-        let view = request.view();
-        let v1::ListQueuesRequest { parent: _, page_size: _, page_token: _, view: _ } = request;
+        let v1::ListQueuesRequest { parent: _, page_size: _, page_token: _, view } = request;
+        let view = enum_value(view);
         let slice = Slice::by_offset(page.offset()?, page.size, async |offset: usize, limit: usize| {
             let list = ListSkills { limit: limit.to_string(), offset: offset.to_string() };
             let answer = self.fabric.call(cx, &list).await?;
@@ -120,8 +120,8 @@ impl Queues for Huawei {
     }
 
     async fn get_queue(&self, cx: &Context, name: QueueName, request: v1::GetQueueRequest) -> Result<v1::Queue> {
-        let view = request.view();
-        let v1::GetQueueRequest { name: _, view: _ } = request;
+        let v1::GetQueueRequest { name: _, view } = request;
+        let view = enum_value(view);
         let mut check = Check::new();
         check.queue_id("name", name.id());
         check.done()?;

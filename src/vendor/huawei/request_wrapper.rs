@@ -69,7 +69,7 @@ impl Huawei {
     }
 
     /// Reads, and learns how this tenant takes bodies.
-    pub(super) async fn ask<T>(&self, cx: &Context, fields: T) -> Result<<Wrapped<T> as Endpoint>::Answer>
+    pub(super) async fn ask<T>(&self, cx: &Context, fields: T) -> Result<<Wrapped<T> as Endpoint>::Response>
     where
         T: Wrap,
         Wrapped<T>: Endpoint<Dialect = Fabric>,

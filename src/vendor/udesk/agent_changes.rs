@@ -18,13 +18,31 @@ use crate::{
     endpoint,
     error::{Error, ErrorReason, Result},
     name::{AgentName, CenterName, ExtensionName, ResourceName as _},
-    proto::v1,
-    vendor::de::{Anything, List, Object, Text},
+    proto::{enum_value, v1},
+    vendor::{
+        de::{Anything, List, Object, Text},
+        refuse_other_paths,
+    },
     vendor_data::VendorData,
 };
 
 /// The one field of Udesk 04 and 05 without a neutral home. It is written and never read.
 const ACCESS_RIGHT: &str = "AssistantAccessRight";
+
+/// What Udesk 05 can change of an agent.
+const PATHS: &[&str] = &[
+    "display_name",
+    "employee_number",
+    "mobile_number",
+    "email",
+    "role",
+    "enabled",
+    "inbound_wrap_up_duration",
+    "outbound_wrap_up_duration",
+    "vendor_data",
+];
+
+const NO_ACCOUNT: &str = "Udesk agents have no account of their own";
 
 /// What Udesk 04 and 05 write of an agent. What is not sent stays as it is (C15).
 #[derive(Serialize)]
@@ -49,6 +67,9 @@ struct Fields<'a> {
     out_wrap_up_time: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     assistant_access_right: Option<i64>,
+    /// Udesk 04 only: 1 or absent (C31).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_create_extension: Option<u8>,
 }
 
 /// `POST /agents` (Udesk 04).
@@ -58,9 +79,6 @@ struct CreateAgent<'a> {
     agent_id: &'a str,
     #[serde(flatten)]
     fields: &'a Fields<'a>,
-    /// 1 or absent (C31).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    is_create_extension: Option<u8>,
 }
 
 endpoint!(Ccapi: CreateAgent<'_>, POST "/agents", write, WRITE => Object<Created>);
@@ -101,19 +119,14 @@ pub async fn create(
     let agent = agent.unwrap_or_default();
     let mut check = Check::new();
     check.digits("agent_id", &agent_id);
-    check.work_id("agent.employee_number", &agent.employee_number);
-    let no_account = "Udesk agents have no account of their own";
-    check.unsupported_if(!agent.login_account.is_empty(), "agent.login_account", no_account);
-    check.unsupported_if(!agent.login_password.is_empty(), "agent.login_password", no_account);
-    let access_right = access_right(&mut check, agent.vendor_data.as_ref());
+    let fields = Fields::checked(&mut check, &agent, |_, is_set| is_set);
+    check.work_id("agent.employee_number", fields.work_id.unwrap_or_default());
     check.done()?;
 
-    let fields = Fields::of(&agent, access_right, |_, is_set| is_set);
-    let is_create_extension = agent.provision_extensions.then_some(1);
     let asked = AgentName::new(center.center(), agent_id.as_str());
-    let create = CreateAgent { agent_id: &agent_id, fields: &fields, is_create_extension };
+    let create = CreateAgent { agent_id: &agent_id, fields: &fields };
     let Object(created) = ccapi.call(cx, &create).await.map_err(|error| about(error, "Agent", &asked))?;
-    Ok(created.into_agent(asked, &fields, agent.provision_extensions))
+    Ok(created.into_agent(asked, &fields))
 }
 
 /// Changes the fields of an agent that `mask` names.
@@ -127,14 +140,13 @@ pub async fn update(
     let is_masked = |path: &str| mask.iter().any(|masked| masked == path);
     let mut check = Check::new();
     check.digits("agent.name", name.id());
-    if is_masked("employee_number") {
-        check.work_id("agent.employee_number", &agent.employee_number);
+    refuse_other_paths(&mut check, "agent", mask, PATHS);
+    let fields = Fields::checked(&mut check, &agent, |path, _| is_masked(path));
+    if let Some(work_id) = fields.work_id {
+        check.work_id("agent.employee_number", work_id);
     }
-    let vendor_data = agent.vendor_data.as_ref().filter(|_| is_masked("vendor_data"));
-    let access_right = access_right(&mut check, vendor_data);
     check.done()?;
 
-    let fields = Fields::of(&agent, access_right, |path, _| is_masked(path));
     let update = UpdateAgent { agent_id: name.id(), fields: &fields };
     if let Err(error) = ccapi.call(cx, &update).await {
         return Err(diagnosed(ccapi, cx, name, &fields, about(error, "Agent", name)).await);
@@ -193,23 +205,51 @@ fn access_right(check: &mut Check, vendor_data: Option<&Struct>) -> Option<i64> 
 // === impl Fields ===
 
 impl<'a> Fields<'a> {
-    /// The fields of an agent that are to be sent, by their path and whether they are set.
-    fn of(agent: &'a v1::Agent, access_right: Option<i64>, is_sent: impl Fn(&str, bool) -> bool) -> Self {
+    /// The fields of an agent that are sent: `is_sent` decides, by a field's path and whether it is set.
+    fn checked(check: &mut Check, agent: &'a v1::Agent, is_sent: impl Fn(&str, bool) -> bool) -> Self {
+        let v1::Agent {
+            name: _,
+            display_name,
+            employee_number,
+            mobile_number,
+            email,
+            role,
+            enabled,
+            inbound_wrap_up_duration,
+            outbound_wrap_up_duration,
+            provision_extensions,
+            login_account,
+            login_password,
+            // The rest but vendor_data is output only.
+            state: _,
+            vendor_state: _,
+            state_reason: _,
+            vendor_extension_state: _,
+            queues: _,
+            extensions: _,
+            default_phone_number: _,
+            vendor_data,
+            provisioned_extensions: _,
+        } = agent;
+        check.unsupported_if(!login_account.is_empty(), "agent.login_account", NO_ACCOUNT);
+        check.unsupported_if(!login_password.is_empty(), "agent.login_password", NO_ACCOUNT);
         let text = |path, text: &'a str| is_sent(path, !text.is_empty()).then_some(text);
-        let seconds = |path, duration: Option<Duration>| {
+        let seconds = |path, duration: &Option<Duration>| {
             duration.filter(|_| is_sent(path, true)).map(|duration| duration.seconds)
         };
-        let role = role_code(agent.role());
+        let role = role_code(enum_value(*role));
+        let vendor_data = vendor_data.as_ref().filter(|_| is_sent("vendor_data", true));
         Self {
-            work_id: text("employee_number", &agent.employee_number),
-            name: text("display_name", &agent.display_name),
-            mobile: text("mobile_number", &agent.mobile_number),
-            email: text("email", &agent.email),
+            work_id: text("employee_number", employee_number),
+            name: text("display_name", display_name),
+            mobile: text("mobile_number", mobile_number),
+            email: text("email", email),
             role: is_sent("role", !role.is_empty()).then_some(role),
-            enable: agent.enabled.filter(|_| is_sent("enabled", true)),
-            wrap_up_time: seconds("inbound_wrap_up_duration", agent.inbound_wrap_up_duration),
-            out_wrap_up_time: seconds("outbound_wrap_up_duration", agent.outbound_wrap_up_duration),
-            assistant_access_right: access_right,
+            enable: enabled.filter(|_| is_sent("enabled", true)),
+            wrap_up_time: seconds("inbound_wrap_up_duration", inbound_wrap_up_duration),
+            out_wrap_up_time: seconds("outbound_wrap_up_duration", outbound_wrap_up_duration),
+            assistant_access_right: access_right(check, vendor_data),
+            is_create_extension: is_sent("provision_extensions", *provision_extensions).then_some(1),
         }
     }
 
@@ -241,7 +281,7 @@ impl<'a> Fields<'a> {
 // === impl Created ===
 
 impl Created {
-    fn into_agent(self, asked: AgentName, fields: &Fields<'_>, provisioned: bool) -> v1::Agent {
+    fn into_agent(self, asked: AgentName, fields: &Fields<'_>) -> v1::Agent {
         let center = CenterName::new(asked.center());
         let name = match &self.agent_id.0 {
             none if none.is_empty() => asked,
@@ -254,7 +294,7 @@ impl Created {
         }
         agent.extensions =
             lines.iter().map(|line| ExtensionName::new(center.center(), line.id()).to_string()).collect();
-        if provisioned {
+        if fields.is_create_extension.is_some() {
             let provisioned = lines.into_iter().map(|line| line.into_provisioned(&center, &name));
             agent.provisioned_extensions = provisioned.collect();
         }

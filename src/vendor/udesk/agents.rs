@@ -16,24 +16,24 @@ use crate::{
     error::Result,
     name::{AgentName, CenterName, ExtensionName, QueueName, ResourceName as _},
     page::Page,
-    proto::v1,
+    proto::{enum_value, v1},
 };
 
-/// The filters of a list, in Udesk's words.
-fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<Filter> {
-    let (role, state) = (request.role(), request.state());
+/// The filters of a list, in Udesk's words, and the view.
+fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<(Filter, v1::View)> {
     let v1::ListAgentsRequest {
         parent: _,
         page_size: _,
         page_token: _,
         queue: _,
-        role: _,
+        role,
         enabled,
-        state: _,
+        state,
         query,
-        view: _,
+        view,
         vendor_state,
     } = request;
+    let state = enum_value(state);
     let mut check = Check::new();
     if let Some(queue) = queue {
         check.digits("queue", queue.id());
@@ -46,7 +46,7 @@ fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<
     );
     check.done()?;
     let state = if state == v1::AgentState::Offline { OFFLINE.to_owned() } else { vendor_state };
-    Ok(Filter { role: role_code(role), enabled, state, query })
+    Ok((Filter { role: role_code(enum_value(role)), enabled, state, query }, enum_value(view)))
 }
 
 #[async_trait]
@@ -59,8 +59,7 @@ impl Agents for Udesk {
         page: Page,
         request: v1::ListAgentsRequest,
     ) -> Result<v1::ListAgentsResponse> {
-        let view = request.view();
-        let filter = checked(queue.as_ref(), request)?;
+        let (filter, view) = checked(queue.as_ref(), request)?;
         let found = match &queue {
             Some(queue) => agent_records::find_in_queue(&self.ccapi, cx, queue, filter).await?,
             None => agent_records::find(&self.ccapi, cx, &filter).await?,
@@ -72,8 +71,8 @@ impl Agents for Udesk {
     }
 
     async fn get_agent(&self, cx: &Context, name: AgentName, request: v1::GetAgentRequest) -> Result<v1::Agent> {
-        let view = request.view();
-        let v1::GetAgentRequest { name: _, view: _ } = request;
+        let v1::GetAgentRequest { name: _, view } = request;
+        let view = enum_value(view);
         let mut check = Check::new();
         check.digits("name", name.id());
         check.done()?;

@@ -34,6 +34,7 @@ const ROWS: &[Row] = &[
         ])
         .limited("the answer is what was sent and what Udesk made; vendor_data takes AssistantAccessRight only"),
     Row::native("UpdateAgent")
+        .refuses(&["agent.login_account"])
         .never_fills(NEVER_OF_AN_AGENT)
         .limited("an agent is disabled only while OFFLINE; vendor_data takes AssistantAccessRight only"),
     Row::native("LoginAgent")

@@ -18,7 +18,7 @@ use crate::{
     error::{Error, ErrorReason, Result},
     name::{AgentName, CenterName, ExtensionName, ResourceName as _},
     page::Page,
-    proto::v1,
+    proto::{enum_value, v1},
     vendor::de::{Anything, Object, Text},
     vendor_data::VendorData,
 };
@@ -142,8 +142,8 @@ impl Extensions for Udesk {
         page: Page,
         request: v1::ListExtensionsRequest,
     ) -> Result<v1::ListExtensionsResponse> {
-        let view = request.view();
-        let v1::ListExtensionsRequest { parent: _, page_size: _, page_token: _, view: _ } = request;
+        let v1::ListExtensionsRequest { parent: _, page_size: _, page_token: _, view } = request;
+        let view = enum_value(view);
         let (lines, incomplete_reason) = bound(&self.ccapi, cx).await?;
         let total_size = count(lines.len());
         let (lines, next_page_token) = page.cut(lines, |(_, line)| line.id());
@@ -160,8 +160,8 @@ impl Extensions for Udesk {
         name: ExtensionName,
         request: v1::GetExtensionRequest,
     ) -> Result<v1::Extension> {
-        let view = request.view();
-        let v1::GetExtensionRequest { name: _, view: _ } = request;
+        let v1::GetExtensionRequest { name: _, view } = request;
+        let view = enum_value(view);
         let mut check = Check::new();
         check.digits("name", name.id());
         check.done()?;
@@ -180,13 +180,23 @@ impl Extensions for Udesk {
         name: ExtensionName,
         extension: v1::Extension,
     ) -> Result<v1::Extension> {
-        let asked = extension.protocol();
+        let v1::Extension {
+            name: _,
+            protocol,
+            // The rest but vendor_data is output only.
+            account: _,
+            agent: _,
+            state: _,
+            description: _,
+            initial_password: _,
+            vendor_data,
+        } = extension;
         let mut check = Check::new();
         check.chosen_extension("extension_id", name.id());
         let no_fields = "Udesk has no further fields for extensions";
-        check.unsupported_if(extension.vendor_data.is_some(), "extension.vendor_data", no_fields);
+        check.unsupported_if(vendor_data.is_some(), "extension.vendor_data", no_fields);
         check.done()?;
-        let signal_type = u8::from(asked == v1::ExtensionProtocol::Webrtc);
+        let signal_type = u8::from(enum_value::<v1::ExtensionProtocol>(protocol) == v1::ExtensionProtocol::Webrtc);
         let create = CreateExtension { extension: name.id(), signal_type };
         let Object(mut made) = self.ccapi.call(cx, &create).await.map_err(|error| about(error, "Extension", &name))?;
         // What was asked for stands where the answer is silent.

@@ -17,8 +17,11 @@ use crate::{
     error::{Error, ErrorReason, Result, Vendor},
     http::Endpoint as _,
     name::{CenterName, QueueName, ResourceName as _},
-    proto::v1,
-    vendor::de::{Anything, List, Object, Text},
+    proto::{enum_value, v1},
+    vendor::{
+        de::{Anything, List, Object, Text},
+        refuse_other_paths,
+    },
 };
 
 /// `POST /queues` (Udesk 12). The answer's ID wins over the one asked for (C21).
@@ -149,16 +152,22 @@ const NO_FURTHER_FIELDS: &str = "Udesk has no further fields for queues";
 /// What `mask` names of a queue, checked.
 pub fn checked(name: &QueueName, queue: v1::Queue, mask: &[String]) -> Result<Change> {
     let is_masked = |path: &str| mask.iter().any(|masked| masked == path);
-    let strategy = queue.strategy();
-    let v1::Queue { name: _, display_name, strategy: _, wait_timeout, wait_music, vendor_data: _ } = queue;
+    // Without vendor_data in the mask there is none.
+    let v1::Queue { name: _, display_name, strategy, wait_timeout, wait_music, vendor_data: _ } = queue;
     let mut check = Check::new();
     check.digits("queue.name", name.id());
+    refuse_other_paths(
+        &mut check,
+        "queue",
+        mask,
+        &["display_name", "strategy", "wait_timeout", "wait_music", "vendor_data"],
+    );
     if is_masked("display_name") {
         check.required("queue.display_name", &display_name);
     }
     check.unsupported_if(is_masked("vendor_data"), "queue.vendor_data", NO_FURTHER_FIELDS);
     check.done()?;
-    let strategy = match strategy {
+    let strategy = match enum_value(strategy) {
         v1::QueueStrategy::Unspecified => None,
         v1::QueueStrategy::RoundRobin => Some(0),
         v1::QueueStrategy::FewestCalls => Some(1),

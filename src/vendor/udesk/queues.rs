@@ -19,7 +19,7 @@ use crate::{
     error::{Error, Result},
     name::{AgentName, CenterName, QueueName, ResourceName as _},
     page::Page,
-    proto::v1,
+    proto::{enum_value, v1},
     vendor::de::{Integer, List, Object, Text},
     vendor_data::VendorData,
 };
@@ -111,8 +111,8 @@ impl Queues for Udesk {
         page: Page,
         request: v1::ListQueuesRequest,
     ) -> Result<v1::ListQueuesResponse> {
-        let view = request.view();
-        let v1::ListQueuesRequest { parent: _, page_size: _, page_token: _, view: _ } = request;
+        let v1::ListQueuesRequest { parent: _, page_size: _, page_token: _, view } = request;
+        let view = enum_value(view);
         let queues = list(&self.ccapi, cx).await?;
         let total_size = count(queues.len());
         let (queues, next_page_token) = page.cut(queues, Queue::id);
@@ -121,8 +121,8 @@ impl Queues for Udesk {
     }
 
     async fn get_queue(&self, cx: &Context, name: QueueName, request: v1::GetQueueRequest) -> Result<v1::Queue> {
-        let view = request.view();
-        let v1::GetQueueRequest { name: _, view: _ } = request;
+        let v1::GetQueueRequest { name: _, view } = request;
+        let view = enum_value(view);
         let mut check = Check::new();
         check.digits("name", name.id());
         check.done()?;

@@ -18,7 +18,7 @@ use crate::{
     error::Result,
     http::Client,
     name::{AgentName, QueueName},
-    proto::v1,
+    proto::{enum_value, v1},
     vendor_data::VendorData,
 };
 
@@ -66,8 +66,7 @@ pub async fn sign_in(
     queues: &[QueueName],
     request: v1::LoginAgentRequest,
 ) -> Result<v1::LoginAgentResponse> {
-    let initial_state = request.initial_state();
-    let v1::LoginAgentRequest { name: _, initial_state: _, employee_number, queues: _, phone_number, vendor_data } =
+    let v1::LoginAgentRequest { name: _, initial_state, employee_number, queues: _, phone_number, vendor_data } =
         request;
     let mut check = Check::new();
     check.digits("name", name.id());
@@ -79,7 +78,7 @@ pub async fn sign_in(
     }
     check.unsupported_if(!phone_number.is_empty(), "phone_number", "Udesk agents answer on their extension");
     let vendor_state = vendor_state(&mut check, vendor_data);
-    let state = match initial_state {
+    let state = match enum_value(initial_state) {
         v1::AgentState::Ready => Some(IDLE),
         v1::AgentState::NotReady => Some(WAITING),
         _ => None,

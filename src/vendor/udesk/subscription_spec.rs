@@ -14,7 +14,7 @@ use crate::{
     error::{Error, Result, Violation},
     event::address::{Addresses, Nonce},
     name::SubscriptionName,
-    proto::v1,
+    proto::{enum_value, v1},
     vendor::de::Text,
 };
 
@@ -102,9 +102,9 @@ impl Plan {
 impl Change {
     /// The fields that are to change, checked together with what `check` holds already.
     pub fn of(subscription: v1::Subscription, is_masked: impl Fn(&str) -> bool, mut check: Check) -> Result<Self> {
-        let event_types: Vec<_> = subscription.event_types().collect();
-        let v1::Subscription { name: _, display_name, callback_uri, event_types: _, enabled, vendor_event_types } =
+        let v1::Subscription { name: _, display_name, callback_uri, event_types, enabled, vendor_event_types } =
             subscription;
+        let event_types = event_types.into_iter().map(enum_value).collect();
         let event_types = event_names(&mut check, event_types, &vendor_event_types);
         check.done()?;
         let destination = if callback_uri.is_empty() { Destination::Ingress } else { Destination::Uri(callback_uri) };

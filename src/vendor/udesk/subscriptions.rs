@@ -14,7 +14,11 @@ use crate::{
     name::{CenterName, ResourceName as _, SubscriptionName},
     page::Page,
     proto::v1,
+    vendor::refuse_other_paths,
 };
+
+/// What Udesk 19 can change of a subscription.
+const PATHS: &[&str] = &["display_name", "callback_uri", "event_types", "vendor_event_types", "enabled"];
 
 #[async_trait]
 impl Subscriptions for Udesk {
@@ -59,6 +63,7 @@ impl Subscriptions for Udesk {
     ) -> Result<v1::Subscription> {
         let mut check = Check::new();
         check.subscription_id("subscription.name", name.id());
+        refuse_other_paths(&mut check, "subscription", &mask, PATHS);
         let change = Change::of(subscription, |path| mask.iter().any(|masked| masked == path), check)?;
         self.subscriptions.update(cx, &name, change).await
     }

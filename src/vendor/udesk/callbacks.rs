@@ -14,7 +14,7 @@ use self::names::{
 use super::{VendorId, events};
 use crate::{
     error::truncate,
-    event::payload::{Fields, Posted, parse_timestamp},
+    event::payload::{CallbackBody, Fields, parse_timestamp},
     name::{AgentName, ExtensionName, QueueName, ResourceName},
     proto::v1::{CallDirection, CallReference, Event, EventType},
 };
@@ -25,7 +25,7 @@ const VENDOR_TYPE: usize = 128;
 /// The event of a callback's body; `secrets` are taken out of all of it. `event_id`, `center` and `receive_time` are
 /// the caller's to fill.
 pub fn read_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
-    let posted = Posted::read(body, secrets);
+    let posted = CallbackBody::read(body, secrets);
     let fields = posted.fields(INNER);
     let (event_type, vendor_type) = named(&fields);
     let mut event = Event {

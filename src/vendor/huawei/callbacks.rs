@@ -7,7 +7,7 @@
 //! notifications JSON.
 
 use crate::{
-    event::payload::{Fields, FreeText, Posted, parse_timestamp},
+    event::payload::{CallbackBody, Fields, FreeText, parse_timestamp},
     name::{AgentName, ResourceName as _},
     proto::v1::{CallDirection, CallHungUp, CallReference, CallStateChanged, Event, EventType, event::Payload},
 };
@@ -69,7 +69,7 @@ const VENDOR_TYPE: usize = 128;
 /// The event of a callback's body; `secrets` are taken out of all of it. `event_id`, `center` and `receive_time` are
 /// the caller's to fill.
 pub fn read_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
-    let posted = Posted::read_around(&CALL_DATA, body, secrets);
+    let posted = CallbackBody::read_with_free_text(&CALL_DATA, body, secrets);
     let fields = posted.fields(&[]);
     let event = if !fields.has("callserialno") {
         other(&fields)
