@@ -16,6 +16,8 @@ mod fields;
 mod hostile;
 mod house;
 mod ingress;
+mod limits_locks;
+mod limits_server;
 mod request_id;
 mod retention;
 mod secrecy;
