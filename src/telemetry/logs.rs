@@ -164,9 +164,14 @@ mod tests {
         let (release, stuck) = mpsc::channel();
         let (mut writer, worker) = non_blocking(Stuck(stuck));
         let counter = writer.error_counter();
-        for _ in 0..MAX_QUEUED_LINES + 100 {
-            writer.write_all(b"line\n").unwrap();
-        }
+        let (done, written) = mpsc::channel();
+        thread::spawn(move || {
+            for _ in 0..MAX_QUEUED_LINES + 100 {
+                writer.write_all(b"line\n").unwrap();
+            }
+            done.send(()).unwrap();
+        });
+        written.recv_timeout(Duration::from_secs(60)).expect("no line waits for the pipe");
         // The worker may hold one line.
         assert!((99..=100).contains(&counter.dropped_lines()), "{}", counter.dropped_lines());
         drop(release);
