@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use super::{
     Authorized, Client, Dialect, Failure, HttpRequest, HttpResponse, Operation, Outgoing, ParsedResponse,
     breaker::{Permit, Transition},
-    failure::{CALLER_DISCONNECTED, failed, refused, unreadable},
+    failure::{CALLER_DISCONNECTED, failed, past_deadline, refused, unreadable},
     retry,
     send_state::SendState,
 };
@@ -48,6 +48,9 @@ impl<D: Dialect> Client<D> {
         loop {
             attempts += 1;
             cx.set_operation(operation.name);
+            if operation.repeatable && cx.is_expired() {
+                return Err(past_deadline(cx, operation, send_state.may_have_been_sent()));
+            }
             let Authorized { url, headers, credentials } =
                 self.dialect.authorize(cx, operation, outgoing, refreshed.as_ref()).await?;
             let mut breaker_guard =
@@ -59,6 +62,9 @@ impl<D: Dialect> Client<D> {
                 Err(Failure::NotSent(CALLER_DISCONNECTED)) => {
                     // This outcome says nothing about the vendor, and no caller waits for a retry.
                     breaker_guard.permit = None;
+                    if cx.is_expired() {
+                        return Err(past_deadline(cx, operation, false));
+                    }
                     return Err(failed(&self.center, operation, &Failure::NotSent(CALLER_DISCONNECTED)));
                 }
                 Err(failure) => {
