@@ -19,6 +19,7 @@
 //! | [`center`] | the registry: center to adapter |
 //! | [`adapter`], [`capability`] | what is asked of a vendor, and how it says what it can do; no vendor's word in it |
 //! | [`vendor`] | the adapters: [`vendor::udesk`] and [`vendor::huawei`], one file per family each |
+//! | `body` | the bytes of a response or a callback become text: content codings, charsets, repair |
 //! | [`http`] | the vendor client, the only code that sends: endpoint, dialect, limits, breaker, retries, redaction |
 //! | [`token`] | access tokens, fetched once for all who wait |
 //! | [`idempotency`], [`outlive`] | a repeated call is made once; a change outlives its caller |
@@ -82,6 +83,7 @@
 //! once.
 
 pub mod adapter;
+mod body;
 pub mod capability;
 pub mod center;
 pub mod check;
