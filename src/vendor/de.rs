@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use prost_types::Duration;
 use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
@@ -13,6 +14,9 @@ use serde::{
 /// Text; a number or a boolean is its text, and null is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Text(pub String);
+
+/// Longest duration that `google.protobuf.Duration` carries, in seconds.
+const MAX_DURATION_SECONDS: i64 = 315_576_000_000;
 
 /// A whole number, also as text; `None` for null, the empty text and anything else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -107,6 +111,14 @@ impl<'de> Deserialize<'de> for Text {
 }
 
 // === impl Integer ===
+
+impl Integer {
+    /// These seconds as a duration; `None` for more than a duration can carry.
+    pub fn seconds(self) -> Option<Duration> {
+        let seconds = self.0.filter(|seconds| seconds.unsigned_abs() <= MAX_DURATION_SECONDS.unsigned_abs())?;
+        Some(Duration { seconds, nanos: 0 })
+    }
+}
 
 impl<'de> Deserialize<'de> for Integer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

@@ -231,6 +231,25 @@ async fn numbers_keep_all_digits() {
     assert!(listed["queues"][0].get("wait_timeout").is_none());
 }
 
+#[tokio::test]
+async fn a_duration_that_the_contract_cannot_carry_is_left_out() {
+    for seconds in [i64::MAX, 315_576_000_001, -315_576_000_001] {
+        let agents = json!({"ErrCode": "000000", "Result": {"AgentList": [
+            {"AgentId": "7", "Name": "a", "WrapUpTime": seconds, "OutWrapUpTime": seconds.to_string()},
+            {"AgentId": "8", "WrapUpTime": 315_576_000_000_i64, "OutWrapUpTime": 0}]}});
+        let listed = told(Answer::json(&agents), "ListAgents", json!({"parent": "centers/acme"})).await.unwrap();
+        assert_eq!(listed["agents"][0], json!({"name": "centers/acme/agents/7", "display_name": "a"}));
+        assert_eq!(listed["agents"][1]["inbound_wrap_up_duration"], "315576000000s");
+        assert_eq!(listed["agents"][1]["outbound_wrap_up_duration"], "0s");
+        let queues = json!({"ErrCode": "000000", "Result": {"Queues": [{"QueueId": "1", "Timeout": seconds}]}});
+        let listed = told(Answer::json(&queues), "ListQueues", json!({"parent": "centers/acme"})).await.unwrap();
+        assert_eq!(listed["queues"][0], json!({"name": "centers/acme/queues/1"}));
+        let skills = json!({"returnCode": "0", "total": 1, "data": [{"skillId": "1", "maxWaitTime": seconds}]});
+        let listed = of_huawei(Answer::token(), Answer::json(&skills), "ListQueues").await.unwrap();
+        assert_eq!(listed["queues"][0], json!({"name": "centers/beta/queues/1"}));
+    }
+}
+
 /// Posts to center `beta`, and gives the event.
 async fn event(gateway: &Gateway, watcher: &mut Watcher, headers: &[(&str, &str)], body: Vec<u8>) -> Event {
     assert_eq!(post(gateway, headers, body).await, StatusCode::OK);

@@ -1,6 +1,6 @@
 //! Agents as they are read: Udesk 06, 25, 26. They answer with one record in three spellings (C18, C33, C56).
 
-use prost_types::{Duration, Struct};
+use prost_types::Struct;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use serde_json::value::RawValue;
 
@@ -246,8 +246,8 @@ impl Agent {
             email: self.email.into_string(),
             role: role(&self.role).into(),
             enabled: self.enable.0,
-            inbound_wrap_up_duration: seconds(self.wrap_up_time),
-            outbound_wrap_up_duration: seconds(self.out_wrap_up_time),
+            inbound_wrap_up_duration: self.wrap_up_time.seconds(),
+            outbound_wrap_up_duration: self.out_wrap_up_time.seconds(),
             state: state(&self.state).into(),
             vendor_state: vendor_value(self.state, self.state_des),
             state_reason: vendor_value(self.reason_code, self.reason_code_des),
@@ -317,8 +317,4 @@ pub fn state(code: &str) -> v1::AgentState {
 fn vendor_value(code: Text, description: Text) -> Option<v1::VendorValue> {
     (!code.is_empty() || !description.is_empty())
         .then(|| v1::VendorValue { code: code.into_string(), description: description.into_string() })
-}
-
-fn seconds(integer: Integer) -> Option<Duration> {
-    integer.0.map(|seconds| Duration { seconds, nanos: 0 })
 }
