@@ -250,6 +250,31 @@ async fn a_duration_that_the_contract_cannot_carry_is_left_out() {
     }
 }
 
+#[tokio::test]
+async fn a_response_of_too_many_values_is_invalid() {
+    let list = |item: &str, count: usize| [item].repeat(count).join(",");
+    for (method, request, body) in [
+        ("ListAgents", json!({"parent": "centers/acme"}), format!(r#"{{"AgentList":[{}]}}"#, list("{}", 1 << 20))),
+        // Few enough for their bytes; too many for the memory of a list.
+        ("ListAgents", json!({"parent": "centers/acme"}), format!(r#"{{"AgentList":[{}]}}"#, list("{}", 120_000))),
+        (
+            "ListAgents",
+            json!({"parent": "centers/acme", "queue": "centers/acme/queues/1"}),
+            format!("[{}]", list("{}", 120_000)),
+        ),
+        ("ListQueues", json!({"parent": "centers/acme"}), format!(r#"{{"Queues":[{}]}}"#, list(r#"{"a":1}"#, 1 << 19))),
+        ("GetAgent", json!({"name": "centers/acme/agents/7"}), format!(r#"{{"Queues":[{}]}}"#, list("0", 3 << 20))),
+    ] {
+        let body = format!(r#"{{"ErrCode":"000000","Result":{body}}}"#);
+        let failure = told(plain(body), method, request).await.unwrap_err();
+        assert_eq!((failure.code, failure.reason.as_str()), (Code::Internal, "VENDOR_RESPONSE_INVALID"), "{method}");
+        assert!(failure.metadata["cause"].contains("request less"), "{:?}", failure.metadata);
+    }
+    let body = format!(r#"{{"ErrCode":"000000","Result":{{"AgentList":[{}]}}}}"#, list(r#"{"AgentId":1}"#, 20_000));
+    let listed = told(plain(body), "ListAgents", json!({"parent": "centers/acme", "page_size": 5})).await.unwrap();
+    assert_eq!(listed["total_size"], 20_000);
+}
+
 /// Posts to center `beta`, and gives the event.
 async fn event(gateway: &Gateway, watcher: &mut Watcher, headers: &[(&str, &str)], body: Vec<u8>) -> Event {
     assert_eq!(post(gateway, headers, body).await, StatusCode::OK);

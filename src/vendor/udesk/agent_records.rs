@@ -1,7 +1,7 @@
 //! Agents as they are read: Udesk 06, 25, 26. They answer with one record in three spellings (C18, C33, C56).
 
 use prost_types::Struct;
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::{
@@ -16,7 +16,7 @@ use crate::{
     error::{Error, Result},
     name::{AgentName, CenterName, ExtensionName, PhoneNumberName, QueueName, ResourceName as _},
     proto::v1,
-    vendor::de::{Flag, Integer, List, Object, Text},
+    vendor::de::{Flag, Integer, List, Object, Text, without_values},
     vendor_data::VendorData,
 };
 
@@ -188,7 +188,7 @@ impl<'de> Deserialize<'de> for QueueAgents {
             serde_json::from_str(json)
         };
         // The error's text would quote what it read.
-        agents.map(|agents: List<Agent>| Self(agents.0)).map_err(|_| D::Error::custom("not a list of agents"))
+        agents.map(|agents: List<Agent>| Self(agents.0)).map_err(|error| without_values(&error, "not a list of agents"))
     }
 }
 
