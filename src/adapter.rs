@@ -1,11 +1,11 @@
-//! What the gateway asks of a vendor. No vendor's word stands here.
+//! The traits that an adapter implements; they are vendor-neutral.
 //!
-//! One small object-safe trait per family of resources. Every method answers *unsupported* unless the vendor's adapter
-//! says otherwise, so an adapter holds only what its vendor can do. The contract's messages are the domain model: an
-//! adapter takes typed names and the request, and returns the contract's resource.
+//! One small object-safe trait per family of resources. Every method returns `METHOD_UNSUPPORTED` by default, so an
+//! adapter implements only what its vendor supports. The contract's messages are the domain model: an adapter accepts
+//! typed names and the request, and returns the contract's resource.
 //!
-//! Requests arrive checked against the contract; formats that only one vendor imposes are the adapter's to enforce,
-//! before anything is sent.
+//! Requests arrive validated against the contract. The adapter enforces formats that only its vendor requires, before
+//! anything is sent.
 
 use async_trait::async_trait;
 use secrecy::SecretString;
@@ -18,39 +18,39 @@ use crate::{
     proto::v1,
 };
 
-/// Everything a vendor may offer.
+/// All families of operations of one vendor.
 #[async_trait]
 pub trait Adapter: PhoneNumbers + Agents + Extensions + Queues + Softphones + Calls + Subscriptions + Events {
     /// The vendor's name in the contract, in kebab-case.
     fn vendor(&self) -> &'static str;
 
-    /// What this adapter can do, and how. The names in it are filled by the caller.
+    /// What this adapter supports. The caller fills in the resource names.
     fn capabilities(&self) -> v1::Capabilities;
 
-    /// A harmless read that shows whether the vendor answers and takes our credentials.
+    /// A read without side effects that shows whether the vendor responds and accepts the gateway's credentials.
     async fn probe(&self, cx: &Context) -> Result<()>;
 }
 
-/// What a vendor posts, and what it wants to hear.
+/// A vendor's callbacks, and the response it expects to each.
 pub trait Events: Send + Sync {
-    /// Whether the vendor can post to the gateway.
+    /// Fails unless the vendor can post callbacks to the gateway.
     ///
     /// # Errors
-    /// `CENTER_MISCONFIGURED`: something is missing in the center's configuration.
+    /// `CENTER_MISCONFIGURED`: the center's configuration lacks a required key.
     fn can_post(&self) -> Result<()> {
         Ok(())
     }
 
-    /// The path segment that was entered in the vendor's console, for a vendor that is not asked to subscribe.
+    /// The secret path segment of the callback address, for a vendor whose callbacks are set up in its console and not
+    /// by a subscription.
     fn callback_secret(&self) -> Option<&SecretString> {
         None
     }
 
-    /// Body, in JSON, of the answer that tells the vendor that a post was taken.
+    /// The JSON body of the response that acknowledges a callback.
     fn acknowledgement(&self) -> &'static str;
 
-    /// What a post is about; whatever was posted is an event. Its `event_id`, `center` and `receive_time` are filled by
-    /// the caller.
+    /// Parses a callback; any body is an event. The caller fills in `event_id`, `center` and `receive_time`.
     fn read_event(&self, center: &str, body: &[u8]) -> v1::Event;
 }
 
@@ -58,7 +58,7 @@ macro_rules! family {
     (
         $(#[$doc:meta])*
         $family:ident {
-            $($(#[$method_doc:meta])* $method:ident($($argument:ident: $type:ty),*) -> $answer:ty;)*
+            $($(#[$method_doc:meta])* $method:ident($($argument:ident: $type:ty),*) -> $response:ty;)*
         }
     ) => {
         $(#[$doc])*
@@ -66,7 +66,7 @@ macro_rules! family {
         pub trait $family: Send + Sync {
             $(
                 $(#[$method_doc])*
-                async fn $method(&self, cx: &Context, $($argument: $type),*) -> Result<$answer> {
+                async fn $method(&self, cx: &Context, $($argument: $type),*) -> Result<$response> {
                     $(let _ = $argument;)*
                     Err(Error::unsupported_method(cx.method()))
                 }
@@ -84,7 +84,7 @@ family! {
         get_phone_number(name: PhoneNumberName, request: v1::GetPhoneNumberRequest) -> v1::PhoneNumber;
         /// Makes one the default caller ID.
         set_default_phone_number(name: PhoneNumberName) -> ();
-        /// Leaves the center without a default caller ID.
+        /// Removes the center's default caller ID.
         clear_default_phone_number(center: CenterName) -> ();
     }
 }
@@ -120,13 +120,13 @@ family! {
 }
 
 family! {
-    /// Lines that calls are delivered to.
+    /// The lines that calls are delivered to.
     Extensions {
         /// Lists them, without passwords.
         list_extensions(center: CenterName, page: Page, request: v1::ListExtensionsRequest) -> v1::ListExtensionsResponse;
         /// Gets one, without its password.
         get_extension(name: ExtensionName, request: v1::GetExtensionRequest) -> v1::Extension;
-        /// Creates one; its password is in this answer only.
+        /// Creates one; only this response contains its password.
         create_extension(name: ExtensionName, extension: v1::Extension) -> v1::Extension;
         /// Deletes one.
         delete_extension(name: ExtensionName) -> ();
@@ -134,13 +134,13 @@ family! {
 }
 
 family! {
-    /// Where waiting calls are held.
+    /// Queues of waiting calls.
     Queues {
         /// Lists them.
         list_queues(center: CenterName, page: Page, request: v1::ListQueuesRequest) -> v1::ListQueuesResponse;
         /// Gets one.
         get_queue(name: QueueName, request: v1::GetQueueRequest) -> v1::Queue;
-        /// Creates one; the vendor may assign another ID than the one asked for.
+        /// Creates one; the vendor may assign another ID than the requested one.
         create_queue(center: CenterName, request: v1::CreateQueueRequest) -> v1::Queue;
         /// Changes the fields in `mask`.
         update_queue(name: QueueName, queue: v1::Queue, mask: Vec<String>) -> v1::Queue;
@@ -152,7 +152,7 @@ family! {
 }
 
 family! {
-    /// Where softphones register, and with what.
+    /// Addresses and credentials for softphones.
     Softphones {
         /// Gets the addresses.
         get_softphone_config(center: CenterName) -> v1::SoftphoneConfig;
@@ -182,7 +182,7 @@ family! {
         get_subscription(name: SubscriptionName) -> v1::Subscription;
         /// Creates one.
         create_subscription(center: CenterName, subscription: v1::Subscription) -> v1::Subscription;
-        /// Changes the fields in `mask`, in which each list of events stands for itself.
+        /// Changes the fields in `mask`, which names each list of events separately.
         update_subscription(name: SubscriptionName, subscription: v1::Subscription, mask: Vec<String>) -> v1::Subscription;
         /// Deletes one.
         delete_subscription(name: SubscriptionName) -> ();

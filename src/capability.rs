@@ -1,4 +1,4 @@
-//! What a center can do, as tables: one row per method of the contract.
+//! What a center supports, as a table: one row per method of the contract.
 
 use crate::proto::{METHODS, v1};
 
@@ -9,17 +9,17 @@ pub struct Row {
     pub method: &'static str,
     /// Level of support.
     pub support: v1::Support,
-    /// Request fields that are refused with `FIELD_UNSUPPORTED` when set.
+    /// Request fields that are rejected with `FIELD_UNSUPPORTED` when set.
     pub unsupported: &'static [&'static str],
     /// Response fields that are never filled.
     pub unfilled: &'static [&'static str],
     /// Request fields required beyond those the contract requires.
     pub required: &'static [&'static str],
-    /// What a derived method cannot see or guarantee.
+    /// What a derived method does not guarantee.
     pub limitation: &'static str,
 }
 
-/// What every vendor has, because the gateway itself answers it.
+/// The methods that the gateway implements itself, so every center supports them.
 const GATEWAY: [Row; 3] = [Row::native("ListCenters"), Row::native("GetCenter"), Row::native("GetCapabilities")];
 
 /// What no vendor accepts, because the contract says so.
@@ -29,17 +29,17 @@ const REFUSED_BY_CONTRACT: [(&str, &[&str]); 1] =
 // === impl Row ===
 
 impl Row {
-    /// One vendor operation does it.
+    /// One vendor operation implements the method.
     pub const fn native(method: &'static str) -> Self {
         Self { method, support: v1::Support::Native, unsupported: &[], unfilled: &[], required: &[], limitation: "" }
     }
 
-    /// The gateway composes it of other operations.
+    /// The gateway composes the method from several vendor operations.
     pub const fn derived(method: &'static str, limitation: &'static str) -> Self {
         Self { support: v1::Support::Derived, limitation, ..Self::native(method) }
     }
 
-    /// These request fields are refused.
+    /// These request fields are rejected.
     #[must_use]
     pub const fn refuses(mut self, fields: &'static [&'static str]) -> Self {
         self.unsupported = fields;
@@ -60,7 +60,7 @@ impl Row {
         self
     }
 
-    /// What people should know of it.
+    /// The method has this limitation, in text for people.
     #[must_use]
     pub const fn limited(mut self, limitation: &'static str) -> Self {
         self.limitation = limitation;
@@ -68,7 +68,7 @@ impl Row {
     }
 }
 
-/// Every method of the contract in its order; one without a row is unsupported.
+/// Every method of the contract, in its order. A method without a row is unsupported.
 pub fn methods(rows: &[Row]) -> Vec<v1::MethodCapability> {
     let texts = |texts: &[&str]| -> Vec<String> { texts.iter().map(|&text| text.to_owned()).collect() };
     METHODS
@@ -96,7 +96,7 @@ fn refused_by_contract(method: &str) -> impl Iterator<Item = String> {
     rows.flat_map(|(_, fields)| fields.iter().map(|&field| field.to_owned()))
 }
 
-/// Formats narrower than the contract's.
+/// Formats that are narrower than the contract's.
 pub fn formats(formats: &[(&str, &str)]) -> Vec<v1::FieldFormat> {
     formats
         .iter()

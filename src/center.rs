@@ -26,8 +26,8 @@ use crate::{
     vendor,
 };
 
-/// Most streams of one center's events at once.
-const WATCHERS: usize = 10_000;
+/// Most concurrent streams of one center's events.
+const MAX_WATCHERS: usize = 10_000;
 
 /// Every center, by ID.
 #[derive(Debug)]
@@ -37,14 +37,14 @@ pub struct Centers(BTreeMap<String, Center>);
 pub struct Center {
     /// Its ID.
     pub id: String,
-    /// Name for people.
+    /// Human-readable name.
     pub display_name: String,
     /// Whether `AccessSoftphoneCredentials` may return passwords.
     pub expose_credentials: bool,
-    /// What acts for it.
+    /// The adapter of its vendor.
     pub adapter: Arc<dyn Adapter>,
     feed: Arc<Feed>,
-    /// Places of those who watch.
+    /// One permit per stream.
     watchers: Arc<Semaphore>,
     draining: Draining,
     metrics: Metrics,
@@ -74,7 +74,7 @@ impl Centers {
                 expose_credentials: config.expose_credentials,
                 feed: Arc::new(Feed::new(id.clone(), log.clone(), adapter.clone(), parts.clock.clone())),
                 adapter,
-                watchers: Arc::new(Semaphore::new(WATCHERS)),
+                watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
                 draining: draining.clone(),
                 metrics: parts.metrics.clone(),
                 idempotency: idempotency.clone(),
@@ -85,7 +85,7 @@ impl Centers {
         centers.iter().map(center).collect::<Result<_>>().map(Self)
     }
 
-    /// The center a name belongs to, which becomes the center of the call.
+    /// The center that a name belongs to. It becomes the center of the call.
     ///
     /// # Errors
     /// `CENTER_NOT_FOUND`.
@@ -95,7 +95,7 @@ impl Centers {
             Error::new(ErrorReason::CenterNotFound, format!("no such center: {name}; ListCenters lists the centers"))
                 .about(CenterName::KIND, name)
         })?;
-        cx.enter(&center.id, center.adapter.vendor());
+        cx.set_center(&center.id, center.adapter.vendor());
         Ok(center)
     }
 
@@ -108,7 +108,7 @@ impl Centers {
 // === impl Center ===
 
 impl Center {
-    /// Runs a method that changes something: it outlives its caller.
+    /// Runs a write, detached from its caller: see [`detached`].
     pub async fn write<A, F>(&self, cx: &Context, run: impl FnOnce(Arc<dyn Adapter>, Context) -> F) -> Result<A>
     where
         A: Send + 'static,
@@ -117,8 +117,9 @@ impl Center {
         detached::run(&self.tasks, cx, |cx| run(self.adapter.clone(), cx)).await
     }
 
-    /// The same; when the request has an ID, once for all who send it. `request` has its ID taken out.
-    pub async fn once<Q, A, F>(
+    /// Runs a write at most once per `request_id`: see [`Idempotency::run`]. Without an ID it is a plain write. The
+    /// caller has removed the ID from `request`.
+    pub async fn write_idempotent<Q, A, F>(
         &self,
         cx: &Context,
         request_id: &str,
@@ -131,17 +132,17 @@ impl Center {
         F: Future<Output = Result<A>> + Send + 'static,
     {
         let adapter = self.adapter.clone();
-        // Spelled in one way, whichever way it came.
+        // The canonical spelling: several spellings of a UUID are one ID.
         let Ok(request_id) = Uuid::try_parse(request_id) else {
             return detached::run(&self.tasks, cx, |cx| run(adapter, cx, request)).await;
         };
         let scope = Scope { caller: "", center: &self.id, method: cx.method() };
         let content = request.clone();
         let run = |cx| run(adapter, cx, request);
-        self.idempotency.once(cx, scope, &request_id.to_string(), &content, run).await
+        self.idempotency.run(cx, scope, &request_id.to_string(), &content, run).await
     }
 
-    /// Starts a stream of the center's events.
+    /// Opens a stream of the center's events.
     ///
     /// # Errors
     /// As [`Watch::start`]; `CENTER_OVERLOADED` when too many streams are open.
@@ -154,7 +155,7 @@ impl Center {
         Watch::start(self.feed.clone(), options, permit).await
     }
 
-    /// The center as the contract shows it.
+    /// The center as a resource of the contract.
     pub fn resource(&self) -> v1::Center {
         v1::Center {
             name: CenterName::new(self.id.as_str()).to_string(),
@@ -167,5 +168,53 @@ impl Center {
 impl fmt::Debug for Center {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Center").field("id", &self.id).field("vendor", &self.adapter.vendor()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Clock, config::Config, event::address::Addresses, event::watch::Start, http::Connections, store::Stores,
+        token::Tokens, vendor::Parts,
+    };
+
+    fn center() -> Centers {
+        // There may be one already, from another test.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let text = "[centers.beta]\nvendor = 'huawei'\nbase_url = 'https://beta.example.com'\napp_key = 'key'\n\
+                    app_secret = 'secret'\n";
+        let config = Config::parse(text, "test", &|_| None).unwrap();
+        let (clock, metrics) = (Clock::system(), Metrics::new().unwrap());
+        let stores = Stores::in_memory(&config, &clock).unwrap();
+        let parts = Parts {
+            connections: Connections::new().unwrap(),
+            tokens: Tokens::new(clock.clone(), metrics.clone()),
+            metrics,
+            addresses: Addresses::new(&config.events, stores.kv.clone(), clock.clone()),
+            clock: clock.clone(),
+            kv: stores.kv.clone(),
+        };
+        let idempotency = Idempotency::new(stores.idempotency.clone(), clock, TaskTracker::new());
+        Centers::build(&config.centers, &parts, &idempotency, &stores.events, &Draining::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn streams_of_a_center_are_bounded_and_one_that_ends_makes_room() {
+        let centers = center();
+        let center = centers.iter().next().unwrap();
+        let options = || WatchOptions {
+            start: Start::Live,
+            event_types: Vec::new(),
+            heartbeat_interval: Duration::from_secs(15),
+            deadline: None,
+        };
+        let others = center.watchers.clone().try_acquire_many_owned(9_999).unwrap();
+        let last = center.watch(options()).await.unwrap();
+        let rejected = center.watch(options()).await.unwrap_err();
+        assert_eq!(rejected.reason(), ErrorReason::CenterOverloaded);
+        drop(last);
+        center.watch(options()).await.unwrap();
+        drop(others);
     }
 }

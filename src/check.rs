@@ -1,4 +1,4 @@
-//! Parse, don't validate: the fields of a request become checked values, and all that is wrong is told at once.
+//! Parse, don't validate: the fields of a request become typed values, and the error lists every violation.
 
 use std::collections::HashSet;
 
@@ -9,10 +9,10 @@ use crate::{
     name::ResourceName,
 };
 
-/// Collects what is wrong with one request.
+/// Collects the violations of one request.
 ///
-/// A reader that finds its field wrong notes the violation and returns a default value, which nobody gets to see because
-/// [`Check::done`] then fails.
+/// A method that finds its field invalid records the violation and returns a default value. Nothing uses that value,
+/// because [`Check::done`] then fails.
 #[derive(Debug, Default)]
 pub struct Check {
     invalid: Vec<Violation>,
@@ -21,12 +21,12 @@ pub struct Check {
 }
 
 impl Check {
-    /// A request of which nothing is known yet.
+    /// No violations yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A resource name that must be set.
+    /// A required resource name.
     pub fn name<N: ResourceName>(&mut self, field: &str, value: &str) -> N {
         if value.is_empty() {
             self.invalid(field, "required");
@@ -44,7 +44,7 @@ impl Check {
         }
     }
 
-    /// A resource name that may be left empty.
+    /// An optional resource name.
     pub fn optional_name<N: ResourceName>(&mut self, field: &str, value: &str) -> Option<N> {
         (!value.is_empty()).then(|| self.name(field, value))
     }
@@ -69,7 +69,7 @@ impl Check {
         values.iter().enumerate().map(|(index, value)| self.name(&format!("{field}[{index}]"), value)).collect()
     }
 
-    /// A message that must be set.
+    /// A required message.
     pub fn message<M: Default>(&mut self, field: &str, value: Option<M>) -> M {
         value.unwrap_or_else(|| {
             self.invalid(field, "required");
@@ -77,7 +77,7 @@ impl Check {
         })
     }
 
-    /// A text that must be set.
+    /// A required text.
     pub fn required(&mut self, field: &str, value: &str) {
         if value.is_empty() {
             self.invalid(field, "required");
@@ -86,20 +86,20 @@ impl Check {
 
     /// A text of at most this many characters.
     pub fn at_most(&mut self, field: &str, value: &str, characters: usize) {
-        // A character takes at least one byte, so short texts need no counting.
+        // A character has at least one byte, so a short text needs no counting.
         if value.len() > characters && value.chars().count() > characters {
             self.invalid(field, format!("at most {characters} characters"));
         }
     }
 
-    /// An enum value the contract knows.
+    /// An enum value that the contract defines, or unspecified.
     pub fn known<E: TryFrom<i32>>(&mut self, field: &str, value: i32) {
         if E::try_from(value).is_err() {
             self.invalid(field, "not a value of this enum");
         }
     }
 
-    /// An enum value that must be one the contract knows, and not unspecified.
+    /// A required enum value: one that the contract defines, and not unspecified.
     pub fn chosen<E: TryFrom<i32>>(&mut self, field: &str, value: i32) {
         if value == 0 {
             self.invalid(field, "required");
@@ -108,7 +108,7 @@ impl Check {
         }
     }
 
-    /// A list of enum values that the contract knows, none unspecified, none twice.
+    /// A list of distinct enum values that the contract defines, without unspecified.
     pub fn each<E: TryFrom<i32>>(&mut self, field: &str, values: &[i32]) {
         let mut seen = HashSet::with_capacity(values.len());
         for (index, value) in values.iter().enumerate() {
@@ -120,7 +120,7 @@ impl Check {
         }
     }
 
-    /// An ID that a resource shall have: what would stand for it in a name.
+    /// The ID of a resource to create: a valid last segment of its name.
     pub fn id<N: ResourceName>(&mut self, field: &str, id: &str) {
         if id.is_empty() {
             self.invalid(field, "required");
@@ -129,7 +129,7 @@ impl Check {
         }
     }
 
-    /// An e-mail address, or none.
+    /// An optional e-mail address.
     pub fn email(&mut self, field: &str, value: &str) {
         if !value.is_empty() && !is_email(value) {
             self.invalid(field, "a valid e-mail address");
@@ -154,7 +154,7 @@ impl Check {
         }
     }
 
-    /// A number of items within bounds.
+    /// The length of a list, within bounds.
     pub fn count(&mut self, field: &str, count: usize, (fewest, most): (usize, usize)) {
         if count == 0 && fewest > 0 {
             self.invalid(field, "required");
@@ -163,24 +163,24 @@ impl Check {
         }
     }
 
-    /// An identifier of a request, for repeating it safely.
+    /// The optional ID that makes a request idempotent.
     pub fn request_id(&mut self, value: &str) {
         if !value.is_empty() && uuid::Uuid::try_parse(value).is_err() {
             self.invalid("request_id", "a UUID");
         }
     }
 
-    /// Notes a field that breaks the contract. `expected` says what the field takes, never what was sent.
+    /// Records a field that violates the contract. `expected` says what the field accepts, never what was sent.
     pub fn invalid(&mut self, field: impl Into<String>, expected: impl Into<std::borrow::Cow<'static, str>>) {
         self.invalid.push(Violation::new(field, expected));
     }
 
-    /// Notes a field that cannot be taken here.
+    /// Records a field that the center does not support.
     pub fn unsupported(&mut self, field: impl Into<String>, why: impl Into<std::borrow::Cow<'static, str>>) {
         self.unsupported.push(Violation::new(field, why));
     }
 
-    /// Notes an unsupported field when it is set.
+    /// Records an unsupported field when it is set.
     pub fn unsupported_if(&mut self, set: bool, field: &'static str, why: &'static str) {
         if set {
             self.unsupported(field, why);
@@ -190,7 +190,7 @@ impl Check {
     /// Ends the check.
     ///
     /// # Errors
-    /// `FIELD_INVALID` with every violation, or `FIELD_UNSUPPORTED` when all that is wrong is what cannot be taken.
+    /// `FIELD_INVALID` with every violation; `FIELD_UNSUPPORTED` when all violations are unsupported fields.
     pub fn done(mut self) -> Result<()> {
         if !self.invalid.is_empty() {
             self.invalid.append(&mut self.unsupported);
@@ -207,14 +207,14 @@ impl Check {
             None => self.center = Some(center.to_owned()),
             Some(first) if first == center => {}
             Some(_) => {
-                self.invalid(field, "belongs to another center; all names in a request must belong to one center")
+                self.invalid(field, "belongs to another center; all names in a request must belong to one center");
             }
         }
     }
 }
 
-/// Whether a text is an address as mail systems take it: a local part of at most 64 bytes and a domain of labels, at most
-/// 255 bytes (RFC 5321, 4.5.3.1; without quoted local parts and address literals, which no vendor takes).
+/// Whether a text is an e-mail address: a local part of at most 64 bytes and a domain of labels of at most 255 bytes
+/// (RFC 5321, 4.5.3.1). Quoted local parts and address literals are invalid, because no vendor accepts them.
 fn is_email(text: &str) -> bool {
     let Some((local, domain)) = text.rsplit_once('@') else { return false };
     let atom = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~-".contains(&byte);
@@ -241,7 +241,7 @@ mod tests {
     };
 
     #[test]
-    fn all_violations_come_at_once() {
+    fn the_error_lists_every_violation() {
         let mut check = Check::new();
         let _: AgentName = check.name("name", "centers/acme/queues/1");
         check.page_size(-1);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn one_request_is_about_one_center() {
+    fn all_names_of_a_request_belong_to_one_center() {
         let mut check = Check::new();
         let _: AgentName = check.name("agent", "centers/acme/agents/1");
         let _: Vec<QueueName> =
@@ -265,14 +265,14 @@ mod tests {
     }
 
     #[test]
-    fn what_only_cannot_be_taken_here_is_told_apart() {
+    fn unsupported_fields_alone_are_field_unsupported() {
         let mut check = Check::new();
         check.unsupported("strategy", "not here");
         assert_eq!(check.done().unwrap_err().reason(), ErrorReason::FieldUnsupported);
     }
 
     #[test]
-    fn addresses_as_mail_systems_take_them() {
+    fn email_addresses_follow_rfc_5321() {
         for good in ["a@example.com", "first.last+tag@sub.example.com", "o'brien@example.co", "a@b\u{e9}.fr"] {
             assert!(is_email(good), "{good}");
         }

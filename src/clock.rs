@@ -1,4 +1,4 @@
-//! Time, handed in: what depends on a clock is told which.
+//! Injected time: code that depends on time gets a [`Clock`].
 
 use std::{
     fmt,
@@ -6,46 +6,46 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// The time of day and a steady time. Cheap to clone.
+/// Wall-clock time and monotonic time. Cheap to clone.
 #[derive(Clone)]
 pub struct Clock(Arc<dyn Source>);
 
-/// Where time comes from.
+/// A source of time.
 pub trait Source: Send + Sync {
-    /// The time of day, as signatures carry it. May jump.
+    /// Wall-clock time, as signatures contain it. It may jump.
     fn now(&self) -> SystemTime;
-    /// Time since some fixed point. Never jumps, never goes back.
+    /// Monotonic time since an arbitrary fixed point.
     fn steady(&self) -> Duration;
 }
 
-struct System {
+struct SystemClock {
     start: Instant,
 }
 
 // === impl Clock ===
 
 impl Clock {
-    /// The machine's clock.
+    /// The system's clock.
     pub fn system() -> Self {
-        Self::from_source(System { start: Instant::now() })
+        Self::from_source(SystemClock { start: Instant::now() })
     }
 
-    /// A clock of the caller's own.
+    /// A clock with this source.
     pub fn from_source(source: impl Source + 'static) -> Self {
         Self(Arc::new(source))
     }
 
-    /// The time of day.
+    /// Wall-clock time.
     pub fn now(&self) -> SystemTime {
         self.0.now()
     }
 
-    /// Time since some fixed point.
+    /// Monotonic time since an arbitrary fixed point.
     pub fn steady(&self) -> Duration {
         self.0.steady()
     }
 
-    /// The time of day in whole milliseconds since 1970; 0 before.
+    /// Wall-clock time in milliseconds since 1970; 0 before.
     pub fn unix_millis(&self) -> u64 {
         let since = self.now().duration_since(UNIX_EPOCH).unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
@@ -58,10 +58,10 @@ impl fmt::Debug for Clock {
     }
 }
 
-// === impl System ===
+// === impl SystemClock ===
 
-impl Source for System {
-    #[expect(clippy::disallowed_methods, reason = "the one place that reads the machine's clock")]
+impl Source for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one place that reads the system's clock")]
     fn now(&self) -> SystemTime {
         SystemTime::now()
     }

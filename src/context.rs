@@ -1,4 +1,4 @@
-//! What is known of a call: built once, at the edge, and handed down to whatever acts for it.
+//! The context of one call: the request layer builds it and passes it down.
 
 use std::{
     sync::{
@@ -13,10 +13,10 @@ use tokio::time::Instant;
 
 use crate::config;
 
-/// Time kept back for the answer: it must leave at least 10 ms before the caller hangs up. A quarter of a short deadline
-/// is enough, and some for a machine that is busy.
-const TIME_TO_ANSWER: Duration = Duration::from_millis(25);
-const LEAST_TIME_TO_ANSWER: Duration = Duration::from_millis(15);
+/// Time reserved for the response, which must be sent at least 10 ms before the caller's deadline: a quarter of the
+/// timeout, within these bounds. The minimum has a margin for a busy machine.
+const MAX_RESPONSE_TIME: Duration = Duration::from_millis(25);
+const MIN_RESPONSE_TIME: Duration = Duration::from_millis(15);
 
 /// One call. Cheap to clone: clones are the same call.
 #[derive(Debug, Clone)]
@@ -30,18 +30,18 @@ struct Call {
     method: &'static str,
     trace_id: String,
     deadline: Instant,
-    asked: Option<Instant>,
+    caller_deadline: Option<Instant>,
     center: OnceLock<Center>,
     sent: AtomicBool,
-    writes: AtomicU8,
+    write_state: AtomicU8,
     operation: Mutex<&'static str>,
 }
 
-/// Bits of [`Call::writes`]: a write may have left, and nobody waits for the answer any more.
+/// Bits of [`Call::write_state`]: a write may have been sent; the caller cancelled or its deadline passed.
 const SENT: u8 = 1;
-const ABANDONED: u8 = 2;
+const CANCELLED: u8 = 2;
 
-/// The center a call turned out to be for.
+/// The center of a call.
 #[derive(Debug, Clone)]
 pub struct Center {
     /// Its ID, e.g. `acme`.
@@ -53,42 +53,47 @@ pub struct Center {
 // === impl Context ===
 
 impl Context {
-    /// A call of this method that must be answered by `deadline`.
+    /// A call of this method with this deadline.
     pub fn new(method: &'static str, trace_id: String, deadline: Instant) -> Self {
-        Self::of(method, trace_id, deadline, None)
+        Self::build(method, trace_id, deadline, None)
     }
 
-    fn of(method: &'static str, trace_id: String, deadline: Instant, asked: Option<Instant>) -> Self {
+    fn build(method: &'static str, trace_id: String, deadline: Instant, caller_deadline: Option<Instant>) -> Self {
         let call = Call {
             method,
             trace_id,
             deadline,
-            asked,
+            caller_deadline,
             center: OnceLock::new(),
             sent: AtomicBool::new(false),
-            writes: AtomicU8::new(0),
+            write_state: AtomicU8::new(0),
             operation: Mutex::default(),
         };
         Self { call: Arc::new(call), write_deadline: deadline }
     }
 
-    /// The same call, which waits for what was sent until `write_deadline`, not only until its deadline: its outcome is kept
-    /// for a repeat, so it is worth knowing.
+    /// The same call, which waits until `write_deadline` for the response to a write, past its own deadline: the outcome
+    /// is recorded for a replay.
     #[must_use]
     pub fn with_write_deadline(&self, write_deadline: Instant) -> Self {
         Self { call: self.call.clone(), write_deadline: write_deadline.max(self.write_deadline) }
     }
 
-    /// Reads what the caller's headers say.
+    /// Builds the context from the request's headers.
     ///
-    /// The deadline is the caller's own, or the configured default, never later than the configured cap, less
-    /// the time to answer.
+    /// The deadline is `grpc-timeout` or the configured default, at most the configured maximum, less the time reserved
+    /// for the response.
     pub fn from_headers(method: &'static str, headers: &HeaderMap, limits: &config::Deadline) -> Self {
-        let asked = timeout(headers);
-        let time = asked.unwrap_or(limits.default).min(limits.max);
-        let answer = (time / 4).clamp(LEAST_TIME_TO_ANSWER, TIME_TO_ANSWER);
+        let requested = timeout(headers);
+        let time = requested.unwrap_or(limits.default).min(limits.max);
+        let reserved = (time / 4).clamp(MIN_RESPONSE_TIME, MAX_RESPONSE_TIME);
         let now = Instant::now();
-        Self::of(method, trace_id(headers), now + time.saturating_sub(answer), asked.map(|asked| now + asked))
+        Self::build(
+            method,
+            trace_id(headers),
+            now + time.saturating_sub(reserved),
+            requested.map(|timeout| now + timeout),
+        )
     }
 
     /// Unqualified name of the method, e.g. `GetAgent`.
@@ -96,22 +101,22 @@ impl Context {
         self.call.method
     }
 
-    /// ID that ties logs and errors of this call together: the caller's W3C trace ID when there is one.
+    /// The ID in the logs and errors of this call: the caller's W3C trace ID, or a generated one.
     pub fn trace_id(&self) -> &str {
         &self.call.trace_id
     }
 
-    /// When work for this call must be over.
+    /// When work for this call must end.
     pub fn deadline(&self) -> Instant {
         self.call.deadline
     }
 
-    /// When the caller wants the call to end, if it said so: all that a stream is held to.
-    pub fn asked_deadline(&self) -> Option<Instant> {
-        self.call.asked
+    /// The deadline of `grpc-timeout`, if the caller set one. A stream has no other deadline.
+    pub fn caller_deadline(&self) -> Option<Instant> {
+        self.call.caller_deadline
     }
 
-    /// How long the answer to a write that was sent is waited for.
+    /// How long to wait for the response to a write that was sent.
     pub fn write_deadline(&self) -> Instant {
         self.write_deadline
     }
@@ -121,45 +126,45 @@ impl Context {
         self.call.center.get()
     }
 
-    /// Notes which center the call is for. A call is for one center: a second one is ignored.
-    pub fn enter(&self, id: &str, vendor: &'static str) {
+    /// Sets the center. A call has one center: a second one is ignored.
+    pub fn set_center(&self, id: &str, vendor: &'static str) {
         let _ = self.call.center.set(Center { id: id.to_owned(), vendor });
     }
 
-    /// Notes that a write is about to leave. `false` when nobody waits any more and none has left before: then none may.
+    /// Marks that a write is about to be sent. Returns `false` when the call was cancelled before its first write: then
+    /// nothing may be sent.
     pub fn begin_write(&self) -> bool {
-        let sent = |state| (state != ABANDONED).then_some(state | SENT);
-        self.call.writes.fetch_update(Ordering::AcqRel, Ordering::Acquire, sent).is_ok()
+        let sent = |state| (state != CANCELLED).then_some(state | SENT);
+        self.call.write_state.fetch_update(Ordering::AcqRel, Ordering::Acquire, sent).is_ok()
     }
 
-    /// Notes that nobody waits for the answer any more. Says whether a write may have left already; it then runs on.
-    pub fn abandon(&self) -> bool {
-        self.call.writes.fetch_or(ABANDONED, Ordering::AcqRel) & SENT != 0
+    /// Marks that the caller cancelled or its deadline passed. Returns whether a write may have been sent; it then runs on.
+    pub fn cancel(&self) -> bool {
+        self.call.write_state.fetch_or(CANCELLED, Ordering::AcqRel) & SENT != 0
     }
 
-    /// The vendor's operation that was asked for last; empty before the first.
+    /// The vendor's operation that was called last; empty before the first.
     pub fn operation(&self) -> &'static str {
         *self.call.operation.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes which of the vendor's operations is asked for.
-    pub fn note_operation(&self, operation: &'static str) {
+    /// Sets the vendor's operation that is about to be called.
+    pub fn set_operation(&self, operation: &'static str) {
         *self.call.operation.lock().unwrap_or_else(PoisonError::into_inner) = operation;
     }
 
     /// Whether a request may have reached the vendor at any step of this call.
-    pub fn sent(&self) -> bool {
+    pub fn may_have_been_sent(&self) -> bool {
         self.call.sent.load(Ordering::Acquire)
     }
 
-    /// Notes that a request may have reached the vendor.
+    /// Marks that a request may have reached the vendor.
     pub fn mark_sent(&self) {
         self.call.sent.store(true, Ordering::Release);
     }
 }
 
-/// `grpc-timeout`: at most eight digits and a unit. Anything else is no timeout, as the gRPC specification has it for
-/// malformed values.
+/// `grpc-timeout`: at most eight digits and a unit. As the gRPC specification requires, a malformed value is ignored.
 pub(crate) fn timeout(headers: &HeaderMap) -> Option<Duration> {
     let text = headers.get("grpc-timeout")?.to_str().ok()?;
     let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
@@ -178,7 +183,7 @@ pub(crate) fn timeout(headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
-/// The trace ID of a W3C `traceparent`, or a fresh one.
+/// The trace ID of a W3C `traceparent`, or a generated one.
 fn trace_id(headers: &HeaderMap) -> String {
     let given = headers.get("traceparent").and_then(|value| value.to_str().ok()).and_then(|text| {
         let id = text.split('-').nth(1)?;
@@ -220,21 +225,21 @@ mod tests {
     }
 
     #[test]
-    fn a_trace_id_is_taken_over_or_made() {
+    fn a_trace_id_is_parsed_or_generated() {
         let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         assert_eq!(trace_id(&headers("traceparent", given)), "4bf92f3577b34da6a3ce929d0e0e4736");
         for bad in ["00-00000000000000000000000000000000-00f067aa0ba902b7-01", "00-XYZ-1-01", "nonsense"] {
-            let made = trace_id(&headers("traceparent", bad));
-            assert_eq!(made.len(), 32);
-            assert!(!bad.contains(&made));
+            let generated = trace_id(&headers("traceparent", bad));
+            assert_eq!(generated.len(), 32);
+            assert!(!bad.contains(&generated));
         }
     }
 
     #[tokio::test]
-    async fn the_cap_bounds_what_callers_ask_for() {
+    async fn the_maximum_caps_the_callers_timeout() {
         let limits = config::Deadline { default: Duration::from_secs(10), max: Duration::from_secs(60) };
-        let asked = Context::from_headers("GetAgent", &headers("grpc-timeout", "1H"), &limits);
-        assert!(asked.deadline() <= Instant::now() + Duration::from_secs(60));
+        let requested = Context::from_headers("GetAgent", &headers("grpc-timeout", "1H"), &limits);
+        assert!(requested.deadline() <= Instant::now() + Duration::from_secs(60));
         let unset = Context::from_headers("GetAgent", &HeaderMap::new(), &limits);
         assert!(unset.deadline() <= Instant::now() + Duration::from_secs(10));
     }

@@ -1,27 +1,27 @@
-//! Whether the gateway is about to end.
+//! Whether the gateway is draining.
 
 use tokio::sync::watch;
 
-/// Whether new calls are taken. Cheap to clone: clones are of the same gateway.
+/// The drain state of one gateway. Cheap to clone: clones share it.
 #[derive(Debug, Clone)]
 pub struct Draining(watch::Sender<bool>);
 
 // === impl Draining ===
 
 impl Draining {
-    /// Whether the gateway is about to end.
+    /// Whether the drain has begun.
     pub fn is_draining(&self) -> bool {
         *self.0.borrow()
     }
 
-    /// Refuses new calls and ends streams from now on.
+    /// Begins the drain: the gateway rejects new calls and ends streams.
     pub fn begin(&self) {
         self.0.send_replace(true);
     }
 
-    /// Waits until the gateway is about to end.
+    /// Waits until the drain has begun.
     pub async fn begun(&self) {
-        // It does not fail: the sender is here.
+        // It cannot fail: `self` holds the sender.
         let _ = self.0.subscribe().wait_for(|draining| *draining).await;
     }
 }

@@ -1,9 +1,9 @@
-//! What went wrong, whose turn it is, and whether it is safe to try again.
+//! What went wrong, whose turn it is, and whether it is safe to retry.
 //!
-//! One error type for the whole gateway. Its kind is the contract's own [`ErrorReason`]: there is no second list to keep
-//! in step. What the caller is told is decided here, once, by [`Error::into_status`]; this is the only place that names
-//! a gRPC code. What an error holds is safe to show: whoever makes one puts no secret and nobody's data into it, and text
-//! of a vendor comes in only through [`crate::redact`].
+//! One error type for the whole gateway. Its kind is the contract's own [`ErrorReason`], so there is no second list to
+//! keep in sync. [`Error::into_status`] builds the caller's status; this is the only module that names a gRPC code. An
+//! error is safe to show: it contains no secrets and no personal data, and a vendor's text only after
+//! [`crate::redact`].
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
@@ -14,17 +14,17 @@ use tonic_types::{ErrorDetails, StatusExt as _, pb};
 use crate::context::Context;
 pub use crate::proto::v1::ErrorReason;
 
-/// Domain of every `ErrorInfo`.
+/// The domain of every `ErrorInfo`.
 pub const DOMAIN: &str = "contactcenter.gateway";
 
-/// What a violation's description may hold at most, and how many violations are told: the details stay under 4 KiB.
-const DESCRIPTION_BYTES: usize = 256;
-const VIOLATIONS: usize = 8;
+/// Longest description of a violation, and most violations in a status: the details stay under 4 KiB.
+const MAX_DESCRIPTION_BYTES: usize = 256;
+const MAX_VIOLATIONS: usize = 8;
 
-/// Result of everything that can fail on behalf of a caller.
+/// The result of work for a caller.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// A failed call, before it is put into gRPC's words.
+/// A failed call, before its conversion into a gRPC status.
 #[derive(Debug, Clone)]
 pub struct Error(Box<Parts>);
 
@@ -39,15 +39,16 @@ struct Parts {
     deadline_passed: bool,
     vendor: Option<Vendor>,
     metadata: Vec<(&'static str, String)>,
-    kept: Option<Vec<u8>>,
+    /// The encoded status of a first call, which this error replays.
+    replayed: Option<Vec<u8>>,
 }
 
-/// One field that cannot be taken as it is.
+/// One field that is invalid or unsupported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Violation {
-    /// Dotted path of the field, as the contract spells it.
+    /// Dotted path of the field in the contract's spelling.
     pub field: String,
-    /// What was expected. Never what was sent.
+    /// What is expected. Never what was sent.
     pub description: Cow<'static, str>,
 }
 
@@ -57,23 +58,23 @@ struct Resource {
     name: String,
 }
 
-/// What the vendor said, made safe to show by [`crate::redact`].
+/// The vendor's error response, redacted by [`crate::redact`].
 #[derive(Debug, Clone, Default)]
 pub struct Vendor {
     /// The vendor's name for the operation, e.g. `POST /queues`.
     pub operation: &'static str,
-    /// The vendor's return code, when its answer had one.
+    /// The vendor's return code; empty when the response has none.
     pub code: String,
-    /// The vendor's text for it.
+    /// The vendor's message.
     pub message: String,
-    /// HTTP status of the answer, when there was one.
+    /// HTTP status of the response, if there was one.
     pub http_status: Option<u16>,
 }
 
 // === impl Error ===
 
 impl Error {
-    /// An error of this kind. `message` is for people and holds nothing that was received.
+    /// An error of this kind. `message` is for people and contains nothing that was received.
     pub fn new(reason: ErrorReason, message: impl Into<Cow<'static, str>>) -> Self {
         Self(Box::new(Parts {
             reason,
@@ -85,16 +86,16 @@ impl Error {
             deadline_passed: false,
             vendor: None,
             metadata: Vec::new(),
-            kept: None,
+            replayed: None,
         }))
     }
 
-    /// The request breaks the contract or the vendor's format in these fields.
+    /// The request violates the contract or the vendor's format in these fields.
     pub fn invalid(violations: Vec<Violation>) -> Self {
         Self::of_fields(ErrorReason::FieldInvalid, "invalid", violations)
     }
 
-    /// The center's vendor cannot take these fields.
+    /// The center's vendor does not support these fields.
     pub fn unsupported_fields(violations: Vec<Violation>) -> Self {
         Self::of_fields(ErrorReason::FieldUnsupported, "not supported", violations)
     }
@@ -104,7 +105,7 @@ impl Error {
             [only] => format!("{} is {what}: {}", only.field, only.description),
             several => {
                 let fields: Vec<&str> =
-                    several.iter().map(|violation| violation.field.as_str()).take(VIOLATIONS).collect();
+                    several.iter().map(|violation| violation.field.as_str()).take(MAX_VIOLATIONS).collect();
                 format!("{} fields are {what}: {}", several.len(), fields.join(", "))
             }
         };
@@ -121,13 +122,13 @@ impl Error {
         )
     }
 
-    /// No such resource. `kind` is its type in the contract, e.g. `Agent`.
+    /// The resource does not exist. `kind` is its type in the contract, e.g. `Agent`.
     pub fn not_found(kind: &'static str, name: impl ToString) -> Self {
         let name = name.to_string();
         Self::new(ErrorReason::ResourceNotFound, format!("there is no {name}")).about(kind, name)
     }
 
-    /// A write was sent and what became of it is not known. `cause` says why.
+    /// A write was sent and its outcome is unknown. `cause` says why.
     pub fn outcome_unknown(cause: &'static str) -> Self {
         Self::new(
             ErrorReason::VendorOutcomeUnknown,
@@ -137,37 +138,37 @@ impl Error {
     }
 
     /// The deadline passed, nothing was sent, and nothing will be.
-    pub fn too_late() -> Self {
+    pub fn deadline_before_send() -> Self {
         Self::new(ErrorReason::DeadlineBeforeSend, "the deadline passed before anything was sent; it is safe to retry")
     }
 
-    /// A fault of the gateway itself. `what` says where, for whoever reads the report.
+    /// A bug in the gateway. `what` says where, for the reader of the report.
     pub fn internal(what: &'static str) -> Self {
         Self::new(ErrorReason::GatewayInternal, format!("the gateway failed: {what}"))
     }
 
-    /// Names the resource the error is about (`ResourceInfo`).
+    /// Names the resource that the error is about (`ResourceInfo`).
     #[must_use]
     pub fn about(mut self, kind: &'static str, name: impl ToString) -> Self {
         self.0.resource = Some(Resource { kind, name: name.to_string() });
         self
     }
 
-    /// Tells when trying again makes sense (`RetryInfo`).
+    /// Sets the delay before a retry (`RetryInfo`).
     #[must_use]
     pub fn retry_after(mut self, delay: Duration) -> Self {
         self.0.retry_after = Some(delay);
         self
     }
 
-    /// Names the limit that is used up (`QuotaFailure`).
+    /// Names the exhausted limit (`QuotaFailure`).
     #[must_use]
     pub fn quota(mut self, limit: &'static str) -> Self {
         self.0.quota = Some(limit);
         self
     }
 
-    /// The same failure after a closer look: another reason and message; what the vendor said is kept.
+    /// Replaces the reason and the message after a closer look. The vendor's response stays.
     #[must_use]
     pub fn explained(mut self, reason: ErrorReason, message: impl Into<Cow<'static, str>>) -> Self {
         self.0.reason = reason;
@@ -175,7 +176,7 @@ impl Error {
         self
     }
 
-    /// Adds what the vendor said.
+    /// Adds the vendor's response.
     #[must_use]
     pub fn from_vendor(mut self, vendor: Vendor) -> Self {
         self.0.vendor = Some(vendor);
@@ -189,63 +190,63 @@ impl Error {
         self
     }
 
-    /// Marks that the caller's deadline passed: gRPC then demands its own code, whatever the reason.
+    /// Marks that the caller's deadline passed: gRPC then requires `DEADLINE_EXCEEDED`.
     #[must_use]
     pub fn past_deadline(mut self) -> Self {
         self.0.deadline_passed = true;
         self
     }
 
-    /// The same failure for whoever asks later, with a deadline of its own.
+    /// The same error for the replay to a later call, which has its own deadline.
     #[must_use]
-    pub fn for_a_repeat(mut self) -> Self {
+    pub fn for_replay(mut self) -> Self {
         self.0.deadline_passed = false;
         self
     }
 
-    /// A failure that was told before, from the `google.rpc.Status` it was told with. It is told again as it was.
-    pub fn told_before(status: Vec<u8>) -> Option<Self> {
-        let told = pb::Status::decode(status.as_slice()).ok()?;
-        let info = told.details.iter().find_map(|detail| {
+    /// The replay of an error from its encoded `google.rpc.Status`. It becomes the same status again.
+    pub fn from_replay(status: Vec<u8>) -> Option<Self> {
+        let decoded = pb::Status::decode(status.as_slice()).ok()?;
+        let info = decoded.details.iter().find_map(|detail| {
             detail.type_url.ends_with("/google.rpc.ErrorInfo").then(|| pb::ErrorInfo::decode(detail.value.as_slice()))
         })?;
         let reason = ErrorReason::from_str_name(&info.ok()?.reason)?;
-        let mut error = Self::new(reason, told.message);
-        error.0.kept = Some(status);
+        let mut error = Self::new(reason, decoded.message);
+        error.0.replayed = Some(status);
         Some(error)
     }
 
-    /// The kind.
+    /// The contract's reason.
     pub fn reason(&self) -> ErrorReason {
         self.0.reason
     }
 
-    /// What is told to people.
+    /// The message for people.
     pub fn message(&self) -> &str {
         &self.0.message
     }
 
-    /// The vendor's return code, empty when there is none.
+    /// The vendor's return code; empty when there is none.
     pub fn vendor_code(&self) -> &str {
         self.0.vendor.as_ref().map_or("", |vendor| vendor.code.as_str())
     }
 
-    /// HTTP status of the vendor's answer, when there was one.
+    /// HTTP status of the vendor's response, if there was one.
     pub fn vendor_http_status(&self) -> Option<u16> {
         self.0.vendor.as_ref().and_then(|vendor| vendor.http_status)
     }
 
-    /// The fields that were refused.
+    /// The invalid or unsupported fields.
     pub fn violations(&self) -> &[Violation] {
         &self.0.violations
     }
 
-    /// What the caller gets: a `google.rpc.Status` with exactly one `ErrorInfo`.
+    /// The caller's `google.rpc.Status`, with exactly one `ErrorInfo`.
     pub fn into_status(self, cx: &Context) -> Status {
         let parts = *self.0;
-        if let Some(kept) = parts.kept {
-            let code = pb::Status::decode(kept.as_slice()).map_or(Code::Unknown, |told| Code::from(told.code));
-            return Status::with_details(code, parts.message, kept.into());
+        if let Some(status) = parts.replayed {
+            let code = pb::Status::decode(status.as_slice()).map_or(Code::Unknown, |decoded| Code::from(decoded.code));
+            return Status::with_details(code, parts.message, status.into());
         }
         let mut metadata: HashMap<String, String> = HashMap::with_capacity(10);
         metadata.insert("method".into(), cx.method().into());
@@ -267,15 +268,15 @@ impl Error {
             if let Some(status) = vendor.http_status {
                 metadata.insert("vendorHttpStatus".into(), status.to_string());
             }
-            metadata.insert("sent".into(), cx.sent().to_string());
+            metadata.insert("sent".into(), cx.may_have_been_sent().to_string());
         }
         metadata.extend(parts.metadata.into_iter().map(|(key, value)| (key.to_owned(), value)));
 
         let mut details = ErrorDetails::new();
         details.set_error_info(parts.reason.as_str_name(), DOMAIN, metadata);
-        for violation in parts.violations.into_iter().take(VIOLATIONS) {
+        for violation in parts.violations.into_iter().take(MAX_VIOLATIONS) {
             let mut description = violation.description.into_owned();
-            truncate(&mut description, DESCRIPTION_BYTES);
+            truncate(&mut description, MAX_DESCRIPTION_BYTES);
             details.add_bad_request_violation(violation.field, description);
         }
         if let Some(resource) = parts.resource {
@@ -320,9 +321,9 @@ impl Violation {
     }
 }
 
-/// The code of each reason, in the order of the contract's enum.
+/// The gRPC code of each reason, in the order of the contract's enum.
 ///
-/// An unknown outcome is never UNAVAILABLE, which clients repeat by themselves: a customer would be rung twice.
+/// An unknown outcome is never UNAVAILABLE, because clients retry that automatically: a customer would be called twice.
 fn code(reason: ErrorReason, deadline_passed: bool) -> Code {
     match reason {
         ErrorReason::Unspecified
@@ -334,7 +335,7 @@ fn code(reason: ErrorReason, deadline_passed: bool) -> Code {
         | ErrorReason::ResourceInUse
         | ErrorReason::AgentStateConflict
         | ErrorReason::RouteInvalid
-        // Never UNAUTHENTICATED: that is about the caller's own credentials.
+        // Never UNAUTHENTICATED, which is about the caller's credentials.
         | ErrorReason::VendorAuthFailed => Code::FailedPrecondition,
         ErrorReason::AccessDenied => Code::PermissionDenied,
         ErrorReason::MethodUnsupported => Code::Unimplemented,
@@ -359,7 +360,7 @@ fn code(reason: ErrorReason, deadline_passed: bool) -> Code {
     }
 }
 
-/// Cuts text to at most `bytes`, never inside a character.
+/// Truncates text to at most `bytes` at a character boundary.
 pub(crate) fn truncate(text: &mut String, bytes: usize) {
     if text.len() > bytes {
         let end = (0..=bytes).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);

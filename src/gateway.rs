@@ -1,4 +1,4 @@
-//! The gateway put together: a configuration becomes centers, a service and bound addresses.
+//! Builds the gateway: centers and service from a configuration, and bound addresses.
 
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     event::{address::Addresses, ingress::Ingress},
     http::Connections,
     idempotency::Idempotency,
-    server::{Gateway, Listeners, Served, ServerError},
+    server::{Components, Gateway, Listeners, ServerError},
     service::Service,
     store::{Stores, StoresError},
     telemetry::Metrics,
@@ -22,10 +22,10 @@ use crate::{
     vendor::Parts,
 };
 
-/// Why a gateway could not be put together.
+/// Why the gateway could not start.
 #[derive(Debug)]
 pub enum StartError {
-    /// A part could not be built.
+    /// A component could not be built.
     Build(Error),
     /// An address could not be bound, or serving failed.
     Server(ServerError),
@@ -33,27 +33,27 @@ pub enum StartError {
     Config(ConfigErrors),
     /// The stores cannot be used.
     Stores(StoresError),
-    /// Two metrics have one name.
+    /// Two metrics have the same name.
     Metrics,
 }
 
-/// What a vendor answered when it was asked once.
+/// The outcome of one center's probe.
 #[derive(Debug)]
 pub struct Probed {
     /// ID of the center.
     pub center: String,
-    /// Nothing, or what went wrong.
+    /// `Ok`, or why the probe failed.
     pub outcome: Result<(), Error>,
 }
 
-/// Builds every part and binds the addresses.
+/// Builds every component and binds the addresses.
 ///
 /// # Errors
-/// When a part cannot be built or an address cannot be bound.
+/// When a component cannot be built or an address cannot be bound.
 pub async fn bind(mut config: Config, clock: Clock, stores: Stores) -> Result<Gateway, StartError> {
     let listeners = Listeners::bind(&config.listen).await.map_err(StartError::Server)?;
     if let (Some(0), Ok(bound)) = (config.events.callback_base_url.port(), listeners.http_address()) {
-        // It only fails for addresses without a port.
+        // It fails only for a URL that cannot have a port.
         let _ = config.events.callback_base_url.set_port(Some(bound.port()));
     }
     let draining = Draining::default();
@@ -62,28 +62,28 @@ pub async fn bind(mut config: Config, clock: Clock, stores: Stores) -> Result<Ga
     let ingress = Ingress::new(adapters, stores.events.clone(), parts.addresses, parts.metrics.clone());
     let writes = parts.connections.running_writes();
     let service = Service::new(Arc::new(centers));
-    let served = Served { service, ingress, metrics: parts.metrics, writes, draining, stores };
-    Ok(Gateway::new(listeners, config, served))
+    let components = Components { service, ingress, metrics: parts.metrics, writes, draining, stores };
+    Ok(Gateway::new(listeners, config, components))
 }
 
-/// Asks every center's vendor one harmless question, all at the same time.
+/// Probes every center's vendor concurrently, with a read that has no side effects.
 ///
 /// # Errors
-/// When a part cannot be built. What the vendors answer is in the result.
+/// When a component cannot be built. The outcome of each probe is in the result.
 pub async fn probe(config: &Config, timeout: Duration) -> Result<Vec<Probed>, StartError> {
-    // A question changes nothing, and the configured database may be a running gateway's.
+    // A probe stores nothing, and a running gateway may hold the configured database.
     let clock = Clock::system();
     let stores = Stores::in_memory(config, &clock).map_err(StartError::Stores)?;
     let (centers, _) = build(config, clock, &stores, &Draining::default())?;
-    let mut questions = JoinSet::new();
+    let mut tasks = JoinSet::new();
     for center in centers.iter() {
         let (id, adapter) = (center.id.clone(), center.adapter.clone());
-        questions.spawn(async move {
+        tasks.spawn(async move {
             let cx = Context::new("Probe", String::new(), Instant::now() + timeout);
             Probed { outcome: adapter.probe(&cx).await, center: id }
         });
     }
-    let mut probed: Vec<Probed> = questions.join_all().await;
+    let mut probed: Vec<Probed> = tasks.join_all().await;
     probed.sort_by(|left, right| left.center.cmp(&right.center));
     Ok(probed)
 }

@@ -1,11 +1,12 @@
 //! The vendor HTTP client: the only code that sends.
 //!
 //! [`Client::call`] runs these steps in order: it acquires a permit from the center's [`limit`], adds the dialect's
-//! credentials, sends the request under the call's deadline, reads a body of bounded size, unwraps the dialect's envelope,
-//! and deserializes the typed response. Every attempt repeats all steps after the permit, because signatures expire.
+//! credentials, sends the request under the call's deadline, reads a body of bounded size, unwraps the dialect's
+//! envelope, and deserializes the typed response. Every attempt repeats all steps after the permit, because signatures
+//! expire.
 //!
-//! Two facts alone decide what a failure means: whether the operation is repeatable, and whether the request may have been
-//! sent. [`crate::detached`] lets a write run on after its caller disconnected; this module does not.
+//! Two facts alone decide what a failure means: whether the operation is repeatable, and whether the request may have
+//! been sent. [`crate::detached`] lets a write run on after its caller disconnected; this module does not.
 
 mod breaker;
 mod dialect;
@@ -17,6 +18,9 @@ mod limit;
 pub(crate) mod retry;
 mod send_state;
 mod transport;
+
+#[cfg(test)]
+mod tests;
 
 use std::{
     pin::Pin,
@@ -113,8 +117,8 @@ impl<D: Dialect> Client<D> {
         })
     }
 
-    /// Sets the probe of the open breaker. Without it a center that receives only writes never closes its breaker, because a
-    /// write must not probe.
+    /// Sets the probe of the open breaker. Without it a center that receives only writes never closes its breaker,
+    /// because a write must not probe.
     pub fn probe_with(&self, probe: Probe<D>) {
         let _ = self.probe.set(probe);
     }
@@ -127,7 +131,8 @@ impl<D: Dialect> Client<D> {
     /// Calls one operation.
     ///
     /// # Errors
-    /// The reason that `failure` maps the vendor's code, HTTP status or transport failure to, with the vendor's code and text.
+    /// The reason that `failure` maps the vendor's code, HTTP status or transport failure to, with the vendor's code
+    /// and text.
     pub async fn call<E: Endpoint<Dialect = D>>(self: &Arc<Self>, cx: &Context, endpoint: &E) -> Result<E::Response> {
         let operation = E::operation();
         let outgoing = Outgoing::from_endpoint(endpoint)?;

@@ -1,12 +1,13 @@
-//! `request_id`: a call that is repeated is made once.
+//! Idempotency by `request_id`: a call runs at most once per ID.
 //!
-//! Before the first byte goes to a vendor the call is noted on disk; when it ends, its answer is. A repeat with the same
-//! content gets that answer and calls nobody; one that comes while the first still runs waits for it; one with other
-//! content is refused. A definite refusal did nothing, so it is not kept and a repeat runs again. When the gateway ended
-//! between noting and answering, nobody can know what became of the call, and a repeat is told just that.
+//! The call is recorded on disk before the first byte goes to a vendor, and its response when it completes. A second call
+//! with the same ID and content gets a replay of that response; nothing is sent. While the first call runs, the second
+//! one waits. The same ID with other content is rejected. A definite error had no effect, so it is not stored and the
+//! call may run again. If the gateway ended between the two records, the outcome is unknown, and the second call fails
+//! with `VENDOR_OUTCOME_UNKNOWN`.
 //!
-//! What is kept is not readable from the file alone: only hashes of the ID and the content are stored, and the answer is
-//! sealed with a key that is derived from the ID, because it may hold a password.
+//! The file alone reveals nothing: it contains only keyed hashes of the ID and the content. The response may contain a
+//! password, so it is sealed with a key that is derived from the ID.
 
 #[cfg(test)]
 mod tests;
@@ -35,14 +36,14 @@ use crate::{
     context::Context,
     detached,
     error::{Error, ErrorReason, Result},
-    store::idempotency::{Begun, Hash, IdempotencyStore, KEPT_FOR},
+    store::idempotency::{CallState, Hash, IdempotencyStore, RETENTION},
 };
 
-/// Pauses before it is looked again whether another gateway still runs a call.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-const LONGEST_PAUSE: Duration = Duration::from_millis(250);
+/// Backoff between two checks whether another gateway still runs a call.
+const MIN_BACKOFF: Duration = Duration::from_millis(20);
+const MAX_BACKOFF: Duration = Duration::from_millis(250);
 
-/// Calls that can be repeated. Cheap to clone: clones know the same calls.
+/// Runs calls at most once per `request_id`. Cheap to clone: clones share their state.
 #[derive(Debug, Clone)]
 pub struct Idempotency(Arc<Shared>);
 
@@ -52,34 +53,35 @@ struct Shared {
     clock: Clock,
     /// The store's key, read once.
     key: OnceCell<hmac::Key>,
-    running: Mutex<HashMap<Hash, Running>>,
-    /// Calls run here, so that an orderly end waits for them.
+    /// The calls that this gateway runs.
+    in_flight: Mutex<HashMap<Hash, InFlight>>,
+    /// Where calls run, so that a drain waits for them.
     tasks: TaskTracker,
 }
 
 #[derive(Debug, Clone)]
-struct Running {
+struct InFlight {
     content: Hash,
-    ended: watch::Receiver<()>,
+    completed: watch::Receiver<()>,
 }
 
-/// The one run of a call, until it is dropped.
-struct RunGuard {
+/// Marks a call as in flight until it is dropped.
+struct InFlightGuard {
     shared: Arc<Shared>,
     call: Hash,
-    _ended: watch::Sender<()>,
+    _completed: watch::Sender<()>,
 }
 
-/// What became of a call, and the task that notes it, if it ran.
-struct Ended<A> {
+/// The result of a call, and the task that records it, if the call ran.
+struct Completed<A> {
     result: Result<A>,
-    noting: Option<JoinHandle<()>>,
+    recording: Option<JoinHandle<()>>,
 }
 
-/// Whose call it is: an ID is good for one caller, center and method.
+/// The scope of an ID: one caller, center and method.
 #[derive(Debug, Clone, Copy)]
 pub struct Scope<'a> {
-    /// Who calls; empty while callers are not told apart.
+    /// The caller; empty while the gateway does not identify callers.
     pub caller: &'a str,
     /// ID of the center.
     pub center: &'a str,
@@ -90,56 +92,58 @@ pub struct Scope<'a> {
 // === impl Idempotency ===
 
 impl Idempotency {
-    /// Calls kept in this store. `tasks` is where they run.
+    /// Records calls in this store and runs them in `tasks`.
     pub fn new(store: Arc<dyn IdempotencyStore>, clock: Clock, tasks: TaskTracker) -> Self {
-        Self(Arc::new(Shared { store, clock, key: OnceCell::new(), running: Mutex::default(), tasks }))
+        Self(Arc::new(Shared { store, clock, key: OnceCell::new(), in_flight: Mutex::default(), tasks }))
     }
 
-    /// Runs a call once for all who send it with this ID. `content` is the request without the ID.
+    /// Runs a call unless it ran with this ID before; then replays its response. `content` is the request without the
+    /// ID.
     ///
     /// # Errors
-    /// What the call fails with; `REQUEST_ID_REUSED` for an ID of another call; `STORAGE_UNAVAILABLE` when the call could
-    /// not be noted, and then nothing is sent; `VENDOR_OUTCOME_UNKNOWN` for a call whose end was never noted.
-    pub async fn once<A, F>(
+    /// The call's error; `REQUEST_ID_REUSED` for the ID of a call with other content; `STORAGE_UNAVAILABLE` when the call
+    /// could not be recorded, and then nothing is sent; `VENDOR_OUTCOME_UNKNOWN` for a call whose completion was never
+    /// recorded.
+    pub async fn run<A, F>(
         &self,
         cx: &Context,
         scope: Scope<'_>,
         request_id: &str,
         content: &impl Message,
-        run: impl FnOnce(Context) -> F,
+        method: impl FnOnce(Context) -> F,
     ) -> Result<A>
     where
         A: Message + Default + 'static,
         F: Future<Output = Result<A>> + Send + 'static,
     {
-        let key = timeout_at(cx.deadline(), self.0.key()).await.map_err(|_| detached::too_late(cx))??;
+        let key = timeout_at(cx.deadline(), self.0.key()).await.map_err(|_| detached::deadline_before_send(cx))??;
         let call = hash(key, &["call", scope.caller, scope.center, scope.method, request_id], &[]);
         let content = hash(key, &["content"], &content.encode_to_vec());
-        let seal = hash(key, &["seal", request_id], &[]);
+        let sealing_key = hash(key, &["seal", request_id], &[]);
 
-        let guard = self.guard(cx, call, content).await?;
-        let Ended { result, noting } =
-            detached::run(&self.0.tasks, cx, |cx| guard.run(cx.clone(), content, seal, run(cx))).await?;
-        // What is known is told in time, noted or not.
-        if let Some(noting) = noting {
-            let _ = timeout_at(cx.deadline(), noting).await;
+        let guard = self.acquire(cx, call, content).await?;
+        let Completed { result, recording } =
+            detached::run(&self.0.tasks, cx, |cx| guard.run(cx.clone(), content, sealing_key, method(cx))).await?;
+        // At the deadline the result is returned, recorded or not.
+        if let Some(recording) = recording {
+            let _ = timeout_at(cx.deadline(), recording).await;
         }
         result
     }
 
-    /// Waits until no other run of this call is under way.
-    async fn guard(&self, cx: &Context, call: Hash, content: Hash) -> Result<RunGuard> {
+    /// Waits until this gateway does not run the call.
+    async fn acquire(&self, cx: &Context, call: Hash, content: Hash) -> Result<InFlightGuard> {
         loop {
-            let mut running = match self.0.enter(call, content) {
+            let mut other = match self.0.try_acquire(call, content) {
                 Ok(guard) => return Ok(guard),
-                Err(running) => running,
+                Err(other) => other,
             };
-            if running.content != content {
-                return Err(reused());
+            if other.content != content {
+                return Err(request_id_reused());
             }
-            // An error means that the run ended.
-            if timeout_at(cx.deadline(), running.ended.changed()).await.is_err() {
-                return Err(still_runs());
+            // `changed` fails when the guard is dropped: the call is complete.
+            if timeout_at(cx.deadline(), other.completed.changed()).await.is_err() {
+                return Err(still_running());
             }
         }
     }
@@ -153,115 +157,115 @@ impl Shared {
         self.key.get_or_try_init(read).await
     }
 
-    fn enter(self: &Arc<Self>, call: Hash, content: Hash) -> Result<RunGuard, Running> {
-        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(other) = running.get(&call) {
+    fn try_acquire(self: &Arc<Self>, call: Hash, content: Hash) -> Result<InFlightGuard, InFlight> {
+        let mut in_flight = self.in_flight.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(other) = in_flight.get(&call) {
             return Err(other.clone());
         }
-        let (sender, ended) = watch::channel(());
-        running.insert(call, Running { content, ended });
-        Ok(RunGuard { shared: self.clone(), call, _ended: sender })
+        let (sender, completed) = watch::channel(());
+        in_flight.insert(call, InFlight { content, completed });
+        Ok(InFlightGuard { shared: self.clone(), call, _completed: sender })
     }
 }
 
-// === impl RunGuard ===
+// === impl InFlightGuard ===
 
-impl RunGuard {
+impl InFlightGuard {
     async fn run<A: Message + Default>(
         self,
         cx: Context,
         content: Hash,
-        seal: Hash,
+        sealing_key: Hash,
         call: impl Future<Output = Result<A>>,
-    ) -> Result<Ended<A>> {
-        let known = match self.begin(&cx, content).await? {
-            Begun::Fresh => None,
-            Begun::Finished(sealed) => Some(opened(&seal, sealed)),
-            Begun::Running => Some(Err(still_runs())),
-            Begun::Unfinished => Some(Err(outcome_unknown("the gateway ended while the first call ran"))),
-            Begun::Other => Some(Err(reused())),
+    ) -> Result<Completed<A>> {
+        let replay = match self.begin(&cx, content).await? {
+            CallState::New => None,
+            CallState::Completed(sealed) => Some(open(&sealing_key, sealed)),
+            CallState::Running => Some(Err(still_running())),
+            CallState::Interrupted => Some(Err(outcome_unknown("the gateway ended while the first call ran"))),
+            CallState::ContentMismatch => Some(Err(request_id_reused())),
         };
-        if let Some(result) = known {
-            return Ok(Ended { result, noting: None });
+        if let Some(result) = replay {
+            return Ok(Completed { result, recording: None });
         }
         let result = call.await;
         let outcome = match &result {
-            Ok(answer) => Some(sealed(&seal, 0, &answer.encode_to_vec())),
-            Err(error) if is_kept(error) => {
-                let status = error.clone().for_a_repeat().into_status(&cx);
-                Some(sealed(&seal, 1, status.details()))
+            Ok(response) => Some(seal(&sealing_key, 0, &response.encode_to_vec())),
+            Err(error) if may_have_had_an_effect(error) => {
+                let status = error.clone().for_replay().into_status(&cx);
+                Some(seal(&sealing_key, 1, status.details()))
             }
             Err(_) => None,
         };
-        // The guard goes with it, so a repeat here begins after it.
+        // The task holds the guard, so a second call at this gateway begins after the record.
         let tasks = self.shared.tasks.clone();
-        let noting = Some(tasks.spawn(self.note(cx, outcome)));
-        Ok(Ended { result, noting })
+        let recording = Some(tasks.spawn(self.record(cx, outcome)));
+        Ok(Completed { result, recording })
     }
 
-    /// Keeps the sealed outcome, or forgets a call that did nothing.
-    async fn note(self, cx: Context, outcome: Option<Result<Vec<u8>>>) {
+    /// Stores the sealed outcome, or discards a call that had no effect.
+    async fn record(self, cx: Context, outcome: Option<Result<Vec<u8>>>) {
         let store = &self.shared.store;
-        let noted = match outcome {
-            Some(Ok(sealed)) => store.finish(self.call, sealed).await,
+        let recorded = match outcome {
+            Some(Ok(sealed)) => store.complete(self.call, sealed).await,
             Some(Err(error)) => Err(error),
-            None => store.forget(self.call).await,
+            None => store.discard(self.call).await,
         };
-        if noted.is_err() {
-            // The call's own outcome stands; a repeat is told that nobody knows.
-            tracing::error!(method = cx.method(), trace_id = cx.trace_id(), "the outcome of a call could not be kept");
+        if recorded.is_err() {
+            // This call returns its own outcome; a second one fails with an unknown outcome.
+            tracing::error!(method = cx.method(), trace_id = cx.trace_id(), "the outcome of a call was not stored");
         }
     }
 
-    /// Notes the call. While another gateway runs it, looks again until shortly before the caller's deadline.
-    async fn begin(&self, cx: &Context, content: Hash) -> Result<Begun> {
-        let mut pause = FIRST_PAUSE;
+    /// Records the call. While another gateway runs it, checks again until shortly before the caller's deadline.
+    async fn begin(&self, cx: &Context, content: Hash) -> Result<CallState> {
+        let mut backoff = MIN_BACKOFF;
         loop {
             let now = self.shared.clock.now();
-            let begun = self.shared.store.begin(self.call, content, now, now - KEPT_FOR).await?;
-            if begun != Begun::Running || Instant::now() + pause >= cx.deadline() {
-                return Ok(begun);
+            let state = self.shared.store.begin(self.call, content, now, now - RETENTION).await?;
+            if state != CallState::Running || Instant::now() + backoff >= cx.deadline() {
+                return Ok(state);
             }
-            sleep(pause).await;
-            pause = LONGEST_PAUSE.min(pause * 2);
+            sleep(backoff).await;
+            backoff = MAX_BACKOFF.min(backoff * 2);
         }
     }
 }
 
-impl Drop for RunGuard {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        self.shared.running.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.call);
+        self.shared.in_flight.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.call);
     }
 }
 
-/// Whether something may have been done, so that a repeat must not run again.
-fn is_kept(error: &Error) -> bool {
+/// Whether the failed call may have had an effect, so that it must not run again.
+fn may_have_had_an_effect(error: &Error) -> bool {
     matches!(
         error.reason(),
         ErrorReason::VendorOutcomeUnknown | ErrorReason::VendorCodeUnmapped | ErrorReason::PartiallyApplied
     )
 }
 
-fn reused() -> Error {
+fn request_id_reused() -> Error {
     Error::new(
         ErrorReason::RequestIdReused,
-        "this request_id was used with another request within 24 hours; take a fresh UUID",
+        "this request_id was used with another request within 24 hours; use a new UUID",
     )
 }
 
-fn still_runs() -> Error {
-    outcome_unknown("an earlier call with this request_id still runs").past_deadline()
+fn still_running() -> Error {
+    outcome_unknown("an earlier call with this request_id is still running").past_deadline()
 }
 
 fn outcome_unknown(cause: &'static str) -> Error {
     Error::new(
         ErrorReason::VendorOutcomeUnknown,
-        "the request may have been sent but its outcome is not known; look whether it was done before making a new one",
+        "the request may have been sent but its outcome is unknown; check before you retry with a new request_id",
     )
     .with("cause", cause)
 }
 
-/// Texts are hashed with their lengths, so that no two lists of texts are one.
+/// A keyed hash. It includes the length of each text, so that different lists of texts have different hashes.
 fn hash(key: &hmac::Key, texts: &[&str], bytes: &[u8]) -> Hash {
     let mut context = hmac::Context::with_key(key);
     for text in texts {
@@ -274,28 +278,29 @@ fn hash(key: &hmac::Key, texts: &[&str], bytes: &[u8]) -> Hash {
     hash
 }
 
-/// Kind and bytes of an answer, sealed: nonce, then ciphertext.
-fn sealed(key: &Hash, kind: u8, answer: &[u8]) -> Result<Vec<u8>> {
-    let failed = |_| Error::internal("an answer could not be sealed");
+/// Encrypts the kind and the bytes of a response: nonce, then ciphertext.
+fn seal(key: &Hash, kind: u8, response: &[u8]) -> Result<Vec<u8>> {
+    let failed = |_| Error::internal("a response could not be sealed");
     let mut nonce = [0; NONCE_LEN];
     SystemRandom::new().fill(&mut nonce).map_err(failed)?;
-    let mut text = Vec::with_capacity(1 + answer.len() + AES_256_GCM.tag_len());
+    let mut text = Vec::with_capacity(1 + response.len() + AES_256_GCM.tag_len());
     text.push(kind);
-    text.extend_from_slice(answer);
+    text.extend_from_slice(response);
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).map_err(failed)?);
     key.seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::empty(), &mut text).map_err(failed)?;
     Ok([nonce.as_slice(), &text].concat())
 }
 
-fn opened<A: Message + Default>(key: &Hash, sealed: Vec<u8>) -> Result<A> {
-    let unreadable = || outcome_unknown("the answer that was kept cannot be read");
+/// Decrypts what [`seal`] encrypted.
+fn open<A: Message + Default>(key: &Hash, sealed: Vec<u8>) -> Result<A> {
+    let unreadable = || outcome_unknown("the stored response is unreadable");
     let (nonce, text) = sealed.split_first_chunk::<NONCE_LEN>().ok_or_else(unreadable)?;
     let mut text = text.to_vec();
     let key = LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).map_err(|_| unreadable())?);
     let nonce = Nonce::assume_unique_for_key(*nonce);
     match key.open_in_place(nonce, Aad::empty(), &mut text).map_err(|_| unreadable())? {
-        [0, answer @ ..] => A::decode(&*answer).map_err(|_| unreadable()),
-        [1, status @ ..] => Err(Error::told_before(status.to_vec()).ok_or_else(unreadable)?),
+        [0, response @ ..] => A::decode(&*response).map_err(|_| unreadable()),
+        [1, status @ ..] => Err(Error::from_replay(status.to_vec()).ok_or_else(unreadable)?),
         _ => Err(unreadable()),
     }
 }

@@ -1,4 +1,4 @@
-//! One at a time: a resource that is read, merged and written back must not be changed by two calls at once.
+//! A mutex per key: serializes the read-modify-write of one resource.
 
 use std::{
     collections::HashMap,
@@ -14,27 +14,27 @@ use tokio::{
 
 use crate::error::{Error, ErrorReason, Result};
 
-/// A queue per key. A key without a call takes no memory after the next one comes.
+/// A mutex per key. The entry of a key that is neither held nor awaited is removed when the next key is added.
 pub struct KeyedMutex<K>(std::sync::Mutex<HashMap<K, Weak<Mutex<()>>>>);
 
-/// The turn of one call, until it is dropped.
+/// Holds the lock of one key until it is dropped.
 pub type KeyedMutexGuard = OwnedMutexGuard<()>;
 
 // === impl KeyedMutex ===
 
 impl<K: Eq + Hash> KeyedMutex<K> {
-    /// Nobody waits.
+    /// No key is locked.
     pub fn new() -> Self {
         Self(std::sync::Mutex::default())
     }
 
-    /// Waits for this key's turn, until `deadline`.
+    /// Waits for the lock of this key, until `deadline`.
     ///
     /// # Errors
-    /// `DEADLINE_BEFORE_SEND` when it did not come in time.
+    /// `DEADLINE_BEFORE_SEND` when the deadline passes first.
     pub async fn lock(&self, key: K, deadline: Instant) -> Result<KeyedMutexGuard> {
-        let queue = self.queue(key);
-        timeout_at(deadline, queue.lock_owned()).await.map_err(|_| {
+        let mutex = self.mutex(key);
+        timeout_at(deadline, mutex.lock_owned()).await.map_err(|_| {
             Error::new(
                 ErrorReason::DeadlineBeforeSend,
                 "the deadline passed before anything was sent: other changes of the same resource held its lock",
@@ -42,15 +42,15 @@ impl<K: Eq + Hash> KeyedMutex<K> {
         })
     }
 
-    fn queue(&self, key: K) -> Arc<Mutex<()>> {
-        let mut queues = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(queue) = queues.get(&key).and_then(Weak::upgrade) {
-            return queue;
+    fn mutex(&self, key: K) -> Arc<Mutex<()>> {
+        let mut mutexes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(mutex) = mutexes.get(&key).and_then(Weak::upgrade) {
+            return mutex;
         }
-        queues.retain(|_, queue| queue.strong_count() > 0);
-        let queue = Arc::default();
-        queues.insert(key, Arc::downgrade(&queue));
-        queue
+        mutexes.retain(|_, mutex| mutex.strong_count() > 0);
+        let mutex = Arc::default();
+        mutexes.insert(key, Arc::downgrade(&mutex));
+        mutex
     }
 }
 
@@ -73,18 +73,20 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn one_key_waits_and_another_does_not() {
+    async fn a_locked_key_blocks_itself_and_no_other_key() {
         let mutex = KeyedMutex::new();
-        let soon = Instant::now() + Duration::from_secs(1);
+        let begun = Instant::now();
+        let soon = begun + Duration::from_secs(1);
         let held = mutex.lock("a", soon).await.unwrap();
         mutex.lock("b", soon).await.unwrap();
         assert_eq!(mutex.lock("a", soon).await.unwrap_err().reason(), ErrorReason::DeadlineBeforeSend);
+        assert_eq!(begun.elapsed(), Duration::from_secs(1), "told at its deadline");
         drop(held);
         mutex.lock("a", soon + Duration::from_secs(1)).await.unwrap();
     }
 
     #[tokio::test]
-    async fn keys_nobody_waits_for_are_forgotten() {
+    async fn entries_of_unlocked_keys_are_removed() {
         let mutex = KeyedMutex::new();
         let later = Instant::now() + Duration::from_secs(60);
         for key in 0..100 {

@@ -8,10 +8,10 @@ use clap::Parser as _;
 
 fn main() -> ExitCode {
     let command = cli::Cli::parse();
-    // A panic's message may hold what a call was about: only where it happened is told.
+    // A panic message may contain request data: log the location only.
     std::panic::set_hook(Box::new(|panic| {
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
-        tracing::error!(place, "a fault");
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
+        tracing::error!(place = location, "panicked");
     }));
     switchboard::telemetry::install_logging();
     if rustls::crypto::ring::default_provider().install_default().is_err() {
@@ -26,7 +26,7 @@ fn main() -> ExitCode {
         }
     };
     let code = runtime.block_on(command.run());
-    // What is still running has had its time.
+    // Tasks that still run have exceeded the drain timeout.
     runtime.shutdown_background();
     code
 }

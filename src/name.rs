@@ -1,36 +1,36 @@
-//! Resource names as types: parsed once, then carried as what they are.
+//! Typed resource names: parsed once, then passed on as types.
 //!
-//! A name is `centers/{center}` and the path of the resource in it. In a name every byte of a vendor's own ID that the
-//! contract's pattern does not allow is percent-encoded, so that an odd ID never fails a list; the types hold the
-//! vendor's ID as the vendor spells it.
+//! A name is `centers/{center}` and the path of the resource in that center. A byte of the vendor's ID that the
+//! contract's pattern does not allow is percent-encoded, so that an unusual ID never fails a list. The types contain the
+//! vendor's ID in the vendor's spelling.
 
 use std::fmt::{self, Write as _};
 
 use percent_encoding::percent_decode_str;
 
-/// Why a text is no name: what was expected. Never what was given.
+/// A text is not a valid name: says what was expected, never what was received.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct NameError(pub &'static str);
 
 /// A parsed resource name.
 pub trait ResourceName: Sized + Default {
-    /// The type as the contract calls it, e.g. `Agent`.
+    /// The type's name in the contract, e.g. `Agent`.
     const KIND: &'static str;
     /// Parses a full name.
     ///
     /// # Errors
-    /// Says which format was expected.
+    /// Names the expected format.
     fn parse(text: &str) -> Result<Self, NameError>;
-    /// ID of the center it belongs to.
+    /// ID of the center that it belongs to.
     fn center(&self) -> &str;
-    /// What an ID of this type looks like, for people.
+    /// The format of an ID of this type, in text for people.
     const ID_PATTERN: &'static str;
     /// Whether a caller may choose this ID.
     fn is_id(id: &str) -> bool;
 }
 
-/// Longest ID that is read back when parts of it are percent-encoded; vendors' own IDs are documented up to 128.
-const ENCODED_ID_BYTES: usize = 256;
+/// Longest percent-encoded ID that parses; vendors document IDs of up to 128 bytes.
+const MAX_ENCODED_ID_BYTES: usize = 256;
 
 /// `centers/{center}`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
@@ -39,7 +39,7 @@ pub struct CenterName {
 }
 
 impl CenterName {
-    /// The name of a configured center, whose ID the configuration has checked.
+    /// The name of a configured center. The configuration has validated its ID.
     pub fn new(center: impl Into<String>) -> Self {
         Self { center: center.into() }
     }
@@ -73,7 +73,7 @@ impl fmt::Display for CenterName {
     }
 }
 
-/// Whether a text may be a center's ID.
+/// Whether a text is a valid center ID.
 pub fn is_center_id(text: &str) -> bool {
     let bytes = text.as_bytes();
     (1..=63).contains(&bytes.len())
@@ -82,15 +82,15 @@ pub fn is_center_id(text: &str) -> bool {
         && bytes[bytes.len() - 1] != b'-'
 }
 
-/// What an ID in a name may look like.
+/// The format of an ID in a name.
 struct Pattern {
-    /// For people.
+    /// The pattern in text for people.
     text: &'static str,
     first: fn(u8) -> bool,
     rest: fn(u8) -> bool,
     /// Longest ID, without the optional prefix.
     longest: usize,
-    /// One byte that may stand before the first.
+    /// An optional byte before the first.
     prefix: Option<u8>,
 }
 
@@ -117,8 +117,8 @@ const NUMBER: Pattern = Pattern {
 };
 
 impl Pattern {
-    /// The vendor's ID in a segment of a name.
-    fn read(&self, segment: &str) -> Option<String> {
+    /// Decodes the vendor's ID from a segment of a name.
+    fn decode(&self, segment: &str) -> Option<String> {
         if !segment.contains('%') {
             let bytes = segment.as_bytes();
             let bytes = bytes.strip_prefix(self.prefix.as_slice()).unwrap_or(bytes);
@@ -128,13 +128,13 @@ impl Pattern {
             return fits.then(|| segment.to_owned());
         }
         let decoded = percent_decode_str(segment).decode_utf8().ok()?.into_owned();
-        // One ID has one name: what need not be encoded must not be, and hexadecimal digits are upper case.
-        let canonical = decoded.len() <= ENCODED_ID_BYTES && self.encoded(&decoded) == segment;
+        // An ID has one canonical name: only the required bytes are encoded, with upper-case hexadecimal digits.
+        let canonical = decoded.len() <= MAX_ENCODED_ID_BYTES && self.encode(&decoded) == segment;
         canonical.then_some(decoded)
     }
 
-    /// A vendor's ID as a segment of a name.
-    fn encoded(&self, id: &str) -> String {
+    /// Encodes a vendor's ID as a segment of a name.
+    fn encode(&self, id: &str) -> String {
         let mut segment = String::with_capacity(id.len());
         let mut at_first = true;
         for (index, &byte) in id.as_bytes().iter().enumerate() {
@@ -166,12 +166,12 @@ macro_rules! resource_name {
         }
 
         impl $name {
-            /// The resource with this ID of the vendor's, in this center.
+            /// The resource with this vendor ID in this center.
             pub fn new(center: impl Into<String>, id: impl Into<String>) -> Self {
                 Self { center: center.into(), id: id.into() }
             }
 
-            /// The ID as the vendor spells it.
+            /// The ID in the vendor's spelling.
             pub fn id(&self) -> &str {
                 &self.id
             }
@@ -184,7 +184,7 @@ macro_rules! resource_name {
                 let parse = || {
                     let (center, rest) = text.strip_prefix("centers/")?.split_once('/')?;
                     let segment = rest.strip_prefix(concat!($collection, "/"))?.strip_suffix($suffix)?;
-                    let id = $pattern.read(segment)?;
+                    let id = $pattern.decode(segment)?;
                     is_center_id(center).then(|| Self { center: center.to_owned(), id })
                 };
                 parse().ok_or(NameError(concat!("expected ", $expected)))
@@ -197,13 +197,13 @@ macro_rules! resource_name {
             const ID_PATTERN: &'static str = $pattern.text;
 
             fn is_id(id: &str) -> bool {
-                !id.contains('%') && $pattern.read(id).is_some()
+                !id.contains('%') && $pattern.decode(id).is_some()
             }
         }
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!("centers/{}/", $collection, "/{}", $suffix), self.center, $pattern.encoded(&self.id))
+                write!(f, concat!("centers/{}/", $collection, "/{}", $suffix), self.center, $pattern.encode(&self.id))
             }
         }
     };
@@ -235,7 +235,7 @@ resource_name! {
     "centers/{center}/subscriptions/{subscription}; {subscription} matches ^~?[0-9A-Za-z][0-9A-Za-z_.-]{0,127}$"
 }
 resource_name! {
-    /// `centers/{center}/users/{user}/callSettings`, the one call settings of a user.
+    /// `centers/{center}/users/{user}/callSettings`, the singleton call settings of a user.
     CallSettingsName, "UserCallSettings", "users", USER_ID, "/callSettings",
     "centers/{center}/users/{user}/callSettings; {user} matches ^[0-9A-Za-z][0-9A-Za-z_.-]{0,63}$"
 }
@@ -246,10 +246,10 @@ macro_rules! singleton_name {
         #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
         pub struct $name(CenterName);
 
-        impl $name {
-            /// The center whose singleton it is.
-            pub fn parent(&self) -> &CenterName {
-                &self.0
+        /// The center that the singleton belongs to.
+        impl From<$name> for CenterName {
+            fn from(name: $name) -> Self {
+                name.0
             }
         }
 
@@ -298,7 +298,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_what_the_contract_says() {
+    fn names_follow_the_contract() {
         let name = AgentName::parse("centers/acme/agents/9415").unwrap();
         assert_eq!((name.center(), name.id()), ("acme", "9415"));
         assert_eq!(name.to_string(), "centers/acme/agents/9415");
@@ -321,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_some_resources_allow() {
+    fn each_resource_has_its_own_pattern() {
         assert_eq!(PhoneNumberName::parse("centers/a/phoneNumbers/+8657126200671").unwrap().id(), "+8657126200671");
         assert!(PhoneNumberName::parse("centers/a/phoneNumbers/+").is_err());
         assert_eq!(
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_id_has_exactly_one_name() {
+    fn an_unusual_id_has_exactly_one_name() {
         let odd = AgentName::new("acme", "-a b/\u{e9}");
         assert_eq!(odd.to_string(), "centers/acme/agents/%2Da%20b%2F%C3%A9");
         assert_eq!(AgentName::parse(&odd.to_string()), Ok(odd));
@@ -350,9 +350,9 @@ mod tests {
     proptest! {
         #[test]
         fn any_vendor_id_survives_its_name(id in "\\PC{1,40}") {
-            prop_assume!(id.len() <= ENCODED_ID_BYTES);
-            // A plain ID longer than the contract allows is shown in lists but cannot be asked for.
-            prop_assume!(ID.encoded(&id).contains('%') || id.len() <= 32);
+            prop_assume!(id.len() <= MAX_ENCODED_ID_BYTES);
+            // A plain ID that is longer than the contract allows appears in lists, but its name does not parse.
+            prop_assume!(ID.encode(&id).contains('%') || id.len() <= 32);
             let name = AgentName::new("acme", id.clone());
             prop_assert_eq!(AgentName::parse(&name.to_string()), Ok(name));
         }
@@ -366,7 +366,7 @@ mod tests {
         }
 
         #[test]
-        fn what_parses_prints_the_same(text in "centers/[a-z]{1,3}/agents/[%0-9A-Fa-f_.~-]{1,8}") {
+        fn a_parsed_name_prints_the_same(text in "centers/[a-z]{1,3}/agents/[%0-9A-Fa-f_.~-]{1,8}") {
             if let Ok(name) = AgentName::parse(&text) {
                 prop_assert_eq!(name.to_string(), text);
             }

@@ -1,9 +1,8 @@
-//! Pages over whatever paging a vendor has.
+//! Pagination over any vendor's paging.
 //!
-//! A page token says where the next page begins and carries a hash of the arguments it was made for: with other
-//! arguments, or at another center or method, it is refused rather than answered with the wrong items. Over a vendor
-//! that pages nothing the position is the last ID that was given out, not a count, so a list that changes meanwhile
-//! shows nothing twice and loses nothing that was there throughout.
+//! A page token contains the position of the next page and a hash of the arguments it was issued for: with other
+//! arguments, or for another center or method, it is rejected. For a vendor without pagination the position is the last
+//! ID of the page, not an offset. So a list that changes between pages repeats no item and skips no item that stays.
 
 use std::cmp::Ordering;
 
@@ -16,22 +15,22 @@ use crate::{
     proto::v1,
 };
 
-/// Items of a page when the caller does not say.
-const DEFAULT_SIZE: usize = 50;
-/// Most items of a page.
-const LARGEST_SIZE: usize = 500;
+/// Default page size.
+const DEFAULT_PAGE_SIZE: usize = 50;
+/// Largest page size.
+const MAX_PAGE_SIZE: usize = 500;
 
 /// Bytes of the arguments' hash in a token.
 const HASH_BYTES: usize = 8;
-/// First byte of a token: its layout.
-const LAYOUT: u8 = 1;
-/// Longest token that is read: longer ones were not made here.
-const LONGEST_TOKEN: usize = 1024;
+/// First byte of a token: its version.
+const TOKEN_VERSION: u8 = 1;
+/// Longest valid token: the gateway issues none that is longer.
+const MAX_TOKEN_LENGTH: usize = 1024;
 
-/// The page that is asked for.
+/// The requested page.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Page {
-    /// At most this many items; 1 to 500.
+    /// Most items of the page; 1 to 500.
     pub size: usize,
     after: Option<String>,
     arguments: [u8; HASH_BYTES],
@@ -39,7 +38,7 @@ pub struct Page {
 
 /// A request for one page of a list.
 pub trait Paged: Message {
-    /// Takes `page_size` and `page_token` out of the request, so that what is left are the arguments.
+    /// Takes `page_size` and `page_token` out of the request. The remaining fields are the arguments.
     fn take_page(&mut self) -> (i32, String);
 }
 
@@ -59,10 +58,10 @@ paged! {
 }
 
 impl Page {
-    /// Takes the page out of a request, whose `page_size` is not negative. `method` is the method's name.
+    /// Takes the page out of a request whose `page_size` is not negative.
     ///
     /// # Errors
-    /// `TOKEN_INVALID` for a token that cannot be read or was made for other arguments.
+    /// `TOKEN_INVALID` for a token that is malformed or was issued for other arguments.
     pub fn take(method: &str, request: &mut impl Paged) -> Result<Self> {
         let (page_size, page_token) = request.take_page();
         Self::read(method, request, page_size, &page_token)
@@ -71,50 +70,50 @@ impl Page {
     fn read(method: &str, arguments: &impl Message, page_size: i32, page_token: &str) -> Result<Self> {
         let arguments = hash(method, arguments);
         let size = match usize::try_from(page_size) {
-            Ok(0) | Err(_) => DEFAULT_SIZE,
-            Ok(size) => size.min(LARGEST_SIZE),
+            Ok(0) | Err(_) => DEFAULT_PAGE_SIZE,
+            Ok(size) => size.min(MAX_PAGE_SIZE),
         };
         let after = match page_token {
             "" => None,
-            token => Some(open(token, arguments)?),
+            token => Some(decode(token, arguments)?),
         };
         Ok(Self { size, after, arguments })
     }
 
-    /// Position right after which the page begins; `None` for the first page.
+    /// The position right before the page; `None` for the first page.
     pub fn after(&self) -> Option<&str> {
         self.after.as_deref()
     }
 
-    /// Offset at which the page begins, over a vendor that pages by offsets.
+    /// The offset of the page's first item, for a vendor with offset pagination.
     ///
     /// # Errors
-    /// `TOKEN_INVALID` for a token of another kind of position.
+    /// `TOKEN_INVALID` when the token contains no offset.
     pub fn offset(&self) -> Result<usize> {
-        self.after().map_or(Ok(0), |text| text.parse().map_err(|_| unreadable()))
+        self.after().map_or(Ok(0), |text| text.parse().map_err(|_| malformed()))
     }
 
-    /// Token of the page that begins at this offset.
+    /// The token of the page that begins at this offset.
     pub fn offset_token(&self, offset: usize) -> String {
         self.token(&offset.to_string())
     }
 
-    /// Token of the page that begins right after this position.
+    /// The token of the page that begins right after this position.
     pub fn token(&self, after: &str) -> String {
         let mut bytes = Vec::with_capacity(1 + HASH_BYTES + after.len());
-        bytes.push(LAYOUT);
+        bytes.push(TOKEN_VERSION);
         bytes.extend(self.arguments);
         bytes.extend(after.as_bytes());
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
-    /// Cuts the page out of a whole list: orders it by ID, digits as numbers, and gives the page's items and the next
-    /// page's token.
+    /// Cuts the page out of a complete list, ordered by ID with digits as numbers. Returns the page's items and
+    /// `next_page_token`.
     pub fn cut<T>(&self, items: Vec<T>, id: impl Fn(&T) -> &str) -> (Vec<T>, String) {
-        self.cut_by(items, id, order)
+        self.cut_by(items, id, compare_ids)
     }
 
-    /// Cuts the page out of a whole list that is ordered by the bytes of its names.
+    /// Cuts the page out of a complete list, ordered by the bytes of the names.
     pub fn cut_by_name<T>(&self, items: Vec<T>, name: impl Fn(&T) -> &str) -> (Vec<T>, String) {
         self.cut_by(items, name, str::cmp)
     }
@@ -123,12 +122,12 @@ impl Page {
         &self,
         mut items: Vec<T>,
         id: impl Fn(&T) -> &str,
-        order: impl Fn(&str, &str) -> Ordering,
+        compare: impl Fn(&str, &str) -> Ordering,
     ) -> (Vec<T>, String) {
         if let Some(after) = self.after() {
-            items.retain(|item| order(id(item), after) == Ordering::Greater);
+            items.retain(|item| compare(id(item), after) == Ordering::Greater);
         }
-        items.sort_by(|left, right| order(id(left), id(right)));
+        items.sort_by(|left, right| compare(id(left), id(right)));
         let more = items.len() > self.size;
         items.truncate(self.size);
         let next = match items.last() {
@@ -139,8 +138,8 @@ impl Page {
     }
 }
 
-/// IDs by number where they are digits: the shorter first, then by their bytes.
-fn order(left: &str, right: &str) -> Ordering {
+/// Orders shorter IDs first, then by bytes, so that digits are ordered as numbers.
+fn compare_ids(left: &str, right: &str) -> Ordering {
     left.len().cmp(&right.len()).then_with(|| left.cmp(right))
 }
 
@@ -155,30 +154,30 @@ fn hash(method: &str, arguments: &impl Message) -> [u8; HASH_BYTES] {
     short
 }
 
-fn unreadable() -> Error {
+fn malformed() -> Error {
     Error::new(
         ErrorReason::TokenInvalid,
         "page_token was not issued by this gateway; pass next_page_token of the previous response unchanged",
     )
 }
 
-fn open(token: &str, arguments: [u8; HASH_BYTES]) -> Result<String> {
-    if token.len() > LONGEST_TOKEN {
-        return Err(unreadable());
+fn decode(token: &str, arguments: [u8; HASH_BYTES]) -> Result<String> {
+    if token.len() > MAX_TOKEN_LENGTH {
+        return Err(malformed());
     }
-    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| unreadable())?;
-    let (layout, rest) = bytes.split_first().ok_or_else(unreadable)?;
-    let (made_for, after) = rest.split_at_checked(HASH_BYTES).ok_or_else(unreadable)?;
-    if *layout != LAYOUT || after.is_empty() {
-        return Err(unreadable());
+    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| malformed())?;
+    let (version, rest) = bytes.split_first().ok_or_else(malformed)?;
+    let (issued_for, after) = rest.split_at_checked(HASH_BYTES).ok_or_else(malformed)?;
+    if *version != TOKEN_VERSION || after.is_empty() {
+        return Err(malformed());
     }
-    if made_for != arguments {
+    if issued_for != arguments {
         return Err(Error::new(
             ErrorReason::TokenInvalid,
             "page_token was issued for other arguments; only page_size may change between pages",
         ));
     }
-    String::from_utf8(after.to_vec()).map_err(|_| unreadable())
+    String::from_utf8(after.to_vec()).map_err(|_| malformed())
 }
 
 #[cfg(test)]
@@ -198,13 +197,13 @@ mod tests {
 
     #[test]
     fn sizes_are_bounded() {
-        for (asked, given) in [(0, 50), (1, 1), (500, 500), (501, 500), (i32::MAX, 500)] {
-            assert_eq!(page(asked, "").size, given);
+        for (requested, expected) in [(0, 50), (1, 1), (500, 500), (501, 500), (i32::MAX, 500)] {
+            assert_eq!(page(requested, "").size, expected);
         }
     }
 
     #[test]
-    fn a_token_of_other_arguments_is_refused() {
+    fn a_token_for_other_arguments_is_rejected() {
         let token = page(1, "").token("9001");
         assert_eq!(page(7, &token).after(), Some("9001"));
         for (method, parent) in [("ListAgents", "centers/acme"), ("ListQueues", "centers/beta")] {
@@ -226,7 +225,7 @@ mod tests {
         }
 
         #[test]
-        fn a_list_that_changes_shows_nothing_twice_and_loses_nothing_that_stays(
+        fn a_changing_list_repeats_no_item_and_skips_no_item_that_stays(
             stays in proptest::collection::btree_set(0u32..200, 0..40),
             comes_and_goes in proptest::collection::vec((0u32..200, any::<bool>()), 0..40),
             size in 1i32..7,
@@ -249,5 +248,15 @@ mod tests {
             prop_assert_eq!(unique.len(), seen.len());
             prop_assert!(stays.iter().all(|id| seen.contains(&id.to_string())));
         }
+    }
+
+    #[test]
+    fn a_token_longer_than_any_that_was_made_is_not_read() {
+        let token = |length: usize| page(1, "").token(&"x".repeat(length));
+        let open = |token: &str| Page::read("ListQueues", &request("centers/acme"), 1, token);
+        // 9 bytes stand before the position, and three bytes are four letters.
+        assert_eq!(token(759).len(), 1024);
+        assert!(open(&token(759)).is_ok());
+        assert_eq!(open(&token(760)).unwrap_err().reason(), ErrorReason::TokenInvalid);
     }
 }

@@ -1,4 +1,4 @@
-//! The contract: code generated from `proto/contactcenter/v1`, and its descriptors.
+//! The contract: generated code of `proto/contactcenter/v1`, and its descriptors.
 
 mod encoded;
 
@@ -24,7 +24,7 @@ pub mod v1 {
     include!(concat!(env!("OUT_DIR"), "/contactcenter.v1.debug.rs"));
 }
 
-/// The server of package `contactcenter.v1`, which takes the items of `WatchEvents` encoded.
+/// The server of package `contactcenter.v1`. `WatchEvents` sends encoded responses.
 #[expect(
     clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
@@ -48,7 +48,7 @@ pub(crate) fn enum_value<E: TryFrom<i32> + Default>(number: i32) -> E {
     E::try_from(number).unwrap_or_default()
 }
 
-/// What `Debug` shows of a field that the contract marks `debug_redact`: whether it is set, never what it holds.
+/// The `Debug` output of a field that the contract marks `debug_redact`: whether it is set, never its value.
 struct Redacted {
     empty: bool,
 }

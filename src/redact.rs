@@ -1,10 +1,10 @@
-//! Redaction: what must not leave the gateway in a message, a payload or a log.
+//! Redaction of secrets and numbers in messages, payloads and logs.
 //!
-//! | module | what it redacts |
+//! | module | it redacts |
 //! |---|---|
 //! | `names` | fields, by their names |
-//! | `payload` | what a vendor posts: known secrets, callback addresses, and what follows a secret's name |
-//! | `vendor_text` | a vendor's own words in an error: secrets, tokens and numbers |
+//! | `payload` | the bodies of callbacks: known secrets, callback addresses, and values behind a secret's name |
+//! | `vendor_text` | a vendor's text in an error: secrets, tokens and numbers |
 
 mod names;
 mod payload;
@@ -16,5 +16,5 @@ pub use self::{
     vendor_text::{secrets_in, vendor_code, vendor_text},
 };
 
-/// Stands for what was redacted.
+/// Replaces redacted text.
 const MASK: &str = "***";

@@ -1,21 +1,22 @@
-//! The listeners: gRPC, vendor callbacks, and operators.
+//! The listeners: gRPC, vendor callbacks, and administration.
 //!
-//! The stack of a gRPC call, read top-down:
+//! The stack of a gRPC call, from the outside in:
 //!
-//! 1. [`accept`]: a connection gets a slot and must say something soon, so that silent ones do not pile up;
-//! 2. HTTP/2 with bounds on streams, resets, headers and idle peers;
-//! 3. [`request_layer`]: the call's context and deadline, counters, and a status that tonic made is given its details;
+//! 1. [`accept`]: a connection acquires a permit and must send its first byte soon, so that silent connections do
+//!    not hold permits;
+//! 2. HTTP/2 with limits on streams, resets and headers, and with keepalive;
+//! 3. [`request_layer`]: the call's context, deadline and metrics, and error details for the statuses of tonic;
 //! 4. the service, reflection and health.
 //!
-//! Ending is bounded: from the signal on, new calls are refused as draining, calls and sent writes may end within
-//! `drain_timeout`, then connections are cut and the stores closed.
+//! Shutdown is bounded: after the signal the gateway rejects new calls as draining. Running calls and writes may finish
+//! within `drain_timeout`; then the gateway closes connections and stores.
 
 mod accept;
 mod admin;
-mod callbacks;
+mod http1;
 mod request_layer;
 
-use std::{fmt, io, net::SocketAddr, time::Duration};
+use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
     net::TcpListener,
@@ -24,7 +25,7 @@ use tokio::{
 };
 use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
-use tonic_health::server::HealthReporter;
+use tonic_health::{ServingStatus, server::HealthReporter};
 
 use crate::{
     config::{self, Config},
@@ -36,20 +37,22 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Resets by us, and streams reset by the peer before they were accepted, that a connection may cause.
-const LOCAL_RESETS: usize = 1024;
-const PENDING_RESETS: usize = 64;
-/// Largest header list: callers send a deadline, trace and credentials, not data.
-const HEADER_LIST_BYTES: u32 = 16 * 1024;
-/// How long new calls are still answered, with a refusal, before connections are closed.
+/// Limits per connection: streams that the server resets after errors, and streams that the peer resets before the
+/// server accepts them.
+const MAX_LOCAL_ERROR_RESETS: usize = 1024;
+const MAX_PENDING_ACCEPT_RESETS: usize = 64;
+/// Largest header list. Callers send a deadline, a trace ID and credentials, and no data.
+const MAX_HEADER_LIST_SIZE: u32 = 16 * 1024;
+/// How long the gateway rejects new calls with a status before it closes connections.
 const LAME_DUCK: Duration = Duration::from_millis(500);
-/// How long a disk may take to end with.
-const CLOSE: Duration = Duration::from_secs(2);
-/// A peer that answers no ping for this long is gone.
-const PING_EVERY: Duration = Duration::from_secs(30);
-const PING_TIMEOUT: Duration = Duration::from_secs(20);
+/// Longest time to close the stores.
+const STORE_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
+/// HTTP/2 keepalive: the interval of pings, and how long the server waits for a response before it closes the
+/// connection.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The full name of the served contract.
+/// The full name of the gRPC service.
 pub const SERVICE: &str = "contactcenter.v1.ContactCenter";
 
 /// The bound addresses.
@@ -59,39 +62,39 @@ pub struct Listeners {
     admin: TcpListener,
 }
 
-/// What a gateway serves.
-pub struct Served {
-    /// The contract.
+/// The components of a gateway.
+pub struct Components {
+    /// The gRPC service.
     pub service: Service,
-    /// What vendors post.
+    /// The endpoint of vendor callbacks.
     pub ingress: Ingress,
-    /// Everything that is counted.
+    /// The metrics.
     pub metrics: Metrics,
-    /// Writes that run, which an orderly end waits for.
+    /// Running writes. A graceful shutdown waits for them.
     pub writes: TaskTracker,
-    /// Told when the gateway is about to end.
+    /// The drain signal.
     pub draining: Draining,
-    /// Closed at the end.
+    /// The stores. The gateway closes them last.
     pub stores: Stores,
 }
 
-/// A gateway whose addresses are bound.
+/// A gateway with bound listeners.
 pub struct Gateway {
     listeners: Listeners,
     config: Config,
-    served: Served,
+    components: Components,
 }
 
-/// Why the gateway could not start or go on.
+/// Why the gateway failed to start or to serve.
 #[derive(Debug)]
 pub enum ServerError {
     /// An address could not be bound.
     Bind {
-        /// Its key in the configuration.
+        /// The address's configuration key.
         key: &'static str,
         /// The address.
         address: SocketAddr,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
     /// The gRPC server failed.
@@ -106,7 +109,7 @@ impl Listeners {
     /// Binds the three addresses.
     ///
     /// # Errors
-    /// When one of them is in use or not ours.
+    /// When an address is in use, is not of this machine, or needs a permission.
     pub async fn bind(listen: &config::Listen) -> Result<Self, ServerError> {
         let bind = async |key, address| {
             TcpListener::bind(address).await.map_err(|error| ServerError::Bind { key, address, error })
@@ -118,10 +121,10 @@ impl Listeners {
         })
     }
 
-    /// The address of vendor callbacks, with the port that was given out for port 0.
+    /// The address of vendor callbacks, with the assigned port for port 0.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system returns an error.
     pub fn http_address(&self) -> io::Result<SocketAddr> {
         self.http.local_addr()
     }
@@ -130,15 +133,15 @@ impl Listeners {
 // === impl Gateway ===
 
 impl Gateway {
-    /// A gateway on these addresses.
-    pub fn new(listeners: Listeners, config: Config, served: Served) -> Self {
-        Self { listeners, config, served }
+    /// A gateway on these listeners.
+    pub fn new(listeners: Listeners, config: Config, components: Components) -> Self {
+        Self { listeners, config, components }
     }
 
-    /// The address of the contract, with the port that was given out for port 0.
+    /// The address of the gRPC service, with the assigned port for port 0.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system returns an error.
     pub fn grpc_address(&self) -> io::Result<SocketAddr> {
         self.listeners.grpc.local_addr()
     }
@@ -146,7 +149,7 @@ impl Gateway {
     /// The address of vendor callbacks.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system returns an error.
     pub fn http_address(&self) -> io::Result<SocketAddr> {
         self.listeners.http_address()
     }
@@ -154,7 +157,7 @@ impl Gateway {
     /// The address of metrics and probes.
     ///
     /// # Errors
-    /// When the system does not tell.
+    /// When the system returns an error.
     pub fn admin_address(&self) -> io::Result<SocketAddr> {
         self.listeners.admin.local_addr()
     }
@@ -164,49 +167,58 @@ impl Gateway {
     /// # Errors
     /// When the gRPC server cannot be set up or fails.
     pub async fn run(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), ServerError> {
-        let Self { listeners: Listeners { grpc, http, admin }, config, served } = self;
-        let Served { service, ingress, metrics, writes, draining, stores } = served;
-        // Operators and their probes see the drain to its end.
-        let (stop, stopped) = watch::channel(false);
-        let (end, ended) = watch::channel(false);
+        let Self { listeners: Listeners { grpc, http, admin }, config, components } = self;
+        let Components { service, ingress, metrics, writes, draining, stores } = components;
+        // The admin listener stops last, so that probes and metrics show the drain.
+        let (stop_serving, stopped) = watch::channel(false);
+        let (stop_admin, admin_stopped) = watch::channel(false);
 
         let (health, health_service) = tonic_health::server::health_reporter();
-        serving(&health).await;
+        report_health(&health, ServingStatus::Serving).await;
         let listen = &config.listen;
-        let contract = ContactCenterServer::new(service).max_decoding_message_size(listen.max_request_size);
+        let contact_center = ContactCenterServer::new(service).max_decoding_message_size(listen.max_request_size);
         let server = Server::builder()
             .max_concurrent_streams(listen.max_streams_per_connection)
-            .http2_max_local_error_reset_streams(Some(LOCAL_RESETS))
-            .http2_max_pending_accept_reset_streams(Some(PENDING_RESETS))
-            .http2_max_header_list_size(HEADER_LIST_BYTES)
-            .http2_keepalive_interval(Some(PING_EVERY))
-            .http2_keepalive_timeout(Some(PING_TIMEOUT))
+            .http2_max_local_error_reset_streams(Some(MAX_LOCAL_ERROR_RESETS))
+            .http2_max_pending_accept_reset_streams(Some(MAX_PENDING_ACCEPT_RESETS))
+            .http2_max_header_list_size(MAX_HEADER_LIST_SIZE)
+            .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+            .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
             .layer(request_layer::RequestLayer::new(&metrics, config.deadline.clone(), draining.clone()))
-            .add_service(contract)
+            .add_service(contact_center)
             .add_service(health_service)
             .add_service(reflection().build_v1().map_err(ServerError::Reflection)?)
             .add_service(reflection().build_v1alpha().map_err(ServerError::Reflection)?)
-            .serve_with_incoming_shutdown(accept::connections(grpc, listen.max_connections), signal(stopped.clone()));
+            .serve_with_incoming_shutdown(
+                accept::connections(grpc, listen.max_connections),
+                wait_until_set(stopped.clone()),
+            );
 
-        let admin = tokio::spawn(admin::serve(admin, metrics, draining.clone(), ended));
-        let callbacks = callbacks::serve(accept::connections(http, listen.max_connections), ingress, stopped);
-        let mut callbacks = tokio::spawn(callbacks);
+        let admin = accept::connections(admin, listen.max_connections);
+        let admin = tokio::spawn(admin::serve(admin, metrics, draining.clone(), admin_stopped));
+        let ingress = Arc::new(ingress);
+        let handle = move |request| {
+            let ingress = ingress.clone();
+            async move { ingress.handle(request).await }
+        };
+        let callbacks = accept::connections(http, listen.max_connections);
+        let mut callbacks = tokio::spawn(http1::serve(callbacks, handle, stopped));
         let mut server = std::pin::pin!(server);
         let result = tokio::select! {
             result = &mut server => result.map_err(ServerError::Serve),
             () = shutdown => {
                 tracing::info!(timeout_s = listen.drain_timeout.as_secs_f64(), "draining");
                 draining.begin();
-                not_serving(&health).await;
+                report_health(&health, ServingStatus::NotServing).await;
                 writes.close();
                 let drained = async {
-                    // Whoever still calls is told to go elsewhere before connections are closed under it.
+                    // New calls receive a status that names another gateway before their connection closes.
                     let lame_duck = LAME_DUCK.min(listen.drain_timeout / 10);
                     tokio::select! {
                         result = &mut server => return result,
                         () = sleep(lame_duck) => {}
                     }
-                    stop.send_replace(true);
+                    stop_serving.send_replace(true);
                     let (result, _, ()) = tokio::join!(server, &mut callbacks, writes.wait());
                     result
                 };
@@ -219,27 +231,22 @@ impl Gateway {
                 }
             }
         };
-        end.send_replace(true);
+        stop_admin.send_replace(true);
         admin.abort();
         callbacks.abort();
-        if timeout(CLOSE, stores.close()).await.is_err() {
+        if timeout(STORE_CLOSE_TIMEOUT, stores.close()).await.is_err() {
             tracing::warn!("storage did not close in time; acknowledged data is on disk");
         }
         result
     }
 }
 
-async fn serving(health: &HealthReporter) {
-    health.set_service_status("", tonic_health::ServingStatus::Serving).await;
-    health.set_service_status(SERVICE, tonic_health::ServingStatus::Serving).await;
+async fn report_health(health: &HealthReporter, status: ServingStatus) {
+    health.set_service_status("", status).await;
+    health.set_service_status(SERVICE, status).await;
 }
 
-async fn not_serving(health: &HealthReporter) {
-    health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
-    health.set_service_status(SERVICE, tonic_health::ServingStatus::NotServing).await;
-}
-
-/// The contract with its comments, health, and the error details, so that clients without the contract read them.
+/// Reflection of the contract with its comments, of health, and of the error details, for clients without descriptors.
 fn reflection() -> tonic_reflection::server::Builder<'static> {
     tonic_reflection::server::Builder::configure()
         .register_encoded_file_descriptor_set(FILE_DESCRIPTOR_SET)
@@ -247,8 +254,8 @@ fn reflection() -> tonic_reflection::server::Builder<'static> {
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }
 
-async fn signal(mut stopped: watch::Receiver<bool>) {
-    // An error means that the sender is gone, which is an end too.
+async fn wait_until_set(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender was dropped, which also stops the listener.
     let _ = stopped.wait_for(|stopped| *stopped).await;
 }
 
@@ -264,13 +271,13 @@ impl fmt::Display for ServerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Bind { key, address, error } => {
-                let why = match error.kind() {
+                let cause = match error.kind() {
                     io::ErrorKind::AddrInUse => "the address is in use".to_owned(),
                     io::ErrorKind::AddrNotAvailable => "the address does not belong to this machine".to_owned(),
                     io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
                     kind => kind.to_string(),
                 };
-                write!(f, "{key}: cannot listen on {address}: {why}")
+                write!(f, "{key}: cannot listen on {address}: {cause}")
             }
             Self::Serve(_) => f.write_str("the gRPC server failed"),
             Self::Reflection(_) => f.write_str("the contract's descriptors cannot be served"),

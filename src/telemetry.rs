@@ -1,6 +1,7 @@
-//! What operators see: metrics and logs.
+//! Metrics and logs.
 //!
-//! Labels are bounded: methods and operations come from tables, centers from the configuration, never from a request.
+//! Label values are bounded: methods and operations come from tables, centers from the configuration, none from a
+//! request.
 
 use std::{io::IsTerminal as _, time::Duration};
 
@@ -13,10 +14,10 @@ use tracing_subscriber::{
     EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
-/// Upper bounds, in seconds, of the buckets that times are counted in.
-const SECONDS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
+/// Upper bounds of the histogram buckets, in seconds.
+const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
 
-/// Everything that is counted. Cheap to clone: clones count together.
+/// All metrics. Cheap to clone: clones share them.
 #[derive(Debug, Clone)]
 pub struct Metrics {
     registry: Registry,
@@ -34,14 +35,14 @@ pub struct Metrics {
     watchers: IntGaugeVec,
 }
 
-/// The counters of one `WatchEvents` stream, which counts until they are dropped.
+/// The metrics of one `WatchEvents` stream, which counts as open until they are dropped.
 #[derive(Debug)]
 pub struct WatchMetrics {
     delivered: IntCounter,
     watchers: IntGauge,
 }
 
-/// The counters of one method, looked up once.
+/// The metrics of one method, with their labels resolved.
 #[derive(Debug, Clone)]
 pub struct MethodMetrics {
     started: IntCounter,
@@ -54,10 +55,10 @@ pub struct MethodMetrics {
 // === impl Metrics ===
 
 impl Metrics {
-    /// Registers everything, in a registry of its own.
+    /// Registers all metrics in a new registry.
     ///
     /// # Errors
-    /// Only if two metrics had one name.
+    /// When two metrics have the same name.
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let method = ["grpc_type", "grpc_service", "grpc_method"];
@@ -69,7 +70,7 @@ impl Metrics {
             )?,
             grpc_seconds: HistogramVec::new(
                 HistogramOpts::new("grpc_server_handling_seconds", "Time from the first byte of a call to its status.")
-                    .buckets(SECONDS.to_vec()),
+                    .buckets(BUCKETS.to_vec()),
                 &method,
             )?,
             vendor_requests: IntCounterVec::new(
@@ -78,7 +79,7 @@ impl Metrics {
             )?,
             vendor_seconds: HistogramVec::new(
                 HistogramOpts::new("switchboard_vendor_request_seconds", "Vendor response time.")
-                    .buckets(SECONDS.to_vec()),
+                    .buckets(BUCKETS.to_vec()),
                 &["center"],
             )?,
             token_fetches: IntCounterVec::new(
@@ -130,7 +131,7 @@ impl Metrics {
         Ok(metrics)
     }
 
-    /// The counters of one method. They are in the output from now on, at zero.
+    /// The metrics of one method. From now on the output contains them, at zero.
     pub fn method(&self, kind: &'static str, service: &'static str, method: &'static str) -> MethodMetrics {
         let labels = [kind, service, method];
         MethodMetrics {
@@ -142,7 +143,7 @@ impl Metrics {
         }
     }
 
-    /// Counts one request to a vendor. `took` is unknown when nobody waited for the end.
+    /// Counts one request to a vendor. `took` is `None` when the caller did not wait for the response.
     pub fn vendor_request(&self, center: &str, operation: &str, outcome: &str, took: Option<Duration>) {
         self.vendor_requests.with_label_values(&[center, operation, outcome]).inc();
         if let Some(took) = took {
@@ -155,37 +156,37 @@ impl Metrics {
         self.token_fetches.with_label_values(&[center, outcome]).inc();
     }
 
-    /// Tells when a center's access token ends, in seconds since 1970; 0 when there is none any more.
+    /// Sets when a center's access token expires, in seconds since 1970; 0 without a token.
     pub fn token_expiry(&self, center: &str, timestamp: i64) {
         self.token_expiry.with_label_values(&[center]).set(timestamp);
     }
 
-    /// Tells whether a breaker is open.
+    /// Sets whether a circuit breaker is open.
     pub fn breaker(&self, center: &str, family: &str, open: bool) {
         self.breaker_open.with_label_values(&[center, family]).set(open.into());
     }
 
-    /// Tells how far a vendor's clock is ahead.
+    /// Sets by how many seconds a vendor's clock is ahead.
     pub fn clock_offset(&self, center: &str, seconds: i64) {
         self.clock_offset.with_label_values(&[center]).set(seconds);
     }
 
-    /// Counts one post of a vendor.
+    /// Counts one callback of a vendor.
     pub fn event_posted(&self, center: &str, outcome: &str) {
         self.events_posted.with_label_values(&[center, outcome]).inc();
     }
 
-    /// Counts a stream from now on.
+    /// Counts a stream as open.
     pub fn watch(&self, center: &str) -> WatchMetrics {
         let watchers = self.watchers.with_label_values(&[center]);
         watchers.inc();
         WatchMetrics { delivered: self.events_delivered.with_label_values(&[center]), watchers }
     }
 
-    /// Everything in Prometheus' text format, version 0.0.4.
+    /// All metrics in Prometheus' text format, version 0.0.4.
     ///
     /// # Errors
-    /// Only if a metric had no name.
+    /// When a metric cannot be encoded.
     pub fn text(&self) -> Result<String, prometheus::Error> {
         let mut text = Vec::new();
         TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
@@ -196,7 +197,7 @@ impl Metrics {
 // === impl WatchMetrics ===
 
 impl WatchMetrics {
-    /// An event was sent.
+    /// Counts an event that was sent.
     pub fn delivered(&self) {
         self.delivered.inc();
     }
@@ -211,12 +212,12 @@ impl Drop for WatchMetrics {
 // === impl MethodMetrics ===
 
 impl MethodMetrics {
-    /// A call began.
+    /// Counts a call that began.
     pub fn started(&self) {
         self.started.inc();
     }
 
-    /// A call ended with this code.
+    /// Counts a call that ended with this code.
     pub fn handled(&self, code: &str, took: Duration) {
         if code == "OK" {
             self.handled_ok.inc();
@@ -228,11 +229,11 @@ impl MethodMetrics {
     }
 }
 
-/// Where logs go: standard error, as text for a person and as JSON otherwise. `RUST_LOG` says how much, within
-/// [`log_filter`]; without it, warnings and what the gateway itself has to say.
+/// Logs to standard error: text on a terminal, JSON otherwise. `RUST_LOG` sets the levels, within [`log_filter`]; the
+/// default is warnings, and `info` for the gateway itself.
 pub fn install_logging() {
-    let asked = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,switchboard=info"));
-    let logs = tracing_subscriber::registry().with(log_filter(asked));
+    let requested = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,switchboard=info"));
+    let logs = tracing_subscriber::registry().with(log_filter(requested));
     let lines = fmt::layer().with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         logs.with(lines.with_target(false)).init();
@@ -241,10 +242,10 @@ pub fn install_logging() {
     }
 }
 
-/// What was asked for, and of libraries nothing below a warning, whatever was asked for: at lower levels they print
-/// addresses, which hold signatures, headers, which hold tokens, and what was sent.
-pub fn log_filter<S: Subscriber>(asked: EnvFilter) -> impl Layer<S> {
-    asked.and_then(filter_fn(|metadata| is_ours(metadata) || *metadata.level() <= Level::WARN))
+/// The requested levels, but only warnings and errors of libraries: at lower levels they log URLs with signatures,
+/// headers with tokens, and bodies.
+pub fn log_filter<S: Subscriber>(requested: EnvFilter) -> impl Layer<S> {
+    requested.and_then(filter_fn(|metadata| is_ours(metadata) || *metadata.level() <= Level::WARN))
 }
 
 fn is_ours(metadata: &Metadata<'_>) -> bool {
@@ -256,7 +257,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_counted_is_in_the_text() {
+    fn the_text_contains_every_counted_metric() {
         let metrics = Metrics::new().unwrap();
         let method = metrics.method("unary", "contactcenter.v1.ContactCenter", "GetAgent");
         method.started();

@@ -1,9 +1,9 @@
-//! Access tokens: fetched once for all who wait, used until shortly before they end, renewed ahead while in use.
+//! Access tokens: one fetch for all waiting callers, used until shortly before expiry, refreshed ahead while in use.
 //!
-//! The cache is moka's: it bounds memory and lets one fetch serve every waiter of a key. Its own clock cannot be
-//! injected, so the entry carries when it ends by ours. A fetch runs in a task of its own: a first caller who goes away
-//! takes nobody's token along, and each waiter keeps its own deadline. Failures are remembered for a moment, so a wrong
-//! secret is no stampede.
+//! moka's cache bounds memory and shares one fetch among all callers of a key. Its clock cannot be injected, so each
+//! entry contains its expiry by the gateway's clock. A fetch runs in a task of its own: a caller that cancels does not
+//! cancel it for the others, and each caller keeps its own deadline. A failure is cached with a backoff, so that a wrong
+//! secret causes no stampede.
 
 #[cfg(test)]
 mod tests;
@@ -31,37 +31,37 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Longest a fetch may take.
-pub const LONGEST_FETCH: Duration = Duration::from_secs(10);
-/// A token is not used in its last minute, or last tenth when it lives shorter.
-const LARGEST_MARGIN: Duration = Duration::from_mins(1);
-/// How long a failure is remembered, doubling up to the longest.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// More tokens than centers there will ever be.
-const MOST_TOKENS: u64 = 10_000;
+/// Timeout of a fetch.
+pub const FETCH_TIMEOUT: Duration = Duration::from_secs(10);
+/// A token is not used in the last minute, or last tenth if that is shorter, of its lifetime.
+const MAX_EXPIRY_MARGIN: Duration = Duration::from_mins(1);
+/// How long a failure is cached: doubles with each failure in a row.
+const MIN_BACKOFF: Duration = Duration::from_secs(1);
+const MAX_BACKOFF: Duration = Duration::from_secs(30);
+/// Most cached tokens: more than any configuration has centers.
+const MAX_TOKENS: u64 = 10_000;
 
-/// Whose token it is: the center and a fingerprint of its credentials.
+/// The key of a token: the center and a fingerprint of its credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Key {
     /// ID of the center.
     pub center: String,
-    /// Tells credentials apart without telling them.
+    /// Distinguishes credentials without revealing them.
     pub fingerprint: u64,
 }
 
-/// Where tokens come from.
+/// Fetches tokens from a vendor.
 #[async_trait]
 pub trait Fetch: Send + Sync + 'static {
-    /// Asks the vendor for a new token.
+    /// Requests a new token from the vendor.
     async fn fetch(&self) -> Result<Fetched>;
 }
 
-/// A token as the vendor gave it.
+/// A token as the vendor issued it.
 pub struct Fetched {
     /// The token.
     pub value: SecretString,
-    /// How long it lives from now.
+    /// Time from now until it expires.
     pub lifetime: Duration,
 }
 
@@ -72,8 +72,8 @@ pub struct Token {
     lifetime: Duration,
     refresh_at: Duration,
     usable_until: Duration,
-    /// Held while the next token is fetched ahead: there is one such fetch, and who needs another token waits for it.
-    renewal: Arc<tokio::sync::Mutex<()>>,
+    /// Held while the next token is fetched ahead: there is one such fetch, and a replacement waits for it.
+    refresh_lock: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// All tokens. Cheap to clone: clones share them.
@@ -91,24 +91,24 @@ struct Shared {
 struct Failure {
     error: Error,
     until: Duration,
-    pause: Duration,
+    backoff: Duration,
 }
 
-struct EndOfLife;
+struct TokenExpiry;
 
 // === impl Tokens ===
 
 impl Tokens {
     /// No tokens yet.
     pub fn new(clock: Clock, metrics: Metrics) -> Self {
-        let cache = Cache::builder().max_capacity(MOST_TOKENS).expire_after(EndOfLife).build();
+        let cache = Cache::builder().max_capacity(MAX_TOKENS).expire_after(TokenExpiry).build();
         Self(Arc::new(Shared { cache, failures: Mutex::default(), clock, metrics }))
     }
 
     /// A usable token, until `deadline`.
     ///
     /// # Errors
-    /// What the fetch failed with, also while that is remembered; `DEADLINE_BEFORE_SEND`.
+    /// The fetch's error, also while it is cached; `DEADLINE_BEFORE_SEND`.
     pub async fn get(&self, key: &Key, fetch: &Arc<dyn Fetch>, deadline: Instant) -> Result<Arc<Token>> {
         let now = self.0.clock.steady();
         match self.0.cache.get(key).await {
@@ -119,11 +119,11 @@ impl Tokens {
                 Ok(token)
             }
             Some(token) => self.replace(key, &token, fetch, deadline).await,
-            None => self.fetched(key, fetch, deadline).await,
+            None => self.get_or_fetch(key, fetch, deadline).await,
         }
     }
 
-    /// Another token than this one, which ended or was refused. It is dropped, unless another has taken its place already.
+    /// Another token than this one, which expired or was rejected. This one is evicted, unless it was replaced already.
     ///
     /// # Errors
     /// As for [`Tokens::get`].
@@ -134,15 +134,15 @@ impl Tokens {
         fetch: &Arc<dyn Fetch>,
         deadline: Instant,
     ) -> Result<Arc<Token>> {
-        // Where only the newest token lives, a second fetch would end what a fetch ahead is about to bring.
-        let turn = timeout_at(deadline, token.renewal.lock()).await.map_err(|_| too_late())?;
-        self.0.forget(key, token).await;
-        drop(turn);
-        self.fetched(key, fetch, deadline).await
+        // Some vendors invalidate a token when they issue the next: a second fetch would invalidate the one fetched ahead.
+        let guard = timeout_at(deadline, token.refresh_lock.lock()).await.map_err(|_| deadline_before_send())?;
+        self.0.evict(key, token).await;
+        drop(guard);
+        self.get_or_fetch(key, fetch, deadline).await
     }
 
-    /// The token in the cache, or a new one: one fetch for all who wait.
-    async fn fetched(&self, key: &Key, fetch: &Arc<dyn Fetch>, deadline: Instant) -> Result<Arc<Token>> {
+    /// The cached token or a new one; one fetch serves all waiting callers.
+    async fn get_or_fetch(&self, key: &Key, fetch: &Arc<dyn Fetch>, deadline: Instant) -> Result<Arc<Token>> {
         let task = tokio::spawn({
             let (shared, key, fetch) = (self.0.clone(), key.clone(), fetch.clone());
             async move { shared.cache.try_get_with_by_ref(&key, shared.fetch_unless_failed(&key, &*fetch)).await }
@@ -150,23 +150,23 @@ impl Tokens {
         match timeout_at(deadline, task).await {
             Ok(Ok(Ok(token))) => Ok(token),
             Ok(Ok(Err(error))) => Err((*error).clone()),
-            Ok(Err(_)) => Err(Error::internal("fetching an access token ended abnormally")),
-            Err(_) => Err(too_late()),
+            Ok(Err(_)) => Err(Error::internal("fetching an access token panicked")),
+            Err(_) => Err(deadline_before_send()),
         }
     }
 
-    /// Fetches the next token while this one still serves.
+    /// Fetches the next token while this one is still used.
     fn refresh_ahead(&self, key: &Key, fetch: &Arc<dyn Fetch>, token: &Arc<Token>) {
-        let Ok(turn) = token.renewal.clone().try_lock_owned() else { return };
-        if self.0.remembered(key).is_some() {
+        let Ok(guard) = token.refresh_lock.clone().try_lock_owned() else { return };
+        if self.0.cached_failure(key).is_some() {
             return;
         }
         let (shared, key, fetch, old) = (self.0.clone(), key.clone(), fetch.clone(), token.clone());
         tokio::spawn(async move {
             if let Ok(token) = shared.fetch(&key, &*fetch).await {
-                shared.succeed(&key, &old, token).await;
+                shared.replace_if_current(&key, &old, token).await;
             }
-            drop(turn);
+            drop(guard);
         });
     }
 }
@@ -180,18 +180,18 @@ impl fmt::Debug for Tokens {
 // === impl Shared ===
 
 impl Shared {
-    /// Whoever comes while a failure is remembered gets that failure.
+    /// Fetches a token, or returns the cached failure.
     async fn fetch_unless_failed(&self, key: &Key, fetch: &dyn Fetch) -> Result<Arc<Token>> {
-        match self.remembered(key) {
+        match self.cached_failure(key) {
             Some(error) => Err(error),
             None => self.fetch(key, fetch).await,
         }
     }
 
     async fn fetch(&self, key: &Key, fetch: &dyn Fetch) -> Result<Arc<Token>> {
-        let result = timeout(LONGEST_FETCH, fetch.fetch()).await.unwrap_or_else(|_| {
+        let result = timeout(FETCH_TIMEOUT, fetch.fetch()).await.unwrap_or_else(|_| {
             Err(Error::new(ErrorReason::VendorUnavailable, "the vendor gave no access token in time; nothing was sent")
-                .retry_after(FIRST_PAUSE))
+                .retry_after(MIN_BACKOFF))
         });
         let now = self.clock.steady();
         self.metrics.token_fetch(&key.center, if result.is_ok() { "ok" } else { "failed" });
@@ -199,41 +199,42 @@ impl Shared {
         match result {
             Ok(fetched) => {
                 failures.remove(key);
-                let end = self.clock.unix_millis() / 1000 + fetched.lifetime.as_secs();
-                self.metrics.token_expiry(&key.center, i64::try_from(end).unwrap_or(i64::MAX));
+                let expiry = self.clock.unix_millis() / 1000 + fetched.lifetime.as_secs();
+                self.metrics.token_expiry(&key.center, i64::try_from(expiry).unwrap_or(i64::MAX));
                 Ok(Arc::new(Token::new(fetched, now)))
             }
             Err(error) => {
-                let pause = failures.get(key).map_or(FIRST_PAUSE, |last| (last.pause * 2).min(LONGEST_PAUSE));
-                failures.insert(key.clone(), Failure { error: error.clone(), until: now + pause, pause });
+                let backoff = failures.get(key).map_or(MIN_BACKOFF, |last| (last.backoff * 2).min(MAX_BACKOFF));
+                failures.insert(key.clone(), Failure { error: error.clone(), until: now + backoff, backoff });
                 Err(error)
             }
         }
     }
 
-    fn remembered(&self, key: &Key) -> Option<Error> {
+    fn cached_failure(&self, key: &Key) -> Option<Error> {
         let now = self.clock.steady();
         let failures = self.failures.lock().unwrap_or_else(PoisonError::into_inner);
         failures.get(key).filter(|failure| now < failure.until).map(|failure| failure.error.clone())
     }
 
-    /// Puts a token in the place of another, unless a third is there already.
-    async fn succeed(&self, key: &Key, old: &Arc<Token>, new: Arc<Token>) {
+    /// Replaces the old token by the new one, unless the cache contains a third one.
+    async fn replace_if_current(&self, key: &Key, old: &Arc<Token>, new: Arc<Token>) {
         let entry = self.cache.entry_by_ref(key);
         entry
             .and_compute_with(|entry| {
-                let third = entry.is_some_and(|entry| !Arc::ptr_eq(entry.value(), old));
-                ready(if third { Op::Nop } else { Op::Put(new) })
+                let is_other = entry.is_some_and(|entry| !Arc::ptr_eq(entry.value(), old));
+                ready(if is_other { Op::Nop } else { Op::Put(new) })
             })
             .await;
     }
 
-    async fn forget(&self, key: &Key, token: &Arc<Token>) {
+    /// Removes this token from the cache, unless it was replaced already.
+    async fn evict(&self, key: &Key, token: &Arc<Token>) {
         let entry = self.cache.entry_by_ref(key);
         let outcome = entry
             .and_compute_with(|entry| {
-                let same = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), token));
-                ready(if same { Op::Remove } else { Op::Nop })
+                let is_same = entry.is_some_and(|entry| Arc::ptr_eq(entry.value(), token));
+                ready(if is_same { Op::Remove } else { Op::Nop })
             })
             .await;
         if matches!(outcome, CompResult::Removed(_)) {
@@ -246,27 +247,27 @@ impl Shared {
 
 impl Token {
     fn new(fetched: Fetched, now: Duration) -> Self {
-        let usable = fetched.lifetime.saturating_sub(LARGEST_MARGIN.min(fetched.lifetime / 10));
+        let usable = fetched.lifetime.saturating_sub(MAX_EXPIRY_MARGIN.min(fetched.lifetime / 10));
         Self {
             value: fetched.value,
             lifetime: fetched.lifetime,
             refresh_at: now + usable.mul_f64(0.8),
             usable_until: now + usable,
-            renewal: Arc::default(),
+            refresh_lock: Arc::default(),
         }
     }
 }
 
-fn too_late() -> Error {
+fn deadline_before_send() -> Error {
     Error::new(
         ErrorReason::DeadlineBeforeSend,
         "the deadline passed before anything was sent: no access token came in time",
     )
 }
 
-// === impl EndOfLife ===
+// === impl TokenExpiry ===
 
-impl Expiry<Key, Arc<Token>> for EndOfLife {
+impl Expiry<Key, Arc<Token>> for TokenExpiry {
     fn expire_after_create(&self, _key: &Key, token: &Arc<Token>, _at: StdInstant) -> Option<Duration> {
         Some(token.lifetime)
     }

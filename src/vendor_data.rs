@@ -1,19 +1,19 @@
-//! `vendor_data`: a vendor's fields without a neutral home, under the vendor's own names.
+//! `vendor_data`: vendor fields without a neutral equivalent, under the vendor's own names.
 
 use prost_types::{ListValue, Struct, Value, value::Kind};
 use serde_json::Value as Json;
 
 use crate::redact::is_secret;
 
-/// Largest integer that a double holds exactly together with all smaller ones.
-const EXACT: u64 = 1 << 53;
+/// Largest integer up to which a double represents every integer exactly.
+const MAX_EXACT_INTEGER: u64 = 1 << 53;
 
 /// Collects the fields of one resource.
 #[derive(Debug, Default)]
 pub struct VendorData(Struct);
 
 impl VendorData {
-    /// Nothing yet.
+    /// No fields yet.
     pub fn new() -> Self {
         Self::default()
     }
@@ -38,7 +38,7 @@ impl VendorData {
         self
     }
 
-    /// Adds whatever the vendor sent, secrets removed, unless it is null or an empty text.
+    /// Adds a JSON value without its secret members, unless it is null or an empty text.
     #[must_use]
     pub fn json(mut self, key: &str, json: &Json) -> Self {
         if !json.is_null() && json.as_str() != Some("") && !is_secret(key) {
@@ -47,7 +47,7 @@ impl VendorData {
         self
     }
 
-    /// The result; `None` when there is nothing to tell.
+    /// The fields; `None` when there are none.
     pub fn build(self) -> Option<Struct> {
         (!self.0.fields.is_empty()).then_some(self.0)
     }
@@ -62,8 +62,10 @@ fn value(json: &Json) -> Value {
         Json::Null => Kind::NullValue(0),
         Json::Bool(bool) => Kind::BoolValue(*bool),
         Json::Number(number) => match (number.as_u64(), number.as_i64()) {
-            (Some(integer), _) if integer > EXACT => Kind::StringValue(number.to_string()),
-            (None, Some(integer)) if integer.unsigned_abs() > EXACT => Kind::StringValue(number.to_string()),
+            (Some(integer), _) if integer > MAX_EXACT_INTEGER => Kind::StringValue(number.to_string()),
+            (None, Some(integer)) if integer.unsigned_abs() > MAX_EXACT_INTEGER => {
+                Kind::StringValue(number.to_string())
+            }
             _ => Kind::NumberValue(number.as_f64().unwrap_or_default()),
         },
         Json::String(text) => Kind::StringValue(text.clone()),
@@ -90,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn integers_that_a_double_cannot_hold_become_text() {
+    fn integers_that_a_double_cannot_represent_become_text() {
         let data = VendorData::new()
             .json("id", &json!(1_125_397_061_153_369_092_u64))
             .json("below", &json!(-1_125_397_061_153_369_092_i64))
@@ -115,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_no_struct() {
+    fn no_fields_are_no_struct() {
         assert_eq!(VendorData::new().text("a", "").texts("b", []).json("c", &Json::Null).build(), None);
     }
 }

@@ -6,10 +6,11 @@ use encoding_rs::{Encoding, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 use super::{Unreadable, into_bytes};
 
-/// The text of a body in UTF-8, without a byte order mark. `label` is the charset of `Content-Type`; empty when it names none.
+/// The text of a body in UTF-8, without a byte order mark. `label` is the charset of `Content-Type`; empty when it
+/// names none.
 ///
-/// A byte order mark decides before the label. A body without either is UTF-8, or the UTF-16 that its first character shows
-/// (RFC 4627 3). A body without a label that is no text remains as it is.
+/// A byte order mark decides before the label. A body without either is UTF-8, or the UTF-16 that its first character
+/// shows (RFC 4627 3). A body without a label that is no text remains as it is.
 pub fn decode<'a>(label: &str, body: &'a [u8], max: usize) -> Result<Cow<'a, [u8]>, Unreadable> {
     let encoding = match Encoding::for_bom(body) {
         // The byte order mark of UTF-32, which begins with that of UTF-16.
@@ -33,8 +34,8 @@ pub fn decode<'a>(label: &str, body: &'a [u8], max: usize) -> Result<Cow<'a, [u8
     }
 }
 
-/// The text of bytes that are UTF-8 but for characters that their sender truncated at the end of a JSON string; `None` when
-/// anything else is no UTF-8.
+/// The text of bytes that are UTF-8 but for characters that their sender truncated at the end of a JSON string; `None`
+/// when anything else is no UTF-8.
 pub fn with_truncated_characters(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(body);
     has_only_truncated_characters(&text).then(|| text.into_owned())
@@ -55,7 +56,8 @@ fn of_label(label: &str) -> Option<&'static Encoding> {
     if label.is_empty() { Some(UTF_8) } else { Encoding::for_label(label.as_bytes()) }
 }
 
-/// UTF-16 for a JSON text that is labelled as UTF-8 or not at all: its first character is ASCII, so one of its bytes is zero.
+/// UTF-16 for a JSON text that is labelled as UTF-8 or not at all: its first character is ASCII, so one of its bytes is
+/// zero.
 fn of_first_character(encoding: &'static Encoding, body: &[u8]) -> &'static Encoding {
     match body {
         [b'{' | b'[' | b'"', 0, ..] if encoding == UTF_8 => UTF_16LE,

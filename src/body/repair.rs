@@ -41,8 +41,8 @@ struct Writer<'a> {
 
 /// Repairs a JSON text in one pass:
 ///
-/// - in strings, the escape of a lone surrogate, as left by a sender that truncates a name, becomes U+FFFD, and a raw control
-///   character becomes its escape;
+/// - in strings, the escape of a lone surrogate, as left by a sender that truncates a name, becomes U+FFFD, and a raw
+///   control character becomes its escape;
 /// - outside of strings, a number that `exact` does not keep, `NaN` and `Infinity` become strings.
 ///
 /// Text that is otherwise no JSON remains no JSON.

@@ -11,10 +11,10 @@ use super::{Failed, addresses, shutdown, simulate::event_templates};
 
 #[derive(Debug, Args)]
 #[command(
-    after_long_help = "Calls and agents' states of acme go on by themselves as long as somebody subscribes to them."
+    after_long_help = "Center acme has background traffic while a subscription exists: events of calls and agents' states."
 )]
 pub struct Arguments {
-    /// Address of the contract; port 0 takes a free one
+    /// Address of the gRPC contract; port 0 selects a free one
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:50051")]
     grpc: SocketAddr,
     /// Address of vendor callbacks
@@ -23,12 +23,12 @@ pub struct Arguments {
     /// Address of /metrics, /healthz and /readyz
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
     admin: SocketAddr,
-    /// Payloads of Udesk's events: DIR/<event name>.json takes the place of the simulator's own
+    /// Payloads of Udesk's events: DIR/<event name>.json replaces the simulator's own
     #[arg(long, value_name = "DIR")]
     event_templates: Option<PathBuf>,
 }
 
-/// Calls to paste; each works on a fresh sandbox. The service's name is put in front of the method.
+/// Calls to paste, as methods of the service. Each succeeds on a new sandbox.
 const CALLS: [(&str, &str); 7] = [
     ("ListCenters", ""),
     ("GetCapabilities", r#"{"name": "centers/acme/capabilities"}"#),
@@ -57,7 +57,7 @@ pub async fn run(arguments: Arguments) -> Result<(), Failed> {
 }
 
 fn print_welcome(grpc: SocketAddr, http: SocketAddr, admin: SocketAddr) {
-    println!("The sandbox is ready. Centers: acme (simulated Udesk), beta (simulated Huawei). Ctrl-C ends it.");
+    println!("The sandbox is ready. Centers: acme (simulated Udesk), beta (simulated Huawei). Ctrl-C stops it.");
     println!();
     println!("  gRPC       {grpc}   contactcenter.v1.ContactCenter, reflection, health");
     println!("  callbacks  {http}");
@@ -71,22 +71,20 @@ fn print_welcome(grpc: SocketAddr, http: SocketAddr, admin: SocketAddr) {
         println!("  grpcurl -plaintext {data}{grpc} contactcenter.v1.ContactCenter/{method}");
     }
     println!();
-    println!("What happens at {UDESK_CENTER} from then on, one JSON object a line, until Ctrl-C:");
+    println!("Events of {UDESK_CENTER}, one JSON object per line, until Ctrl-C:");
     println!();
     println!("  switchboard events tail --center {UDESK_CENTER} --grpc {grpc}");
 }
 
 fn print_simulators(udesk: SocketAddr, huawei: SocketAddr) {
     println!();
-    println!(
-        "Each simulator tells what it received and holds, and can be made to fail (docs/faults.md has every fault):"
-    );
+    println!("Each simulator shows its requests and its state, and fails on demand (docs/faults.md has every fault):");
     println!();
     for (center, address) in [(UDESK_CENTER, udesk), (HUAWEI_CENTER, huawei)] {
         println!("  {center}  http://{address}/simulator/faults, /simulator/requests, /simulator/state");
     }
     println!();
-    println!("An outage of {UDESK_CENTER} for the next three requests, and its end:");
+    println!("Fail the next three requests to {UDESK_CENTER}, and end the outage:");
     println!();
     println!("  curl -d '{OUTAGE}' http://{udesk}/simulator/faults");
     println!("  curl -X DELETE http://{udesk}/simulator/faults");

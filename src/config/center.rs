@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn a_required_key_is_asked_for_with_what_it_takes() {
+    fn a_missing_key_is_refused_with_what_it_accepts() {
         for (center, id, keys) in [
             (ACME, "acme", ["vendor", "base_url", "app_id", "sid", "auth_token"].as_slice()),
             (BETA, "beta", &["vendor", "base_url", "app_key", "app_secret"]),
@@ -147,14 +147,14 @@ mod tests {
     }
 
     #[test]
-    fn plain_http_needs_the_operators_word() {
+    fn plain_http_requires_allow_plaintext() {
         let expected = "expected an https:// URL; http:// needs allow_plaintext = true";
         let text = ACME.replace("https://", "http://");
         refused(&text, "", &format!("acme.base_url: {expected}"));
         assert!(parse(&format!("{text}allow_plaintext = true")).is_ok());
         refused(BETA, "token_base_url = 'http://b.example'", &format!("beta.token_base_url: {expected}"));
         assert!(parse(&format!("{BETA}token_base_url = 'http://b.example'\nallow_plaintext = true")).is_ok());
-        // Where the word itself is mistyped, that is the one error.
+        // Where `allow_plaintext` is itself in error, that is the one error.
         refused(&text, "allow_plaintext = 'yes'", "acme.allow_plaintext: expected true or false, found a string");
     }
 

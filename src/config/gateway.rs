@@ -125,7 +125,9 @@ mod tests {
     #[test]
     fn unknown_keys_and_tables_are_refused() {
         refused("[listn]", "listn: unknown key; did you mean `listen`?");
-        refused("[cache]", "cache: unknown key; known keys: centers, deadline, events, listen, nats, storage");
+        let known = "cache: unknown key; known keys: centers, deadline, events, listen, nats, storage";
+        refused("[cache]", known);
+        refused("[cache]\n[events]\ncallback_key = 'k'\n[nats]\nurl = 'nats://a'", known);
         refused("[storage]\nfile = 'x'", "storage.file: unknown key; known keys: path");
         refused("storage = 'x'", "storage: expected a table, found a string");
         refused("[[storage]]", "storage: expected a table, found an array");
@@ -137,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_address_needs_the_operators_word() {
+    fn an_open_address_requires_allow_unauthenticated() {
         let text = "[listen]\ngrpc = '0.0.0.0:50051'";
         refused(
             text,
@@ -175,7 +177,7 @@ mod tests {
     fn the_default_deadline_is_at_most_the_longest() {
         refused("[deadline]\ndefault = '61s'", "deadline.default: expected a duration that is at most `max`");
         assert!(parse(&format!("[deadline]\ndefault = '60s'\n{ACME}")).is_ok());
-        // One mistake is one error, even where the default of `max` would be too short.
+        // One cause is one error, even where the default of `max` would be too short.
         refused(
             "[deadline]\ndefault = '90s'\nmax = 90",
             r#"deadline.max: expected a duration such as "250ms", "10s", "5m" or "72h", found an integer"#,

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn a_duration_outside_its_range_is_told_the_range() {
+    fn a_duration_outside_its_range_is_refused_with_the_range() {
         let parse = duration(Duration::from_secs(1)..=Duration::from_hours(1));
         assert_eq!(read_text(&parse, "61m").unwrap_err(), r#"expected a duration from "1s" to "1h""#);
         let parse = duration(ANY);

@@ -90,10 +90,10 @@ mod tests {
         ] {
             assert_eq!(parse(wrong).unwrap_err(), message, "{wrong}");
         }
-        let mended =
+        let repaired =
             ["https:acme", "https:///acme", "https:\\\\acme", "https://ac me", " https://acme", "https://a\tb"];
         let no_url = ["", "acme.example.com", "/path", "ftp://acme.example.com", "https://", "https://a:99999"];
-        for wrong in mended.into_iter().chain(no_url) {
+        for wrong in repaired.into_iter().chain(no_url) {
             assert_eq!(parse(wrong).unwrap_err(), format!("expected {ORIGIN}"), "{wrong:?}");
         }
     }

@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn an_absolute_file_is_not_looked_for_in_the_folder() {
+    fn an_absolute_path_ignores_the_folder() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         std::fs::write(&path, "a").unwrap();
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_gives_no_secret_is_named() {
+    fn a_file_without_a_secret_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         let shown = path.to_str().unwrap();
@@ -216,7 +216,7 @@ mod tests {
         }
     }
 
-    /// Neither a key nor a path has a tilde, so nothing that is repeated can be mistaken for this one.
+    /// Neither a key nor a path in the texts has a tilde: what an error repeats of them never equals it.
     const MARKER: &str = "m4rk3r~s3cr3t";
 
     /// Both centers and every secret key but `nats.credentials`, each with the marker.
@@ -227,7 +227,7 @@ mod tests {
             .replace('X', MARKER)
     }
 
-    /// All that can be printed after `text` was parsed.
+    /// Everything that can be printed after `text` is parsed.
     fn printed(text: &str) -> String {
         let lookup = |name: &str| (name == "MARKER").then(|| MARKER.to_owned());
         match Config::parse(text, "gateway.toml", &lookup) {

@@ -1,9 +1,9 @@
 //! Callback addresses: the URLs to which vendors send events.
 //!
 //! Vendors do not sign callbacks, so the address itself is the secret:
-//! `{callback_base_url}/callbacks/{center}/{nonce}.{mac}`. The MAC proves that a gateway with the key minted the address. The
-//! nonce makes an address revocable: its record is stored before the vendor receives the address. All gateways with the same
-//! key and store accept the same addresses.
+//! `{callback_base_url}/callbacks/{center}/{nonce}.{mac}`. The MAC proves that a gateway with the key minted the
+//! address. The nonce makes an address revocable: its record is stored before the vendor receives the address. All
+//! gateways with the same key and store accept the same addresses.
 //!
 //! A retired address is accepted for [`GRACE`] longer, because vendors deliver earlier events for a while.
 
@@ -76,8 +76,8 @@ impl Addresses {
         }))
     }
 
-    /// Mints a pending address. `subscription` is `None` until the vendor assigns an ID. The address is accepted immediately,
-    /// so that callbacks before the vendor's response are not lost. `vendor` is the vendor's base URL.
+    /// Mints a pending address. `subscription` is `None` until the vendor assigns an ID. The address is accepted
+    /// immediately, so that callbacks before the vendor's response are not lost. `vendor` is the vendor's base URL.
     ///
     /// # Errors
     /// `CENTER_MISCONFIGURED` when the vendor cannot reach the address; `STORAGE_UNAVAILABLE`: do not send the address.
@@ -121,8 +121,8 @@ impl Addresses {
     }
 
     /// The addresses that the next change of a subscription replaces. Call it before the request to the vendor: another
-    /// gateway may adopt an address later, and the vendor may apply that gateway's change last. For the same reason a pending
-    /// address is included only when it is older than [`GRACE`].
+    /// gateway may adopt an address later, and the vendor may apply that gateway's change last. For the same reason a
+    /// pending address is included only when it is older than [`GRACE`].
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`.
@@ -136,8 +136,8 @@ impl Addresses {
         Ok(records.into_iter().map(|(nonce, _)| nonce).collect())
     }
 
-    /// Retires addresses: they are accepted for [`GRACE`] from now on, and rejected afterwards. Retiring an address again does
-    /// not prolong that.
+    /// Retires addresses: they are accepted for [`GRACE`] from now on, and rejected afterwards. Retiring an address
+    /// again does not prolong that.
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`: some addresses stay accepted until they are retired again.
@@ -173,7 +173,8 @@ impl Addresses {
         }
     }
 
-    /// The nonce of a vendor's callback URI when a gateway with this key minted it for this center. The host does not count.
+    /// The nonce of a vendor's callback URI when a gateway with this key minted it for this center. The host does not
+    /// count.
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`: unknown, so do not show the URI.
@@ -261,7 +262,8 @@ fn parse_segment(segment: &str) -> Option<(&str, [u8; 32])> {
     is_nonce.then_some((nonce, mac))
 }
 
-/// The input of the MAC: purpose, center and nonce, each with its length, so that different lists never have the same bytes.
+/// The input of the MAC: purpose, center and nonce, each with its length, so that different lists never have the same
+/// bytes.
 fn mac_input(center: &str, nonce: &str) -> Vec<u8> {
     let texts = ["callback address", center, nonce];
     texts.iter().flat_map(|text| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()).collect()

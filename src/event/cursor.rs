@@ -10,8 +10,8 @@ pub struct Cursor {
     pub log: u64,
     /// Sequence of the last record that the stream passed.
     pub position: u64,
-    /// Whether the stream resumes with the oldest stored record when the record right after the position expired. So the
-    /// `oldestCursor` of an error stays usable while further records expire.
+    /// Whether the stream resumes with the oldest stored record when the record right after the position expired. So
+    /// the `oldestCursor` of an error stays usable while further records expire.
     pub may_skip: bool,
 }
 

@@ -1,8 +1,9 @@
 //! A center's live events, decoded and encoded once for all watchers.
 //!
 //! While a center has watchers, one task follows the tail of the log and holds the newest encoded events in a window of
-//! bounded size. Each watcher reads the events after its position from the window. A watcher whose position is before the
-//! window reads the log itself until it reaches the window. So a slow watcher neither delays the others nor has a queue.
+//! bounded size. Each watcher reads the events after its position from the window. A watcher whose position is before
+//! the window reads the log itself until it reaches the window. So a slow watcher neither delays the others nor has a
+//! queue.
 
 use std::{
     collections::VecDeque,
@@ -245,7 +246,8 @@ impl Window {
         for item in items {
             let last = self.items.back().map_or(self.after, |last| last.sequence);
             if item.sequence != last + 1 {
-                // The events between expired before they were read. A watcher that waits for them learns it from the log.
+                // The events between expired before they were read. A watcher that waits for them learns it from the
+                // log.
                 *self = Self { after: item.sequence - 1, items: VecDeque::new(), bytes: 0 };
             }
             self.bytes += item.size();
@@ -356,7 +358,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_reader_of_the_window_receives_every_item_or_behind(pages in proptest::collection::vec(1_usize..200, 1..60), start in 0_u64..4000) {
+        fn a_reader_of_the_window_receives_every_item_or_behind(
+            pages in proptest::collection::vec(1_usize..200, 1..60), start in 0_u64..4000,
+        ) {
             let mut window = window(0);
             let (mut newest, mut position) = (0, None);
             for page in pages {
@@ -372,5 +376,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_watcher_gets_a_bounded_batch_at_once() {
+        let mut window = window(0);
+        window.push((1..=200).map(|sequence| item(sequence, 1)).collect());
+        assert_eq!(sequences(window.after(0)), (1..=64).collect::<Vec<_>>());
+        assert_eq!(sequences(window.after(190)), (191..=200).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_window_keeps_the_newest_4096() {
+        let mut window = window(0);
+        window.push((1..=4096).map(|sequence| item(sequence, 1)).collect());
+        assert_eq!((window.items.len(), window.after), (4096, 0));
+        window.push(vec![item(4097, 1)]);
+        assert_eq!((window.items.len(), window.after), (4096, 1));
+        assert_eq!(window.bytes, window.items.iter().map(Item::size).sum::<usize>());
     }
 }

@@ -1,9 +1,9 @@
 //! The endpoint of vendors' callbacks: `POST {callback_base_url}/callbacks/{center}/{secret}`.
 //!
-//! Vendors do not sign callbacks, so the path is the secret: a wrong path receives 404 and no reason. The ingress responds 200
-//! with the vendor's acknowledgement after the event log stored the body, of which it removes content codings and the charset
-//! and reads nothing more. It responds 503 with
-//! `Retry-After` when the body cannot be stored now. It never logs paths.
+//! Vendors do not sign callbacks, so the path is the secret: a wrong path receives 404 and no reason. The ingress
+//! removes content codings and the charset of a body and reads nothing more. It responds 200 with the vendor's
+//! acknowledgement after the event log stored the body, and 503 with `Retry-After` when the body cannot be stored now.
+//! It never logs paths.
 
 use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
@@ -145,7 +145,7 @@ impl Ingress {
         };
         let fingerprint = Fingerprint::of(&body);
         match timeout(STORE_TIMEOUT, self.log.append(id, body, fingerprint)).await {
-            Ok(Ok(Appended::Fresh)) => ("kept", acknowledged(center)),
+            Ok(Ok(Appended::Stored)) => ("kept", acknowledged(center)),
             Ok(Ok(Appended::Duplicate)) => ("duplicate", acknowledged(center)),
             Ok(Err(error)) => match error.reason() {
                 ErrorReason::CenterOverloaded => ("overloaded", service_unavailable()),
@@ -158,9 +158,9 @@ impl Ingress {
         }
     }
 
-    /// The text of a posted body, with the buffer permit of a decoded one. Equal texts are one event however they are encoded,
-    /// so the fingerprint is that of the text. A body that cannot be decoded is an event, too: the log stores it as posted,
-    /// with its labels.
+    /// The text of a posted body, with the buffer permit of a decoded one. Equal texts are one event however they are
+    /// encoded, so the fingerprint is that of the text. A body that cannot be decoded is an event, too: the log
+    /// stores it as posted, with its labels.
     fn decode(&self, labels: &Labels, posted: Bytes) -> Result<(Bytes, Option<SemaphorePermit<'_>>), BodyError> {
         let decoded = match body::decode(labels, &posted, MAX_BODY_SIZE) {
             Ok(Cow::Borrowed(text)) => return Ok((posted.slice_ref(text), None)),
@@ -254,19 +254,19 @@ mod tests {
     impl EventLog for SlowLog {
         async fn append(&self, _center: &str, _body: Bytes, _fingerprint: Fingerprint) -> Result<Appended> {
             sleep(self.0).await;
-            Ok(Appended::Fresh)
+            Ok(Appended::Stored)
         }
 
         async fn extent(&self, _center: &str) -> Result<Extent> {
-            Err(Error::internal("nobody watches"))
+            Err(Error::internal("no test reads the log"))
         }
 
         async fn seek(&self, _center: &str, _time: SystemTime) -> Result<u64> {
-            Err(Error::internal("nobody watches"))
+            Err(Error::internal("no test reads the log"))
         }
 
         async fn read(&self, _center: &str, _after: u64) -> Result<Box<dyn Reader>> {
-            Err(Error::internal("nobody watches"))
+            Err(Error::internal("no test reads the log"))
         }
     }
 
@@ -384,5 +384,45 @@ mod tests {
             (MAX_BUFFERED_BYTES / MAX_BODY_SIZE, 6)
         );
         assert_eq!(post(0).await, StatusCode::OK, "the buffer is released");
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_to_its_limit_and_not_a_chunk_further() {
+        const CHUNK: usize = 64 * 1024;
+        for (count, status, read) in
+            [(16, StatusCode::OK, 16), (17, StatusCode::PAYLOAD_TOO_LARGE, 17), (99, StatusCode::PAYLOAD_TOO_LARGE, 17)]
+        {
+            let ingress = ingress(Duration::ZERO);
+            let asked = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+            let counted = asked.clone();
+            let chunks = stream::iter(0..count).map(move |_| {
+                counted.fetch_add(1, std::sync::atomic::Ordering::AcqRel);
+                Ok::<_, Infallible>(Bytes::from(vec![b'x'; CHUNK]))
+            });
+            let response = ingress.handle(callback(Body::from_stream(chunks))).await;
+            assert_eq!((response.status(), asked.load(std::sync::atomic::Ordering::Acquire)), (status, read));
+            assert_eq!(ingress.buffer.available_permits(), MAX_BUFFERED_BYTES);
+        }
+        // The limit is exact.
+        let ingress = ingress(Duration::ZERO);
+        for (bytes, status) in [(MAX_BODY_SIZE, StatusCode::OK), (MAX_BODY_SIZE + 1, StatusCode::PAYLOAD_TOO_LARGE)] {
+            assert_eq!(ingress.handle(callback(Body::from(vec![b'x'; bytes]))).await.status(), status);
+        }
+    }
+
+    #[tokio::test]
+    async fn callbacks_are_counted_by_outcome() {
+        let ingress = ingress(Duration::ZERO);
+        ingress.handle(callback(Body::from("{}"))).await;
+        ingress.handle(callback(Body::from(vec![b'x'; MAX_BODY_SIZE + 1]))).await;
+        let read = Request::get(format!("/callbacks/beta/{SECRET}")).body(Body::empty()).unwrap();
+        let response = ingress.handle(read).await;
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.headers()[header::ALLOW], "POST");
+        let metrics = ingress.metrics.text().unwrap();
+        for (outcome, count) in [("kept", 1), ("refused", 2)] {
+            let line = format!("switchboard_events_posted_total{{center=\"beta\",outcome=\"{outcome}\"}} {count}\n");
+            assert!(metrics.contains(&line), "{metrics}");
+        }
     }
 }

@@ -1,18 +1,19 @@
-//! The body of a callback, read once: its fields for the vendor's decoder, and the whole body for `Event.vendor_payload`.
+//! The body of a callback, read once: its fields for the vendor's decoder, and the whole body for
+//! `Event.vendor_payload`.
 //!
-//! Reading never fails. [`CallbackBody`] reads a body as the first that fits of: a JSON object, other JSON, a form
+//! Reading never fails. [`CallbackBody`] reads a body in the first format that fits: a JSON object, other JSON, a form
 //! (`k=v&k=v`), a Java map's text (`{k=v, k=v}`), any text, bytes.
 //!
 //! # Transformations
 //!
-//! - Secrets are redacted while the body is read (`redactor`): members by their names, known values and callback addresses
-//!   anywhere.
+//! - Secrets are redacted while the body is read (`redactor`): members by their names, known values and callback
+//!   addresses anywhere.
 //! - Malformed strings and numbers are repaired (`crate::body`). The ingress has already decoded content codings and
 //!   charsets; a body that it could not decode is in base64, beside its labels.
-//! - Integers that a double does not represent exactly become text with all their digits. The last of several members with
-//!   one name wins (`json`).
-//! - The contract's clients reject messages nested deeper than 100 levels or larger than 4 MiB. So values below a depth become
-//!   their JSON text, and a large payload becomes one text, truncated to [`MAX_PAYLOAD_BYTES`].
+//! - Integers that a double does not represent exactly become text with all their digits. The last of several members
+//!   with one name wins (`json`).
+//! - The contract's clients reject messages nested deeper than 100 levels or larger than 4 MiB. So values below a depth
+//!   become their JSON text, and a large payload becomes one text, truncated to [`MAX_PAYLOAD_BYTES`].
 
 mod fields;
 mod json;
@@ -34,7 +35,8 @@ use crate::{
     redact::Redactor,
 };
 
-/// Largest encoded payload, in bytes. A client accepts messages of 4 MiB, and an event has more fields than its payload.
+/// Largest encoded payload, in bytes. A client accepts messages of 4 MiB, and an event has more fields than its
+/// payload.
 pub const MAX_PAYLOAD_BYTES: usize = 3 << 20;
 
 /// Field of a body that is no JSON object.

@@ -89,7 +89,8 @@ enum Wakeup {
 // === impl WatcherPermit ===
 
 impl WatcherPermit {
-    /// The permit of a stream that ends when the gateway drains. The metrics count the stream until the permit is dropped.
+    /// The permit of a stream that ends when the gateway drains. The metrics count the stream until the permit is
+    /// dropped.
     pub fn new(draining: Draining, metrics: WatchMetrics, permit: OwnedSemaphorePermit) -> Self {
         Self { draining, metrics, _permit: permit }
     }
@@ -159,7 +160,7 @@ impl Watch {
                 return Err(draining());
             }
             if self.options.deadline.is_some_and(|deadline| Instant::now() >= deadline) {
-                return Err(Error::too_late());
+                return Err(Error::deadline_before_send());
             }
             // A heartbeat is due also while the stream filters events out.
             if Instant::now() >= self.next_heartbeat {
@@ -228,7 +229,7 @@ impl Watch {
             () = self.permit.draining.begun() => Err(draining()),
             wakeup = read => wakeup,
             () = sleep_until(self.next_heartbeat) => Ok(Wakeup::Heartbeat),
-            () = sleep_until(end), if deadline.is_some() => Err(Error::too_late()),
+            () = sleep_until(end), if deadline.is_some() => Err(Error::deadline_before_send()),
         }
     }
 

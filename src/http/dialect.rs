@@ -21,8 +21,8 @@ pub trait Dialect: Send + Sync + 'static {
     /// The credentials of a request. [`Dialect::refresh`] discards exactly these after the vendor refused them.
     type Credentials: Send + Sync;
 
-    /// Adds the URL, credentials and headers. The client calls it for every attempt, because signatures expire. `refreshed`
-    /// holds the credentials that [`Dialect::refresh`] returned for this call.
+    /// Adds the URL, credentials and headers. The client calls it for every attempt, because signatures expire.
+    /// `refreshed` holds the credentials that [`Dialect::refresh`] returned for this call.
     async fn authorize(
         &self,
         cx: &Context,
@@ -104,8 +104,8 @@ impl Refusal {
         Self { code: code.into(), message: message.into(), read: reason, write: reason }
     }
 
-    /// The refusal for an HTTP status without a readable return code; `None` for a 2xx status. MAPPING.md lists the statuses
-    /// below the vendors' codes.
+    /// The refusal for an HTTP status without a readable return code; `None` for a 2xx status. MAPPING.md lists the
+    /// statuses below the vendors' codes.
     pub fn of_status(status: StatusCode) -> Option<Self> {
         let (read, write) = match status.as_u16() {
             200..=299 => return None,

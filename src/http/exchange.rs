@@ -21,8 +21,8 @@ use crate::{
 
 /// Deadline of a probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The breaker counts a request that its caller cancels after this long without a response as a failure. A shorter wait shows
-/// nothing about the vendor.
+/// The breaker counts a request that its caller cancels after this long without a response as a failure. A shorter wait
+/// shows nothing about the vendor.
 const SILENCE_COUNTS_AS_FAILURE: Duration = Duration::from_secs(1);
 
 /// Reports the outcome of a request in flight to the breaker. A guard that is dropped without an outcome after
@@ -48,7 +48,7 @@ impl<D: Dialect> Client<D> {
         let mut refreshed = None;
         loop {
             attempts += 1;
-            cx.note_operation(operation.name);
+            cx.set_operation(operation.name);
             let Authorized { url, headers, credentials } =
                 self.dialect.authorize(cx, operation, outgoing, refreshed.as_ref()).await?;
             let mut breaker_guard =
@@ -98,7 +98,8 @@ impl<D: Dialect> Client<D> {
                 ParsedResponse::Refused(refusal) => {
                     let credentials_refused = refusal.read == ErrorReason::VendorAuthFailed;
                     if credentials_refused && refreshed.is_none() {
-                        // The vendor did not process a request whose credentials it refused, so even a write is retried once.
+                        // The vendor did not process a request whose credentials it refused, so even a write is retried
+                        // once.
                         send_state.mark_not_sent();
                         refreshed = self.dialect.refresh(cx, &credentials, &response).await?;
                         if refreshed.is_some() {
@@ -119,7 +120,8 @@ impl<D: Dialect> Client<D> {
         }
     }
 
-    /// Acquires a permit from the breaker. When the breaker needs a probe and this request is a write, it spawns a probe.
+    /// Acquires a permit from the breaker. When the breaker needs a probe and this request is a write, it spawns a
+    /// probe.
     fn acquire(self: &Arc<Self>, operation: &Operation<D::Style>) -> Result<Permit<'_>> {
         self.breaker.acquire(operation.repeatable).map_err(|open| {
             if open.needs_probe

@@ -1,5 +1,5 @@
-//! Errors of failed requests. The error depends on whether the operation is repeatable, and on whether the request may have
-//! been sent.
+//! Errors of failed requests. The error depends on whether the operation is repeatable, and on whether the request may
+//! have been sent.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -115,7 +115,7 @@ pub(super) fn past_deadline<S>(cx: &Context, operation: &Operation<S>, may_have_
         cx.mark_sent();
     }
     match (may_have_been_sent, operation.repeatable) {
-        (false, _) => Error::too_late(),
+        (false, _) => Error::deadline_before_send(),
         (true, true) => Error::new(
             ErrorReason::VendorTimeout,
             "the vendor did not respond before the deadline; it is safe to retry",

@@ -95,4 +95,28 @@ mod tests {
             HeaderMap::from_iter([(RETRY_AFTER, http::HeaderValue::from_static("Wed, 21 Oct 2026 07:28:00 GMT"))]);
         assert!(retries.backoff(1, Some(&date)).unwrap() <= BASE_BACKOFF);
     }
+
+    #[test]
+    fn a_tenth_of_ten_seconds_is_free() {
+        let retries = retries(3, 0.0);
+        (0..1000).for_each(|_| retries.deposit());
+        let free = (0..1000).filter(|_| retries.backoff(1, None).is_some()).count();
+        assert_eq!(free, 10, "one a second, over ten seconds");
+    }
+
+    #[test]
+    fn the_vendor_is_waited_for_an_hour_at_most() {
+        let asked = |text: &'static str| retry_after(&HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]));
+        assert_eq!(asked("3600"), Some(Duration::from_secs(3600)));
+        assert_eq!(asked("3601"), Some(Duration::from_secs(3600)));
+        assert_eq!((asked(" 7 "), asked("-7"), asked("1.5")), (Some(Duration::from_secs(7)), None, None));
+    }
+
+    #[test]
+    fn only_what_passes_by_itself_is_retried() {
+        for status in 100..600 {
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(is_transient(status), [429, 502, 503, 504].contains(&status.as_u16()), "{status}");
+        }
+    }
 }

@@ -2,10 +2,14 @@
 //!
 //! [`Transport`] is a trait, so that a simulation replaces the real network and loses, delays and duplicates requests.
 
-use std::{fmt, time::Duration};
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, pin::pin, time::Duration};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _};
 use http::{HeaderMap, Method};
 use url::Url;
 
@@ -107,18 +111,29 @@ impl Transport for Network {
             }
         })?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        if response.content_length().is_some_and(|length| length > max_response_size as u64) {
+        let body = read_body(response.content_length(), response.bytes_stream(), max_response_size).await?;
+        Ok(HttpResponse { status, headers, body })
+    }
+}
+
+/// Reads the whole body. Reading stops at the chunk that exceeds the limit, and does not start when the announced length
+/// exceeds it.
+async fn read_body<E>(
+    announced: Option<u64>,
+    chunks: impl Stream<Item = Result<Bytes, E>>,
+    max_size: usize,
+) -> Result<Bytes, Failure> {
+    if announced.is_some_and(|length| length > max_size as u64) {
+        return Err(Failure::TooLarge);
+    }
+    let mut chunks = pin!(chunks);
+    let mut body = BytesMut::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Failure::Broken("the connection broke during the response"))?;
+        if body.len() + chunk.len() > max_size {
             return Err(Failure::TooLarge);
         }
-        let mut body = BytesMut::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > max_response_size => return Err(Failure::TooLarge),
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => break,
-                Err(_) => return Err(Failure::Broken("the connection broke during the response")),
-            }
-        }
-        Ok(HttpResponse { status, headers, body: body.freeze() })
+        body.extend_from_slice(&chunk);
     }
+    Ok(body.freeze())
 }

@@ -6,11 +6,11 @@ use std::time::SystemTime;
 use super::*;
 use crate::{clock::Source, proto::v1::StartCallbackResponse, store::sqlite::Database};
 
-/// The time of day, as told.
+/// A clock that the test sets.
 #[derive(Clone, Default)]
-struct Day(Arc<AtomicU64>);
+struct ManualClock(Arc<AtomicU64>);
 
-impl Source for Day {
+impl Source for ManualClock {
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000 + self.0.load(Ordering::Acquire))
     }
@@ -20,21 +20,21 @@ impl Source for Day {
     }
 }
 
-struct Setting {
-    repeats: Idempotency,
+struct Fixture {
+    idempotency: Idempotency,
     database: Database,
-    day: Day,
+    clock: ManualClock,
     runs: Arc<AtomicUsize>,
 }
 
-fn setting() -> Setting {
-    let (database, day) = (Database::in_memory().unwrap(), Day::default());
-    let clock = Clock::from_source(day.clone());
-    let repeats = Idempotency::new(Arc::new(database.clone()), clock, TaskTracker::new());
-    Setting { repeats, database, day, runs: Arc::default() }
+fn fixture() -> Fixture {
+    let (database, clock) = (Database::in_memory().unwrap(), ManualClock::default());
+    let store = Arc::new(database.clone());
+    let idempotency = Idempotency::new(store, Clock::from_source(clock.clone()), TaskTracker::new());
+    Fixture { idempotency, database, clock, runs: Arc::default() }
 }
 
-impl Setting {
+impl Fixture {
     async fn call(&self, caller: &str, content: &str) -> Result<StartCallbackResponse> {
         let cx = Context::new("StartCallback", String::new(), Instant::now() + Duration::from_secs(5));
         let scope = Scope { caller, center: "acme", method: "StartCallback" };
@@ -44,7 +44,7 @@ impl Setting {
             let run = runs.fetch_add(1, Ordering::AcqRel) + 1;
             Ok(StartCallbackResponse { call_id: run.to_string() })
         };
-        self.repeats.once(&cx, scope, "id", &content, run).await
+        self.idempotency.run(&cx, scope, "id", &content, run).await
     }
 
     fn runs(&self) -> usize {
@@ -53,51 +53,51 @@ impl Setting {
 }
 
 #[tokio::test]
-async fn a_call_whose_end_was_never_noted_is_unknown_and_does_not_run() {
-    let setting = setting();
-    // As a gateway leaves it that is killed between sending and noting.
-    let key = hmac::Key::new(hmac::HMAC_SHA256, &setting.database.key().await.unwrap());
+async fn an_interrupted_call_has_an_unknown_outcome_and_does_not_run_again() {
+    let fixture = fixture();
+    // The state that a gateway leaves when it is killed between sending and recording.
+    let key = hmac::Key::new(hmac::HMAC_SHA256, &fixture.database.key().await.unwrap());
     let call = hash(&key, &["call", "", "acme", "StartCallback", "id"], &[]);
     let content = hash(&key, &["content"], &StartCallbackResponse { call_id: "a".into() }.encode_to_vec());
-    let now = setting.day.now();
-    setting.database.begin(call, content, now, now - KEPT_FOR).await.unwrap();
+    let now = fixture.clock.now();
+    fixture.database.begin(call, content, now, now - RETENTION).await.unwrap();
 
-    let error = setting.call("", "a").await.unwrap_err();
-    assert_eq!((error.reason(), setting.runs()), (ErrorReason::VendorOutcomeUnknown, 0));
+    let error = fixture.call("", "a").await.unwrap_err();
+    assert_eq!((error.reason(), fixture.runs()), (ErrorReason::VendorOutcomeUnknown, 0));
 }
 
 #[tokio::test]
-async fn what_cannot_be_noted_does_not_run() {
-    let setting = setting();
-    // The key is there already; only the call cannot be noted.
-    setting.database.key().await.unwrap();
-    setting.database.refuse_writes().await;
-    let error = setting.call("", "a").await.unwrap_err();
-    assert_eq!((error.reason(), setting.runs()), (ErrorReason::StorageUnavailable, 0));
+async fn a_call_that_cannot_be_recorded_does_not_run() {
+    let fixture = fixture();
+    // The key exists; only the call cannot be recorded.
+    fixture.database.key().await.unwrap();
+    fixture.database.refuse_writes().await;
+    let error = fixture.call("", "a").await.unwrap_err();
+    assert_eq!((error.reason(), fixture.runs()), (ErrorReason::StorageUnavailable, 0));
 }
 
-/// A store that says of its first calls that another gateway runs them.
+/// A store that reports its first calls as running at another gateway.
 #[derive(Debug)]
-struct Elsewhere(Database, AtomicUsize);
+struct RunningElsewhere(Database, AtomicUsize);
 
 #[async_trait]
-impl IdempotencyStore for Elsewhere {
-    async fn begin(&self, call: Hash, content: Hash, now: SystemTime, expired: SystemTime) -> Result<Begun> {
+impl IdempotencyStore for RunningElsewhere {
+    async fn begin(&self, call: Hash, content: Hash, now: SystemTime, expired: SystemTime) -> Result<CallState> {
         match self.1.load(Ordering::Acquire) {
             0 => self.0.begin(call, content, now, expired).await,
             left => {
                 self.1.store(left - 1, Ordering::Release);
-                Ok(Begun::Running)
+                Ok(CallState::Running)
             }
         }
     }
 
-    async fn finish(&self, call: Hash, sealed: Vec<u8>) -> Result<()> {
-        self.0.finish(call, sealed).await
+    async fn complete(&self, call: Hash, sealed: Vec<u8>) -> Result<()> {
+        self.0.complete(call, sealed).await
     }
 
-    async fn forget(&self, call: Hash) -> Result<()> {
-        self.0.forget(call).await
+    async fn discard(&self, call: Hash) -> Result<()> {
+        self.0.discard(call).await
     }
 
     async fn key(&self) -> Result<Hash> {
@@ -106,41 +106,42 @@ impl IdempotencyStore for Elsewhere {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_another_gateway_runs_is_waited_for_until_the_deadline() {
-    for (looks, expected) in [(10, Ok("1")), (usize::MAX, Err(ErrorReason::VendorOutcomeUnknown))] {
+async fn a_call_waits_until_its_deadline_while_another_gateway_runs_it() {
+    for (checks, expected) in [(10, Ok("1")), (usize::MAX, Err(ErrorReason::VendorOutcomeUnknown))] {
         let database = Database::in_memory().unwrap();
         database.key().await.unwrap();
-        let store = Arc::new(Elsewhere(database.clone(), AtomicUsize::new(looks)));
-        let repeats = Idempotency::new(store, Clock::from_source(Day::default()), TaskTracker::new());
-        let setting = Setting { repeats, database, ..setting() };
+        let store = Arc::new(RunningElsewhere(database.clone(), AtomicUsize::new(checks)));
+        let clock = Clock::from_source(ManualClock::default());
+        let idempotency = Idempotency::new(store, clock, TaskTracker::new());
+        let fixture = Fixture { idempotency, database, ..fixture() };
         let start = Instant::now();
-        let outcome = setting.call("", "a").await;
+        let outcome = fixture.call("", "a").await;
         assert_eq!(outcome.as_ref().map(|answer| answer.call_id.as_str()).map_err(Error::reason), expected);
-        assert!(start.elapsed() <= Duration::from_secs(5), "before the caller hangs up");
-        assert_eq!(setting.runs(), usize::from(expected.is_ok()));
+        assert!(start.elapsed() <= Duration::from_secs(5), "before the deadline");
+        assert_eq!(fixture.runs(), usize::from(expected.is_ok()));
     }
 }
 
-/// A store that is slow to note an end, as when its servers start again.
+/// A store that completes calls slowly, as while its servers restart.
 #[derive(Debug)]
-struct Slow(Database);
+struct SlowStore(Database);
 
-const SLOW: Duration = Duration::from_secs(12);
+const DELAY: Duration = Duration::from_secs(12);
 
 #[async_trait]
-impl IdempotencyStore for Slow {
-    async fn begin(&self, call: Hash, content: Hash, now: SystemTime, expired: SystemTime) -> Result<Begun> {
+impl IdempotencyStore for SlowStore {
+    async fn begin(&self, call: Hash, content: Hash, now: SystemTime, expired: SystemTime) -> Result<CallState> {
         self.0.begin(call, content, now, expired).await
     }
 
-    async fn finish(&self, call: Hash, sealed: Vec<u8>) -> Result<()> {
-        sleep(SLOW).await;
-        self.0.finish(call, sealed).await
+    async fn complete(&self, call: Hash, sealed: Vec<u8>) -> Result<()> {
+        sleep(DELAY).await;
+        self.0.complete(call, sealed).await
     }
 
-    async fn forget(&self, call: Hash) -> Result<()> {
-        sleep(SLOW).await;
-        self.0.forget(call).await
+    async fn discard(&self, call: Hash) -> Result<()> {
+        sleep(DELAY).await;
+        self.0.discard(call).await
     }
 
     async fn key(&self) -> Result<Hash> {
@@ -149,55 +150,55 @@ impl IdempotencyStore for Slow {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_outcome_is_told_in_time_and_a_repeat_waits_until_it_is_noted() {
-    let setting = setting();
-    let store = Arc::new(Slow(setting.database.clone()));
+async fn a_call_returns_by_its_deadline_and_a_second_one_waits_for_the_record() {
+    let fixture = fixture();
+    let store = Arc::new(SlowStore(fixture.database.clone()));
     let tasks = TaskTracker::new();
-    let repeats = Idempotency::new(store, Clock::from_source(Day::default()), tasks.clone());
-    let setting = Setting { repeats, ..setting };
+    let idempotency = Idempotency::new(store, Clock::from_source(ManualClock::default()), tasks.clone());
+    let fixture = Fixture { idempotency, ..fixture };
     let start = Instant::now();
-    assert_eq!(setting.call("", "a").await.unwrap().call_id, "1");
-    assert!(start.elapsed() <= Duration::from_secs(5), "before the caller hangs up");
+    assert_eq!(fixture.call("", "a").await.unwrap().call_id, "1");
+    assert!(start.elapsed() <= Duration::from_secs(5), "before the deadline");
 
-    let early = setting.call("", "a").await.unwrap_err();
-    assert_eq!(early.reason(), ErrorReason::VendorOutcomeUnknown, "it is not noted yet");
-    assert_eq!(setting.call("", "a").await.unwrap().call_id, "1");
-    assert!(start.elapsed() >= SLOW, "not before it was noted");
-    assert_eq!(setting.runs(), 1);
+    let early = fixture.call("", "a").await.unwrap_err();
+    assert_eq!(early.reason(), ErrorReason::VendorOutcomeUnknown, "it is not recorded yet");
+    assert_eq!(fixture.call("", "a").await.unwrap().call_id, "1");
+    assert!(start.elapsed() >= DELAY, "not before it was recorded");
+    assert_eq!(fixture.runs(), 1);
 
-    assert_eq!(setting.call("other", "a").await.unwrap().call_id, "2");
-    // An orderly end waits for what is left to note.
+    assert_eq!(fixture.call("other", "a").await.unwrap().call_id, "2");
+    // A drain waits for the records that are left.
     tasks.close();
     tasks.wait().await;
-    assert_eq!(start.elapsed().as_secs(), 2 * SLOW.as_secs());
+    assert_eq!(start.elapsed().as_secs(), 2 * DELAY.as_secs());
 }
 
 #[tokio::test]
-async fn an_answer_is_kept_for_a_day() {
-    let setting = setting();
-    assert_eq!(setting.call("", "a").await.unwrap().call_id, "1");
-    setting.day.0.store(KEPT_FOR.as_secs(), Ordering::Release);
-    assert_eq!(setting.call("", "a").await.unwrap().call_id, "1");
-    setting.day.0.store(KEPT_FOR.as_secs() + 1, Ordering::Release);
-    assert_eq!(setting.call("", "b").await.unwrap().call_id, "2");
+async fn a_response_is_retained_for_a_day() {
+    let fixture = fixture();
+    assert_eq!(fixture.call("", "a").await.unwrap().call_id, "1");
+    fixture.clock.0.store(RETENTION.as_secs(), Ordering::Release);
+    assert_eq!(fixture.call("", "a").await.unwrap().call_id, "1");
+    fixture.clock.0.store(RETENTION.as_secs() + 1, Ordering::Release);
+    assert_eq!(fixture.call("", "b").await.unwrap().call_id, "2");
 }
 
 #[tokio::test]
 async fn callers_do_not_share_ids() {
-    let setting = setting();
-    assert_eq!(setting.call("one", "a").await.unwrap().call_id, "1");
-    assert_eq!(setting.call("other", "b").await.unwrap().call_id, "2");
-    assert_eq!(setting.call("one", "b").await.unwrap_err().reason(), ErrorReason::RequestIdReused);
+    let fixture = fixture();
+    assert_eq!(fixture.call("one", "a").await.unwrap().call_id, "1");
+    assert_eq!(fixture.call("other", "b").await.unwrap().call_id, "2");
+    assert_eq!(fixture.call("one", "b").await.unwrap_err().reason(), ErrorReason::RequestIdReused);
 }
 
 #[test]
-fn a_sealed_answer_opens_with_its_own_key_only() {
+fn a_sealed_response_opens_only_with_its_own_key() {
     let answer = StartCallbackResponse { call_id: "c9d52506".into() };
     let (key, other) = ([1; 32], [2; 32]);
-    let text = sealed(&key, 0, &answer.encode_to_vec()).unwrap();
-    assert_eq!(opened::<StartCallbackResponse>(&key, text.clone()).unwrap(), answer);
-    assert!(opened::<StartCallbackResponse>(&other, text.clone()).is_err());
-    assert!(opened::<StartCallbackResponse>(&key, text[..text.len() - 1].to_vec()).is_err());
-    assert!(opened::<StartCallbackResponse>(&key, Vec::new()).is_err());
-    assert_ne!(text, sealed(&key, 0, &answer.encode_to_vec()).unwrap(), "no two are alike");
+    let text = seal(&key, 0, &answer.encode_to_vec()).unwrap();
+    assert_eq!(open::<StartCallbackResponse>(&key, text.clone()).unwrap(), answer);
+    assert!(open::<StartCallbackResponse>(&other, text.clone()).is_err());
+    assert!(open::<StartCallbackResponse>(&key, text[..text.len() - 1].to_vec()).is_err());
+    assert!(open::<StartCallbackResponse>(&key, Vec::new()).is_err());
+    assert_ne!(text, seal(&key, 0, &answer.encode_to_vec()).unwrap(), "each nonce is new");
 }

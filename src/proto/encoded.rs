@@ -10,9 +10,9 @@ use prost::{
 
 use super::v1;
 
-/// A [`v1::WatchEventsResponse`] in its encoding. Cheap to clone: clones share the bytes.
+/// An encoded [`v1::WatchEventsResponse`]. Cheap to clone: clones share the bytes.
 ///
-/// The generated server sends it in place of the message: its bytes are the message.
+/// The generated server sends it in place of the message.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct EncodedWatchEventsResponse(Bytes);
 

@@ -1,8 +1,8 @@
-//! Secrets known by the name of their field.
+//! Names of fields that hold secrets.
 
 /// Whether a vendor's field of this name holds a secret.
 pub fn is_secret(key: &str) -> bool {
-    // Every callback is asked for each of its fields, so a word is looked for only where its first letter stands.
+    // This runs for each field of every callback, so a word is compared only where its first letter occurs.
     let key = key.as_bytes();
     let holds = |at: usize| {
         let words: &[&[u8]] = match key[at].to_ascii_lowercase() {

@@ -1,7 +1,7 @@
-//! Takes secrets out of texts.
+//! Redaction of secrets in texts.
 //!
-//! Three kinds are known: the values of a center's secrets, wherever they stand; the last part of an ingress address,
-//! which is all that protects it; and, in text that is no JSON, what follows a secret's name. Each becomes `***`.
+//! Three kinds become `***`: the values of a center's secrets, anywhere; the last segment of a callback address, which
+//! alone protects it; and, in text that is no JSON, the value behind a secret's name.
 
 use std::ops::Range;
 
@@ -9,62 +9,62 @@ use url::form_urlencoded;
 
 use super::{MASK, is_secret};
 
-/// What an ingress address has in its path.
+/// Path segment of every callback address.
 const CALLBACKS: &str = "callbacks";
 
-/// What is taken out.
+/// Redacts the secrets of one center.
 pub struct Redactor {
-    /// The values in every spelling; longest first, because a secret may be part of another.
+    /// The values in every encoding; longest first, because a secret may be part of another.
     values: Vec<String>,
 }
 
 // === impl Redactor ===
 
 impl Redactor {
-    /// Knows the values of these secrets.
+    /// A redactor of these secrets.
     pub fn new(secrets: &[&str]) -> Self {
         let mut values: Vec<String> =
-            secrets.iter().filter(|secret| !secret.is_empty()).flat_map(|secret| spellings(secret)).collect();
+            secrets.iter().filter(|secret| !secret.is_empty()).flat_map(|secret| encodings(secret)).collect();
         values.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
         values.dedup();
         Self { values }
     }
 
-    /// Whether a known value or an ingress address may be in a text.
+    /// Whether a text may contain a known value or a callback address.
     pub fn finds(&self, text: &str) -> bool {
         text.contains(CALLBACKS) || self.values.iter().any(|value| text.contains(value.as_str()))
     }
 
-    /// Text without known values and ingress addresses; `None` when it has none.
+    /// The text with known values and callback addresses masked; `None` when it has none.
     pub fn values(&self, text: &str) -> Option<String> {
-        let mut cleaned: Option<String> = None;
+        let mut redacted: Option<String> = None;
         for value in &self.values {
-            let text = cleaned.as_deref().unwrap_or(text);
+            let text = redacted.as_deref().unwrap_or(text);
             // Most texts are shorter than any secret.
             if text.len() >= value.len() && text.contains(value.as_str()) {
-                cleaned = Some(text.replace(value.as_str(), MASK));
+                redacted = Some(text.replace(value.as_str(), MASK));
             }
         }
-        hide(cleaned.as_deref().unwrap_or(text), addresses).or(cleaned)
+        mask(redacted.as_deref().unwrap_or(text), addresses).or(redacted)
     }
 
-    /// Text of no known format without secrets; `None` when it has none.
+    /// The unstructured text with all secrets masked; `None` when it has none.
     pub fn text(&self, text: &str) -> Option<String> {
-        let cleaned = hide(text, named);
-        self.values(cleaned.as_deref().unwrap_or(text)).or(cleaned)
+        let redacted = mask(text, values_behind_secret_names);
+        self.values(redacted.as_deref().unwrap_or(text)).or(redacted)
     }
 
-    /// Bytes that are no text, without secrets.
+    /// Bytes that are no text, with all secrets masked.
     pub fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
         let text = one_char_each(bytes);
-        let cleaned = self.text(&text).unwrap_or(text);
-        // Nothing is put in but asterisks.
-        cleaned.chars().map(|char| u8::try_from(char).unwrap_or(b'?')).collect()
+        let redacted = self.text(&text).unwrap_or(text);
+        // Masking adds only asterisks.
+        redacted.chars().map(|char| u8::try_from(char).unwrap_or(b'?')).collect()
     }
 }
 
-/// A secret as it is, as it stands within JSON, within a form, and within bytes that are no text.
-fn spellings(secret: &str) -> [String; 4] {
+/// A secret verbatim, and encoded as in JSON, in a form, and in bytes that are no text.
+fn encodings(secret: &str) -> [String; 4] {
     let json = serde_json::to_string(secret).unwrap_or_default();
     [
         secret.to_owned(),
@@ -74,27 +74,27 @@ fn spellings(secret: &str) -> [String; 4] {
     ]
 }
 
-/// Every byte as the character of its number.
+/// Every byte as the character with its code point.
 fn one_char_each(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
 
-/// Puts `***` in the place of every part that `next` finds at or after a position.
-fn hide(text: &str, next: fn(&str, usize) -> Option<Range<usize>>) -> Option<String> {
-    let mut hidden = String::new();
+/// Replaces every range that `next` finds by `***`; `None` when there is none.
+fn mask(text: &str, next: fn(&str, usize) -> Option<Range<usize>>) -> Option<String> {
+    let mut masked = String::new();
     let mut copied = 0;
     while let Some(part) = next(text, copied) {
-        hidden.extend([&text[copied..part.start], MASK]);
+        masked.extend([&text[copied..part.start], MASK]);
         copied = part.end;
     }
     if copied == 0 {
         return None;
     }
-    hidden.push_str(&text[copied..]);
-    Some(hidden)
+    masked.push_str(&text[copied..]);
+    Some(masked)
 }
 
-/// The next `{nonce}.{mac}` of `/callbacks/{center}/{nonce}.{mac}`, whichever way its slashes are written.
+/// The range of the next `{nonce}.{mac}` of `/callbacks/{center}/{nonce}.{mac}`, with plain or escaped slashes.
 fn addresses(text: &str, mut from: usize) -> Option<Range<usize>> {
     loop {
         let center = from + text.get(from..)?.find(CALLBACKS)? + CALLBACKS.len();
@@ -123,13 +123,13 @@ fn slash(text: &str) -> Option<usize> {
     }
 }
 
-/// How many bytes at the beginning are so.
+/// Count of the leading bytes that match.
 fn run(text: &str, is: impl Fn(u8) -> bool) -> usize {
     text.bytes().take_while(|byte| is(*byte)).count()
 }
 
-/// The next value that stands behind a secret's name and `=`, `:` or the end of a tag.
-fn named(text: &str, mut from: usize) -> Option<Range<usize>> {
+/// The range of the next value behind a secret's name and `=`, `:` or the end of a tag.
+fn values_behind_secret_names(text: &str, mut from: usize) -> Option<Range<usize>> {
     let bytes = text.as_bytes();
     let is_word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
     loop {
@@ -157,7 +157,7 @@ fn run_of(bytes: &[u8], is: impl Fn(u8) -> bool) -> usize {
     bytes.iter().take_while(|byte| is(**byte)).count()
 }
 
-/// Where a value is over that begins at `start`: a text in quotes, an object or a list, or up to what parts values.
+/// The end of the value at `start`: a quoted string, an object, a list, or a bare value up to a delimiter.
 fn end_of_value(bytes: &[u8], start: usize) -> usize {
     let escapes = run_of(&bytes[start..], |byte| byte == b'\\');
     match bytes.get(start + escapes) {
@@ -167,7 +167,7 @@ fn end_of_value(bytes: &[u8], start: usize) -> usize {
     }
 }
 
-/// Where a text in quotes is over. Within JSON text in JSON text, each quote has as many backslashes as the first.
+/// The end of a quoted string. In nested JSON text every closing quote has as many backslashes as the opening one.
 fn end_of_quoted(bytes: &[u8], start: usize, quote: u8, escapes: usize) -> usize {
     let mut backslashes = 0;
     for (at, &byte) in bytes.iter().enumerate().skip(start) {
@@ -183,7 +183,7 @@ fn end_of_quoted(bytes: &[u8], start: usize, quote: u8, escapes: usize) -> usize
     bytes.len()
 }
 
-/// Where what is opened has been closed as often.
+/// The end of an object or a list: the bracket that balances the first.
 fn end_of_nested(bytes: &[u8], start: usize) -> usize {
     let mut open = 0_usize;
     for (at, &byte) in bytes.iter().enumerate().skip(start) {
@@ -199,7 +199,7 @@ fn end_of_nested(bytes: &[u8], start: usize) -> usize {
     bytes.len()
 }
 
-/// Where a value without quotes is over. A comma within it does not part it from anything unless a name follows.
+/// The end of a value without quotes. A comma ends it only where a name follows.
 fn end_of_bare(bytes: &[u8], start: usize) -> usize {
     for (at, &byte) in bytes.iter().enumerate().skip(start) {
         match byte {
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn known_values_are_hidden_in_every_spelling() {
+    fn known_values_are_masked_in_every_encoding() {
         assert_eq!(text("a tok-123 b tok-123"), "a *** b ***");
         assert_eq!(text(r#"{"a":"s3cr\"t"}"#), r#"{"a":"***"}"#);
         assert_eq!(text("a=s3cr%22t&b=1"), "a=***&b=1");
@@ -240,15 +240,15 @@ mod tests {
     }
 
     #[test]
-    fn the_last_part_of_an_ingress_address_is_hidden() {
-        for (address, hidden) in [
+    fn the_last_segment_of_a_callback_address_is_masked() {
+        for (address, masked) in [
             ("https://gw.example/callbacks/acme/n0nce.m4c", "https://gw.example/callbacks/acme/***"),
             ("/callbacks/acme/n_-0.m4c= and more", "/callbacks/acme/*** and more"),
             (r"https:\/\/gw.example\/callbacks\/acme\/n.m", r"https:\/\/gw.example\/callbacks\/acme\/***"),
             ("cb=https%3A%2F%2Fgw%2Fcallbacks%2Facme%2Fn.m%3Fa", "cb=https%3A%2F%2Fgw%2Fcallbacks%2Facme%2F***%3Fa"),
             ("/callbacks/a/n.m?x=/callbacks/b/n.m", "/callbacks/a/***?x=/callbacks/b/***"),
         ] {
-            assert_eq!(text(address), hidden);
+            assert_eq!(text(address), masked);
         }
         for other in
             ["/callbacks/", "/callbacks/acme", "/callbacks/acme/", "/callbacks/acme/list", "callbacks callbacks"]
@@ -258,8 +258,8 @@ mod tests {
     }
 
     #[test]
-    fn what_follows_a_secrets_name_is_hidden() {
-        for (given, hidden) in [
+    fn the_value_behind_a_secrets_name_is_masked() {
+        for (given, masked) in [
             ("password=abc&x=1", "password=***&x=1"),
             ("{a=1, sipPwd=a,b, c=2}", "{a=1, sipPwd=***, c=2}"),
             (r#"{"Password": "a\"b", "x": 1"#, r#"{"Password": ***, "x": 1"#),
@@ -271,28 +271,28 @@ mod tests {
             ("token=", "token="),
             ("no token here", "no token here"),
         ] {
-            assert_eq!(text(given), hidden);
+            assert_eq!(text(given), masked);
         }
     }
 
     proptest! {
         #[test]
-        fn nothing_known_survives_in_any_text(before in "\\PC{0,40}", after in "\\PC{0,40}") {
-            let cleaned = text(&format!("{before}tok-123{after}"));
-            prop_assert!(!cleaned.contains("tok-123"));
-            let cleaned = text(&format!("{before} /callbacks/acme/aaaa.bbbb {after}"));
-            prop_assert!(!cleaned.contains("aaaa.bbbb"));
+        fn no_known_secret_remains_in_any_text(before in "\\PC{0,40}", after in "\\PC{0,40}") {
+            let redacted = text(&format!("{before}tok-123{after}"));
+            prop_assert!(!redacted.contains("tok-123"));
+            let redacted = text(&format!("{before} /callbacks/acme/aaaa.bbbb {after}"));
+            prop_assert!(!redacted.contains("aaaa.bbbb"));
         }
 
         #[test]
-        fn any_text_ends(text in "[a-z{}\\[\\]=:,\"'\\\\& <>]{0,30}(pwd|token)[a-z{}\\[\\]=:,\"'\\\\& <>]{0,40}") {
+        fn redaction_terminates_for_any_text(text in "[a-z{}\\[\\]=:,\"'\\\\& <>]{0,30}(pwd|token)[a-z{}\\[\\]=:,\"'\\\\& <>]{0,40}") {
             let redactor = Redactor::new(&["tok-123"]);
             let once = redactor.text(&text).unwrap_or(text);
             prop_assert!(!once.contains("tok-123"));
         }
 
         #[test]
-        fn bytes_without_secrets_stay(bytes in proptest::collection::vec(128_u8.., 0..60)) {
+        fn bytes_without_secrets_are_unchanged(bytes in proptest::collection::vec(128_u8.., 0..60)) {
             prop_assert_eq!(Redactor::new(&["tok-123"]).bytes(&bytes), bytes);
         }
     }

@@ -1,33 +1,33 @@
-//! Makes a vendor's text safe to show.
+//! Redaction of a vendor's text.
 
 use serde_json::Value;
 
 use super::{MASK, is_secret};
 use crate::error::truncate;
 
-/// Longest text that is shown, in bytes.
-const LONGEST: usize = 256;
-/// A run of this many digits may be somebody's number.
-const DIGITS: usize = 5;
+/// Longest redacted text, in bytes.
+const MAX_TEXT_BYTES: usize = 256;
+/// A run of this many digits may be a phone number.
+const MIN_NUMBER_DIGITS: usize = 5;
 /// A word of this many letters and digits may be a token or a signature.
-const WORD: usize = 24;
-/// So may one of this many letters of both cases, digits, `-` and `_`: 16 bytes in base64.
-const TOKEN: usize = 22;
-/// A part of an address that is this long may be what makes it secret.
-const PART: usize = 8;
+const MIN_WORD_CHARS: usize = 24;
+/// A word of this many letters of both cases, digits, `-` and `_` may be a token: 16 bytes in base64.
+const MIN_TOKEN_CHARS: usize = 22;
+/// A part of a callback address of this length may be its secret.
+const MIN_PART_CHARS: usize = 8;
 
-/// What a member of a request holds, by its name.
+/// The content of a request's member, by the member's name.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Holds {
+enum Content {
     Anything,
     Secret,
-    /// Where the vendor posts: known to nobody but the vendor and whoever receives there.
+    /// A callback address, which only the vendor and its receiver may know.
     Address,
 }
 
-// === impl Holds ===
+// === impl Content ===
 
-impl Holds {
+impl Content {
     fn of(name: &str) -> Self {
         match name {
             _ if is_secret(name) => Self::Secret,
@@ -37,7 +37,7 @@ impl Holds {
     }
 }
 
-/// The text without secrets, control characters and numbers, cut to 256 bytes.
+/// The text with secrets and numbers masked and without control characters, truncated to 256 bytes.
 pub fn vendor_text(text: &str, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
     // Longest first: a secret may be part of another.
@@ -47,65 +47,65 @@ pub fn vendor_text(text: &str, secrets: &[&str]) -> String {
         text = text.replace(secret, MASK);
     }
     let text = without_tokens(&text);
-    let mut shown = String::with_capacity(text.len().min(LONGEST));
+    let mut shown = String::with_capacity(text.len().min(MAX_TEXT_BYTES));
     for word in text.split_inclusive(|char: char| !char.is_alphanumeric()) {
         let (word, end) = match word.char_indices().next_back() {
             Some((at, end)) if !end.is_alphanumeric() => (&word[..at], Some(end)),
             _ => (word, None),
         };
-        if word.chars().count() >= WORD || has_number(word) {
+        if word.chars().count() >= MIN_WORD_CHARS || has_number(word) {
             shown.push_str(MASK);
         } else {
             shown.push_str(word);
         }
         shown.extend(end.map(|end| if end.is_control() { ' ' } else { end }));
-        if shown.len() > LONGEST {
+        if shown.len() > MAX_TEXT_BYTES {
             break;
         }
     }
-    truncate(&mut shown, LONGEST);
+    truncate(&mut shown, MAX_TEXT_BYTES);
     shown.truncate(shown.trim_end().len());
     shown
 }
 
 fn has_number(word: &str) -> bool {
-    word.split(|char: char| !char.is_numeric()).any(|digits| digits.chars().count() >= DIGITS)
+    word.split(|char: char| !char.is_numeric()).any(|digits| digits.chars().count() >= MIN_NUMBER_DIGITS)
 }
 
-/// The text without what looks like a token in base64: such a word may be cut by `-` and `_`, and a vendor may cut it off.
+/// The text with base64 tokens masked. A token may contain `-` and `_`, and a vendor may truncate it.
 fn without_tokens(text: &str) -> String {
     let is_cut = |char: char| !(char.is_ascii_alphanumeric() || matches!(char, '-' | '_'));
-    let mut kept = String::with_capacity(text.len());
+    let mut masked = String::with_capacity(text.len());
     for run in text.split_inclusive(is_cut) {
         let word = run.trim_end_matches(is_cut);
         let is_mixed =
             word.bytes().any(|byte| byte.is_ascii_uppercase()) && word.bytes().any(|byte| byte.is_ascii_lowercase());
-        if word.len() >= TOKEN && is_mixed {
-            kept.push_str(MASK);
-            kept.push_str(&run[word.len()..]);
+        if word.len() >= MIN_TOKEN_CHARS && is_mixed {
+            masked.push_str(MASK);
+            masked.push_str(&run[word.len()..]);
         } else {
-            kept.push_str(run);
+            masked.push_str(run);
         }
     }
-    kept
+    masked
 }
 
-/// The secrets in the JSON body of a request, by the names of their members: a vendor may repeat them in its refusal.
+/// The secrets in the JSON body of a request, by the names of their members. A vendor may echo them in its refusal.
 pub fn secrets_in(body: &[u8]) -> Vec<String> {
-    fn collect(value: Value, holds: Holds, secrets: &mut Vec<String>) {
+    fn collect(value: Value, content: Content, secrets: &mut Vec<String>) {
         match value {
             Value::Object(members) => members.into_iter().for_each(|(name, member)| {
-                let holds = match holds {
-                    Holds::Anything => Holds::of(&name),
-                    holds => holds,
+                let content = match content {
+                    Content::Anything => Content::of(&name),
+                    content => content,
                 };
-                collect(member, holds, secrets);
+                collect(member, content, secrets);
             }),
-            Value::Array(items) => items.into_iter().for_each(|item| collect(item, holds, secrets)),
-            Value::String(text) => match holds {
-                Holds::Anything => {}
-                Holds::Secret => secrets.push(text),
-                Holds::Address => {
+            Value::Array(items) => items.into_iter().for_each(|item| collect(item, content, secrets)),
+            Value::String(text) => match content {
+                Content::Anything => {}
+                Content::Secret => secrets.push(text),
+                Content::Address => {
                     secrets.extend(secret_parts(&text).map(str::to_owned));
                     secrets.push(text);
                 }
@@ -114,20 +114,21 @@ pub fn secrets_in(body: &[u8]) -> Vec<String> {
         }
     }
     let mut secrets = Vec::new();
-    collect(serde_json::from_slice(body).unwrap_or_default(), Holds::Anything, &mut secrets);
+    collect(serde_json::from_slice(body).unwrap_or_default(), Content::Anything, &mut secrets);
     secrets
 }
 
-/// Parts of an address behind its host, each a secret by itself: a vendor may repeat one of them, or all of them escaped.
+/// The long parts of an address behind its host, each a secret by itself. A vendor may echo one of them, or all of them
+/// escaped.
 fn secret_parts(uri: &str) -> impl Iterator<Item = &str> {
     let behind_scheme = uri.split_once("://").map_or(uri, |(_, rest)| rest);
     let path = behind_scheme.find(['/', '?', '#']).map_or("", |at| &behind_scheme[at..]);
     let is_cut = |char: char| !(char.is_alphanumeric() || matches!(char, '-' | '_'));
-    path.split(is_cut).filter(|part| part.chars().count() >= PART)
+    path.split(is_cut).filter(|part| part.chars().count() >= MIN_PART_CHARS)
 }
 
-/// A vendor's return code as it is shown: letters, digits, `-` and `_`, at most 16. Codes of either vendor are short
-/// numbers; anything longer is no code.
+/// A vendor's return code: at most 16 letters, digits, `-` and `_`; otherwise `(unreadable)`. The codes of both vendors
+/// are short numbers.
 pub fn vendor_code(code: &str) -> String {
     let plain = code.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     if plain && code.len() <= 16 { code.to_owned() } else { "(unreadable)".to_owned() }
@@ -149,14 +150,14 @@ mod tests {
     }
 
     #[test]
-    fn the_secrets_of_a_request_are_known_by_their_names() {
+    fn the_secrets_of_a_request_are_found_by_their_names() {
         let body = br#"{"requestParam":{"userName":"Karl","password":"Abcde#12","more":[{"sipPwd":"x"}]}}"#;
         assert_eq!(secrets_in(body), ["x", "Abcde#12"]);
         assert_eq!(secrets_in(b"no JSON"), Vec::<String>::new());
     }
 
     #[test]
-    fn the_address_that_a_vendor_posts_to_is_known_whole_and_in_parts() {
+    fn a_callback_address_in_a_request_is_masked_whole_and_in_parts() {
         let uri =
             "https://gw.example.com/x/callbacks/acme/q7-_Q2vD0aXk1mZ9sT4uBw.pL0-kJ9hG8fD7sA6_qW5eR4tY3uI2oP1aS0dF9gH8j";
         let body = format!(r#"{{"subscriptions":[{{"callback":"{uri}","name":"crm","events":["general_hangup"]}}]}}"#);
@@ -180,7 +181,7 @@ mod tests {
                 assert!(!shown.contains(part), "{shown}");
             }
         }
-        // Also where the request did not hold it.
+        // An address that the request does not contain is masked, too.
         assert_eq!(
             vendor_text(&format!("callback {uri}"), &[]),
             "callback https://gw.example.com/x/callbacks/acme/***.***"
@@ -192,13 +193,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_a_secret_a_number_or_more_than_256_bytes(before in "\\PC{0,300}", after in "\\PC{0,300}") {
+        fn redacted_text_has_no_secret_and_no_number_and_at_most_256_bytes(
+            before in "\\PC{0,300}", after in "\\PC{0,300}",
+        ) {
             let shown = vendor_text(&format!("{before}s3cr3t-value{after}13800000000"), &["s3cr3t-value"]);
-            prop_assert!(shown.len() <= LONGEST);
+            prop_assert!(shown.len() <= MAX_TEXT_BYTES);
             prop_assert!(!shown.contains("s3cr3t-value"));
             prop_assert!(!shown.contains("13800000000"));
             let longest_run = shown.split(|char: char| !char.is_ascii_digit()).map(str::len).max();
-            prop_assert!(longest_run < Some(DIGITS));
+            prop_assert!(longest_run < Some(MIN_NUMBER_DIGITS));
         }
     }
 }

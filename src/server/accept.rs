@@ -1,4 +1,4 @@
-//! Accepting connections: no more than configured, and none that stays silent.
+//! Accepting connections, with limits on their number and on the time to the first byte.
 
 use std::{
     io,
@@ -17,53 +17,54 @@ use tokio::{
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-/// A client speaks first in HTTP/2: one that says nothing for this long holds a slot for nothing.
-const FIRST_BYTE: Duration = Duration::from_secs(10);
-/// Pause after the system refused a connection, most often for want of file descriptors: accepting at once again would
-/// spin on a core.
-const PAUSE: Duration = Duration::from_millis(100);
+/// Longest time to a client's first byte. In HTTP/2 the client sends first.
+const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Backoff after a failed accept. The most frequent cause is a lack of file descriptors, and accepting again
+/// immediately would spin.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
-/// One accepted connection, which holds its slot.
+/// An accepted connection. It holds its permit until it is dropped.
 pub struct Connection {
     stream: TcpStream,
-    silence: Option<Pin<Box<Sleep>>>,
-    _slot: OwnedSemaphorePermit,
+    first_byte_timeout: Option<Pin<Box<Sleep>>>,
+    _permit: OwnedSemaphorePermit,
 }
 
-/// Connections as they come. Past `most` at once the next one waits in the system's queue until another ends.
-pub fn connections(listener: TcpListener, most: usize) -> ReceiverStream<io::Result<Connection>> {
-    let slots = Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
+/// A stream of accepted connections. While `max_connections` are open, the next one waits in the system's accept queue.
+pub fn connections(listener: TcpListener, max_connections: usize) -> ReceiverStream<io::Result<Connection>> {
+    let permits = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         tokio::select! {
-            () = accept(&listener, slots, &sender) => {}
-            // Nobody takes connections any more.
+            () = accept(&listener, permits, &sender) => {}
+            // The receiver was dropped.
             () = sender.closed() => {}
         }
     });
     ReceiverStream::new(receiver)
 }
 
-async fn accept(listener: &TcpListener, slots: Arc<Semaphore>, sender: &mpsc::Sender<io::Result<Connection>>) {
-    while let Ok(slot) = slots.clone().acquire_owned().await {
+async fn accept(listener: &TcpListener, permits: Arc<Semaphore>, sender: &mpsc::Sender<io::Result<Connection>>) {
+    while let Ok(permit) = permits.clone().acquire_owned().await {
         let (stream, _) = accept_with_backoff(|| listener.accept()).await;
-        // Small answers must not wait for each other; a peer that is gone already shows on the first read.
+        // Without it small responses wait for acknowledgements. An error is ignored: the first read reports it.
         let _ = stream.set_nodelay(true);
-        let connection = Connection { stream, silence: Some(Box::pin(sleep(FIRST_BYTE))), _slot: slot };
+        let connection =
+            Connection { stream, first_byte_timeout: Some(Box::pin(sleep(FIRST_BYTE_TIMEOUT))), _permit: permit };
         if sender.send(Ok(connection)).await.is_err() {
             return;
         }
     }
 }
 
-/// Tries until it succeeds, with a pause after each failure.
+/// Accepts until it succeeds, with a backoff after each failure.
 async fn accept_with_backoff<T, F: Future<Output = io::Result<T>>>(mut accept: impl FnMut() -> F) -> T {
     loop {
         match accept().await {
             Ok(accepted) => return accepted,
             Err(error) => {
-                tracing::warn!(kind = %error.kind(), "a connection could not be accepted");
-                sleep(PAUSE).await;
+                tracing::warn!(kind = %error.kind(), "accepting a connection failed");
+                sleep(ACCEPT_BACKOFF).await;
             }
         }
     }
@@ -84,12 +85,12 @@ impl AsyncRead for Connection {
         let this = &mut *self;
         match Pin::new(&mut this.stream).poll_read(cx, buf) {
             Poll::Ready(result) => {
-                this.silence = None;
+                this.first_byte_timeout = None;
                 Poll::Ready(result)
             }
             Poll::Pending => {
-                if let Some(silence) = &mut this.silence {
-                    ready!(silence.as_mut().poll(cx));
+                if let Some(first_byte_timeout) = &mut this.first_byte_timeout {
+                    ready!(first_byte_timeout.as_mut().poll(cx));
                     return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
                 }
                 Poll::Pending
@@ -134,55 +135,62 @@ mod tests {
     use super::*;
 
     async fn pair(
-        most: usize,
+        max_connections: usize,
     ) -> (TcpStream, Connection, ReceiverStream<io::Result<Connection>>, std::net::SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut connections = connections(listener, most);
+        let mut connections = connections(listener, max_connections);
         let client = TcpStream::connect(address).await.unwrap();
         let connection = connections.next().await.unwrap().unwrap();
         (client, connection, connections, address)
     }
 
     #[tokio::test]
-    async fn a_silent_connection_ends() {
+    async fn a_connection_without_a_first_byte_times_out() {
         let (_client, mut connection, _connections, _) = pair(8).await;
         tokio::time::pause();
+        let paused = tokio::time::Instant::now();
         let error = connection.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        // It was accepted a moment before.
+        assert!(
+            paused.elapsed() <= FIRST_BYTE_TIMEOUT + Duration::from_millis(1)
+                && paused.elapsed() > FIRST_BYTE_TIMEOUT / 2
+        );
     }
 
     #[tokio::test(start_paused = true)]
-    async fn want_of_file_descriptors_does_not_spin() {
+    async fn accept_backs_off_when_file_descriptors_are_exhausted() {
         const EMFILE: i32 = 24;
-        let begun = tokio::time::Instant::now();
+        let start = tokio::time::Instant::now();
         let mut failures = 50;
         let accept = || {
             failures -= 1;
             ready(if failures > 0 { Err(io::Error::from_raw_os_error(EMFILE)) } else { Ok(()) })
         };
         accept_with_backoff(accept).await;
-        assert_eq!(begun.elapsed(), PAUSE * 49);
+        assert_eq!(start.elapsed(), ACCEPT_BACKOFF * 49);
     }
 
     #[tokio::test]
-    async fn one_byte_is_enough_to_stay() {
+    async fn one_byte_stops_the_first_byte_timeout() {
         let (mut client, mut connection, _connections, _) = pair(8).await;
         client.write_u8(7).await.unwrap();
         assert_eq!(connection.read_u8().await.unwrap(), 7);
         tokio::time::pause();
-        let silent = tokio::time::timeout(FIRST_BYTE * 3, connection.read_u8()).await;
+        let silent = tokio::time::timeout(FIRST_BYTE_TIMEOUT * 3, connection.read_u8()).await;
         assert!(silent.is_err(), "the connection ended");
     }
 
     #[tokio::test]
-    async fn the_next_one_waits_for_a_slot() {
+    async fn the_next_connection_waits_for_a_permit() {
         let (_client, connection, mut connections, address) = pair(1).await;
         let _second = TcpStream::connect(address).await.unwrap();
-        let mut next = std::pin::pin!(connections.next());
-        let waits = std::future::poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx).is_pending())).await;
-        assert!(waits);
+        // A peer that is accepted at once could be so before this: the accepting task has had its turns until it waits.
+        tokio::time::pause();
+        let waits = tokio::time::timeout(Duration::from_secs(60), connections.next()).await.is_err();
+        assert!(waits, "there is no slot");
         drop(connection);
-        assert!(next.await.is_some());
+        assert!(connections.next().await.is_some());
     }
 }

@@ -1,8 +1,7 @@
-//! The edge of a gRPC call: everything that is the same for every method, once.
+//! The tower layer of all gRPC methods.
 //!
-//! It builds the [`Context`], holds the call to its deadline, counts it, turns a fault into a status instead of a broken
-//! connection, and gives the statuses that tonic makes itself (unknown method, message too large) the one `ErrorInfo`
-//! that every status of this gateway carries.
+//! It builds the [`Context`], enforces the deadline, records metrics, and converts a panic to a status. It adds the
+//! `ErrorInfo` that every status of this gateway has to the statuses of tonic (unknown method, message too large).
 
 use std::{
     any::Any,
@@ -32,18 +31,18 @@ use crate::{
     telemetry::{MethodMetrics, Metrics},
 };
 
-/// How long after its own deadline a call may still hand over its answer.
-const GRACE: Duration = Duration::from_millis(1);
-/// The method of a path that is none of ours.
-const UNKNOWN: &str = "unknown";
+/// How long after its deadline a call may still respond.
+const DEADLINE_GRACE: Duration = Duration::from_millis(1);
+/// Method name of a path outside the contract.
+const UNKNOWN_METHOD: &str = "unknown";
 
-/// Puts the edge around a service.
+/// The layer that makes a [`RequestService`].
 #[derive(Clone)]
 pub struct RequestLayer(Arc<Shared>);
 
-/// A service within the edge.
+/// A service behind the layer.
 #[derive(Clone)]
-pub struct Edge<S> {
+pub struct RequestService<S> {
     inner: S,
     shared: Arc<Shared>,
 }
@@ -56,23 +55,24 @@ struct Shared {
     draining: Draining,
 }
 
-/// Counts a call when it ends, however it ends: a caller who goes away drops it.
-struct Counted {
+/// Records a call when it is dropped, so that cancelled calls are counted, too.
+struct CallMetrics {
     metrics: MethodMetrics,
     start: Instant,
     code: &'static str,
 }
 
-/// A stream, which is counted when it ends: with its status, or when the caller goes away.
-struct Streamed {
+/// The body of a stream, which is recorded when the stream ends or the caller cancels it.
+struct MeteredBody {
     items: Body,
-    counted: Counted,
+    call_metrics: CallMetrics,
 }
 
 #[derive(Clone)]
 struct Method {
     name: &'static str,
-    /// A stream has only the caller's own deadline, and tonic holds nothing to it.
+    /// Whether the method is server-streaming. Only the caller's own deadline ends a stream, and the stream enforces it
+    /// itself.
     streams: bool,
     metrics: MethodMetrics,
 }
@@ -80,7 +80,7 @@ struct Method {
 // === impl RequestLayer ===
 
 impl RequestLayer {
-    /// An edge for the contract's methods.
+    /// A layer for the contract's methods.
     pub fn new(metrics: &Metrics, deadline: config::Deadline, draining: Draining) -> Self {
         let method = |name: &'static str| {
             let streams = name == "WatchEvents";
@@ -88,21 +88,21 @@ impl RequestLayer {
             Method { name, streams, metrics: metrics.method(kind, SERVICE, name) }
         };
         let methods = METHODS.iter().map(|&name| (format!("/{SERVICE}/{name}"), method(name))).collect();
-        Self(Arc::new(Shared { methods, unknown: method(UNKNOWN), deadline, draining }))
+        Self(Arc::new(Shared { methods, unknown: method(UNKNOWN_METHOD), deadline, draining }))
     }
 }
 
 impl<S> Layer<S> for RequestLayer {
-    type Service = Edge<S>;
+    type Service = RequestService<S>;
 
-    fn layer(&self, inner: S) -> Edge<S> {
-        Edge { inner, shared: self.0.clone() }
+    fn layer(&self, inner: S) -> RequestService<S> {
+        RequestService { inner, shared: self.0.clone() }
     }
 }
 
-// === impl Edge ===
+// === impl RequestService ===
 
-impl<S> Service<Request<Body>> for Edge<S>
+impl<S> Service<Request<Body>> for RequestService<S>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
     S::Future: Send + 'static,
@@ -121,7 +121,7 @@ where
             return Box::pin(self.inner.call(request));
         }
         let method = self.shared.methods.get(path).unwrap_or(&self.shared.unknown).clone();
-        let counted = Counted { metrics: method.metrics.clone(), start: Instant::now(), code: "CANCELLED" };
+        let call_metrics = CallMetrics { metrics: method.metrics.clone(), start: Instant::now(), code: "CANCELLED" };
         let cx = Context::from_headers(method.name, request.headers(), &self.shared.deadline);
         method.metrics.started();
 
@@ -132,33 +132,33 @@ where
             Some(self.inner.call(request))
         };
         Box::pin(async move {
-            let mut counted = counted;
+            let mut call_metrics = call_metrics;
             let response = match call {
                 None => Ok(draining(&cx).into_http()),
                 Some(call) => within_deadline(&cx, call).await,
             };
-            let response = response.map(|response| completed(&cx, response))?;
+            let response = response.map(|response| with_error_details(&cx, response))?;
             let status = response.extensions().get::<Status>();
             if status.is_none() && method.streams {
-                return Ok(response.map(|items| Body::new(Streamed { items, counted })));
+                return Ok(response.map(|items| Body::new(MeteredBody { items, call_metrics })));
             }
-            counted.code = status.map_or("OK", |status| code_name(status.code()));
+            call_metrics.code = status.map_or("OK", |status| code_name(status.code()));
             Ok(response)
         })
     }
 }
 
-// === impl Counted ===
+// === impl CallMetrics ===
 
-impl Drop for Counted {
+impl Drop for CallMetrics {
     fn drop(&mut self) {
         self.metrics.handled(self.code, self.start.elapsed());
     }
 }
 
-// === impl Streamed ===
+// === impl MeteredBody ===
 
-impl http_body::Body for Streamed {
+impl http_body::Body for MeteredBody {
     type Data = Bytes;
     type Error = Status;
 
@@ -170,28 +170,28 @@ impl http_body::Body for Streamed {
         if let Some(Ok(frame)) = &frame
             && let Some(status) = frame.trailers_ref().and_then(Status::from_header_map)
         {
-            self.counted.code = code_name(status.code());
+            self.call_metrics.code = code_name(status.code());
         }
         Poll::Ready(frame)
     }
 }
 
-/// Health and reflection carry no details: their contracts are not ours.
+/// Whether a path is one of health or reflection. Their statuses have no error details of this gateway.
 fn is_infrastructure(path: &str) -> bool {
     path.starts_with("/grpc.health.v1.") || path.starts_with("/grpc.reflection.")
 }
 
-/// A stream's answer is its beginning; how long it goes on is its own matter.
+/// Enforces the deadline of the response's start. A stream may run on after it.
 async fn within_deadline<E>(
     cx: &Context,
     call: impl Future<Output = Result<Response<Body>, E>>,
 ) -> Result<Response<Body>, E> {
     let call = AssertUnwindSafe(call).catch_unwind();
-    match timeout_at(cx.deadline() + GRACE, call).await {
+    match timeout_at(cx.deadline() + DEADLINE_GRACE, call).await {
         Ok(Ok(response)) => response,
-        Ok(Err(fault)) => Ok(faulty(cx, &fault).into_http()),
-        // Whatever waits for a vendor answers in time by itself; this is for a request that never came whole.
-        Err(_) if !cx.sent() => Ok(Error::too_late().into_status(cx).into_http()),
+        Ok(Err(panic_payload)) => Ok(panicked(cx, &panic_payload).into_http()),
+        // Calls to a vendor enforce the deadline themselves; here the request's body did not arrive in time.
+        Err(_) if !cx.may_have_been_sent() => Ok(Error::deadline_before_send().into_status(cx).into_http()),
         Err(_) => Ok(Error::new(
             ErrorReason::VendorOutcomeUnknown,
             "the deadline passed after a request was sent; its outcome is unknown: check before you retry",
@@ -211,9 +211,9 @@ fn draining(cx: &Context) -> Status {
     .into_status(cx)
 }
 
-fn faulty(cx: &Context, _fault: &Box<dyn Any + Send>) -> Status {
+fn panicked(cx: &Context, _panic_payload: &Box<dyn Any + Send>) -> Status {
     tracing::error!(method = cx.method(), trace_id = cx.trace_id(), "call panicked");
-    let error = if cx.sent() {
+    let error = if cx.may_have_been_sent() {
         Error::new(
             ErrorReason::VendorOutcomeUnknown,
             "the gateway failed after a request was sent; its outcome is unknown: check before you retry",
@@ -224,17 +224,17 @@ fn faulty(cx: &Context, _fault: &Box<dyn Any + Send>) -> Status {
     error.into_status(cx)
 }
 
-/// Gives a status that is not ours the details that ours have.
-fn completed(cx: &Context, response: Response<Body>) -> Response<Body> {
+/// Adds error details to a status of tonic.
+fn with_error_details(cx: &Context, response: Response<Body>) -> Response<Body> {
     match status(&response) {
         Some(status) if status.code() != Code::Ok && status.details().is_empty() => {
-            explained(cx, &status).into_status(cx).into_http()
+            error_of_tonic_status(cx, &status).into_status(cx).into_http()
         }
         _ => response,
     }
 }
 
-/// The status of an answer that has no message. An unknown method's stands in the headers only.
+/// The status of a response without a message. The status of an unknown method is in the headers only.
 fn status(response: &Response<Body>) -> Option<Cow<'_, Status>> {
     match response.extensions().get::<Status>() {
         Some(status) => Some(Cow::Borrowed(status)),
@@ -242,10 +242,11 @@ fn status(response: &Response<Body>) -> Option<Cow<'_, Status>> {
     }
 }
 
-/// What a status of tonic's own means. Its text may quote the request, so it goes no further.
-fn explained(cx: &Context, status: &Status) -> Error {
+/// The error that replaces a status of tonic. The status's text may quote the request, so the error does not contain
+/// it.
+fn error_of_tonic_status(cx: &Context, status: &Status) -> Error {
     match status.code() {
-        Code::Unimplemented if cx.method() == UNKNOWN => Error::new(
+        Code::Unimplemented if cx.method() == UNKNOWN_METHOD => Error::new(
             ErrorReason::MethodUnsupported,
             format!("no such method; reflection lists the methods of {SERVICE}"),
         ),
@@ -261,7 +262,7 @@ fn explained(cx: &Context, status: &Status) -> Error {
     }
 }
 
-/// The code as gRPC writes it.
+/// The code's name in the gRPC specification.
 fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
@@ -292,11 +293,11 @@ mod tests {
 
     use super::*;
 
-    /// A service with a fault, whose stream never begins.
+    /// A service that panics, and whose stream never starts.
     #[derive(Clone)]
-    struct Faulty;
+    struct PanickingService;
 
-    impl Service<Request<Body>> for Faulty {
+    impl Service<Request<Body>> for PanickingService {
         type Response = Response<Body>;
         type Error = Infallible;
         type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
@@ -320,30 +321,31 @@ mod tests {
         }
     }
 
-    async fn told(method: &str) -> (Code, String, String) {
+    async fn call(method: &str) -> (Code, String, String) {
         let limits = config::Deadline { default: Duration::from_secs(10), max: Duration::from_secs(60) };
-        let mut edge = RequestLayer::new(&Metrics::new().unwrap(), limits, Draining::default()).layer(Faulty);
+        let mut service =
+            RequestLayer::new(&Metrics::new().unwrap(), limits, Draining::default()).layer(PanickingService);
         let request = Request::post(format!("/{SERVICE}/{method}")).body(Body::empty()).unwrap();
-        let response = edge.call(request).await.unwrap();
+        let response = service.call(request).await.unwrap();
         let status = response.extensions().get::<Status>().unwrap();
         (status.code(), status.get_details_error_info().unwrap().reason, status.message().to_owned())
     }
 
     #[tokio::test]
-    async fn a_fault_ends_its_own_call_only_and_says_what_may_have_happened() {
-        let (code, reason, message) = told("GetAgent").await;
+    async fn a_panic_is_a_status_that_says_whether_a_request_may_have_been_sent() {
+        let (code, reason, message) = call("GetAgent").await;
         assert_eq!((code, reason.as_str()), (Code::Internal, "GATEWAY_INTERNAL"));
         assert!(!message.contains("phone number"));
-        let (code, reason, _) = told("StartCallback").await;
+        let (code, reason, _) = call("StartCallback").await;
         assert_eq!((code, reason.as_str()), (Code::Unknown, "VENDOR_OUTCOME_UNKNOWN"));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_stream_begins_in_time_or_not_at_all() {
-        let begun = Instant::now();
-        let (code, reason, _) = told("WatchEvents").await;
+    async fn a_stream_must_start_before_the_deadline() {
+        let start = Instant::now();
+        let (code, reason, _) = call("WatchEvents").await;
         assert_eq!((code, reason.as_str()), (Code::DeadlineExceeded, "DEADLINE_BEFORE_SEND"));
-        let taken = begun.elapsed();
-        assert!((9..=10).contains(&taken.as_secs()), "{taken:?}");
+        let elapsed = start.elapsed();
+        assert!((9..=10).contains(&elapsed.as_secs()), "{elapsed:?}");
     }
 }

@@ -90,7 +90,9 @@ pub async fn create_agent(centers: &Centers, cx: &Context, mut request: CreateAg
     let request_id = std::mem::take(&mut request.request_id);
     let center = centers.get(cx, &parent)?;
     center
-        .once(cx, &request_id, request, async |adapter, cx, request| adapter.create_agent(&cx, parent, request).await)
+        .write_idempotent(cx, &request_id, request, async |adapter, cx, request| {
+            adapter.create_agent(&cx, parent, request).await
+        })
         .await
 }
 

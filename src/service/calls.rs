@@ -40,7 +40,9 @@ pub async fn start_callback(
     let request_id = std::mem::take(&mut request.request_id);
     let center = centers.get(cx, &parent)?;
     center
-        .once(cx, &request_id, request, async |adapter, cx, request| adapter.start_callback(&cx, parent, request).await)
+        .write_idempotent(cx, &request_id, request, async |adapter, cx, request| {
+            adapter.start_callback(&cx, parent, request).await
+        })
         .await
 }
 

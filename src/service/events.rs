@@ -53,7 +53,7 @@ pub async fn watch_events(
 
     let center = centers.get(cx, &parent)?;
     center.adapter.can_post()?;
-    let deadline = cx.asked_deadline();
+    let deadline = cx.caller_deadline();
     let heartbeat_interval = heartbeat.unwrap_or(HEARTBEAT);
     let options = WatchOptions { start, event_types, heartbeat_interval, deadline };
     let watch = center.watch(options).await?;

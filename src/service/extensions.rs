@@ -63,7 +63,7 @@ pub async fn create_extension(
         let name = ExtensionName::new(parent.center(), extension_id);
         adapter.create_extension(&cx, name, extension.unwrap_or_default()).await
     };
-    center.once(cx, &request_id, request, call).await
+    center.write_idempotent(cx, &request_id, request, call).await
 }
 
 pub async fn delete_extension(centers: &Centers, cx: &Context, request: DeleteExtensionRequest) -> Result<()> {

@@ -57,7 +57,9 @@ pub async fn create_queue(centers: &Centers, cx: &Context, mut request: CreateQu
     let request_id = std::mem::take(&mut request.request_id);
     let center = centers.get(cx, &parent)?;
     center
-        .once(cx, &request_id, request, async |adapter, cx, request| adapter.create_queue(&cx, parent, request).await)
+        .write_idempotent(cx, &request_id, request, async |adapter, cx, request| {
+            adapter.create_queue(&cx, parent, request).await
+        })
         .await
 }
 

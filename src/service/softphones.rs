@@ -27,7 +27,7 @@ pub async fn get_softphone_config(
     let mut check = Check::new();
     let name: SoftphoneConfigName = check.name("name", &name);
     check.done()?;
-    centers.get(cx, &name)?.adapter.get_softphone_config(cx, name.parent().clone()).await
+    centers.get(cx, &name)?.adapter.get_softphone_config(cx, name.into()).await
 }
 
 pub async fn access_softphone_credentials(

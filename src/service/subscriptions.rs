@@ -72,7 +72,7 @@ pub async fn create_subscription(
         let CreateSubscriptionRequest { parent: _, subscription, request_id: _ } = request;
         adapter.create_subscription(&cx, parent, subscription.unwrap_or_default()).await
     };
-    center.once(cx, &request_id, request, call).await
+    center.write_idempotent(cx, &request_id, request, call).await
 }
 
 pub async fn update_subscription(

@@ -1,4 +1,4 @@
-//! Calls with a `request_id`: what a store keeps of them.
+//! The store of calls with a `request_id`.
 
 use std::{
     fmt,
@@ -9,38 +9,38 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 
-/// How long an answer is kept.
-pub const KEPT_FOR: Duration = Duration::from_secs(24 * 3600);
+/// How long a response is retained.
+pub const RETENTION: Duration = Duration::from_secs(24 * 3600);
 
 /// A keyed hash.
 pub type Hash = [u8; 32];
 
-/// Where calls and their answers are kept.
+/// Stores calls and their sealed responses.
 #[async_trait]
 pub trait IdempotencyStore: Send + Sync + fmt::Debug {
-    /// Notes a call that is about to run, unless it is known already. What is older than `expired` counts as gone.
+    /// Records a call that is about to run, unless it is recorded already. Entries from before `expired` do not count.
     ///
-    /// It is on disk when this returns.
-    async fn begin(&self, call: Hash, content: Hash, now: SystemTime, expired: SystemTime) -> Result<Begun>;
-    /// Keeps a call's sealed answer. May try for half a minute: nobody waits for it.
-    async fn finish(&self, call: Hash, sealed: Vec<u8>) -> Result<()>;
-    /// Forgets a call that did nothing, if this gateway began it. May try as long.
-    async fn forget(&self, call: Hash) -> Result<()>;
-    /// The key that everything is hashed and sealed with; made once and kept for as long as the store is.
+    /// The record is on disk when this returns.
+    async fn begin(&self, call: Hash, content: Hash, now: SystemTime, expired: SystemTime) -> Result<CallState>;
+    /// Stores a call's sealed response. It may retry for half a minute: no caller waits for it.
+    async fn complete(&self, call: Hash, sealed: Vec<u8>) -> Result<()>;
+    /// Discards a call that had no effect, if this gateway began it. It may retry as long.
+    async fn discard(&self, call: Hash) -> Result<()>;
+    /// The key of all hashes and seals; generated once per store.
     async fn key(&self) -> Result<Hash>;
 }
 
-/// What was known of a call.
+/// The recorded state of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Begun {
-    /// Nothing: it is noted now.
-    Fresh,
-    /// It had ended with this sealed answer.
-    Finished(Vec<u8>),
-    /// Another gateway runs it, or did moments ago.
+pub enum CallState {
+    /// It was not recorded; it is now.
+    New,
+    /// It completed with this sealed response.
+    Completed(Vec<u8>),
+    /// Another gateway runs it, or may still run it.
     Running,
-    /// It began and its end was never noted.
-    Unfinished,
+    /// It began, and its completion was never recorded.
+    Interrupted,
     /// The ID belongs to a call with other content.
-    Other,
+    ContentMismatch,
 }

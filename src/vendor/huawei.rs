@@ -18,7 +18,7 @@
 //! - success without an ID means that a user has no call settings yet (B3.22): [`call_settings`];
 //! - passwords come in clear in ordinary answers; they leave the adapter by `AccessSoftphoneCredentials` alone:
 //!   [`softphone_credentials`];
-//! - callbacks that do not name themselves, as JSON or as a Java map's text (B3.21): [`posted`].
+//! - callbacks that do not name themselves, as JSON or as a Java map's text (B3.21): [`callbacks`].
 //!
 //! The vendor tells "not there", "there already" and "in use" from other refusals by text alone, so after a refusal one
 //! read tells. What takes several calls is done in the order of the request: [`partial`].
@@ -28,6 +28,7 @@ mod agent_changes;
 mod agents;
 pub(crate) mod api_fabric;
 mod call_settings;
+pub mod callbacks;
 mod capabilities;
 mod directory;
 pub(crate) mod envelope;
@@ -38,7 +39,6 @@ mod memberships;
 mod operations;
 mod partial;
 mod phone_numbers;
-pub mod posted;
 mod queue_changes;
 mod queues;
 mod request_wrapper;
@@ -142,6 +142,6 @@ impl Events for Huawei {
 
     fn read_event(&self, center: &str, body: &[u8]) -> v1::Event {
         let secrets = self.callback_secret.iter().chain([&self.app_secret]).map(ExposeSecret::expose_secret);
-        posted::read_event(center, body, &secrets.collect::<Vec<_>>())
+        callbacks::read_event(center, body, &secrets.collect::<Vec<_>>())
     }
 }

@@ -13,11 +13,12 @@
 //! - queues that get another ID than asked for, or none (C20, C21, C38), and are written whole (C15): `queue_changes`;
 //! - subscriptions whose ID is told once and never again (C42, C45, C46): `subscription_answers`,
 //!   `subscription_changes`, `subscription_list`;
-//! - events of which the document has the names and no payload (Udesk 18): [`posted`].
+//! - events of which the document has the names and no payload (Udesk 18): [`callbacks`].
 
 mod agent_changes;
 mod agent_records;
 mod agents;
+pub mod callbacks;
 mod calls;
 mod capabilities;
 pub(crate) mod ccapi;
@@ -28,7 +29,6 @@ mod extensions;
 mod formats;
 mod memberships;
 mod phone_numbers;
-pub mod posted;
 mod queue_changes;
 mod queues;
 mod sessions;
@@ -115,7 +115,7 @@ impl Events for Udesk {
     }
 
     fn read_event(&self, center: &str, body: &[u8]) -> v1::Event {
-        posted::read_event(center, body, &[self.auth_token.expose_secret()])
+        callbacks::read_event(center, body, &[self.auth_token.expose_secret()])
     }
 }
 

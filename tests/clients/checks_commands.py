@@ -149,7 +149,7 @@ def a_probe(world: World) -> None:
         done = world.run("check", "--probe", "--config", written(world, text))
         assert done.returncode == 0, done.stdout + done.stderr
         for center in ("acme", "beta"):
-            assert f"centers.{center}: the vendor answers and takes our credentials" in done.stdout, done.stdout
+            assert f"centers.{center}: the vendor responds and accepts the credentials" in done.stdout, done.stdout
         for key in ("auth_token", "app_secret"):
             wrong = "\n".join(f'{key} = "wrong"' if line.startswith(key) else line for line in text.splitlines())
             done = world.run("check", "--probe", "--config", written(world, wrong))

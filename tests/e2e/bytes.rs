@@ -1,5 +1,5 @@
-//! What vendors send over the wire that is not plain UTF-8 JSON: content codings, charsets, malformed strings, numbers that
-//! no type holds, and lists without end. In responses and in callbacks.
+//! What vendors send over the wire that is not plain UTF-8 JSON: content codings, charsets, malformed strings, numbers
+//! that no type holds, and lists without end. In responses and in callbacks.
 
 use std::io::Write as _;
 

@@ -9,29 +9,27 @@ use prost::Message;
 use prost_reflect::{DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, Value as Field};
 use serde_json::{Value, json};
 use switchboard::{
-    error::ErrorReason,
+    context::Context,
+    error::{Error, ErrorReason},
     proto::{METHODS, v1},
-    server::SERVICE,
 };
-use switchboard_simulators::{huawei, udesk};
+use tokio::time::Instant;
 use tonic::Code;
 
-use crate::support::{
-    Gateway, acme, beta,
-    client::{Failure, POOL, descriptor, message},
-    vendor::{huawei_options, serve_router, udesk_options},
+use crate::{
+    fields,
+    support::{
+        client::{Failure, POOL, comment, descriptor},
+        vendors::{VENDORS, every_vendor},
+    },
 };
 
-async fn both_vendors() -> Gateway {
-    let udesk = serve_router(udesk::Simulator::new(udesk_options()).router()).await;
-    let huawei = serve_router(huawei::Simulator::new(huawei_options()).router()).await;
-    Gateway::start(&format!("{}{}", acme(udesk), beta(huawei))).await
-}
-
+/// The table is made from the descriptors, so it is held to the text that people read.
 #[test]
 fn the_method_table_is_the_service() {
-    let service = POOL.get_service_by_name(SERVICE).unwrap();
-    let names: Vec<_> = service.methods().map(|method| method.name().to_owned()).collect();
+    let contract = include_str!("../../proto/contactcenter/v1/contact_center.proto");
+    let names: Vec<_> =
+        contract.lines().filter_map(|line| line.trim_start().strip_prefix("rpc ")?.split('(').next()).collect();
     assert_eq!(names, METHODS);
 }
 
@@ -127,75 +125,6 @@ fn what_is_marked_debug_redact_is_in_no_debug() {
     assert!(walked > 20, "{walked}");
 }
 
-/// Every constraint that a comment of the contract states in one of these forms, for requests.
-fn stated(field: &FieldDescriptor) -> Option<String> {
-    let file = field.parent_message().parent_file();
-    let path = field.path();
-    let info = file.file_descriptor_proto().source_code_info.clone()?;
-    let location = info.location.iter().find(|location| location.path == path)?;
-    location.leading_comments.clone()
-}
-
-/// A request that the contract allows, for every method.
-fn valid(method: &str, center: &str) -> Value {
-    let name = |rest: &str| format!("centers/{center}/{rest}");
-    let parent = json!({"parent": format!("centers/{center}")});
-    let agent = name("agents/1001");
-    let queue = name("queues/9001");
-    match method {
-        // What one vendor requires or refuses beyond the contract.
-        "LoginAgent" if center == "beta" => json!({"name": agent, "phone_number": "5550102"}),
-        "CreateAgent" if center == "beta" => json!({"parent": format!("centers/{center}"), "agent": {
-            "display_name": "New", "email": "new@example.com", "login_account": "new.agent",
-            "login_password": "Abcde#12",
-        }}),
-        "UpdateQueue" if center == "beta" => json!({"queue": {"name": queue, "wait_timeout": "30s"}}),
-        "ListCenters" => json!({}),
-        "GetCenter" => json!({"name": format!("centers/{center}")}),
-        "GetCapabilities" => json!({"name": name("capabilities")}),
-        "GetPhoneNumber" | "SetDefaultPhoneNumber" => json!({"name": name("phoneNumbers/01055500100")}),
-        "GetAgent" | "DeleteAgent" | "LogoutAgent" => json!({"name": agent}),
-        "LoginAgent" => json!({"name": agent, "queues": [queue]}),
-        "CreateAgent" if center == "acme" => json!({
-            "parent": "centers/acme", "agent_id": "2001", "agent": {"display_name": "New", "employee_number": "E2001"},
-        }),
-        "CreateAgent" => json!({"parent": format!("centers/{center}"), "agent": {"display_name": "New"}}),
-        "UpdateAgent" => json!({"agent": {"name": agent, "display_name": "New"}}),
-        "BindAgentExtensions" | "UnbindAgentExtensions" => {
-            json!({"agent": agent, "extensions": [name("extensions/1101")]})
-        }
-        "AddAgentQueues" | "SetAgentQueues" | "RemoveAgentQueues" => json!({"agent": agent, "queues": [queue]}),
-        "GetExtension" | "DeleteExtension" => json!({"name": name("extensions/1101")}),
-        "CreateExtension" => json!({
-            "parent": format!("centers/{center}"), "extension_id": "1999",
-            "extension": {"protocol": "EXTENSION_PROTOCOL_SIP"},
-        }),
-        "GetQueue" | "DeleteQueue" => json!({"name": queue}),
-        "CreateQueue" => json!({"parent": format!("centers/{center}"), "queue": {"display_name": "New"}}),
-        "UpdateQueue" => json!({"queue": {"name": queue, "display_name": "New"}}),
-        "AddQueueAgents" => json!({"queue": queue, "agents": [agent]}),
-        "GetSoftphoneConfig" => json!({"name": name("softphoneConfig")}),
-        "GetUserCallSettings" => json!({"name": name("users/1660270845627002401/callSettings")}),
-        "UpdateUserCallSettings" => json!({"user_call_settings": {
-            "name": name("users/1660270845627002401/callSettings"), "call_type": "OUTBOUND_CALL_TYPE_DIRECT",
-        }}),
-        "StartCallback" => json!({
-            "parent": format!("centers/{center}"), "customer_number": "13800000000", "entry_number": "01055500100",
-        }),
-        "GetSubscription" | "DeleteSubscription" => json!({"name": name("subscriptions/168")}),
-        "CreateSubscription" => json!({"parent": format!("centers/{center}"), "subscription": {
-            "display_name": "s", "callback_uri": "https://example.com/x", "event_types": ["EVENT_TYPE_CALL_HUNG_UP"],
-        }}),
-        "UpdateSubscription" => json!({"subscription": {
-            "name": name("subscriptions/168"), "event_types": ["EVENT_TYPE_CALL_HUNG_UP"],
-        }}),
-        "WatchEvents" => {
-            json!({"parent": format!("centers/{center}"), "event_types": ["EVENT_TYPE_CALL_HUNG_UP"]})
-        }
-        _ => parent,
-    }
-}
-
 /// How to break one stated constraint: the field's value in its message, and where the violation is told.
 fn breaches(field: &FieldDescriptor, comment: &str) -> Vec<(&'static str, Value)> {
     let mut breaches = Vec::new();
@@ -259,10 +188,10 @@ fn with(mut request: Value, path: &[&str], value: Value) -> Value {
 
 #[tokio::test]
 async fn every_constraint_that_the_contract_states_is_enforced() {
-    let gateway = both_vendors().await;
+    let gateway = every_vendor().await;
     let mut tried = 0;
-    for method in METHODS {
-        let request = valid(method, "acme");
+    for (vendor, method) in VENDORS.iter().flat_map(|vendor| METHODS.map(|method| (vendor, method))) {
+        let request = vendor.request(method);
         let input = descriptor(method).input();
         let mut fields: Vec<(Vec<String>, FieldDescriptor)> =
             input.fields().map(|field| (vec![field.name().to_owned()], field)).collect();
@@ -277,18 +206,19 @@ async fn every_constraint_that_the_contract_states_is_enforced() {
             }
         }
         for (path, field) in fields {
-            let comment = stated(&field).unwrap_or_default();
+            let comment = comment(&field);
             let output_only = comment.contains("Output only.");
             // Required in a resource means on create.
             let update = method.starts_with("Update") && path.len() == 2;
             for (what, value) in breaches(&field, &comment) {
+                let steps: Vec<&str> = path.iter().map(String::as_str).collect();
                 let skipped = output_only
+                    || (what == "duplicates" && request.pointer(&format!("/{}", path.join("/"))).is_none())
                     || (what == "required" && update)
                     || (what == "format" && field.name() == "name" && path.len() == 2 && !update);
                 if skipped {
                     continue;
                 }
-                let steps: Vec<&str> = path.iter().map(String::as_str).collect();
                 let broken = with(request.clone(), &steps, value);
                 let failure = gateway
                     .client
@@ -311,7 +241,7 @@ async fn every_constraint_that_the_contract_states_is_enforced() {
             }
         }
     }
-    assert!(tried > 120, "{tried}");
+    assert!(tried > 120 * VENDORS.len(), "{tried}");
 }
 
 fn supports(capabilities: &Value) -> BTreeMap<String, String> {
@@ -324,8 +254,9 @@ fn supports(capabilities: &Value) -> BTreeMap<String, String> {
 
 #[tokio::test]
 async fn capabilities_name_every_method_and_each_does_what_they_say() {
-    let gateway = both_vendors().await;
-    for center in ["acme", "beta"] {
+    let gateway = every_vendor().await;
+    for vendor in VENDORS {
+        let center = vendor.center;
         let name = json!({"name": format!("centers/{center}/capabilities")});
         let capabilities = gateway.client.call("GetCapabilities", name).await.unwrap();
         let supports = supports(&capabilities);
@@ -336,7 +267,7 @@ async fn capabilities_name_every_method_and_each_does_what_they_say() {
             let unsupported = supports[method] == "SUPPORT_UNSUPPORTED";
             // A stream that is supported goes on until its deadline.
             let timeout = Duration::from_secs(if method == "WatchEvents" { 2 } else { 30 });
-            let outcome = gateway.client.call_bare(method, valid(method, center), timeout).await;
+            let outcome = gateway.client.call_bare(method, vendor.request(method), timeout).await;
             let told: Option<&Failure> = outcome.as_ref().err();
             let says_so = told
                 .is_some_and(|failure| failure.reason == "METHOD_UNSUPPORTED" && failure.code == Code::Unimplemented);
@@ -347,47 +278,26 @@ async fn capabilities_name_every_method_and_each_does_what_they_say() {
 
 #[tokio::test]
 async fn fields_that_capabilities_call_unsupported_are_refused_when_set() {
-    let gateway = both_vendors().await;
-    let values = BTreeMap::from([
-        ("request_id", json!("6f9619ff-8b86-4d11-b42d-00c04fc964ff")),
-        ("agent.login_account", json!("new-account")),
-        ("agent.login_password", json!("Abcde#12")),
-        ("extension.vendor_data", json!({"x": 1})),
-        ("queue.strategy", json!("QUEUE_STRATEGY_ROUND_ROBIN")),
-        ("queue.wait_timeout", json!("30s")),
-        ("queue.vendor_data", json!({"x": 1})),
-        ("phone_number", json!("13800000000")),
-        ("agent_id", json!("1099")),
-        ("agent.employee_number", json!("w_199")),
-        ("agent.role", json!("AGENT_ROLE_AGENT")),
-        ("agent.enabled", json!(true)),
-        ("agent.inbound_wrap_up_duration", json!("5s")),
-        ("agent.outbound_wrap_up_duration", json!("5s")),
-        ("agent.provision_extensions", json!(true)),
-        ("role", json!("AGENT_ROLE_AGENT")),
-        ("enabled", json!(true)),
-        ("state", json!("AGENT_STATE_OFFLINE")),
-        ("vendor_state", json!("4")),
-        ("initial_state", json!("AGENT_STATE_READY")),
-        ("employee_number", json!("w_199")),
-        ("queues", json!(["centers/beta/queues/1"])),
-        ("vendor_data", json!({"x": 1})),
-        ("queue_id", json!("9008")),
-        ("queue.display_name", json!("New")),
-        ("queue.wait_music", json!("waitmusic.wav")),
-        ("user_call_settings.vendor_data", json!({"x": 1})),
-    ]);
-    for center in ["acme", "beta"] {
+    let gateway = every_vendor().await;
+    for vendor in VENDORS {
+        let center = vendor.center;
         let name = json!({"name": format!("centers/{center}/capabilities")});
         let capabilities = gateway.client.call("GetCapabilities", name).await.unwrap();
         for row in capabilities["methods"].as_array().unwrap() {
             let method = row["method"].as_str().unwrap();
             for field in row["unsupported_fields"].as_array().into_iter().flatten() {
                 let field = field.as_str().unwrap();
-                let value = values.get(field).unwrap_or_else(|| panic!("{method}: give a value for {field} above"));
+                let known = fields::fields(method).into_iter().find(|known| known.place() == field);
+                let known = known.unwrap_or_else(|| panic!("{center} {method}: there is no {field}"));
                 let steps: Vec<&str> = field.split('.').collect();
-                let request = with(valid(method, center), &steps, value.clone());
-                let failure = gateway.client.call(method, request).await.unwrap_err();
+                // Some values of an enum no vendor accepts.
+                let mut failures = Vec::new();
+                for value in fields::values::of(vendor, method, &known) {
+                    let request = with(vendor.request(method), &steps, value);
+                    failures.push(gateway.client.call(method, request).await.unwrap_err());
+                }
+                failures.retain(|failure| failure.reason != "FIELD_INVALID");
+                let failure = failures.swap_remove(0);
                 assert_eq!(
                     (failure.reason.as_str(), failure.fields),
                     ("FIELD_UNSUPPORTED", vec![field.to_owned()]),
@@ -398,13 +308,16 @@ async fn fields_that_capabilities_call_unsupported_are_refused_when_set() {
     }
 }
 
-#[test]
-fn every_reason_is_the_contract_s_own() {
+#[tokio::test]
+async fn every_reason_has_the_code_that_the_contract_names() {
     let reasons = POOL.get_enum_by_name("contactcenter.v1.ErrorReason").unwrap();
-    for value in reasons.values() {
-        let reason = ErrorReason::try_from(value.number()).unwrap();
-        assert_eq!(reason.as_str_name(), value.name());
+    let info = reasons.parent_file().file_descriptor_proto().source_code_info.clone().unwrap();
+    for value in reasons.values().filter(|value| value.number() != 0) {
+        let location = info.location.iter().find(|location| location.path == value.path()).unwrap();
+        let code = location.leading_comments().trim().split([':', ',', ' ']).next().unwrap_or_default();
+        let cx = Context::new("Test", String::new(), Instant::now() + Duration::from_secs(1));
+        let status = Error::new(ErrorReason::try_from(value.number()).unwrap(), "no").into_status(&cx);
+        assert_eq!(format!("{:?}", status.code()).to_uppercase(), code.replace('_', ""), "{}", value.name());
+        assert_eq!(Failure::of(status).reason, value.name());
     }
-    // The name of the message is only used to see that the pool is the contract's.
-    assert_eq!(message("Agent").name(), "Agent");
 }

@@ -13,6 +13,7 @@ mod errors;
 mod events;
 mod failures;
 mod faults;
+mod fields;
 mod hostile;
 mod ingress;
 mod request_id;

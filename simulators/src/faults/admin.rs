@@ -1,4 +1,4 @@
-//! `/simulator/faults`: the rules, listed, added and cleared.
+//! `/simulator/faults`: lists, adds and clears the rules.
 
 use std::sync::Arc;
 
@@ -13,29 +13,28 @@ use axum::{
 use http::header;
 use serde_json::json;
 
-use super::{Faults, RuleError};
+use super::rules::Faults;
+use crate::rule_error::parse;
 
-pub(super) fn routes(faults: &Arc<Faults>) -> Router {
+pub(crate) fn routes(faults: &Arc<Faults>) -> Router {
     Router::new().route("/simulator/faults", get(list).post(add).delete(clear)).with_state(Arc::clone(faults))
 }
 
-/// `GET /simulator/faults`: the rules in force, `times` being what is left of it.
+/// `GET /simulator/faults`: the rules in force, with what remains of `times`.
 async fn list(State(faults): State<Arc<Faults>>) -> Response {
     let body = json!({ "faults": faults.list() });
     ([(header::CONTENT_TYPE, "application/json")], body.to_string()).into_response()
 }
 
-/// `POST /simulator/faults`: one more rule; 400 and a sentence if it is none. The `Content-Type` is not looked at.
+/// `POST /simulator/faults`: adds a rule; HTTP 400 with a sentence if the rule is refused. Any `Content-Type` will do.
 async fn add(State(faults): State<Arc<Faults>>, body: Bytes) -> Response {
-    let rule = serde_json::from_slice(&body)
-        .map_err(|error| RuleError::new("", format!("not JSON at line {}, column {}", error.line(), error.column())));
-    match rule.and_then(|rule| faults.add(&rule)) {
+    match parse(&body).and_then(|rule| faults.add(&rule)) {
         Ok(()) => StatusCode::CREATED.into_response(),
         Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")).into_response(),
     }
 }
 
-/// `DELETE /simulator/faults`: no rules.
+/// `DELETE /simulator/faults`: removes every rule.
 async fn clear(State(faults): State<Arc<Faults>>) -> StatusCode {
     faults.clear();
     StatusCode::NO_CONTENT
@@ -46,40 +45,40 @@ mod tests {
     use reqwest::Method;
     use serde_json::{Value, json};
 
-    use super::super::testing::Stall;
+    use super::super::testing::TestServer;
 
-    async fn ask(stall: &Stall, method: Method, body: &str) -> (u16, String) {
-        let request = stall.request(method, "/simulator/faults").body(body.to_owned());
+    async fn ask(server: &TestServer, method: Method, body: &str) -> (u16, String) {
+        let request = server.request(method, "/simulator/faults").body(body.to_owned());
         let response = request.send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }
 
     #[tokio::test]
     async fn rules_are_added_listed_used_and_cleared() {
-        let stall = Stall::open().await;
+        let server = TestServer::start().await;
         let rule = r#"{"operation":"*","status":503,"times":3}"#;
-        assert_eq!(ask(&stall, Method::POST, rule).await, (201, String::new()));
-        assert_eq!(stall.get().await.0, 503);
-        let (status, listed) = ask(&stall, Method::GET, "").await;
+        assert_eq!(ask(&server, Method::POST, rule).await, (201, String::new()));
+        assert_eq!(server.get().await.0, 503);
+        let (status, listed) = ask(&server, Method::GET, "").await;
         let listed: Value = serde_json::from_str(&listed).unwrap();
         assert_eq!((status, listed), (200, json!({ "faults": [{ "operation": "*", "status": 503, "times": 2 }] })));
-        assert_eq!(ask(&stall, Method::DELETE, "").await.0, 204);
-        assert_eq!(stall.get().await.0, 200);
-        assert_eq!(ask(&stall, Method::GET, "").await.1, r#"{"faults":[]}"#);
+        assert_eq!(ask(&server, Method::DELETE, "").await.0, 204);
+        assert_eq!(server.get().await.0, 200);
+        assert_eq!(ask(&server, Method::GET, "").await.1, r#"{"faults":[]}"#);
     }
 
     #[tokio::test]
     async fn what_is_no_rule_is_refused_with_its_key() {
-        let stall = Stall::open().await;
+        let server = TestServer::start().await;
         for (body, text) in [
             (r#"{"operation":"*","staus":503}"#, "staus: no such key"),
             (r#"{"operation":"*","status":99}"#, "status: "),
             ("{", "not JSON at line 1, column 1"),
             ("[]", "a JSON object"),
         ] {
-            let (status, refused) = ask(&stall, Method::POST, body).await;
+            let (status, refused) = ask(&server, Method::POST, body).await;
             assert!(status == 400 && refused.contains(text), "{body}: {status} {refused}");
         }
-        assert!(stall.faults.list().is_empty());
+        assert!(server.faults.list().is_empty());
     }
 }

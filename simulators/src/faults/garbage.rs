@@ -1,7 +1,7 @@
-//! Answers that cannot be read, made out of those that can.
+//! Unreadable responses, made from readable ones.
 //!
-//! A top-level text of digits stays as it is: it is the return code, and an answer that claims success is the harder one
-//! to read.
+//! A top-level text of digits is the return code and stays as it is: a corrupt response that claims success is the
+//! harder one for a client.
 
 use std::convert::Infallible;
 
@@ -13,37 +13,42 @@ use axum::{
 use futures_util::stream;
 use serde_json::{Map, Value, json};
 
-use super::{bomb, fault::LARGEST_ANSWER};
+use super::gzip_bomb;
 
-/// How deep `deep` nests.
+/// Largest response of a simulator, in bytes. Responses are built in memory.
+pub(super) const MAX_RESPONSE: usize = 64 << 20;
+
+/// Nesting of `deep`.
 const DEPTH: usize = 10_000;
-/// How much `huge` pads, in pieces.
+/// Padding of `huge`: bytes of a piece, and pieces.
 const PIECE: usize = 64 << 10;
 const PIECES: usize = 1024;
 
 const PAGE: &str =
     "<!DOCTYPE html>\n<html><head><title>Welcome</title></head>\n<body><h1>Please sign in</h1></body></html>\n";
 
-/// How an answer is spoiled.
+/// How a response is corrupted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Garbage {
-    /// HTTP 200 with a page for people.
+    /// HTTP 200 with a page of HTML.
     Html,
-    /// The first half of the body, and its length says so.
+    /// The first half of the body, with the `Content-Length` of that half.
     Truncated,
-    /// Bytes that are no UTF-8 in the first text.
+    /// Bytes that are not UTF-8 in the first text.
     NotUtf8,
-    /// Lists in lists, 10,000 deep, in every member but the return code.
+    /// Arrays nested 10,000 deep, in every member but the return code.
     Deep,
-    /// Every member twice, the second time with another value.
+    /// Every member twice, with another value the second time.
     DuplicateKeys,
-    /// An object where a text, number or truth value belongs, at every depth.
+    /// An object in place of a text, number or boolean, at every depth.
     WrongTypes,
     /// 64 MiB of spaces inside the JSON, without a `Content-Length`.
     Huge,
-    /// A few hundred KiB of gzip, not asked for, that unpack to 32 MiB of JSON.
+    /// A few hundred KiB of gzip that unpack to 32 MiB of JSON, sent without the client asking for gzip.
     Gzip,
 }
+
+// === impl Garbage ===
 
 impl Garbage {
     pub(super) const NAMES: [(&'static str, Self); 8] = [
@@ -57,11 +62,11 @@ impl Garbage {
         ("gzip", Self::Gzip),
     ];
 
-    pub(super) async fn spoil(self, response: Response) -> Response {
+    pub(super) async fn corrupt(self, response: Response) -> Response {
         let (mut parts, body) = response.into_parts();
-        let body = to_bytes(body, LARGEST_ANSWER).await.unwrap_or_default();
+        let body = to_bytes(body, MAX_RESPONSE).await.unwrap_or_default();
         parts.headers.remove(header::CONTENT_LENGTH);
-        // A status without a body could not carry any of this.
+        // HTTP 204 has no body to corrupt.
         if parts.status == StatusCode::NO_CONTENT {
             parts.status = StatusCode::OK;
         }
@@ -75,7 +80,7 @@ impl Garbage {
             Self::Huge => huge(&body),
             Self::Gzip => {
                 parts.headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-                Body::from(bomb::around(members(&body)))
+                Body::from(gzip_bomb::pack(members(&body)))
             }
         };
         Response::from_parts(parts, body)
@@ -87,8 +92,8 @@ fn html() -> (header::HeaderName, HeaderValue) {
 }
 
 fn not_utf8(body: &[u8]) -> Vec<u8> {
-    let place = body.windows(2).position(|pair| pair == b":\"").map_or(0, |colon| colon + 2);
-    [&body[..place], b"\xff\xfe", &body[place..]].concat()
+    let start = body.windows(2).position(|pair| pair == b":\"").map_or(0, |colon| colon + 2);
+    [&body[..start], b"\xff\xfe", &body[start..]].concat()
 }
 
 fn deep(body: &[u8]) -> String {
@@ -156,14 +161,14 @@ mod tests {
     use serde_json::error::Category;
 
     use super::{
-        super::testing::{ANSWER, Stall},
+        super::testing::{ANSWER, TestServer},
         *,
     };
 
-    async fn spoiled(kind: &str) -> (HeaderMap, Vec<u8>) {
-        let stall = Stall::with(json!({ "operation": "*", "garbage": kind })).await;
-        let (status, headers, body) = stall.get().await;
-        assert_eq!((status, stall.done()), (200, 1), "{kind}: the operation was done");
+    async fn corrupted(kind: &str) -> (HeaderMap, Vec<u8>) {
+        let server = TestServer::with(json!({ "operation": "*", "garbage": kind })).await;
+        let (status, headers, body) = server.get().await;
+        assert_eq!((status, server.done()), (200, 1), "{kind}: the operation ran");
         (headers, body)
     }
 
@@ -173,28 +178,28 @@ mod tests {
 
     #[tokio::test]
     async fn a_page_is_no_json() {
-        let (headers, body) = spoiled("html").await;
+        let (headers, body) = corrupted("html").await;
         assert_eq!(headers["content-type"], "text/html; charset=utf-8");
         assert!(body.starts_with(b"<!DOCTYPE html>"));
     }
 
     #[tokio::test]
     async fn half_a_body_is_a_whole_answer() {
-        let (headers, body) = spoiled("truncated").await;
+        let (headers, body) = corrupted("truncated").await;
         assert_eq!(headers["content-length"], (ANSWER.len() / 2).to_string().as_str());
         assert_eq!(parse(&body), Err(Category::Eof));
     }
 
     #[tokio::test]
     async fn a_text_is_no_utf8() {
-        let (_, body) = spoiled("not-utf8").await;
+        let (_, body) = corrupted("not-utf8").await;
         assert!(body.starts_with(b"{\"code\":\"\xff\xfe000000\""));
         assert_eq!(parse(&body), Err(Category::Syntax));
     }
 
     #[tokio::test]
     async fn nesting_is_deep_beside_a_code_that_claims_success() {
-        let (_, body) = spoiled("deep").await;
+        let (_, body) = corrupted("deep").await;
         assert!(body.starts_with(b"{\"code\":\"000000\",\"message\":[[["));
         assert_eq!(parse(&body), Err(Category::Syntax));
         assert_eq!(String::from_utf8(body).unwrap().matches('[').count(), 2 * DEPTH);
@@ -202,7 +207,7 @@ mod tests {
 
     #[tokio::test]
     async fn every_key_is_there_twice() {
-        let (_, body) = spoiled("duplicate-keys").await;
+        let (_, body) = corrupted("duplicate-keys").await;
         let text = String::from_utf8(body).unwrap();
         for key in ["code", "message", "results"] {
             assert_eq!(text.matches(&format!("\"{key}\":")).count(), 2, "{text}");
@@ -212,7 +217,7 @@ mod tests {
 
     #[tokio::test]
     async fn types_are_wrong_but_the_codes() {
-        let (_, body) = spoiled("wrong-types").await;
+        let (_, body) = corrupted("wrong-types").await;
         let wrong = json!({ "unexpected": [true] });
         let expected = json!({
             "code": "000000", "message": wrong, "results": { "name": wrong, "list": [{ "n": wrong }] },
@@ -221,8 +226,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_huge_body_tells_no_length_and_is_json() {
-        let (headers, body) = spoiled("huge").await;
+    async fn a_huge_body_has_no_length_and_is_json() {
+        let (headers, body) = corrupted("huge").await;
         assert!(!headers.contains_key("content-length"));
         assert_eq!(body.len(), PIECE * PIECES + ANSWER.len());
         assert_eq!(parse(&body), parse(ANSWER.as_bytes()));
@@ -230,20 +235,20 @@ mod tests {
 
     #[tokio::test]
     async fn gzip_comes_unasked() {
-        let (headers, body) = spoiled("gzip").await;
+        let (headers, body) = corrupted("gzip").await;
         assert_eq!((&headers["content-encoding"], &body[..2]), (&"gzip".parse().unwrap(), &[0x1f, 0x8b][..]));
     }
 
     #[tokio::test]
-    async fn what_was_no_json_object_is_spoiled_all_the_same() {
+    async fn what_was_no_json_object_is_corrupted_all_the_same() {
         for (kind, body) in
             [(Garbage::DuplicateKeys, r#"{"message":"first","message":"second"}"#), (Garbage::WrongTypes, "[]")]
         {
             let mut empty = Response::default();
             *empty.status_mut() = StatusCode::NO_CONTENT;
-            let spoiled = kind.spoil(empty).await;
-            assert_eq!(spoiled.status(), StatusCode::OK);
-            assert_eq!(to_bytes(spoiled.into_body(), 100).await.unwrap(), body);
+            let corrupted = kind.corrupt(empty).await;
+            assert_eq!(corrupted.status(), StatusCode::OK);
+            assert_eq!(to_bytes(corrupted.into_body(), 100).await.unwrap(), body);
         }
     }
 }

@@ -1,4 +1,5 @@
-//! The keys of a rule, read strictly: what is unknown, out of its limits or in bad company is refused by its name.
+//! Reads the keys of a rule strictly: an error names the key that is unknown, out of its limits or not allowed beside
+//! another.
 
 use std::ops::RangeInclusive;
 
@@ -6,20 +7,22 @@ use axum::http::StatusCode;
 use serde_json::{Map, Value};
 
 use super::{
-    RuleError, Vendor,
     fault::{Ending, Reset},
     garbage::Garbage,
+    vendor::Vendor,
 };
+use crate::rule_error::{RuleError, check_keys};
 
-/// The longest pause, in milliseconds: ten minutes.
-pub(super) const LONGEST_MS: u64 = 600_000;
-/// The furthest a clock is off, in seconds: a year.
-const FURTHEST_SKEW: u64 = 31_536_000;
-/// The longest texts, in bytes.
-const LONGEST_BODY: usize = 65_536;
-pub(super) const LONGEST_MATCH: usize = 256;
+/// Longest pause, in milliseconds: ten minutes.
+pub(super) const MAX_PAUSE_MS: u64 = 600_000;
+/// Longest `matching`, in bytes.
+pub(super) const MAX_MATCHING: usize = 256;
+/// Largest skew of a clock, in seconds: a year.
+const MAX_SKEW_S: u64 = 31_536_000;
+/// Longest `body`, in bytes.
+const MAX_BODY: usize = 65_536;
 
-/// Every key, in the order in which they are explained.
+/// Every key, in the order of `docs/faults.md`.
 const KEYS: [&str; 19] = [
     "operation",
     "matching",
@@ -42,7 +45,7 @@ const KEYS: [&str; 19] = [
     "partial",
 ];
 
-/// The keys that make something happen, and those of them that decide how a call ends.
+/// The keys that have an effect. A rule has at least one of them.
 const EFFECTS: [&str; 11] = [
     "latency_ms",
     "jitter_ms",
@@ -56,6 +59,7 @@ const EFFECTS: [&str; 11] = [
     "revoke_token",
     "partial",
 ];
+/// The keys that decide how a request ends. A rule has at most one of them.
 const ENDINGS: [&str; 5] = ["status", "throttle", "rate", "reset", "garbage"];
 
 /// A rule's keys.
@@ -64,7 +68,7 @@ pub(super) struct Keys<'a>(&'a Map<String, Value>);
 // === impl Keys ===
 
 impl<'a> Keys<'a> {
-    pub(super) fn of(rule: &'a Map<String, Value>) -> Self {
+    pub(super) fn new(rule: &'a Map<String, Value>) -> Self {
         Self(rule)
     }
 
@@ -73,45 +77,38 @@ impl<'a> Keys<'a> {
     }
 
     pub(super) fn check_names(&self) -> Result<(), RuleError> {
-        match self.0.keys().find(|key| !KEYS.contains(&key.as_str())) {
-            // A key is anybody's text: no more of it than a line holds.
-            Some(key) => {
-                let key: String = key.chars().take(40).collect();
-                Err(RuleError::new(key, format!("no such key; there are {}", KEYS.join(", "))))
-            }
-            None => Ok(()),
-        }
+        check_keys(self.0, &KEYS)
     }
 
-    /// Which keys go together, and with which vendor.
-    pub(super) fn check_company(&self, vendor: &Vendor) -> Result<(), RuleError> {
+    /// Checks which keys are allowed together, and that the vendor's simulator supports them.
+    pub(super) fn check_combinations(&self, vendor: &Vendor) -> Result<(), RuleError> {
         if !EFFECTS.iter().any(|key| self.has(key)) {
-            return Err(RuleError::new("", format!("nothing would happen: name one of {}", EFFECTS.join(", "))));
+            return Err(RuleError::new("", format!("the rule has no effect: add one of {}", EFFECTS.join(", "))));
         }
         let endings: Vec<&str> = ENDINGS.into_iter().filter(|key| self.has(key)).collect();
         if let [first, second, ..] = endings[..] {
-            return Err(RuleError::new(second, format!("not beside {first}: a call ends in one way")));
+            return Err(RuleError::new(second, format!("not beside {first}: a request ends in one way")));
         }
-        for (key, company) in [
+        for (key, companions) in [
             ("body", &["status"][..]),
             ("retry_after", &["status", "throttle", "rate"]),
             ("processed", &["status", "latency_ms", "jitter_ms"]),
             ("seed", &["probability", "jitter_ms"]),
         ] {
-            if self.has(key) && !company.iter().any(|other| self.has(other)) {
-                return Err(RuleError::new(key, format!("only beside {}", company.join(" or "))));
+            if self.has(key) && !companions.iter().any(|other| self.has(other)) {
+                return Err(RuleError::new(key, format!("only beside {}", companions.join(" or "))));
             }
         }
-        let is_before = self.0.get("reset").is_some_and(|reset| reset == "before");
-        if self.has("processed") && (is_before || self.has("throttle") || self.has("rate")) {
-            return Err(RuleError::new("processed", "not where nothing is processed"));
+        let resets_before = self.0.get("reset").is_some_and(|reset| reset == "before");
+        if self.has("processed") && (resets_before || self.has("throttle") || self.has("rate")) {
+            return Err(RuleError::new("processed", "not where the operation does not run"));
         }
         if self.has("drip_ms") && self.has("reset") {
             return Err(RuleError::new("drip_ms", "not beside reset"));
         }
-        for (key, is_there) in [("revoke_token", vendor.has_tokens), ("partial", vendor.has_batches)] {
-            if self.has(key) && !is_there {
-                return Err(RuleError::new(key, "this vendor's simulator has nothing of the kind"));
+        for (key, is_supported) in [("revoke_token", vendor.has_tokens), ("partial", vendor.has_batches)] {
+            if self.has(key) && !is_supported {
+                return Err(RuleError::new(key, "this vendor's simulator does not support it"));
             }
         }
         Ok(())
@@ -133,11 +130,11 @@ impl<'a> Keys<'a> {
     }
 
     pub(super) fn ending(&self) -> Result<Ending, RuleError> {
-        let retry_after = self.whole("retry_after", 0..=86_400)?;
-        if let Some(status) = self.whole("status", 200..=599)? {
+        let retry_after = self.integer("retry_after", 0..=86_400)?;
+        if let Some(status) = self.integer("status", 200..=599)? {
             let status = u16::try_from(status).ok().and_then(|status| StatusCode::from_u16(status).ok());
             let status = status.ok_or_else(|| RuleError::new("status", "an HTTP status"))?;
-            let body = self.text("body", LONGEST_BODY)?.unwrap_or_default();
+            let body = self.text("body", MAX_BODY)?.unwrap_or_default();
             return Ok(Ending::Status { status, body, retry_after });
         }
         if self.flag("throttle")? || self.has("rate") {
@@ -152,8 +149,8 @@ impl<'a> Keys<'a> {
     pub(super) fn skew(&self) -> Result<i64, RuleError> {
         match self.0.get("clock_skew_s") {
             None => Ok(0),
-            Some(value) => value.as_i64().filter(|skew| skew.unsigned_abs() <= FURTHEST_SKEW).ok_or_else(|| {
-                RuleError::new("clock_skew_s", format!("a whole number from -{FURTHEST_SKEW} to {FURTHEST_SKEW}"))
+            Some(value) => value.as_i64().filter(|skew| skew.unsigned_abs() <= MAX_SKEW_S).ok_or_else(|| {
+                RuleError::new("clock_skew_s", format!("a whole number from -{MAX_SKEW_S} to {MAX_SKEW_S}"))
             }),
         }
     }
@@ -168,7 +165,7 @@ impl<'a> Keys<'a> {
         }
     }
 
-    pub(super) fn whole(&self, key: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, RuleError> {
+    pub(super) fn integer(&self, key: &str, range: RangeInclusive<u64>) -> Result<Option<u64>, RuleError> {
         let Some(value) = self.0.get(key) else {
             return Ok(None);
         };
@@ -178,22 +175,22 @@ impl<'a> Keys<'a> {
         }
     }
 
-    pub(super) fn text(&self, key: &str, longest: usize) -> Result<Option<String>, RuleError> {
+    pub(super) fn text(&self, key: &str, max: usize) -> Result<Option<String>, RuleError> {
         let Some(value) = self.0.get(key) else {
             return Ok(None);
         };
-        match value.as_str().filter(|text| (1..=longest).contains(&text.len())) {
+        match value.as_str().filter(|text| (1..=max).contains(&text.len())) {
             Some(text) => Ok(Some(text.to_owned())),
-            None => Err(RuleError::new(key, format!("a text of 1 to {longest} bytes"))),
+            None => Err(RuleError::new(key, format!("a text of 1 to {max} bytes"))),
         }
     }
 
-    /// A key that is `true` or left out.
+    /// A key that is `true` or absent.
     pub(super) fn flag(&self, key: &str) -> Result<bool, RuleError> {
         match self.0.get(key) {
             None => Ok(false),
             Some(Value::Bool(true)) => Ok(true),
-            Some(_) => Err(RuleError::new(key, "true, or left out")),
+            Some(_) => Err(RuleError::new(key, "true, or absent")),
         }
     }
 
@@ -221,7 +218,7 @@ mod tests {
     };
 
     fn refused(rule: &Value) -> String {
-        Rule::read(rule, &vendor()).err().unwrap_or_else(|| panic!("{rule} was taken")).to_string()
+        Rule::read(rule, &vendor()).err().unwrap_or_else(|| panic!("{rule} was accepted")).to_string()
     }
 
     #[test]
@@ -230,7 +227,7 @@ mod tests {
             (json!({ "status": 503 }), "operation: missing"),
             (json!({ "operation": "wrte", "status": 503 }), "operation: no such operation; it is * for all, or read"),
             (json!({ "operation": 24, "status": 503 }), "operation: a text"),
-            (json!({ "operation": "*" }), "nothing would happen"),
+            (json!({ "operation": "*" }), "the rule has no effect"),
             (json!({ "operation": "*", "seed": 1, "status": 503 }), "seed: only beside probability"),
             (json!({ "operation": "*", "latency": 5 }), "latency: no such key; there are operation, matching"),
             (json!({ "operation": "*", "latency_ms": 600_001 }), "latency_ms: a whole number from 0 to 600000"),
@@ -243,7 +240,7 @@ mod tests {
             (json!({ "operation": "*", "status": 199 }), "status: a whole number from 200 to 599"),
             (json!({ "operation": "*", "body": "x", "latency_ms": 1 }), "body: only beside status"),
             (json!({ "operation": "*", "retry_after": 1, "reset": "before" }), "retry_after: only beside status"),
-            (json!({ "operation": "*", "throttle": false }), "throttle: true, or left out"),
+            (json!({ "operation": "*", "throttle": false }), "throttle: true, or absent"),
             (json!({ "operation": "*", "rate": 0 }), "rate: "),
             (json!({ "operation": "*", "reset": "soon" }), "reset: one of before, during, after"),
             (json!({ "operation": "*", "garbage": "noise" }), "garbage: one of html, truncated, not-utf8, deep"),
@@ -263,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vendor_without_tokens_or_batches_takes_no_rule_about_them() {
+    fn a_vendor_without_tokens_or_batches_refuses_rules_about_them() {
         let vendor = Vendor { has_tokens: false, has_batches: false, ..vendor() };
         for key in ["revoke_token", "partial"] {
             let rule = json!({ "operation": "*", key: 1 });

@@ -1,4 +1,4 @@
-//! Business accounts of agents: agentAccount/create, update, delete (B3.5 to B3.7).
+//! Changes business accounts of agents: agentAccount/create, update, delete (B3.5 to B3.7).
 
 use serde::Deserialize;
 
@@ -6,7 +6,7 @@ use super::{
     envelope::{Outcome, Refusal, payload},
     fields::{self, ensure},
     memberships::{self, SkillWeights},
-    operations::Call,
+    operation::Call,
     passwords::{self, PasswordRules},
     state::{Account, Agent, Center},
 };
@@ -47,7 +47,7 @@ struct Delete {
     user_account: String,
 }
 
-/// `POST agentAccount/create`: an agent with an account. The vendor chooses the work number.
+/// `POST agentAccount/create`: adds an agent with an account. The vendor assigns the work number.
 pub(super) fn create(center: &mut Center, call: Call<'_>) -> Outcome {
     let Create { user_account, user_name, password, email, agent_type, cc_role_id, skills, phone } =
         fields::read(call.body)?;
@@ -83,7 +83,7 @@ pub(super) fn create(center: &mut Center, call: Call<'_>) -> Outcome {
     Ok(payload! { "workNo": work_no })
 }
 
-/// `POST agentAccount/update`: what is not named stays. Nothing changes unless everything is right, but a wrong old
+/// `POST agentAccount/update`: an absent field is unchanged. A refused request changes nothing, but a wrong old
 /// password is counted.
 pub(super) fn update(center: &mut Center, call: Call<'_>) -> Outcome {
     let Update { user_account, user_name, email, phone, agent_type, cc_role_id, skills, old_password, new_password } =
@@ -91,7 +91,7 @@ pub(super) fn update(center: &mut Center, call: Call<'_>) -> Outcome {
     let position = position(center, &user_account)?;
     let before = &center.agents[position];
     if let Some(user_name) = &user_name {
-        // Here the limit is in bytes, and the forbidden characters are fewer than in create.
+        // Update has a limit in bytes, and fewer forbidden characters than create.
         ensure(!user_name.is_empty(), "userName is empty")?;
         ensure(user_name.len() <= 20, "userName is longer than 20 bytes")?;
         ensure(!user_name.contains(|c| "\"[]=;<>".contains(c)), "userName has a forbidden character")?;
@@ -132,7 +132,7 @@ pub(super) fn update(center: &mut Center, call: Call<'_>) -> Outcome {
     Ok(payload! {})
 }
 
-/// `POST agentAccount/delete`: the agent goes in any state, and with it its place in every queue.
+/// `POST agentAccount/delete`: deletes an agent in any state, also from its queues.
 pub(super) fn delete(center: &mut Center, call: Call<'_>) -> Outcome {
     let Delete { user_account } = fields::read(call.body)?;
     let position = position(center, &user_account)?;
@@ -163,7 +163,7 @@ mod tests {
 
     use super::super::{
         Tenant,
-        testing::{Bench, MANAGEMENT, REST, code},
+        testing::{MANAGEMENT, REST, TestServer, code},
     };
 
     fn new_agent() -> Value {
@@ -174,52 +174,52 @@ mod tests {
         })
     }
 
-    /// The new agent, with one field changed.
+    /// The new agent with one field changed.
     fn but(field: &str, value: Value) -> Value {
         let mut agent = new_agent();
         agent[field] = value;
         agent
     }
 
-    async fn read(bench: &Bench, account: &str) -> Value {
-        bench.rest("agentAccount/query", json!({ "userAccount": account })).await["data"][0].clone()
+    async fn read(server: &TestServer, account: &str) -> Value {
+        server.rest("agentAccount/query", json!({ "userAccount": account })).await["data"][0].clone()
     }
 
     #[tokio::test]
     async fn an_agent_created_is_an_agent_everywhere_until_it_is_deleted() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
-        let created = bench.rest("agentAccount/create", new_agent()).await;
+        let server = TestServer::start(Tenant::Seeded, "").await;
+        let created = server.rest("agentAccount/create", new_agent()).await;
         assert_eq!((code(&created), &created["workNo"]), ("0", &json!(1013)));
         let expected = json!({
             "userAccount": "karl.new", "userName": "Karl New", "email": "karl@example.com", "phone": "5550199",
             "agentType": 4, "ccRoleId": 2, "sipAccount": "88880013", "workNo": 1013, "transparentDisplayFlag": false,
             "skills": [{ "skillId": 2, "agentWeight": 3, "skillWeight": 4 }],
         });
-        assert_eq!(read(&bench, "karl.new").await, expected);
-        let info = bench.get(&format!("{MANAGEMENT}/querySysInfo")).await.ok();
+        assert_eq!(read(&server, "karl.new").await, expected);
+        let info = server.get(&format!("{MANAGEMENT}/querySysInfo")).await.ok();
         let registered = json!({
             "workNo": 1013, "sipAccount": "88880013", "sipPwd": "Sip~phone12", "password": "Abcde#12",
         });
         assert_eq!(info["agents"][12], registered);
-        let info = bench.get(&format!("{MANAGEMENT}/queryAgentInfo")).await.ok();
+        let info = server.get(&format!("{MANAGEMENT}/queryAgentInfo")).await.ok();
         assert_eq!(info["agents"][12]["accountCode"], "karl.new");
         let sales = json!({ "skillId": 2, "pageSize": 100, "pageNum": 0 });
-        let members = bench.rest("agentAccount/queryAgentInfoBySkillId", sales.clone()).await;
+        let members = server.rest("agentAccount/queryAgentInfoBySkillId", sales.clone()).await;
         assert_eq!((&members["count"], &members["data"][5]["accountCode"]), (&json!(6), &json!("karl.new")));
 
-        let deleted = bench.rest("agentAccount/delete", json!({ "userAccount": "karl.new" })).await;
+        let deleted = server.rest("agentAccount/delete", json!({ "userAccount": "karl.new" })).await;
         assert_eq!(deleted, json!({ "resultCode": "0", "resultMessage": "delete AgentAccount success" }));
-        assert!(read(&bench, "karl.new").await.is_null());
-        assert_eq!(bench.rest("agentAccount/queryAgentInfoBySkillId", sales).await["count"], 5);
-        // Its number is not given again, its softphone is.
-        let again = bench.rest("agentAccount/create", new_agent()).await;
+        assert!(read(&server, "karl.new").await.is_null());
+        assert_eq!(server.rest("agentAccount/queryAgentInfoBySkillId", sales).await["count"], 5);
+        // Its number is not assigned again, its softphone is.
+        let again = server.rest("agentAccount/create", new_agent()).await;
         assert_eq!(again["workNo"], 1014);
-        assert_eq!(read(&bench, "karl.new").await["sipAccount"], "88880013");
+        assert_eq!(read(&server, "karl.new").await["sipAccount"], "88880013");
     }
 
     #[tokio::test]
     async fn creation_has_limits() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
+        let server = TestServer::start(Tenant::Seeded, "").await;
         let skill =
             |id: u32, agent: u32, weight: u32| json!([{ "skillId": id, "agentWeight": agent, "skillWeight": weight }]);
         for refused in [
@@ -239,7 +239,7 @@ mod tests {
             but("skills", skill(2, 1, 0)),
             but("skills", skill(3, 1, 1)),
         ] {
-            assert_eq!(code(&bench.rest("agentAccount/create", refused.clone()).await), "1", "{refused}");
+            assert_eq!(code(&server.rest("agentAccount/create", refused.clone()).await), "1", "{refused}");
         }
         let path = format!("{REST}/agentAccount/create");
         for malformed in [
@@ -248,33 +248,33 @@ mod tests {
             but("skills", json!([{ "skillId": 2 }])),
             but("workNo", json!(2000)),
         ] {
-            bench.post(&path, malformed).await.is_bad_request();
+            server.post(&path, malformed).await.is_bad_request();
         }
         let widest = but("userName", json!("\u{5f20}".repeat(20)));
-        assert_eq!(code(&bench.rest("agentAccount/create", widest).await), "0");
+        assert_eq!(code(&server.rest("agentAccount/create", widest).await), "0");
     }
 
     #[tokio::test]
     async fn softphones_run_out() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
+        let server = TestServer::start(Tenant::Seeded, "").await;
         for index in 0..4 {
             let account = json!(format!("karl.new{index}"));
-            bench.rest("agentAccount/create", but("userAccount", account)).await;
+            server.rest("agentAccount/create", but("userAccount", account)).await;
         }
         // Three were free; the fourth spare one is suspended.
-        assert_eq!(read(&bench, "karl.new2").await["sipAccount"], "88880015");
-        assert!(read(&bench, "karl.new3").await.get("sipAccount").is_none());
+        assert_eq!(read(&server, "karl.new2").await["sipAccount"], "88880015");
+        assert!(read(&server, "karl.new3").await.get("sipAccount").is_none());
     }
 
     #[tokio::test]
     async fn an_update_changes_what_it_names() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
-        let before = read(&bench, "anna.berg").await;
+        let server = TestServer::start(Tenant::Seeded, "").await;
+        let before = read(&server, "anna.berg").await;
         let update = json!({
             "userAccount": "anna.berg", "userName": "Anna (Lead)", "phone": "", "agentType": 99, "ccRoleId": 3,
             "skills": [{ "skillId": 3, "agentWeight": 1, "skillWeight": 1 }],
         });
-        let updated = bench.rest("agentAccount/update", update).await;
+        let updated = server.rest("agentAccount/update", update).await;
         assert_eq!(updated, json!({ "resultCode": "0", "resultMessage": "edit success" }));
         let mut expected = before;
         expected["userName"] = json!("Anna (Lead)");
@@ -282,13 +282,13 @@ mod tests {
         expected["agentType"] = json!(99);
         expected["ccRoleId"] = json!(3);
         expected["skills"] = json!([{ "skillId": 3, "agentWeight": 1, "skillWeight": 1 }]);
-        assert_eq!(read(&bench, "anna.berg").await, expected);
+        assert_eq!(read(&server, "anna.berg").await, expected);
     }
 
     #[tokio::test]
     async fn a_refused_update_changes_nothing() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
-        let before = read(&bench, "anna.berg").await;
+        let server = TestServer::start(Tenant::Seeded, "").await;
+        let before = read(&server, "anna.berg").await;
         for (field, value) in [
             // 20 bytes, not 20 characters.
             ("userName", json!("\u{5f20}".repeat(7))),
@@ -303,29 +303,29 @@ mod tests {
         ] {
             let mut update = json!({ "userAccount": "anna.berg", "email": "new@example.com" });
             update[field] = value;
-            assert_eq!(code(&bench.rest("agentAccount/update", update).await), "1", "{field}");
+            assert_eq!(code(&server.rest("agentAccount/update", update).await), "1", "{field}");
         }
-        assert_eq!(read(&bench, "anna.berg").await, before);
+        assert_eq!(read(&server, "anna.berg").await, before);
         let unknown = json!({ "userAccount": "nobody.here" });
-        assert_eq!(code(&bench.rest("agentAccount/update", unknown.clone()).await), "1");
-        assert_eq!(code(&bench.rest("agentAccount/delete", unknown).await), "1");
+        assert_eq!(code(&server.rest("agentAccount/update", unknown.clone()).await), "1");
+        assert_eq!(code(&server.rest("agentAccount/delete", unknown).await), "1");
     }
 
     #[tokio::test]
     async fn a_password_is_changed_by_its_rules() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
+        let server = TestServer::start(Tenant::Seeded, "").await;
         let change =
             |old: &str, new: &str| json!({ "userAccount": "anna.berg", "oldPassWord": old, "newPassWord": new });
-        let update = async |body: Value| code(&bench.rest("agentAccount/update", body).await).to_owned();
+        let update = async |body: Value| code(&server.rest("agentAccount/update", body).await).to_owned();
         assert_eq!(update(change("Aa#1001z", "weak")).await, "1");
         for _ in 0..3 {
             assert_eq!(update(change("wrong", "Abcde#12")).await, "1");
         }
-        bench.advance(30 * 60 - 1);
+        server.advance(30 * 60 - 1);
         assert_eq!(update(change("Aa#1001z", "Abcde#12")).await, "1");
-        bench.advance(1);
+        server.advance(1);
         assert_eq!(update(change("Aa#1001z", "Abcde#12")).await, "0");
-        let info = bench.get(&format!("{MANAGEMENT}/querySysInfo")).await.ok();
+        let info = server.get(&format!("{MANAGEMENT}/querySysInfo")).await.ok();
         assert_eq!(info["agents"][0]["password"], "Abcde#12");
         assert_eq!(update(change("Abcde#12", "Bcdef#12")).await, "1");
     }

@@ -1,5 +1,5 @@
-//! The call center of the vendor's pages, whose example requests get their example answers. The pages were not written
-//! from one center, so neither is this one: accounts without work numbers, two users with the same settings id.
+//! The call center of the vendor's pages, in which their example requests get their example responses. The examples
+//! come from different centers, so some accounts here have no work number, and two users have the same settings ID.
 
 use std::collections::BTreeMap;
 
@@ -115,7 +115,7 @@ mod tests {
 
     use super::super::{
         Tenant,
-        testing::{Bench, MANAGEMENT, QUERY_PHONE, REST},
+        testing::{MANAGEMENT, QUERY_PHONE, REST, TestServer},
     };
 
     fn row(prefix: &str, path: &str, request: &str, answer: &str) -> (String, Value, Value) {
@@ -123,7 +123,7 @@ mod tests {
         (format!("{prefix}{path}"), json(request), json(answer))
     }
 
-    /// Path, request and answer, as the pages print them. A `null` request is a GET.
+    /// Path, request and response, as the pages print them. A `null` request is a `GET`.
     fn examples() -> Vec<(String, Value, Value)> {
         let sys_info = r#"{ "servicePort": 448, "serviceIp": "127.0.0.0",
             "sipServiceIp": "127.0.0.0", "sipServicePort": 5060,
@@ -195,10 +195,10 @@ mod tests {
     #[tokio::test]
     async fn printed_requests_get_their_printed_answers() {
         for (path, request, printed) in examples() {
-            let bench = Bench::start(Tenant::Document, "").await;
+            let server = TestServer::start(Tenant::Document, "").await;
             let answer = match request {
-                Value::Null => bench.get(&path).await,
-                body => bench.post(&path, body).await,
+                Value::Null => server.get(&path).await,
+                body => server.post(&path, body).await,
             };
             assert_eq!(answer.ok(), printed, "{path}");
         }
@@ -206,21 +206,21 @@ mod tests {
 
     #[tokio::test]
     async fn requests_printed_without_a_whole_answer_succeed_as_described() {
-        let bench = Bench::start(Tenant::Document, "").await;
+        let server = TestServer::start(Tenant::Document, "").await;
         // B3.8: one account, and no total.
-        let page = bench.rest("agentAccount/query", json!({ "pageNum": 0, "pageSize": 1 })).await;
+        let page = server.rest("agentAccount/query", json!({ "pageNum": 0, "pageSize": 1 })).await;
         assert_eq!(page["data"].as_array().unwrap().len(), 1);
         assert_eq!(page["resultMessage"], "get agent account info success");
         assert!(page["data"][0].get("workNo").is_none());
         // B3.6
         let update = json!({ "userAccount": "test123456", "userName": "test112" });
-        let updated = bench.rest("agentAccount/update", update).await;
+        let updated = server.rest("agentAccount/update", update).await;
         assert_eq!(updated, json!({ "resultCode": "0", "resultMessage": "edit success" }));
         // B3.11
         let members = json!({ "skillId": 3, "pageSize": 10, "pageNum": 0 });
-        assert_eq!(bench.rest("agentAccount/queryAgentInfoBySkillId", members).await["count"], 0);
+        assert_eq!(server.rest("agentAccount/queryAgentInfoBySkillId", members).await["count"], 0);
         // B3.16: limit as text, offset as number.
-        let skills = bench.rest("skill/querySkills", json!({ "limit": "10", "offset": 0 })).await;
+        let skills = server.rest("skill/querySkills", json!({ "limit": "10", "offset": 0 })).await;
         let release = json!({ "transferType": "Release" });
         let param = json!({
             "noAgents": release, "busy": release, "timeOut": release,

@@ -1,4 +1,4 @@
-//! What API Fabric does before an operation runs: path and method, token, app key, content type, JSON.
+//! What API Fabric checks before an operation runs: path and method, token, app key, content type, JSON.
 
 use std::sync::Arc;
 
@@ -14,19 +14,23 @@ use http::{HeaderMap, StatusCode, header};
 use serde_json::Value;
 
 use super::{
-    Request, Simulator,
     envelope::{self, Refusal},
-    operations::{self, AppKey, Call, Operation, Work},
+    operation::{AppKey, Call, Handler, Operation},
+    operations,
     quirks::{Quirk, Quirks},
+    simulator::Simulator,
     token,
 };
-use crate::faults::{Alteration, Arrived, Wire};
+use crate::{
+    faults::{Alteration, ReceivedRequest, ResetHandle},
+    journal::Request,
+};
 
-/// The largest body that is read, in bytes.
+/// Largest body accepted, in bytes.
 const MAX_BODY: usize = 1 << 20;
 
-/// Records a request, finds its operation, and lets the faults befall it: the one layer around all of them.
-pub(super) async fn observe(
+/// The layer around every operation: records the request, finds its operation, and injects the fault it triggers.
+pub(super) async fn receive(
     State(simulator): State<Arc<Simulator>>,
     request: axum::extract::Request,
     next: Next,
@@ -36,19 +40,19 @@ pub(super) async fn observe(
     let Ok(body) = to_bytes(body, MAX_BODY).await else {
         return envelope::page(StatusCode::PAYLOAD_TOO_LARGE);
     };
-    simulator.lock().journal.record(Request::new(&parts, &body), operation);
-    let place = operation.and_then(operations::place);
-    let fault = simulator.faults.strike(&Arrived { operation: place, uri: &parts.uri, body: &body });
+    simulator.record(Request::new(&parts, &body), operation);
+    let index = operation.and_then(operations::index);
+    let fault = simulator.faults.trigger(&ReceivedRequest { operation: index, uri: &parts.uri, body: &body });
     if fault.revokes_tokens() {
         simulator.revoke_tokens();
     }
-    let wire = Wire::of(&parts.extensions);
+    let reset_handle = ResetHandle::of(&parts.extensions);
     parts.extensions.insert(operation);
     parts.extensions.insert(fault.alteration());
-    fault.around(wire, next.run(axum::extract::Request::from_parts(parts, Body::from(body)))).await
+    fault.inject(reset_handle, next.run(axum::extract::Request::from_parts(parts, Body::from(body)))).await
 }
 
-/// Answers a request whose operation is known.
+/// Responds to a request that was recorded.
 pub(super) async fn answer(
     State(simulator): State<Arc<Simulator>>,
     Extension(operation): Extension<Option<&'static Operation>>,
@@ -63,32 +67,32 @@ pub(super) async fn answer(
     let now = alteration.clock(simulator.now());
     let options = &simulator.options;
     let mut state = simulator.lock();
-    if !matches!(operation.work, Work::IssueToken) {
+    if !matches!(operation.handler, Handler::IssueToken) {
         let authorized = bearer(&headers).is_some_and(|token| state.tokens.is_live(token, now))
             && has_app_key(&headers, operation.app_key, &options.app_key);
         if !authorized {
             return envelope::unauthorized();
         }
     }
-    // No table knows a query parameter.
+    // No table has a query parameter.
     if query.is_some_and(|query| !query.is_empty()) {
         return envelope::bad_request();
     }
     let quirks = &options.quirks;
-    let outcome = match operation.work {
-        Work::Get(run) => Ok(run(&state.center, quirks)),
-        Work::Post(run) => parse(operation.wrapper, &headers, &body, quirks)
+    let outcome = match operation.handler {
+        Handler::Get(run) => Ok(run(&state.center, quirks)),
+        Handler::Post(run) => parse(operation.wrapper, &headers, &body, quirks)
             .and_then(|body| run(&mut state.center, Call { body, quirks, now })),
-        Work::IssueToken => {
+        Handler::IssueToken => {
             let body = parse(None, &headers, &body, quirks);
-            return token::issue(options, &mut state, &headers, body, now);
+            return token::issue(options, &mut state.tokens, &headers, body, now);
         }
     };
     envelope::respond(operation.style, operation.success, outcome, quirks)
 }
 
-/// The token of `Authorization: Bearer <token>`. What follows the one space is looked up as it is, so that a second
-/// space makes it unknown.
+/// The token of `Authorization: Bearer <token>`. Everything after the one space is the token, so a second space makes
+/// it unknown.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     only(headers, header::AUTHORIZATION.as_str())?.strip_prefix("Bearer ")
 }
@@ -102,14 +106,14 @@ fn has_app_key(headers: &HeaderMap, rule: AppKey, app_key: &str) -> bool {
     }
 }
 
-/// The value of a header that is there exactly once.
+/// The value of a header that was sent exactly once.
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(value)
 }
 
-/// The body's JSON object, taken out of its wrapper.
+/// The body's JSON object, without its wrapper.
 fn parse(wrapper: Option<&str>, headers: &HeaderMap, body: &[u8], quirks: &Quirks) -> Result<Value, Refusal> {
     let content_type = only(headers, header::CONTENT_TYPE.as_str()).ok_or(Refusal::Malformed)?;
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
@@ -126,7 +130,7 @@ fn parse(wrapper: Option<&str>, headers: &HeaderMap, body: &[u8], quirks: &Quirk
     }
 }
 
-/// Tables wrap the fields, examples do not (B3.5 to B3.11): either is accepted, unless a quirk insists.
+/// Tables wrap the fields, examples do not (B3.5 to B3.11): both are accepted, unless a quirk requires one.
 fn unwrap(wrapper: &str, mut body: Value, quirks: &Quirks) -> Result<Value, Refusal> {
     let is_wrapped = body.as_object().is_some_and(|members| members.len() == 1 && members.contains_key(wrapper));
     let refused = if is_wrapped { Quirk::UnwrappedOnly } else { Quirk::WrappedOnly };
@@ -136,7 +140,7 @@ fn unwrap(wrapper: &str, mut body: Value, quirks: &Quirks) -> Result<Value, Refu
     Ok(if is_wrapped { body[wrapper].take() } else { body })
 }
 
-/// No table knows `null`: an optional member is left out.
+/// No table has `null`: an optional member is absent.
 fn has_null(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -153,7 +157,7 @@ mod tests {
     use super::{
         super::{
             Tenant,
-            testing::{APP_KEY, Answer, Bench, MANAGEMENT, QUERY_PHONE, REST, send},
+            testing::{APP_KEY, Answer, MANAGEMENT, QUERY_PHONE, REST, TestServer, send},
         },
         *,
     };
@@ -169,13 +173,13 @@ mod tests {
 
     #[tokio::test]
     async fn every_operation_needs_a_token() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
-        for operation in operations::all().filter(|row| !matches!(row.work, Work::IssueToken)) {
-            let url = bench.url(&operation.path());
+        let server = TestServer::start(Tenant::Seeded, "").await;
+        for operation in operations::all().filter(|row| !matches!(row.handler, Handler::IssueToken)) {
+            let url = server.url(&operation.path());
             for token in [None, Some("Bearer 00000000000000000000000000000000")] {
-                let mut request = match operation.work {
-                    Work::Get(_) => bench.client.get(&url),
-                    _ => bench.client.post(&url).header("Content-Type", "application/json").body("{}"),
+                let mut request = match operation.handler {
+                    Handler::Get(_) => server.client.get(&url),
+                    _ => server.client.post(&url).header("Content-Type", "application/json").body("{}"),
                 };
                 if let Some(token) = token {
                     request = request.header("Authorization", token);
@@ -187,9 +191,9 @@ mod tests {
 
     #[tokio::test]
     async fn authorization_has_exactly_one_space() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
-        let token = bench.ask_token(None).await.ok()["AccessToken"].as_str().unwrap().to_owned();
-        assert_eq!(bench.get_with(SYS_INFO, &token).await.status, StatusCode::OK);
+        let server = TestServer::start(Tenant::Seeded, "").await;
+        let token = server.request_token(None).await.ok()["AccessToken"].as_str().unwrap().to_owned();
+        assert_eq!(server.get_with(SYS_INFO, &token).await.status, StatusCode::OK);
         for wrong in [
             token.clone(),
             format!("Bearer{token}"),
@@ -200,17 +204,17 @@ mod tests {
             format!("Basic {token}"),
             "Bearer ".to_owned(),
         ] {
-            let request = bench.client.get(bench.url(SYS_INFO)).header("Authorization", wrong);
+            let request = server.client.get(server.url(SYS_INFO)).header("Authorization", wrong);
             is_unauthorized(&send(request).await);
         }
-        let twice = bench.client.get(bench.url(SYS_INFO)).header("Authorization", format!("Bearer {token}"));
+        let twice = server.client.get(server.url(SYS_INFO)).header("Authorization", format!("Bearer {token}"));
         is_unauthorized(&send(twice.header("Authorization", format!("Bearer {token}"))).await);
     }
 
     #[tokio::test]
     async fn an_app_key_must_be_right_and_for_agentsettings_be_there() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
-        let token = bench.ask_token(None).await.ok()["AccessToken"].as_str().unwrap().to_owned();
+        let server = TestServer::start(Tenant::Seeded, "").await;
+        let token = server.request_token(None).await.ok()["AccessToken"].as_str().unwrap().to_owned();
         let phones = json!({ "limit": "1", "offset": "0" });
         let user = json!({ "userId": "1" });
         for (path, body, app_key, status) in [
@@ -221,9 +225,9 @@ mod tests {
             (SETTINGS, &user, Some(APP_KEY), 200),
             (SETTINGS, &user, Some("wrong"), 401),
         ] {
-            let mut request = bench
+            let mut request = server
                 .client
-                .post(bench.url(path))
+                .post(server.url(path))
                 .header("Authorization", format!("Bearer {token}"))
                 .header("Content-Type", "application/json")
                 .body(body.to_string());
@@ -236,32 +240,32 @@ mod tests {
 
     #[tokio::test]
     async fn wrong_paths_and_methods_are_not_found() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
+        let server = TestServer::start(Tenant::Seeded, "").await;
         let not_found = |answer: Answer| {
             assert_eq!(answer.status, StatusCode::NOT_FOUND, "{}", answer.text);
             assert_eq!(answer.text, "The requested content is not found. Check the request path.");
         };
-        not_found(bench.get("/").await);
-        not_found(bench.get(QUERY_PHONE).await);
-        not_found(bench.get(&format!("{SYS_INFO}/")).await);
-        not_found(bench.get("/apiaccess/cc-management/v1/querySysInfo").await);
-        not_found(bench.post(SYS_INFO, json!({})).await);
-        not_found(bench.post(&format!("{MANAGEMENT}/mobileAgent/queryPhone"), json!({})).await);
-        not_found(bench.post("/apiaccess/CC-Mangemant/v1/openapp/agentsettings/query", json!({})).await);
+        not_found(server.get("/").await);
+        not_found(server.get(QUERY_PHONE).await);
+        not_found(server.get(&format!("{SYS_INFO}/")).await);
+        not_found(server.get("/apiaccess/cc-management/v1/querySysInfo").await);
+        not_found(server.post(SYS_INFO, json!({})).await);
+        not_found(server.post(&format!("{MANAGEMENT}/mobileAgent/queryPhone"), json!({})).await);
+        not_found(server.post("/apiaccess/CC-Mangemant/v1/openapp/agentsettings/query", json!({})).await);
     }
 
     #[tokio::test]
     async fn a_post_is_a_json_object_of_at_most_1_mib() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
-        let text = |body: &str| bench.request(QUERY_PHONE, &json!({})).body(body.to_owned());
+        let server = TestServer::start(Tenant::Seeded, "").await;
+        let text = |body: &str| server.request(QUERY_PHONE, &json!({})).body(body.to_owned());
         for wrong in ["", "limit=1", "[]", "\"x\"", "{\"limit\":\"1\",\"offset\":null}"] {
             send(text(wrong)).await.is_bad_request();
         }
         let right = json!({ "limit": "1", "offset": "0" });
-        let untyped = bench.request(QUERY_PHONE, &right).build().unwrap();
+        let untyped = server.request(QUERY_PHONE, &right).build().unwrap();
         let mut headers = untyped.headers().clone();
         headers.remove("content-type");
-        let untyped = bench.client.post(bench.url(QUERY_PHONE)).headers(headers).body(right.to_string());
+        let untyped = server.client.post(server.url(QUERY_PHONE)).headers(headers).body(right.to_string());
         send(untyped).await.is_bad_request();
         let padded = |length: usize| format!("{right}{}", " ".repeat(length - right.to_string().len()));
         assert_eq!(send(text(&padded(1_048_576))).await.status, StatusCode::OK);
@@ -271,12 +275,12 @@ mod tests {
 
     #[tokio::test]
     async fn no_operation_has_query_parameters() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
-        bench.get(&format!("{SYS_INFO}?limit=1")).await.is_bad_request();
-        bench.post(&format!("{QUERY_PHONE}?a=b"), json!({ "limit": 1, "offset": 0 })).await.is_bad_request();
+        let server = TestServer::start(Tenant::Seeded, "").await;
+        server.get(&format!("{SYS_INFO}?limit=1")).await.is_bad_request();
+        server.post(&format!("{QUERY_PHONE}?a=b"), json!({ "limit": 1, "offset": 0 })).await.is_bad_request();
     }
 
-    /// For every POST, a body that is well formed; most are refused for what they say.
+    /// A well-formed body for every `POST`; most are business failures.
     fn well_formed() -> Vec<(&'static str, Value)> {
         let weights = json!({ "userAccounts": ["x"], "skillId": 9, "agentWeight": 1, "skillWeight": 1 });
         let create = json!({
@@ -312,18 +316,18 @@ mod tests {
 
     #[tokio::test]
     async fn unknown_fields_and_nulls_are_bad_requests_everywhere() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
+        let server = TestServer::start(Tenant::Seeded, "").await;
         let bodies = well_formed();
-        let posts = operations::all().filter(|row| matches!(row.work, Work::Post(_)));
+        let posts = operations::all().filter(|row| matches!(row.handler, Handler::Post(_)));
         assert!(posts.map(|row| row.name).eq(bodies.iter().map(|(name, _)| *name)));
         for (name, body) in bodies {
             let path = operations::all().find(|row| row.name == name).unwrap().path();
-            let answer = bench.post(&path, body.clone()).await;
+            let answer = server.post(&path, body.clone()).await;
             assert_eq!(answer.status, StatusCode::OK, "{name}: {}", answer.text);
             for value in [json!("x"), Value::Null] {
                 let mut more = body.clone();
                 more["noSuchField"] = value;
-                bench.post(&path, more).await.is_bad_request();
+                server.post(&path, more).await.is_bad_request();
             }
         }
     }
@@ -336,15 +340,15 @@ mod tests {
         for (quirks, plain_status, wrapped_status) in
             [("", 200, 200), ("wrapped-only", 400, 200), ("unwrapped-only", 200, 400)]
         {
-            let bench = Bench::start(Tenant::Seeded, quirks).await;
-            assert_eq!(bench.post(&query, fields.clone()).await.status, plain_status, "{quirks}");
-            assert_eq!(bench.post(&query, wrapped.clone()).await.status, wrapped_status, "{quirks}");
-            // The other spelling is another operation's, and some operations wrap nothing.
-            bench.post(&query, json!({ "requestParam": fields })).await.is_bad_request();
+            let server = TestServer::start(Tenant::Seeded, quirks).await;
+            assert_eq!(server.post(&query, fields.clone()).await.status, plain_status, "{quirks}");
+            assert_eq!(server.post(&query, wrapped.clone()).await.status, wrapped_status, "{quirks}");
+            // The other spelling belongs to other operations, and some operations have no wrapper.
+            server.post(&query, json!({ "requestParam": fields })).await.is_bad_request();
             let add = format!("{REST}/agentAccount/addSkillsToAgent");
             let one = json!({ "userAccounts": ["anna.berg"], "skillId": 1, "agentWeight": 1, "skillWeight": 1 });
-            bench.post(&add, json!({ "requestParam": one })).await.is_bad_request();
-            bench.post(&add, one).await.ok();
+            server.post(&add, json!({ "requestParam": one })).await.is_bad_request();
+            server.post(&add, one).await.ok();
         }
     }
 }

@@ -1,5 +1,4 @@
-//! Who is in which queue: agentAccount/addSkillsToAgent, releaseAgentBySkillId, queryAgentInfoBySkillId (B3.9 to
-//! B3.11).
+//! Members of queues: agentAccount/addSkillsToAgent, releaseAgentBySkillId, queryAgentInfoBySkillId (B3.9 to B3.11).
 
 use std::collections::BTreeMap;
 
@@ -9,15 +8,15 @@ use serde_json::{Value, json};
 use super::{
     envelope::{Outcome, Refusal, payload},
     fields::{self, ensure},
-    operations::Call,
+    operation::Call,
     quirks::Quirk,
     state::{Center, Weights},
 };
 
-/// So many accounts can be added at once.
+/// Most accounts of one request.
 const MAX_ACCOUNTS: usize = 50;
 
-/// A queue with weights, in create and update of an account: all three fields are required (B3.6).
+/// A queue with weights, in create and update of an account. All three fields are required (B3.6).
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct SkillWeights {
@@ -50,7 +49,7 @@ struct Query {
     page_num: i64,
 }
 
-/// `POST agentAccount/addSkillsToAgent`: every account, or none. One that is in the queue already gets the new weights.
+/// `POST agentAccount/addSkillsToAgent`: adds every account or none. A member of the queue gets the new weights.
 pub(super) fn add(center: &mut Center, call: Call<'_>) -> Outcome {
     let Add { user_accounts, skill_id, agent_weight, skill_weight } = fields::read(call.body)?;
     ensure(!user_accounts.is_empty(), "userAccounts is empty")?;
@@ -66,7 +65,7 @@ pub(super) fn add(center: &mut Center, call: Call<'_>) -> Outcome {
     Ok(payload! {})
 }
 
-/// `POST agentAccount/releaseAgentBySkillId`: an empty array empties the queue, as documented.
+/// `POST agentAccount/releaseAgentBySkillId`: removes accounts; an empty array removes all, as documented.
 pub(super) fn release(center: &mut Center, call: Call<'_>) -> Outcome {
     let Release { skill_id, user_accounts } = fields::read(call.body)?;
     center.skill(skill_id)?;
@@ -81,7 +80,7 @@ pub(super) fn release(center: &mut Center, call: Call<'_>) -> Outcome {
     Ok(payload! {})
 }
 
-/// `POST agentAccount/queryAgentInfoBySkillId`: agents without a business account are left out.
+/// `POST agentAccount/queryAgentInfoBySkillId`: a page of members. Agents without an account are not listed.
 pub(super) fn query(center: &mut Center, call: Call<'_>) -> Outcome {
     let Query { skill_id, page_size, page_num } = fields::read(call.body)?;
     center.skill(skill_id)?;
@@ -109,7 +108,7 @@ pub(super) fn query(center: &mut Center, call: Call<'_>) -> Outcome {
     Ok(payload! { "data": data, "count": count })
 }
 
-/// The queues of a request, checked: they exist, take this type of agent, and have weights of at least 1.
+/// Checks the queues of a request: they exist, accept this type of agent, and have weights of at least 1.
 pub(super) fn checked(
     center: &Center,
     agent_type: u32,
@@ -119,7 +118,7 @@ pub(super) fn checked(
     skills.into_iter().map(|skill| Ok((skill.skill_id, weights(skill.agent_weight, skill.skill_weight)?))).collect()
 }
 
-/// The media type of each queue must agree with the type of the agent (B3.5).
+/// Checks that the media type of each queue matches the type of the agent (B3.5).
 pub(super) fn check_media(
     center: &Center,
     agent_type: u32,
@@ -156,14 +155,14 @@ mod tests {
     use super::{
         super::{
             Tenant,
-            testing::{Bench, REST, code},
+            testing::{REST, TestServer, code},
         },
         *,
     };
 
-    async fn members(bench: &Bench, skill_id: u32) -> Vec<(String, u64)> {
+    async fn members(server: &TestServer, skill_id: u32) -> Vec<(String, u64)> {
         let query = json!({ "skillId": skill_id, "pageSize": 100, "pageNum": 0 });
-        let answer = bench.rest("agentAccount/queryAgentInfoBySkillId", query).await;
+        let answer = server.rest("agentAccount/queryAgentInfoBySkillId", query).await;
         let data = answer["data"].as_array().unwrap();
         assert_eq!(answer["count"], data.len());
         data.iter()
@@ -180,8 +179,8 @@ mod tests {
 
     #[tokio::test]
     async fn accounts_are_added_all_or_none() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
-        let before = members(&bench, 2).await;
+        let server = TestServer::start(Tenant::Seeded, "").await;
+        let before = members(&server, 2).await;
         let path = "agentAccount/addSkillsToAgent";
         for refused in [
             add(&["anna.berg", "nobody.here"], 2, 1),
@@ -192,46 +191,46 @@ mod tests {
             add(&[], 2, 1),
             add(&["anna.berg"; 51], 2, 1),
         ] {
-            assert_eq!(code(&bench.rest(path, refused.clone()).await), "1", "{refused}");
+            assert_eq!(code(&server.rest(path, refused.clone()).await), "1", "{refused}");
         }
-        assert_eq!(members(&bench, 2).await, before);
+        assert_eq!(members(&server, 2).await, before);
 
         let mut many = vec!["anna.berg"; 49];
         many.push("ben.okafor");
-        let added = bench.rest(path, add(&many, 2, 7)).await;
+        let added = server.rest(path, add(&many, 2, 7)).await;
         assert_eq!(added, json!({ "resultCode": "0", "resultMessage": "success" }));
-        let after = members(&bench, 2).await;
+        let after = members(&server, 2).await;
         assert_eq!(after.len(), before.len() + 1);
         assert_eq!(after[..2], [("anna.berg".to_owned(), 7), ("ben.okafor".to_owned(), 7)]);
     }
 
     #[tokio::test]
     async fn accounts_are_released_and_an_empty_array_empties_the_queue() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
+        let server = TestServer::start(Tenant::Seeded, "").await;
         let path = "agentAccount/releaseAgentBySkillId";
         let release = |accounts: &[&str], skill_id: u32| json!({ "skillId": skill_id, "userAccounts": accounts });
-        let before = members(&bench, 1).await;
-        assert_eq!(code(&bench.rest(path, release(&["anna.berg", "nobody.here"], 1)).await), "1");
-        assert_eq!(code(&bench.rest(path, release(&["anna.berg"], 9)).await), "1");
-        assert_eq!(members(&bench, 1).await, before);
-        assert_eq!(code(&bench.rest(path, release(&["anna.berg"], 1)).await), "0");
-        assert_eq!(members(&bench, 1).await, before[1..]);
-        assert_eq!(code(&bench.rest(path, release(&[], 1)).await), "0");
-        assert!(members(&bench, 1).await.is_empty());
-        assert!(!members(&bench, 2).await.is_empty());
-        // Also of the agent that has no account and was in it.
-        assert_eq!(code(&bench.rest("skill/deleteSkill", json!({ "skillIds": "1" })).await), "0");
-        bench.post(&format!("{REST}/{path}"), json!({ "skillId": 2 })).await.is_bad_request();
+        let before = members(&server, 1).await;
+        assert_eq!(code(&server.rest(path, release(&["anna.berg", "nobody.here"], 1)).await), "1");
+        assert_eq!(code(&server.rest(path, release(&["anna.berg"], 9)).await), "1");
+        assert_eq!(members(&server, 1).await, before);
+        assert_eq!(code(&server.rest(path, release(&["anna.berg"], 1)).await), "0");
+        assert_eq!(members(&server, 1).await, before[1..]);
+        assert_eq!(code(&server.rest(path, release(&[], 1)).await), "0");
+        assert!(members(&server, 1).await.is_empty());
+        assert!(!members(&server, 2).await.is_empty());
+        // The agent without an account left the queue, too.
+        assert_eq!(code(&server.rest("skill/deleteSkill", json!({ "skillIds": "1" })).await), "0");
+        server.post(&format!("{REST}/{path}"), json!({ "skillId": 2 })).await.is_bad_request();
     }
 
     #[tokio::test]
     async fn members_are_read_in_pages_and_spelled_in_two_ways() {
         for (quirks, spelling) in [("", "accountCode"), ("table-spellings", "userAccount")] {
-            let bench = Bench::start(Tenant::Seeded, quirks).await;
+            let server = TestServer::start(Tenant::Seeded, quirks).await;
             let query =
                 |skill_id: u32, size: u32, page: i32| json!({ "skillId": skill_id, "pageSize": size, "pageNum": page });
             let path = "agentAccount/queryAgentInfoBySkillId";
-            let answer = bench.rest(path, query(1, 2, 1)).await;
+            let answer = server.rest(path, query(1, 2, 1)).await;
             // Of the six agents in the queue, one has no account.
             assert_eq!((&answer["count"], answer["data"].as_array().unwrap().len()), (&json!(5), 2));
             let third = json!({
@@ -240,7 +239,7 @@ mod tests {
             });
             assert_eq!(answer["data"][0], third);
             for refused in [query(1, 101, 0), query(1, 0, 0), query(1, 1, -1), query(9, 1, 0)] {
-                assert_eq!(code(&bench.rest(path, refused).await), "1");
+                assert_eq!(code(&server.rest(path, refused).await), "1");
             }
         }
     }

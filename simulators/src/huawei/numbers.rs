@@ -1,4 +1,4 @@
-//! Hot-line numbers: accessCodeInfo/queryAccessCodeList (B3.17).
+//! Reads access codes: accessCodeInfo/queryAccessCodeList (B3.17).
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -6,19 +6,19 @@ use serde_json::{Value, json};
 use super::{
     envelope::{Outcome, payload},
     fields::{self, ensure},
-    operations::Call,
+    operation::Call,
     quirks::Quirk,
     state::Center,
 };
 
-/// The largest page and the largest offset: more cannot be reached.
+/// Largest page and largest offset: later numbers cannot be read.
 const MAX: i64 = 100;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Query {
     access_code: Option<String>,
-    // With a lower-case t here, and in the answer.
+    // With a lower-case t, also in the response.
     #[serde(rename = "mediatypeId")]
     media_type_id: Option<u32>,
     description: Option<String>,
@@ -26,7 +26,7 @@ struct Query {
     offset: Option<i64>,
 }
 
-/// `POST accessCodeInfo/queryAccessCodeList`: number and description may match in part.
+/// `POST accessCodeInfo/queryAccessCodeList`: a page of numbers, filtered by parts of number and description.
 pub(super) fn query(center: &mut Center, call: Call<'_>) -> Outcome {
     let Query { access_code, media_type_id, description, limit, offset } = fields::read(call.body)?;
     ensure(media_type_id.is_none_or(|media| matches!(media, 2 | 5 | 53)), "mediatypeId is invalid")?;
@@ -69,7 +69,7 @@ mod tests {
     use super::{
         super::{
             Quirks, Tenant, seed,
-            testing::{Bench, REST, code},
+            testing::{REST, TestServer, code},
         },
         *,
     };
@@ -82,8 +82,8 @@ mod tests {
 
     #[tokio::test]
     async fn the_list_is_in_data_or_is_data() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
-        let answer = bench.rest(PATH, json!({ "limit": 2 })).await;
+        let server = TestServer::start(Tenant::Seeded, "").await;
+        let answer = server.rest(PATH, json!({ "limit": 2 })).await;
         assert_eq!((code(&answer), &answer["data"]["total"]), ("0", &json!(5)));
         let first = json!({
             "id": "1125397061153369301", "accessCode": "5550001", "mediatypeId": 5, "n400Number": null,
@@ -92,14 +92,14 @@ mod tests {
         assert_eq!(answer["data"]["calledRouteList"][0], first);
         assert_eq!(codes(&answer["data"]["calledRouteList"]), ["5550001", "5550002"]);
 
-        let bench = Bench::start(Tenant::Seeded, "old-shape").await;
-        let answer = bench.rest(PATH, json!({ "limit": 2 })).await;
+        let server = TestServer::start(Tenant::Seeded, "old-shape").await;
+        let answer = server.rest(PATH, json!({ "limit": 2 })).await;
         assert_eq!(codes(&answer["data"]), ["5550001", "5550002"]);
     }
 
     #[tokio::test]
     async fn numbers_are_found_by_parts_and_media_type() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
+        let server = TestServer::start(Tenant::Seeded, "").await;
         for (body, found) in [
             (json!({ "accessCode": "0003" }), vec!["5550003"]),
             (json!({ "description": "Or" }), vec!["5550002"]),
@@ -108,14 +108,14 @@ mod tests {
             (json!({ "limit": 0 }), vec![]),
             (json!({ "limit": 1, "offset": -5 }), vec!["5550001"]),
         ] {
-            let answer = bench.rest(PATH, body.clone()).await;
+            let answer = server.rest(PATH, body.clone()).await;
             assert_eq!(codes(&answer["data"]["calledRouteList"]), found, "{body}");
         }
         for refused in [json!({ "mediatypeId": 19 }), json!({ "limit": -1 })] {
-            assert_eq!(code(&bench.rest(PATH, refused).await), "1");
+            assert_eq!(code(&server.rest(PATH, refused).await), "1");
         }
         for malformed in [json!({ "limit": "1" }), json!({ "mediaTypeId": 5 })] {
-            bench.post(&format!("{REST}/{PATH}"), malformed).await.is_bad_request();
+            server.post(&format!("{REST}/{PATH}"), malformed).await.is_bad_request();
         }
     }
 

@@ -1,70 +1,24 @@
-//! The table of everything that is served. A path that the vendor spells in two ways has a row for each (B1).
-
-use std::time::SystemTime;
+//! The table of operations. A path that the vendor spells in two ways has a row for each spelling (B1).
 
 use http::Method;
-use serde_json::Value;
 
 use super::{
     account_query, accounts,
-    envelope::{Outcome, Payload, Style},
+    envelope::Style,
     memberships, numbers, offline,
-    quirks::Quirks,
+    operation::{AppKey, Get, Handler, Operation, Post},
     settings, skill_query, skills, softphones,
-    state::Center,
 };
 
-/// The name of the operation that issues tokens.
+/// Name of the operation that issues tokens.
 pub(super) const TOKEN: &str = "tokenByAkSk";
 
-/// Where document 000, and agentsettings and mobileAgent, are found.
+/// Path of document 000, agentsettings and mobileAgent.
 const MANAGEMENT: &str = "/apiaccess/CC-Management/v1/";
-/// The same, as other pages spell it.
+/// The same path, as other pages spell it.
 const MANGEMANT: &str = "/apiaccess/CC-Mangemant/v1/";
 const MANAGEMENT_V2: &str = "/apiaccess/CC-Management/v2/";
 const REST: &str = "/apiaccess/rest/cc-management/v1/";
-
-/// One operation at one path.
-pub(super) struct Operation {
-    /// The first part of the path, with the slash.
-    prefix: &'static str,
-    /// The rest of the path, by which the operation is counted.
-    pub(super) name: &'static str,
-    pub(super) app_key: AppKey,
-    /// The member in which the operation's table wraps its fields, if it does.
-    pub(super) wrapper: Option<&'static str>,
-    pub(super) style: Style,
-    /// The text beside return code "0".
-    pub(super) success: &'static str,
-    pub(super) work: Work,
-}
-
-/// Whether `X-APP-Key` must be sent. If it is sent, it must be right.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum AppKey {
-    Optional,
-    Mandatory,
-}
-
-/// What an operation does once API Fabric let it through.
-#[derive(Clone, Copy)]
-pub(super) enum Work {
-    IssueToken,
-    /// Without a body.
-    Get(Get),
-    Post(Post),
-}
-
-type Get = fn(&Center, &Quirks) -> Payload;
-type Post = fn(&mut Center, Call<'_>) -> Outcome;
-
-/// An operation's request, and what it may depend on.
-pub(super) struct Call<'a> {
-    /// The fields, without wrapper.
-    pub(super) body: Value,
-    pub(super) quirks: &'a Quirks,
-    pub(super) now: SystemTime,
-}
 
 static OPERATIONS: &[Operation] = &[
     // A
@@ -102,17 +56,17 @@ static OPERATIONS: &[Operation] = &[
     settings("openapp/agentsettings/query", "query success", settings::query),
 ];
 
-/// The operation that answers this method at this path.
+/// The operation with this method and path.
 pub(super) fn find(method: &Method, path: &str) -> Option<&'static Operation> {
-    OPERATIONS.iter().find(|row| row.method() == method && path.strip_prefix(row.prefix) == Some(row.name))
+    OPERATIONS.iter().find(|row| row.method() == method && row.has_path(path))
 }
 
-/// The row's place in the table.
-pub(super) fn place(operation: &'static Operation) -> Option<usize> {
+/// The row's index in the table.
+pub(super) fn index(operation: &'static Operation) -> Option<usize> {
     OPERATIONS.iter().position(|row| std::ptr::eq(row, operation))
 }
 
-/// The places of the rows of the one operation whose name is `name` or ends with it after a slash; none if there are
+/// The indexes of the rows of the one operation whose name is `name` or ends with it after a slash; empty if there are
 /// several such operations.
 pub(super) fn named(name: &str) -> Vec<usize> {
     let is_named = |row: &Operation| {
@@ -120,8 +74,8 @@ pub(super) fn named(name: &str) -> Vec<usize> {
             .strip_suffix(name)
             .is_some_and(|before| !name.is_empty() && (before.is_empty() || before.ends_with('/')))
     };
-    let found: Vec<usize> = (0..OPERATIONS.len()).filter(|place| is_named(&OPERATIONS[*place])).collect();
-    let is_one = found.iter().all(|place| OPERATIONS[*place].name == OPERATIONS[found[0]].name);
+    let found: Vec<usize> = (0..OPERATIONS.len()).filter(|index| is_named(&OPERATIONS[*index])).collect();
+    let is_one = found.iter().all(|index| OPERATIONS[*index].name == OPERATIONS[found[0]].name);
     if is_one { found } else { Vec::new() }
 }
 
@@ -131,48 +85,28 @@ pub(super) fn all() -> impl Iterator<Item = &'static Operation> {
     OPERATIONS.iter()
 }
 
-// === impl Operation ===
-
-impl Operation {
-    #[cfg(test)]
-    pub(super) fn path(&self) -> String {
-        format!("{}{}", self.prefix, self.name)
-    }
-
-    fn method(&self) -> &Method {
-        match self.work {
-            Work::Get(_) => &Method::GET,
-            Work::IssueToken | Work::Post(_) => &Method::POST,
-        }
-    }
-
-    const fn wrapped(self, member: &'static str) -> Operation {
-        Operation { wrapper: Some(member), ..self }
-    }
-}
-
-const fn row(prefix: &'static str, name: &'static str, work: Work) -> Operation {
-    Operation { prefix, name, app_key: AppKey::Optional, wrapper: None, style: Style::Bare, success: "", work }
+const fn row(prefix: &'static str, name: &'static str, handler: Handler) -> Operation {
+    Operation { prefix, name, app_key: AppKey::Optional, wrapper: None, style: Style::Bare, success: "", handler }
 }
 
 const fn issue_token(prefix: &'static str, name: &'static str) -> Operation {
-    row(prefix, name, Work::IssueToken)
+    row(prefix, name, Handler::IssueToken)
 }
 
 const fn get(prefix: &'static str, name: &'static str, run: Get) -> Operation {
-    row(prefix, name, Work::Get(run))
+    row(prefix, name, Handler::Get(run))
 }
 
 const fn account(name: &'static str, success: &'static str, run: Post) -> Operation {
-    Operation { style: Style::Result, success, ..row(REST, name, Work::Post(run)) }
+    Operation { style: Style::Result, success, ..row(REST, name, Handler::Post(run)) }
 }
 
 const fn described(name: &'static str, success: &'static str, run: Post) -> Operation {
-    Operation { style: Style::ReturnDescription, success, ..row(REST, name, Work::Post(run)) }
+    Operation { style: Style::ReturnDescription, success, ..row(REST, name, Handler::Post(run)) }
 }
 
 const fn phones(name: &'static str, success: &'static str, run: Post) -> Operation {
-    Operation { style: Style::Ret, success, ..row(MANAGEMENT_V2, name, Work::Post(run)) }
+    Operation { style: Style::Ret, success, ..row(MANAGEMENT_V2, name, Handler::Post(run)) }
 }
 
 const fn settings(name: &'static str, success: &'static str, run: Post) -> Operation {
@@ -180,7 +114,7 @@ const fn settings(name: &'static str, success: &'static str, run: Post) -> Opera
         app_key: AppKey::Mandatory,
         style: Style::ReturnDesc,
         success,
-        ..row(MANAGEMENT, name, Work::Post(run))
+        ..row(MANAGEMENT, name, Handler::Post(run))
     }
 }
 

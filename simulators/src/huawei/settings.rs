@@ -1,21 +1,21 @@
-//! Call settings of a user: openapp/agentsettings (document 002, B3.22).
+//! Call settings of users: openapp/agentsettings (document 002, B3.22).
 
 use serde::Deserialize;
 
 use super::{
     envelope::{Outcome, Payload, Refusal, payload},
     fields::{self, ensure},
-    operations::Call,
+    operation::Call,
     quirks::{Quirk, Quirks, UNKNOWN_TEXT},
     state::{CallSettings, Center},
 };
 
-/// So many numbers in a list.
+/// Most numbers in a list.
 const MAX_NUMBERS: usize = 5;
-/// So many characters in a number.
+/// Longest number, in characters.
 const MAX_NUMBER: usize = 15;
 
-/// The body of create: the fields of update, without the id.
+/// The body of create: the fields of update without the ID.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Create {
@@ -47,7 +47,7 @@ struct Query {
     user_id: String,
 }
 
-/// `POST agentsettings/create`: settings for a user that has none.
+/// `POST agentsettings/create`: adds settings to a user without any.
 pub(super) fn create(center: &mut Center, call: Call<'_>) -> Outcome {
     let Create { user_id, call_type, caller_present, call_number, call_number_default, caller_present_default } =
         fields::read(call.body)?;
@@ -68,7 +68,7 @@ pub(super) fn create(center: &mut Center, call: Call<'_>) -> Outcome {
     Ok(payload! { "id": id })
 }
 
-/// `POST agentsettings/update`: what is not named stays.
+/// `POST agentsettings/update`: an absent field is unchanged.
 pub(super) fn update(center: &mut Center, call: Call<'_>) -> Outcome {
     let Update { id, user_id, call_type, caller_present, call_number, call_number_default, caller_present_default } =
         fields::read(call.body)?;
@@ -91,7 +91,7 @@ pub(super) fn update(center: &mut Center, call: Call<'_>) -> Outcome {
     Ok(payload! { "id": before.id })
 }
 
-/// `POST agentsettings/query`: a user without settings gets return code "0" and nothing more.
+/// `POST agentsettings/query`: a user's settings; for a user without any, only return code "0".
 pub(super) fn query(center: &mut Center, call: Call<'_>) -> Outcome {
     let Query { user_id } = fields::read(call.body)?;
     ensure(!user_id.is_empty(), "The userId is empty")?;
@@ -113,7 +113,7 @@ pub(super) fn query(center: &mut Center, call: Call<'_>) -> Outcome {
 }
 
 fn check(settings: &CallSettings, quirks: &Quirks) -> Result<(), Refusal> {
-    // A client that reads, changes and writes back must be able to keep the value it did not know.
+    // A client that reads, changes and writes back must be able to keep an unknown value.
     let known = |call_type: &str| {
         matches!(call_type, "0" | "1" | "2") || quirks.contains(Quirk::UnknownEnums) && call_type == UNKNOWN_TEXT
     };
@@ -136,46 +136,46 @@ mod tests {
 
     use super::super::{
         Tenant,
-        testing::{Bench, MANAGEMENT, code},
+        testing::{MANAGEMENT, TestServer, code},
     };
 
-    async fn call(bench: &Bench, operation: &str, body: Value) -> Value {
+    async fn call(server: &TestServer, operation: &str, body: Value) -> Value {
         let path = format!("{MANAGEMENT}/openapp/agentsettings/{operation}");
-        bench.post(&path, body).await.ok()
+        server.post(&path, body).await.ok()
     }
 
     #[tokio::test]
     async fn settings_are_created_once_changed_and_read() {
-        let bench = Bench::start(Tenant::Empty, "").await;
-        let none = call(&bench, "query", json!({ "userId": "7" })).await;
+        let server = TestServer::start(Tenant::Empty, "").await;
+        let none = call(&server, "query", json!({ "userId": "7" })).await;
         assert_eq!(none, json!({ "returnCode": "0", "returnDesc": "query success" }));
 
         let create = json!({ "userId": "7", "callType": "2", "callNumber": ["88880001"] });
-        let created = call(&bench, "create", create.clone()).await;
+        let created = call(&server, "create", create.clone()).await;
         let id = created["id"].as_str().unwrap();
         assert_eq!((code(&created), id.len()), ("0", 19));
-        assert_eq!(code(&call(&bench, "create", create).await), "1");
+        assert_eq!(code(&call(&server, "create", create).await), "1");
 
         let update = json!({
             "id": id, "userId": "7", "callType": "0", "callerPresent": ["1", "2"], "callNumberDefault": "3",
         });
-        let updated = call(&bench, "update", update).await;
+        let updated = call(&server, "update", update).await;
         assert_eq!(updated, json!({ "returnCode": "0", "returnDesc": "update success.", "id": id }));
         let settings = json!({
             "returnCode": "0", "returnDesc": "query success", "id": id, "userId": "7", "callType": "0",
             "callNumber": ["88880001"], "callerPresent": ["1", "2"], "callNumberDefault": "3",
         });
-        assert_eq!(call(&bench, "query", json!({ "userId": "7" })).await, settings);
+        assert_eq!(call(&server, "query", json!({ "userId": "7" })).await, settings);
 
-        let other = call(&bench, "create", json!({ "userId": "8" })).await;
+        let other = call(&server, "create", json!({ "userId": "8" })).await;
         assert_ne!(other["id"], id);
     }
 
     #[tokio::test]
     async fn an_update_names_both_ids_rightly() {
-        let bench = Bench::start(Tenant::Document, "").await;
+        let server = TestServer::start(Tenant::Document, "").await;
         for (id, user) in [("1307145259662215169", "unknown"), ("1", "1660270845627002401")] {
-            let answer = call(&bench, "update", json!({ "id": id, "userId": user })).await;
+            let answer = call(&server, "update", json!({ "id": id, "userId": user })).await;
             assert_eq!(code(&answer), "1");
             assert_eq!(answer["returnDesc"], "The agent settings do not exist");
         }
@@ -183,9 +183,9 @@ mod tests {
 
     #[tokio::test]
     async fn values_have_limits_and_a_refused_update_changes_nothing() {
-        let bench = Bench::start(Tenant::Document, "").await;
+        let server = TestServer::start(Tenant::Document, "").await;
         let user = "1660270845627002401";
-        let before = call(&bench, "query", json!({ "userId": user })).await;
+        let before = call(&server, "query", json!({ "userId": user })).await;
         let long = "1".repeat(16);
         for (field, valid, invalid) in [
             ("callType", json!("0"), json!("3")),
@@ -194,19 +194,19 @@ mod tests {
             ("callNumberDefault", json!("123456789012345"), json!(long)),
             ("callerPresentDefault", json!(""), json!(long)),
         ] {
-            let refused = call(&bench, "create", json!({ "userId": field, field: invalid })).await;
+            let refused = call(&server, "create", json!({ "userId": field, field: invalid })).await;
             assert_eq!(code(&refused), "1", "{field}");
             let update = json!({ "id": before["id"], "userId": user, field: invalid });
-            assert_eq!(code(&call(&bench, "update", update).await), "1", "{field}");
-            let created = call(&bench, "create", json!({ "userId": field, field: valid })).await;
+            assert_eq!(code(&call(&server, "update", update).await), "1", "{field}");
+            let created = call(&server, "create", json!({ "userId": field, field: valid })).await;
             assert_eq!(code(&created), "0", "{field}");
         }
-        assert_eq!(call(&bench, "query", json!({ "userId": user })).await, before);
+        assert_eq!(call(&server, "query", json!({ "userId": user })).await, before);
     }
 
     #[tokio::test]
     async fn types_are_strict() {
-        let bench = Bench::start(Tenant::Empty, "").await;
+        let server = TestServer::start(Tenant::Empty, "").await;
         for body in [
             json!({ "userId": 7 }),
             json!({ "userId": "7", "callType": 1 }),
@@ -214,17 +214,17 @@ mod tests {
             json!({ "userId": "7", "callNumber": [1] }),
         ] {
             let path = format!("{MANAGEMENT}/openapp/agentsettings/create");
-            bench.post(&path, body).await.is_bad_request();
+            server.post(&path, body).await.is_bad_request();
         }
     }
 
     #[tokio::test]
     async fn an_unknown_call_type_that_was_read_can_be_written_back() {
-        let bench = Bench::start(Tenant::Document, "unknown-enums").await;
+        let server = TestServer::start(Tenant::Document, "unknown-enums").await;
         let user = "1660270845627002401";
-        let read = call(&bench, "query", json!({ "userId": user })).await;
+        let read = call(&server, "query", json!({ "userId": user })).await;
         assert_eq!(read["callType"], "77");
         let back = json!({ "id": read["id"], "userId": user, "callType": "77" });
-        assert_eq!(code(&call(&bench, "update", back).await), "0");
+        assert_eq!(code(&call(&server, "update", back).await), "0");
     }
 }

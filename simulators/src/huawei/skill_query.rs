@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use super::{
     envelope::{Outcome, Refusal, payload},
     fields::{self, Count, ensure},
-    operations::Call,
+    operation::Call,
     skills::check_name,
     state::{Center, Skill},
 };
 
-/// So many queues are on a page, and can be asked for by id.
+/// Most queues on a page, and most IDs in a request.
 const MAX_QUERIED: i64 = 100;
 
 #[derive(Deserialize)]
@@ -24,7 +24,7 @@ struct Query {
     skill_ids: Option<Vec<String>>,
 }
 
-/// `POST skill/querySkills`: no ids ask for all.
+/// `POST skill/querySkills`: a page of queues; without IDs, of all queues.
 pub(super) fn query(center: &mut Center, call: Call<'_>) -> Outcome {
     let Query { name, media_type_id, limit, offset, skill_ids } = fields::read(call.body)?;
     let limit = number(limit, MAX_QUERIED)?;
@@ -79,18 +79,18 @@ mod tests {
     use super::{
         super::{
             Tenant,
-            testing::{Bench, REST, code},
+            testing::{REST, TestServer, code},
         },
         *,
     };
 
-    async fn query(bench: &Bench, body: Value) -> Value {
-        bench.rest("skill/querySkills", body).await
+    async fn query(server: &TestServer, body: Value) -> Value {
+        server.rest("skill/querySkills", body).await
     }
 
     #[tokio::test]
     async fn queues_are_read_by_page_name_media_type_and_ids() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
+        let server = TestServer::start(Tenant::Seeded, "").await;
         for (body, total, ids) in [
             (json!({ "skillIds": [] }), 4, vec![1, 2, 3, 4]),
             (json!({ "limit": "2", "offset": 2 }), 4, vec![3, 4]),
@@ -100,7 +100,7 @@ mod tests {
             (json!({ "mediaTypeId": "5", "limit": "100" }), 2, vec![1, 2]),
             (json!({ "skillIds": ["4", "1", "9"] }), 2, vec![1, 4]),
         ] {
-            let answer = query(&bench, body.clone()).await;
+            let answer = query(&server, body.clone()).await;
             let found: Vec<_> =
                 answer["data"].as_array().unwrap().iter().map(|skill| skill["skillId"].clone()).collect();
             assert_eq!(
@@ -112,16 +112,16 @@ mod tests {
         for refused in
             [json!({ "limit": "101" }), json!({ "limit": 0 }), json!({ "offset": -1 }), json!({ "name": "a?" })]
         {
-            assert_eq!(code(&query(&bench, refused.clone()).await), "1", "{refused}");
+            assert_eq!(code(&query(&server, refused.clone()).await), "1", "{refused}");
         }
-        assert_eq!(code(&query(&bench, json!({ "skillIds": vec!["1"; 101] })).await), "1");
+        assert_eq!(code(&query(&server, json!({ "skillIds": vec!["1"; 101] })).await), "1");
         for malformed in [
             json!({ "mediaTypeId": 5 }),
             json!({ "skillIds": [1] }),
             json!({ "limit": "" }),
             json!({ "skillIds": ["a"] }),
         ] {
-            bench.post(&format!("{REST}/skill/querySkills"), malformed).await.is_bad_request();
+            server.post(&format!("{REST}/skill/querySkills"), malformed).await.is_bad_request();
         }
     }
 }

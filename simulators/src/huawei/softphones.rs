@@ -6,12 +6,12 @@ use serde_json::{Value, json};
 use super::{
     envelope::{Outcome, Payload, Refusal, payload},
     fields::{self, Count},
-    operations::Call,
+    operation::Call,
     quirks::{Quirk, Quirks},
     state::{Agent, Center, Registrar, Softphone},
 };
 
-/// The tenant space and partition that queryPhone tells of.
+/// The tenant space and partition in the response of queryPhone.
 const TENANT_ID: &str = "202211030001";
 const PARTITION_ID: &str = "1";
 
@@ -23,7 +23,7 @@ struct QueryPhone {
     offset: Option<Count>,
 }
 
-/// `GET querySysInfo`: addresses, and every agent with its passwords in clear.
+/// `GET querySysInfo`: addresses, and every agent with its passwords in plaintext.
 pub(super) fn query_sys_info(center: &Center, quirks: &Quirks) -> Payload {
     let addresses = &center.addresses;
     let agents: Vec<Value> = center
@@ -46,7 +46,7 @@ pub(super) fn query_sys_info(center: &Center, quirks: &Quirks) -> Payload {
     }
 }
 
-/// `GET queryAgentInfo`: the SIP address, and every agent with its business account if it has one.
+/// `GET queryAgentInfo`: the SIP address, and every agent with its business account, if any.
 pub(super) fn query_agent_info(center: &Center, quirks: &Quirks) -> Payload {
     let agents: Vec<Value> = center
         .numbered_agents()
@@ -65,7 +65,7 @@ pub(super) fn query_agent_info(center: &Center, quirks: &Quirks) -> Payload {
     }
 }
 
-/// `POST v2/mobileAgent/queryPhone`: registration servers and a page of the softphones.
+/// `POST v2/mobileAgent/queryPhone`: registration servers, and a page of softphones.
 pub(super) fn query_phone(center: &mut Center, call: Call<'_>) -> Outcome {
     let QueryPhone { limit, offset } = fields::read(call.body)?;
     let (Some(Count::Number(limit)), Some(Count::Number(offset))) = (limit, offset) else {
@@ -108,7 +108,7 @@ fn registered(work_no: u32, agent: &Agent) -> Payload {
     shown
 }
 
-/// Fields of querySysInfo's agents that only its newest page lists (B3.1).
+/// Fields of agents that only the newest page of querySysInfo lists (B3.1).
 fn newer_fields(agent: &Agent) -> Payload {
     let mut newer = payload! {
         "agentType": agent.kind,
@@ -148,38 +148,38 @@ mod tests {
     use super::{
         super::{
             Tenant,
-            testing::{Bench, MANAGEMENT, QUERY_PHONE, code},
+            testing::{MANAGEMENT, QUERY_PHONE, TestServer, code},
         },
         *,
     };
 
     async fn phones(quirks: &str, body: Value) -> Value {
-        let bench = Bench::start(Tenant::Seeded, quirks).await;
-        bench.post(QUERY_PHONE, body).await.ok()
+        let server = TestServer::start(Tenant::Seeded, quirks).await;
+        server.post(QUERY_PHONE, body).await.ok()
     }
 
     #[tokio::test]
     async fn ports_are_numbers_or_texts() {
         for (quirks, port) in [("", json!(5060)), ("text-numbers", json!("5060"))] {
-            let bench = Bench::start(Tenant::Seeded, quirks).await;
-            let info = bench.get(&format!("{MANAGEMENT}/querySysInfo")).await.ok();
+            let server = TestServer::start(Tenant::Seeded, quirks).await;
+            let info = server.get(&format!("{MANAGEMENT}/querySysInfo")).await.ok();
             assert_eq!(info["sipServicePort"], port);
             assert_eq!(info["servicePort"].is_string(), port.is_string());
-            let agents = bench.get(&format!("{MANAGEMENT}/queryAgentInfo")).await.ok();
+            let agents = server.get(&format!("{MANAGEMENT}/queryAgentInfo")).await.ok();
             assert_eq!(agents["sipServicePort"], port);
         }
     }
 
     #[tokio::test]
     async fn agents_are_listed_with_passwords_or_with_accounts() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
-        let info = bench.get(&format!("{MANAGEMENT}/querySysInfo")).await.ok();
+        let server = TestServer::start(Tenant::Seeded, "").await;
+        let info = server.get(&format!("{MANAGEMENT}/querySysInfo")).await.ok();
         assert_eq!(info["agents"].as_array().unwrap().len(), 12);
         let first = json!({
             "workNo": 1001, "sipAccount": "88880001", "sipPwd": "Sip~phone00", "password": "Aa#1001z",
         });
         assert_eq!(info["agents"][0], first);
-        let agents = bench.get("/apiaccess/CC-Mangemant/v1/queryAgentInfo").await.ok();
+        let agents = server.get("/apiaccess/CC-Mangemant/v1/queryAgentInfo").await.ok();
         let first = json!({
             "workNo": 1001, "sipAccount": "88880001", "sipPwd": "Sip~phone00", "accountCode": "anna.berg",
         });
@@ -271,16 +271,16 @@ mod tests {
         ] {
             assert_eq!(code(&phones("", body).await), "4");
         }
-        let empty = Bench::start(Tenant::Empty, "").await;
+        let empty = TestServer::start(Tenant::Empty, "").await;
         let answer = empty.post(QUERY_PHONE, json!({ "limit": "3", "offset": "0" })).await.ok();
         assert_eq!(answer, json!({ "retCode": "2", "retMsg": "The mobile agent information is empty" }));
     }
 
     #[tokio::test]
     async fn limits_that_are_no_numbers_are_bad_requests() {
-        let bench = Bench::start(Tenant::Seeded, "").await;
+        let server = TestServer::start(Tenant::Seeded, "").await;
         for limit in [json!("ten"), json!(1.5), json!(true), json!(["1"])] {
-            bench.post(QUERY_PHONE, json!({ "limit": limit, "offset": "0" })).await.is_bad_request();
+            server.post(QUERY_PHONE, json!({ "limit": limit, "offset": "0" })).await.is_bad_request();
         }
     }
 }

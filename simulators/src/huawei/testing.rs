@@ -1,4 +1,4 @@
-//! A simulator on a socket of its own, a clock that stands still until it is moved, and a client.
+//! A simulator on a real socket, with a clock that only `advance` moves, and a client.
 
 use std::{
     sync::{
@@ -20,10 +20,11 @@ pub(super) const TOKEN: &str = "/apigovernance/api/oauth/tokenByAkSk";
 pub(super) const MANAGEMENT: &str = "/apiaccess/CC-Management/v1";
 pub(super) const REST: &str = "/apiaccess/rest/cc-management/v1";
 pub(super) const QUERY_PHONE: &str = "/apiaccess/CC-Management/v2/mobileAgent/queryPhone";
-/// The second at which the clock stands first: the `CreateTime` of A.
+/// The second at which the clock starts: the `CreateTime` of A.
 pub(super) const START: u64 = 1_545_650_171;
 
-pub(super) struct Bench {
+/// A served simulator.
+pub(super) struct TestServer {
     pub(super) simulator: Arc<Simulator>,
     pub(super) client: reqwest::Client,
     base: String,
@@ -38,23 +39,25 @@ pub(super) struct Answer {
     pub(super) text: String,
 }
 
-impl Bench {
-    /// A simulator with these quirks, and a token for it.
-    pub(super) async fn start(tenant: Tenant, quirks: &str) -> Bench {
-        let mut bench = Bench::start_with(tenant, quirks, Tokens::default()).await;
-        bench.renew_token().await;
-        bench.simulator.forget_requests();
-        bench
+// === impl TestServer ===
+
+impl TestServer {
+    /// Starts a simulator with these quirks, and gets a token.
+    pub(super) async fn start(tenant: Tenant, quirks: &str) -> TestServer {
+        let mut server = TestServer::start_with(tenant, quirks, Tokens::default()).await;
+        server.refresh_token().await;
+        server.simulator.forget_requests();
+        server
     }
 
-    pub(super) async fn renew_token(&mut self) {
-        let answer = self.ask_token(Some("3600")).await.ok();
+    pub(super) async fn refresh_token(&mut self) {
+        let answer = self.request_token(Some("3600")).await.ok();
         answer["AccessToken"].as_str().unwrap().clone_into(&mut self.token);
     }
 
-    /// A simulator, and no token.
-    pub(super) async fn start_with(tenant: Tenant, quirks: &str, tokens: Tokens) -> Bench {
-        // Only the client needs it, and only because it is built without a provider of its own.
+    /// Starts a simulator, and gets no token.
+    pub(super) async fn start_with(tenant: Tenant, quirks: &str, tokens: Tokens) -> TestServer {
+        // The client is built for TLS and cannot be built without a provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock = Arc::new(AtomicU64::new(START));
         let seconds = Arc::clone(&clock);
@@ -71,7 +74,7 @@ impl Bench {
         let router = simulator.router();
         tokio::spawn(async move { axum::serve(listener, router).await });
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Bench { simulator, client, base, clock, token: String::new() }
+        TestServer { simulator, client, base, clock, token: String::new() }
     }
 
     pub(super) fn advance(&self, seconds: u64) {
@@ -82,7 +85,7 @@ impl Bench {
         format!("{}{path}", self.base)
     }
 
-    pub(super) async fn ask_token(&self, expire: Option<&str>) -> Answer {
+    pub(super) async fn request_token(&self, expire: Option<&str>) -> Answer {
         let body = json!({ "app_key": APP_KEY, "app_secret": APP_SECRET });
         let mut request = self.client.post(self.url(TOKEN)).header("Content-Type", "application/json");
         if let Some(expire) = expire {
@@ -91,7 +94,7 @@ impl Bench {
         send(request.body(body.to_string())).await
     }
 
-    /// A POST with token, app key and content type.
+    /// A `POST` with token, app key and content type.
     pub(super) fn request(&self, path: &str, body: &Value) -> RequestBuilder {
         self.client
             .post(self.url(path))
@@ -105,7 +108,7 @@ impl Bench {
         send(self.request(path, &body)).await
     }
 
-    /// A POST under `REST`, whose JSON answer has HTTP status 200.
+    /// The JSON of a `POST` under `REST` whose response is HTTP 200.
     pub(super) async fn rest(&self, path: &str, body: Value) -> Value {
         self.post(&format!("{REST}/{path}"), body).await.ok()
     }
@@ -119,8 +122,10 @@ impl Bench {
     }
 }
 
+// === impl Answer ===
+
 impl Answer {
-    /// The JSON body of an answer with HTTP status 200.
+    /// The JSON of a response that is HTTP 200.
     pub(super) fn ok(&self) -> Value {
         assert_eq!(self.status, StatusCode::OK, "{}", self.text);
         self.json()
@@ -145,7 +150,7 @@ pub(super) async fn send(request: RequestBuilder) -> Answer {
     Answer { status, content_type, text: response.text().await.unwrap() }
 }
 
-/// The return code of an answer, whatever its family calls it.
+/// The return code of a response, under its family's name for it.
 pub(super) fn code(answer: &Value) -> &str {
     ["resultCode", "returnCode", "retCode"]
         .iter()

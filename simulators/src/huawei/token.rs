@@ -1,4 +1,4 @@
-//! `POST /apigovernance/api/oauth/tokenByAkSk` (A), and the tokens that it issued.
+//! `POST /apigovernance/api/oauth/tokenByAkSk` (A), and the tokens it issued.
 
 use std::{
     collections::HashMap,
@@ -13,21 +13,14 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-use super::{Options, State, envelope, envelope::Refusal, fields, quirks::Quirk};
+use super::{
+    envelope::{self, Refusal},
+    fields,
+    options::{Options, Tokens},
+    quirks::Quirk,
+};
 
-/// How long access tokens live.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tokens {
-    /// The longest life that `X-Token-Expire` may ask for. The document's figure, 3,600 s, is the default.
-    pub max_lifetime: Duration,
-    /// The life of a token for which no `X-Token-Expire` was sent; the document names none, only a sample of 600 s.
-    pub default_lifetime: Duration,
-    /// Whether a new token ends the ones before. The document does not say; by default it does not.
-    pub one_live_token: bool,
-}
-
-/// The tokens issued and not yet ended: the hash of each, and when it expires. Looking up a hash tells by its timing
-/// nothing about the token.
+/// The valid tokens: the hash of each, and when it expires. The time to look up a hash reveals nothing about the token.
 #[derive(Default)]
 pub(super) struct LiveTokens(HashMap<[u8; 32], SystemTime>);
 
@@ -39,35 +32,10 @@ struct Credentials {
     app_secret: String,
 }
 
-// === impl Tokens ===
-
-impl Default for Tokens {
-    fn default() -> Tokens {
-        Tokens {
-            max_lifetime: Duration::from_hours(1),
-            default_lifetime: Duration::from_mins(10),
-            one_live_token: false,
-        }
-    }
-}
-
-impl Tokens {
-    /// The life that a request asks for; `None` if its `X-Token-Expire` is no whole number of seconds in range.
-    fn lifetime(&self, headers: &HeaderMap) -> Option<Duration> {
-        let mut asked = headers.get_all("x-token-expire").iter();
-        let Some(first) = asked.next() else {
-            return Some(self.default_lifetime.min(self.max_lifetime));
-        };
-        let digits = first.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
-        let lifetime = Duration::from_secs(digits.parse().ok()?);
-        (asked.next().is_none() && !lifetime.is_zero() && lifetime <= self.max_lifetime).then_some(lifetime)
-    }
-}
-
 // === impl LiveTokens ===
 
 impl LiveTokens {
-    /// A new token that lives until `expires`.
+    /// Issues a token that is valid until `expires`; with `alone` it revokes the others.
     fn issue(&mut self, now: SystemTime, expires: SystemTime, alone: bool) -> String {
         self.0.retain(|_, end| !alone && now < *end);
         let token = Uuid::new_v4().simple().to_string();
@@ -75,26 +43,26 @@ impl LiveTokens {
         token
     }
 
-    /// Whether this token was issued, and neither expired nor was ended.
+    /// Whether this token was issued, and neither expired nor was revoked.
     pub(super) fn is_live(&self, token: &str, now: SystemTime) -> bool {
         self.0.get(&hash(token)).is_some_and(|expires| now < *expires)
     }
 
-    /// Ends every token.
+    /// Revokes every token.
     pub(super) fn revoke_all(&mut self) {
         self.0.clear();
     }
 }
 
-/// Whether two secrets are the same, in a time that does not depend on where they differ.
+/// Whether two secrets are equal, in a time that does not depend on where they differ.
 pub(super) fn same(one: &str, other: &str) -> bool {
     hash(one).iter().zip(hash(other)).fold(0, |difference, (left, right)| difference | (left ^ right)) == 0
 }
 
-/// Answers a request for a token with this body, if it could be read.
+/// Responds to a request for a token.
 pub(super) fn issue(
     options: &Options,
-    state: &mut State,
+    live: &mut LiveTokens,
     headers: &HeaderMap,
     body: Result<Value, Refusal>,
     now: SystemTime,
@@ -103,16 +71,16 @@ pub(super) fn issue(
         return envelope::page(StatusCode::IM_A_TEAPOT);
     }
     let credentials = body.and_then(fields::read::<Credentials>);
-    let (Ok(credentials), Some(lifetime)) = (credentials, options.tokens.lifetime(headers)) else {
+    let (Ok(credentials), Some(lifetime)) = (credentials, lifetime(&options.tokens, headers)) else {
         return envelope::bad_request();
     };
-    // Both are compared, so that the time does not tell which one was wrong.
+    // Comparing both keeps the time from revealing which one was wrong.
     let known = same(&credentials.app_key, &options.app_key)
         & same(&credentials.app_secret, options.app_secret.expose_secret());
     if !known {
         return envelope::page(StatusCode::FORBIDDEN);
     }
-    let token = state.tokens.issue(now, now + lifetime, options.tokens.one_live_token);
+    let token = live.issue(now, now + lifetime, options.tokens.one_live_token);
     let created = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let mut answer = json!({
         "AccessToken": token,
@@ -135,6 +103,17 @@ pub(super) fn issue(
     envelope::json(StatusCode::OK, &answer)
 }
 
+/// The lifetime that a request names; `None` if its `X-Token-Expire` is not a whole number of seconds within the limit.
+fn lifetime(tokens: &Tokens, headers: &HeaderMap) -> Option<Duration> {
+    let mut sent = headers.get_all("x-token-expire").iter();
+    let Some(first) = sent.next() else {
+        return Some(tokens.default_lifetime.min(tokens.max_lifetime));
+    };
+    let digits = first.to_str().ok().filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()))?;
+    let lifetime = Duration::from_secs(digits.parse().ok()?);
+    (sent.next().is_none() && !lifetime.is_zero() && lifetime <= tokens.max_lifetime).then_some(lifetime)
+}
+
 fn hash(text: &str) -> [u8; 32] {
     Sha256::digest(text).into()
 }
@@ -144,34 +123,34 @@ mod tests {
     use super::{
         super::{
             Tenant,
-            testing::{APP_KEY, APP_SECRET, Answer, Bench, MANAGEMENT, START, TOKEN, send},
+            testing::{APP_KEY, APP_SECRET, Answer, MANAGEMENT, START, TOKEN, TestServer, send},
         },
         *,
     };
 
-    async fn bench(quirks: &str, tokens: Tokens) -> Bench {
-        Bench::start_with(Tenant::Seeded, quirks, tokens).await
+    async fn server(quirks: &str, tokens: Tokens) -> TestServer {
+        TestServer::start_with(Tenant::Seeded, quirks, tokens).await
     }
 
-    async fn ask(bench: &Bench, content_type: &str, body: &str) -> Answer {
-        let request = bench.client.post(bench.url(TOKEN)).header("Content-Type", content_type);
+    async fn ask(server: &TestServer, content_type: &str, body: &str) -> Answer {
+        let request = server.client.post(server.url(TOKEN)).header("Content-Type", content_type);
         send(request.body(body.to_owned())).await
     }
 
-    async fn token(bench: &Bench, expire: Option<&str>) -> String {
-        let answer = bench.ask_token(expire).await.ok();
+    async fn token(server: &TestServer, expire: Option<&str>) -> String {
+        let answer = server.request_token(expire).await.ok();
         answer["AccessToken"].as_str().unwrap().to_owned()
     }
 
-    async fn status(bench: &Bench, token: &str) -> u16 {
+    async fn status(server: &TestServer, token: &str) -> u16 {
         let path = format!("{MANAGEMENT}/querySysInfo");
-        bench.get_with(&path, token).await.status.as_u16()
+        server.get_with(&path, token).await.status.as_u16()
     }
 
     #[tokio::test]
     async fn a_token_is_answered_in_texts_without_return_code() {
-        let bench = bench("", Tokens::default()).await;
-        let answer = bench.ask_token(Some("600")).await.ok();
+        let server = server("", Tokens::default()).await;
+        let answer = server.request_token(Some("600")).await.ok();
         let members = answer.as_object().unwrap();
         let mut names: Vec<_> = members.keys().map(String::as_str).collect();
         names.sort_unstable();
@@ -182,26 +161,26 @@ mod tests {
         assert_eq!(answer["Expires"], "600");
         assert_eq!(answer["AppKey"], APP_KEY);
         assert_eq!(answer["UserID"], "Anonymous");
-        assert_ne!(answer["AccessToken"], bench.ask_token(Some("600")).await.ok()["AccessToken"]);
+        assert_ne!(answer["AccessToken"], server.request_token(Some("600")).await.ok()["AccessToken"]);
     }
 
     #[tokio::test]
     async fn a_lifetime_is_1_to_3600_whole_seconds() {
-        let bench = bench("", Tokens::default()).await;
+        let server = server("", Tokens::default()).await;
         for (sent, answered) in [(None, "600"), (Some("1"), "1"), (Some("3600"), "3600")] {
-            assert_eq!(bench.ask_token(sent).await.ok()["Expires"], answered);
+            assert_eq!(server.request_token(sent).await.ok()["Expires"], answered);
         }
         for wrong in ["0", "3601", "-1", "+60", "60.0", "60s", "", "99999999999999999999999"] {
-            bench.ask_token(Some(wrong)).await.is_bad_request();
+            server.request_token(Some(wrong)).await.is_bad_request();
         }
     }
 
     #[tokio::test]
     async fn a_body_has_exactly_two_texts() {
-        let bench = bench("", Tokens::default()).await;
+        let server = server("", Tokens::default()).await;
         let right = json!({ "app_key": APP_KEY, "app_secret": APP_SECRET });
-        ask(&bench, "application/json; charset=UTF-8", &right.to_string()).await.ok();
-        ask(&bench, "text/plain", &right.to_string()).await.is_bad_request();
+        ask(&server, "application/json; charset=UTF-8", &right.to_string()).await.ok();
+        ask(&server, "text/plain", &right.to_string()).await.is_bad_request();
         let wrong = [
             json!({ "app_key": APP_KEY }),
             json!({ "app_key": APP_KEY, "app_secret": 5 }),
@@ -211,17 +190,17 @@ mod tests {
             json!([APP_KEY, APP_SECRET]),
         ];
         for body in wrong {
-            ask(&bench, "application/json", &body.to_string()).await.is_bad_request();
+            ask(&server, "application/json", &body.to_string()).await.is_bad_request();
         }
-        ask(&bench, "application/json", "{").await.is_bad_request();
+        ask(&server, "application/json", "{").await.is_bad_request();
     }
 
     #[tokio::test]
     async fn a_wrong_key_or_secret_is_forbidden_in_html() {
-        let bench = bench("", Tokens::default()).await;
+        let server = server("", Tokens::default()).await;
         for (key, secret) in [(APP_KEY, "wrong"), ("wrong", APP_SECRET), ("", "")] {
             let body = json!({ "app_key": key, "app_secret": secret }).to_string();
-            let answer = ask(&bench, "application/json", &body).await;
+            let answer = ask(&server, "application/json", &body).await;
             assert_eq!(answer.status, StatusCode::FORBIDDEN);
             assert_eq!(answer.content_type, "text/html");
             assert!(answer.text.contains("403 Forbidden"), "{}", answer.text);
@@ -230,57 +209,57 @@ mod tests {
 
     #[tokio::test]
     async fn a_token_ends_when_its_time_is_over() {
-        let bench = bench("", Tokens::default()).await;
-        let token = token(&bench, Some("60")).await;
-        bench.advance(59);
-        assert_eq!(status(&bench, &token).await, 200);
-        bench.advance(1);
-        assert_eq!(status(&bench, &token).await, 401);
+        let server = server("", Tokens::default()).await;
+        let token = token(&server, Some("60")).await;
+        server.advance(59);
+        assert_eq!(status(&server, &token).await, 200);
+        server.advance(1);
+        assert_eq!(status(&server, &token).await, 401);
     }
 
     #[tokio::test]
     async fn a_new_token_ends_the_one_before_only_if_asked_to() {
         for (one_live_token, first_status) in [(false, 200), (true, 401)] {
             let tokens = Tokens { one_live_token, ..Tokens::default() };
-            let bench = bench("", tokens).await;
-            let first = token(&bench, None).await;
-            let second = token(&bench, None).await;
-            assert_eq!(status(&bench, &first).await, first_status);
-            assert_eq!(status(&bench, &second).await, 200);
+            let server = server("", tokens).await;
+            let first = token(&server, None).await;
+            let second = token(&server, None).await;
+            assert_eq!(status(&server, &first).await, first_status);
+            assert_eq!(status(&server, &second).await, 200);
         }
     }
 
     #[tokio::test]
     async fn revoked_tokens_end_at_once() {
-        let bench = bench("", Tokens::default()).await;
-        let before = token(&bench, None).await;
-        bench.simulator.revoke_tokens();
-        assert_eq!(status(&bench, &before).await, 401);
-        let after = token(&bench, None).await;
-        assert_eq!(status(&bench, &after).await, 200);
+        let server = server("", Tokens::default()).await;
+        let before = token(&server, None).await;
+        server.simulator.revoke_tokens();
+        assert_eq!(status(&server, &before).await, 401);
+        let after = token(&server, None).await;
+        assert_eq!(status(&server, &after).await, 200);
     }
 
     #[tokio::test]
     async fn the_limits_are_configurable() {
         let tokens = Tokens { max_lifetime: Duration::from_secs(5), ..Tokens::default() };
-        let bench = bench("", tokens).await;
-        assert_eq!(bench.ask_token(None).await.ok()["Expires"], "5");
-        bench.ask_token(Some("6")).await.is_bad_request();
+        let server = server("", tokens).await;
+        assert_eq!(server.request_token(None).await.ok()["Expires"], "5");
+        server.request_token(Some("6")).await.is_bad_request();
     }
 
     #[tokio::test]
     async fn expires_may_be_missing_or_a_number() {
-        let missing = bench("missing-expires", Tokens::default()).await;
-        let answer = missing.ask_token(None).await.ok();
+        let missing = server("missing-expires", Tokens::default()).await;
+        let answer = missing.request_token(None).await.ok();
         assert!(answer.get("Expires").is_none() && answer["AccessToken"].is_string());
-        let number = bench("numeric-expires", Tokens::default()).await;
-        assert_eq!(number.ask_token(None).await.ok()["Expires"], 600);
+        let number = server("numeric-expires", Tokens::default()).await;
+        assert_eq!(number.request_token(None).await.ok()["Expires"], 600);
     }
 
     #[tokio::test]
     async fn a_firewall_may_answer_in_its_place() {
-        let bench = bench("html-firewall", Tokens::default()).await;
-        let answer = bench.ask_token(None).await;
+        let server = server("html-firewall", Tokens::default()).await;
+        let answer = server.request_token(None).await;
         assert_eq!(answer.status, StatusCode::IM_A_TEAPOT);
         assert_eq!(answer.content_type, "text/html");
     }

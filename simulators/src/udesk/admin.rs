@@ -1,6 +1,8 @@
-//! The simulator's own routes, outside `/ccapi`: what it received, what it holds, whom it rang, a fresh start.
+//! The simulator's own routes, under `/simulator`: what it received, what it holds, whom it called, a reset.
 //!
-//! They ask for no credentials: a simulator belongs on loopback or in a test network.
+//! They require no credentials: a simulator belongs on loopback or in a test network.
+
+mod events;
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -10,16 +12,17 @@ use axum::{
     http::{HeaderValue, Response, StatusCode, header},
     routing::{get, post},
 };
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::{
-    Center, Simulator,
-    log::Request,
+    simulator::{Center, Simulator},
     state::{self, Status},
 };
+use crate::journal::{Redaction, Request};
 
-/// What stands in place of a secret.
-const REMOVED: &str = "***";
+/// The secrets of the vendor's requests. A callback address is one, because its path may be.
+const REDACTION: Redaction =
+    Redaction { marker: "***", parameters: &["Sign"], headers: &[], members: &["Password", "callback"] };
 
 pub(super) fn routes(simulator: &Arc<Simulator>) -> Router {
     Router::new()
@@ -28,19 +31,19 @@ pub(super) fn routes(simulator: &Arc<Simulator>) -> Router {
         .route("/simulator/callbacks", get(callbacks))
         .route("/simulator/reset", post(reset))
         .with_state(Arc::clone(simulator))
+        .merge(events::routes(simulator))
 }
 
-/// `GET /simulator/requests`: the requests received, oldest first, without headers, signatures, passwords and callback
-/// addresses (whose path may be a secret).
+/// `GET /simulator/requests`: the requests received, oldest first, without headers and secrets.
 async fn requests(State(simulator): State<Arc<Simulator>>) -> Response<String> {
-    let requests: Vec<Value> = simulator.center().requests.kept().map(shown).collect();
+    let requests: Vec<Value> = simulator.center().journal.requests().map(shown).collect();
     json_response(&json!({ "requests": requests }))
 }
 
-/// `GET /simulator/state`: how many of each thing there are, over all applications.
+/// `GET /simulator/state`: how many resources of each kind there are, over all applications.
 async fn counts(State(simulator): State<Arc<Simulator>>) -> Response<String> {
     let center = simulator.center();
-    let Center { states, requests, .. } = &*center;
+    let Center { states, journal, .. } = &*center;
     let count = |of: fn(&state::State) -> usize| states.iter().map(of).sum::<usize>();
     json_response(&json!({
         "agents": count(|state| state.agents.len()),
@@ -51,13 +54,13 @@ async fn counts(State(simulator): State<Arc<Simulator>>) -> Response<String> {
         "extensions": count(|state| state.extensions.len()),
         "queues": count(|state| state.queues.len()),
         "relay_numbers": count(|state| state.numbers.len()),
-        "requests_kept": requests.kept().len(),
+        "requests_kept": journal.requests().len(),
         "subscriptions": count(|state| state.subscriptions.len()),
     }))
 }
 
-/// `GET /simulator/callbacks`: the customers rung, oldest first, at most the last 10,000 of an application. `times` says how
-/// often the customer was rung up to then, among these: a 2 is a customer who was rung twice.
+/// `GET /simulator/callbacks`: the customers called, oldest first, the last 10,000 of an application. `times` counts
+/// the calls of that customer up to this one: 2 is a customer who was called twice.
 async fn callbacks(State(simulator): State<Arc<Simulator>>) -> Response<String> {
     let callbacks = simulator.callbacks();
     let mut times: HashMap<&str, u64> = HashMap::new();
@@ -72,48 +75,17 @@ async fn callbacks(State(simulator): State<Arc<Simulator>>) -> Response<String> 
     json_response(&json!({ "callbacks": rows }))
 }
 
-/// `POST /simulator/reset`: the application as it was at the start, no requests, no callbacks, no faults.
+/// `POST /simulator/reset`: restores the start, without requests, callbacks and faults.
 async fn reset(State(simulator): State<Arc<Simulator>>) -> StatusCode {
     simulator.reset();
     StatusCode::NO_CONTENT
 }
 
 fn shown(request: &Request) -> Value {
-    let query: Vec<[&str; 2]> = request
-        .query
-        .iter()
-        .map(|(name, value)| [name.as_str(), if name == "Sign" { REMOVED } else { value }])
-        .collect();
-    let body = match serde_json::from_str(&request.body) {
-        _ if request.body.is_empty() => Value::Null,
-        Ok(mut body) => {
-            remove_secrets(&mut body);
-            body
-        }
-        Err(_) => json!(format!("{} bytes that are not JSON", request.body.len())),
-    };
-    Value::Object(Map::from_iter([
-        ("method".to_owned(), json!(request.method)),
-        ("path".to_owned(), json!(request.path)),
-        ("query".to_owned(), json!(query)),
-        ("body".to_owned(), body),
-    ]))
-}
-
-fn remove_secrets(value: &mut Value) {
-    match value {
-        Value::Array(items) => items.iter_mut().for_each(remove_secrets),
-        Value::Object(fields) => {
-            for (name, field) in fields {
-                if matches!(name.as_str(), "Password" | "callback") {
-                    *field = json!(REMOVED);
-                } else {
-                    remove_secrets(field);
-                }
-            }
-        }
-        _ => {}
-    }
+    let query: Vec<[&str; 2]> = REDACTION.query(request).map(|(name, value)| [name, value]).collect();
+    let body =
+        REDACTION.body(request).unwrap_or_else(|| json!(format!("{} bytes that are not JSON", request.body.len())));
+    json!({ "method": request.method, "path": request.path, "query": query, "body": body })
 }
 
 fn json_response(body: &Value) -> Response<String> {
@@ -125,74 +97,74 @@ fn json_response(body: &Value) -> Response<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::udesk::testing::{Answer, Desk, prepare};
+    use crate::udesk::testing::{Answer, TestServer, prepare};
 
-    async fn admin(desk: &Desk, method: &'static str, path: &str) -> Answer {
+    async fn admin(server: &TestServer, method: &'static str, path: &str) -> Answer {
         let mut prepared = prepare(1, "", Value::Null);
         prepared.method = method;
         prepared.path = path.to_owned();
         prepared.query.clear();
-        desk.send(prepared).await
+        server.send(prepared).await
     }
 
     #[tokio::test]
     async fn the_list_of_requests_holds_no_secret() {
-        let desk = Desk::open().await;
-        desk.done(10, "", json!({ "Extension": "1500", "Password": "hidden-1" })).await;
+        let server = TestServer::start().await;
+        server.done(10, "", json!({ "Extension": "1500", "Password": "hidden-1" })).await;
         let item = json!({ "callback": "http://gateway.example.com/hidden-2", "events": ["begin"], "name": "n" });
-        desk.done(18, "", json!({ "subscriptions": [item] })).await;
+        server.done(18, "", json!({ "subscriptions": [item] })).await;
         let mut garbage = prepare(10, "", Value::Null);
         garbage.body = "{\"Password\":\"hidden-3\"".to_owned();
-        desk.send(garbage).await;
+        server.send(garbage).await;
 
-        let answer = admin(&desk, "GET", "/simulator/requests").await;
+        let answer = admin(&server, "GET", "/simulator/requests").await;
         assert!(!answer.body.contains("hidden"), "{}", answer.body);
-        for request in desk.simulator.requests() {
+        for request in server.simulator.requests() {
             let (_, sign) = request.query.iter().find(|(name, _)| name == "Sign").expect("every call is signed");
             assert!(!answer.body.contains(sign.as_str()));
         }
         let requests = answer.json()["requests"].clone();
         assert_eq!(requests[0]["path"], "/ccapi/v2/extensions");
-        assert_eq!(requests[0]["body"], json!({ "Extension": "1500", "Password": REMOVED }));
+        assert_eq!(requests[0]["body"], json!({ "Extension": "1500", "Password": REDACTION.marker }));
         assert_eq!(requests[1]["body"]["subscriptions"][0]["name"], "n");
         assert_eq!(requests[2]["body"], "22 bytes that are not JSON");
     }
 
     #[tokio::test]
-    async fn callbacks_tell_who_was_rung_and_how_often() {
-        let desk = Desk::open().await;
+    async fn callbacks_show_who_was_called_and_how_often() {
+        let server = TestServer::start().await;
         let mut ids = Vec::new();
         for customer in ["13676546374", "13676546375", "13676546374"] {
             let call = json!({ "caller": customer, "called": "01055500100", "called_display": "01055500100" });
-            ids.push(desk.done(24, "", call).await);
+            ids.push(server.done(24, "", call).await);
         }
         let row =
             |id: usize, customer: &str, times: u64| json!({ "call_id": ids[id], "customer": customer, "times": times });
         let rows = [row(0, "13676546374", 1), row(1, "13676546375", 1), row(2, "13676546374", 2)];
-        let answer = admin(&desk, "GET", "/simulator/callbacks").await;
+        let answer = admin(&server, "GET", "/simulator/callbacks").await;
         assert_eq!(answer.json(), json!({ "callbacks": rows }));
     }
 
     #[tokio::test]
-    async fn a_reset_brings_back_the_start() {
-        let desk = Desk::open().await;
-        let at_start = admin(&desk, "GET", "/simulator/state").await.json();
+    async fn a_reset_restores_the_start() {
+        let server = TestServer::start().await;
+        let at_start = admin(&server, "GET", "/simulator/state").await.json();
         let expected = json!({
             "agents": 12, "agents_signed_in": 6, "callbacks": 0, "extensions": 21, "queues": 4, "relay_numbers": 4,
             "requests_kept": 0, "subscriptions": 1,
         });
         assert_eq!(at_start, expected);
 
-        desk.done(12, "", json!({ "QueueName": "Night" })).await;
-        desk.done(23, "", json!({ "agent_id": "1001" })).await;
+        server.done(12, "", json!({ "QueueName": "Night" })).await;
+        server.done(23, "", json!({ "agent_id": "1001" })).await;
         let call = json!({ "caller": "13676546374", "called": "01055500100", "called_display": "01055500100" });
-        desk.done(24, "", call).await;
-        let later = admin(&desk, "GET", "/simulator/state").await.json();
+        server.done(24, "", call).await;
+        let later = admin(&server, "GET", "/simulator/state").await.json();
         let changed = ["queues", "agents_signed_in", "callbacks", "requests_kept"].map(|name| later[name].as_u64());
         assert_eq!(changed, [Some(5), Some(5), Some(1), Some(3)]);
 
-        assert_eq!(admin(&desk, "POST", "/simulator/reset").await.status, 204);
-        assert_eq!(admin(&desk, "GET", "/simulator/state").await.json(), expected);
-        assert!(desk.simulator.callbacks().is_empty());
+        assert_eq!(admin(&server, "POST", "/simulator/reset").await.status, 204);
+        assert_eq!(admin(&server, "GET", "/simulator/state").await.json(), expected);
+        assert!(server.simulator.callbacks().is_empty());
     }
 }

@@ -1,16 +1,16 @@
-//! Agents, written: operations 04 and 05.
+//! Changes agents: operations 04 and 05.
 
 use serde_json::{Value, json};
 
 use super::{
     call::Call,
-    envelope::{Failure, INVALID_PARAMETER, INVALID_STATE, NUMBER_EXISTS, PARAMETER_ERROR},
+    codes::{Failure, INVALID_PARAMETER, INVALID_STATE, NUMBER_EXISTS, PARAMETER_ERROR},
     roster,
     state::{Agent, SignalType, State, Status},
     strict::switch,
 };
 
-/// Operation 04. An agent starts in no queue, as the operation has no field for one (C57).
+/// Operation 04. A new agent is in no queue, because the operation has no field for it (C57).
 pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let id = call.text("AgentId");
     if id.len() > 32 || !id.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -55,7 +55,7 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(answer)
 }
 
-/// Operation 05. An absent field stays as it is (C15).
+/// Operation 05. An absent field is unchanged (C15).
 pub(super) fn modify(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let agent = state.agent_mut(call.id)?;
     if call.text_if_given("AgentId").is_some_and(|id| id != call.id) {
@@ -68,8 +68,8 @@ pub(super) fn modify(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(Value::Null)
 }
 
-/// Takes over what 04 and 05 have in common. Nothing is changed if anything is refused. `AssistantAccessRight` is taken and
-/// not kept: no operation shows it.
+/// Sets the fields that 04 and 05 share, all or none. `AssistantAccessRight` is accepted and discarded, because no
+/// operation shows it.
 fn fill(agent: &mut Agent, call: &Call<'_>) -> Result<(), Failure> {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if let Some(id) = call.text_if_given("WorkId")
@@ -102,7 +102,7 @@ fn fill(agent: &mut Agent, call: &Call<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The two lowest numbers `1\d{3}` that no extension has (C22); fewer if fewer are left.
+/// The two lowest unused numbers `1\d{3}` (C22), or fewer if fewer remain.
 fn free_extensions(state: &State) -> Vec<String> {
     let numbers = (1000..2000).map(|number| number.to_string());
     numbers.filter(|number| state.extension(number).is_err()).take(2).collect()
@@ -111,14 +111,14 @@ fn free_extensions(state: &State) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::udesk::testing::Desk;
+    use crate::udesk::testing::TestServer;
 
     #[tokio::test]
     async fn an_agent_may_be_made_with_one_extension_of_each_type() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         for (id, switch) in [("2001", json!(1)), ("2002", json!(true)), ("2003", json!("true"))] {
             let body = json!({ "AgentId": id, "WorkId": "E_1", "IsCreateExtension": switch });
-            let made = desk.done(4, "", body).await;
+            let made = server.done(4, "", body).await;
             let types: Vec<&Value> = made["ExtenInfos"]
                 .as_array()
                 .expect("there are extensions")
@@ -133,15 +133,15 @@ mod tests {
             );
             assert_eq!(made["Password"].as_str().map(str::len), Some(16));
             assert_eq!(made["Number"].as_str().map(str::len), Some(14));
-            desk.done(22, "", json!({ "agent_id": id })).await;
+            server.done(22, "", json!({ "agent_id": id })).await;
         }
         let body = json!({ "AgentId": "2004", "WorkId": "E_1", "IsCreateExtension": 0 });
-        assert_eq!(desk.done(4, "", body).await["ExtenInfos"], Value::Null);
+        assert_eq!(server.done(4, "", body).await["ExtenInfos"], Value::Null);
     }
 
     #[tokio::test]
     async fn what_an_agent_cannot_be_made_of() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let digits = "1".repeat(33);
         let rows = [
             (json!({ "AgentId": "a1", "WorkId": "E1" }), "000001"),
@@ -154,37 +154,37 @@ mod tests {
             (json!({ "AgentId": "1001", "WorkId": "E1" }), "100015"),
         ];
         for (body, code) in rows {
-            assert_eq!(desk.refused(4, "", body.clone()).await, code, "{body}");
+            assert_eq!(server.refused(4, "", body.clone()).await, code, "{body}");
         }
-        assert_eq!(desk.done(6, "", Value::Null).await["Total"], 12);
+        assert_eq!(server.done(6, "", Value::Null).await["Total"], 12);
     }
 
     #[tokio::test]
     async fn what_is_not_sent_stays_as_it_is() {
-        let desk = Desk::open().await;
-        let before = desk.done(25, "1001", Value::Null).await;
-        desk.done(5, "1001", json!({ "AgentId": "1001", "Name": "Mara L. " })).await;
+        let server = TestServer::start().await;
+        let before = server.done(25, "1001", Value::Null).await;
+        server.done(5, "1001", json!({ "AgentId": "1001", "Name": "Mara L. " })).await;
         let mut expected = before.clone();
         expected["Name"] = json!("Mara L. ");
         expected["NickName"] = json!("Mara L. ");
-        assert_eq!(desk.done(25, "1001", Value::Null).await, expected);
+        assert_eq!(server.done(25, "1001", Value::Null).await, expected);
 
-        assert_eq!(desk.refused(5, "1001", json!({ "AgentId": "1002" })).await, "200002");
-        assert_eq!(desk.refused(5, "7777", json!({ "Name": "x" })).await, "100018");
-        // A refused field leaves the others of its request undone.
-        assert_eq!(desk.refused(5, "1001", json!({ "Name": "x", "Role": "x" })).await, "000001");
-        assert_eq!(desk.done(25, "1001", Value::Null).await, expected);
+        assert_eq!(server.refused(5, "1001", json!({ "AgentId": "1002" })).await, "200002");
+        assert_eq!(server.refused(5, "7777", json!({ "Name": "x" })).await, "100018");
+        // A refused field keeps the others from being set.
+        assert_eq!(server.refused(5, "1001", json!({ "Name": "x", "Role": "x" })).await, "000001");
+        assert_eq!(server.done(25, "1001", Value::Null).await, expected);
     }
 
     #[tokio::test]
     async fn an_agent_is_disabled_only_while_offline() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let disable = json!({ "Enable": false });
-        assert_eq!(desk.refused(5, "1001", disable.clone()).await, "100021");
-        desk.done(23, "", json!({ "agent_id": "1001" })).await;
-        desk.done(5, "1001", disable).await;
-        assert_eq!(desk.refused(22, "", json!({ "agent_id": "1001" })).await, "100021");
-        desk.done(5, "1001", json!({ "Enable": true })).await;
-        desk.done(22, "", json!({ "agent_id": "1001" })).await;
+        assert_eq!(server.refused(5, "1001", disable.clone()).await, "100021");
+        server.done(23, "", json!({ "agent_id": "1001" })).await;
+        server.done(5, "1001", disable).await;
+        assert_eq!(server.refused(22, "", json!({ "agent_id": "1001" })).await, "100021");
+        server.done(5, "1001", json!({ "Enable": true })).await;
+        server.done(22, "", json!({ "agent_id": "1001" })).await;
     }
 }

@@ -1,4 +1,4 @@
-//! Who is calling: `Sid`, `Timestamp`, `Sign` and the application id.
+//! Authenticates a request: `Sid`, `Timestamp`, `Sign` and the application ID.
 
 use std::{
     fmt::Write as _,
@@ -10,9 +10,9 @@ use secrecy::{ExposeSecret, SecretString};
 use sha1::{Digest, Sha1};
 
 use super::{
-    Options, TimestampUnit,
     call::Query,
-    envelope::{ACCOUNT_NOT_FOUND, APP_ID_EMPTY, APP_NOT_FOUND, AUTHENTICATION_ERROR, Failure, PARAMETER_EMPTY},
+    codes::{ACCOUNT_NOT_FOUND, APP_ID_EMPTY, APP_NOT_FOUND, AUTHENTICATION_ERROR, Failure, PARAMETER_EMPTY},
+    options::{Options, TimestampUnit},
 };
 
 /// "Valid within 10 minutes", before or after the vendor's clock.
@@ -20,7 +20,7 @@ const WINDOW: Duration = Duration::from_mins(10);
 
 /// Checks the account, the time and the signature, then the application.
 ///
-/// The document has no code for a signature that has expired: it answers 200020 like any other refused signature.
+/// The document has no code for an expired signature: it is 200020, like any other refused signature.
 pub(super) fn authenticate(
     options: &Options,
     query: &Query,
@@ -48,7 +48,7 @@ pub(super) fn authenticate(
     }
 }
 
-/// The time that `text` says: 13 digits of milliseconds or 10 of seconds since 1970 (C1).
+/// Parses a `Timestamp`: 13 digits of milliseconds or 10 of seconds since 1970 (C1).
 fn instant(text: &str, unit: TimestampUnit) -> Option<SystemTime> {
     let since_1970 = if text.bytes().all(|byte| byte.is_ascii_digit()) {
         let number = text.parse().ok()?;
@@ -67,7 +67,7 @@ fn distance(one: SystemTime, other: SystemTime) -> Duration {
     one.duration_since(other).unwrap_or_else(|earlier| earlier.duration())
 }
 
-/// `SHA1(Sid + AuthToken + Timestamp)` in lower-case hex, over the very text that was sent (C2).
+/// `SHA1(Sid + AuthToken + Timestamp)` in lower-case hex, over the text as it was sent (C2).
 fn signature(sid: &str, auth_token: &SecretString, timestamp: &str) -> String {
     let mut hash = Sha1::new();
     hash.update(sid);
@@ -81,7 +81,7 @@ fn signature(sid: &str, auth_token: &SecretString, timestamp: &str) -> String {
     hex
 }
 
-/// Looks at every byte whatever the first ones were, so that the time taken tells nothing about them.
+/// Compares every byte, so that the time does not depend on where they differ.
 fn equal_in_constant_time(one: &str, other: &str) -> bool {
     one.len() == other.len()
         && one.bytes().zip(other.bytes()).fold(0, |difference, (a, b)| black_box(difference | (a ^ b))) == 0
@@ -93,85 +93,85 @@ mod tests {
 
     use super::*;
     use crate::udesk::{
-        operation::OPERATIONS,
-        testing::{APP_ID, Desk, NOW, prepare},
+        operations::OPERATIONS,
+        testing::{APP_ID, NOW, TestServer, prepare},
     };
 
     #[tokio::test]
     async fn every_operation_demands_all_four_and_each_once() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         for operation in &OPERATIONS {
             let number = operation.number;
             let request = || prepare(number, "1", Value::Null);
             let rows = [("Sid", "100001"), ("Timestamp", "100001"), ("Sign", "100001"), (operation.app_id, "100017")];
             for (name, code) in rows {
-                let absent = desk.send(request().without(name)).await;
+                let absent = server.send(request().without(name)).await;
                 assert_eq!(absent.code(), code, "{number:02} without {name}");
-                let empty = desk.send(request().set(name, "")).await;
+                let empty = server.send(request().set(name, "")).await;
                 assert_eq!(empty.code(), code, "{number:02} with an empty {name}");
                 let mut twice = request();
                 let again = twice.query.iter().find(|(key, _)| key == name).cloned();
                 twice.query.extend(again);
-                assert_eq!(desk.send(twice).await.code(), "200002", "{number:02} with two {name}");
+                assert_eq!(server.send(twice).await.code(), "200002", "{number:02} with two {name}");
             }
         }
     }
 
     #[tokio::test]
     async fn the_application_id_has_one_spelling() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         for operation in &OPERATIONS {
             let documented = if matches!(operation.number, 23 | 24) { "app_id" } else { "AppId" };
             let other = if documented == "AppId" { "app_id" } else { "AppId" };
             let request = || prepare(operation.number, "1", Value::Null);
             let swapped = request().without(documented).set(other, APP_ID);
-            assert_eq!(desk.send(swapped).await.code(), "100017", "{:02}", operation.number);
+            assert_eq!(server.send(swapped).await.code(), "100017", "{:02}", operation.number);
             let both = request().set(other, APP_ID);
-            assert_eq!(desk.send(both).await.code(), "200002", "{:02}", operation.number);
+            assert_eq!(server.send(both).await.code(), "200002", "{:02}", operation.number);
         }
     }
 
     #[tokio::test]
-    async fn who_is_refused() {
-        let desk = Desk::open().await;
+    async fn a_wrong_account_application_or_signature_is_refused() {
+        let server = TestServer::start().await;
         let request = || prepare(1, "", Value::Null);
         let rows = [
             (request().set("Sid", "SID_other"), "100003"),
             (request().set("AppId", "3c31d817-4d37-46d8-6c09-1be54dda3c03"), "200001"),
             (request().set("Sign", "7cb509c2cba42f294779f23d6a33a64030fd5890"), "200020"),
             (request().set("Sign", "c76c"), "200020"),
-            // Signed over another text than the one sent.
+            // The signature covers another text than the one sent.
             (request().set("Timestamp", "1700000000124"), "200020"),
             (request().signed_at("1700000000"), "200020"),
             (request().signed_at("now"), "200020"),
         ];
         for (prepared, code) in rows {
-            assert_eq!(desk.send(prepared).await.code(), code);
+            assert_eq!(server.send(prepared).await.code(), code);
         }
     }
 
     #[tokio::test]
-    async fn seconds_are_taken_where_the_center_counts_in_them() {
+    async fn seconds_are_accepted_where_the_option_says_so() {
         for (unit, milliseconds, seconds) in
             [(TimestampUnit::Seconds, "200020", "000000"), (TimestampUnit::Either, "000000", "000000")]
         {
-            let desk = Desk::with(|options| options.timestamp_unit = unit).await;
+            let server = TestServer::with(|options| options.timestamp_unit = unit).await;
             let request = || prepare(1, "", Value::Null);
-            assert_eq!(desk.send(request()).await.code(), milliseconds);
-            assert_eq!(desk.send(request().signed_at("1700000000")).await.code(), seconds);
+            assert_eq!(server.send(request()).await.code(), milliseconds);
+            assert_eq!(server.send(request().signed_at("1700000000")).await.code(), seconds);
         }
     }
 
     #[tokio::test]
     async fn the_hex_may_be_in_either_case() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let sign = "C76CA60B8DB6197A4F2CB15577BF63FDDB3E3677";
-        assert_eq!(desk.send(prepare(1, "", Value::Null).set("Sign", sign)).await.code(), "000000");
+        assert_eq!(server.send(prepare(1, "", Value::Null).set("Sign", sign)).await.code(), "000000");
     }
 
     #[tokio::test]
-    async fn a_signature_lives_ten_minutes_either_way() {
-        let desk = Desk::open().await;
+    async fn a_signature_is_valid_ten_minutes_either_way() {
+        let server = TestServer::start().await;
         let window = 600_000;
         let rows = [
             (NOW - window, "000000"),
@@ -180,7 +180,7 @@ mod tests {
             (NOW + window + 1, "200020"),
         ];
         for (timestamp, code) in rows {
-            let answer = desk.send(prepare(1, "", Value::Null).signed_at(&timestamp.to_string())).await;
+            let answer = server.send(prepare(1, "", Value::Null).signed_at(&timestamp.to_string())).await;
             assert_eq!(answer.code(), code, "{timestamp}");
         }
     }

@@ -1,4 +1,4 @@
-//! A call that has passed every check of its row: what a handler sees.
+//! A call that passed every check of its row: the input of a handler.
 
 use serde_json::{Map, Value};
 
@@ -8,65 +8,65 @@ use super::quirks::{Quirk, Quirks};
 #[derive(Clone)]
 pub(super) struct Query(Vec<(String, String)>);
 
+/// A call that passed every check of its row.
+pub(super) struct Call<'a> {
+    /// The ID in the path, `""` if the path has none.
+    pub(super) id: &'a str,
+    pub(super) query: &'a Query,
+    pub(super) body: &'a Map<String, Value>,
+    pub(super) quirks: Quirks,
+}
+
+// === impl Query ===
+
 impl Query {
-    pub fn parse(text: &str) -> Self {
+    pub(super) fn parse(text: &str) -> Self {
         Self(url::form_urlencoded::parse(text.as_bytes()).into_owned().collect())
     }
 
     /// The value of `name`; `None` if it is absent or empty.
-    pub fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
-    pub fn push(&mut self, name: &str, value: &str) {
+    pub(super) fn push(&mut self, name: &str, value: &str) {
         self.0.push((name.to_owned(), value.to_owned()));
     }
 
-    pub fn names(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
     }
-
-    pub fn into_pairs(self) -> Vec<(String, String)> {
-        self.0
-    }
 }
 
-/// One call, checked.
-pub(super) struct Call<'a> {
-    /// The path's id, `""` where the path has none.
-    pub id: &'a str,
-    pub query: &'a Query,
-    pub body: &'a Map<String, Value>,
-    pub quirks: Quirks,
-}
+// === impl Call ===
 
 impl Call<'_> {
     /// A text of the body that the table requires.
-    pub fn text(&self, name: &str) -> &str {
+    pub(super) fn text(&self, name: &str) -> &str {
         self.text_if_given(name).unwrap_or_default()
     }
 
-    /// A text of the body; `None` if it was left out.
-    pub fn text_if_given(&self, name: &str) -> Option<&str> {
+    /// A text of the body; `None` if it is absent.
+    pub(super) fn text_if_given(&self, name: &str) -> Option<&str> {
         self.body.get(name)?.as_str()
     }
 
-    /// A whole number of the body; `None` if it was left out.
-    pub fn integer(&self, name: &str) -> Option<i64> {
+    /// An integer of the body; `None` if it is absent.
+    pub(super) fn integer(&self, name: &str) -> Option<i64> {
         self.body.get(name)?.as_i64()
     }
 
-    /// A boolean of the body; `None` if it was left out.
-    pub fn boolean(&self, name: &str) -> Option<bool> {
+    /// A boolean of the body; `None` if it is absent.
+    pub(super) fn boolean(&self, name: &str) -> Option<bool> {
         self.body.get(name)?.as_bool()
     }
 
     /// A list of texts of the body, each once, in the order sent.
-    pub fn texts(&self, name: &str) -> Vec<&str> {
+    pub(super) fn texts(&self, name: &str) -> Vec<&str> {
         texts(self.body.get(name))
     }
 
-    pub fn has(&self, quirk: Quirk) -> bool {
+    pub(super) fn has(&self, quirk: Quirk) -> bool {
         self.quirks.contains(quirk)
     }
 }

@@ -1,14 +1,14 @@
-//! Calling a customer back into the IVR: operation 24.
+//! Calls a customer back into the IVR: operation 24.
 
 use serde_json::{Value, json};
 
 use super::{
     call::Call,
-    envelope::{Failure, INVALID_PARAMETER, NUMBER_NOT_FOUND},
+    codes::{Failure, INVALID_PARAMETER, NUMBER_NOT_FOUND},
     state::{Callback, State, Variable},
 };
 
-/// Operation 24. The call is remembered, so that a test can count how often a customer was rung.
+/// Operation 24. The call is recorded, so that a test can count the calls of a customer.
 pub(super) fn start(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     for name in ["caller", "called", "called_display"] {
         if !is_pstn(call.text(name)) {
@@ -28,7 +28,7 @@ pub(super) fn start(state: &mut State, call: &Call<'_>) -> Result<Value, Failure
         None => uuid::Uuid::new_v4().to_string(),
     };
     let answer = json!(call_id);
-    state.remember(Callback {
+    state.record_callback(Callback {
         call_id,
         customer: call.text("caller").to_owned(),
         entry: entry.to_owned(),
@@ -38,9 +38,10 @@ pub(super) fn start(state: &mut State, call: &Call<'_>) -> Result<Value, Failure
     Ok(answer)
 }
 
-/// "PSTN Numbers": a landline `0{area}{local}`, a mobile of 11 digits, or `00` and an international number.
+/// Whether a number is one of the "PSTN Numbers": a landline `0{area}{local}`, a mobile of 11 digits, or `00` and an
+/// international number.
 ///
-/// The document gives no lengths but the mobile's. An area code is two or three digits, a local number seven or eight;
+/// The document has no length but the mobile's. An area code is two or three digits, a local number seven or eight;
 /// an international number has at most 15 digits (E.164).
 fn is_pstn(number: &str) -> bool {
     if !number.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -53,7 +54,7 @@ fn is_pstn(number: &str) -> bool {
     }
 }
 
-/// JSON text of an array, or the array itself (C53), of objects with exactly a key, a type and a value.
+/// Reads an array, or JSON text of one (C53), of objects with exactly a key, a type and a value.
 fn read_variables(value: &Value) -> Option<Vec<Variable>> {
     let parsed;
     let list = match value {
@@ -76,19 +77,19 @@ fn read_variable(value: &Value) -> Option<Variable> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::udesk::testing::Desk;
+    use crate::udesk::testing::TestServer;
 
     fn request() -> Value {
         json!({ "caller": "13676546374", "called": "01055500101", "called_display": "02155500102" })
     }
 
     #[tokio::test]
-    async fn every_customer_rung_is_counted() {
-        let desk = Desk::open().await;
+    async fn every_call_of_a_customer_is_counted() {
+        let server = TestServer::start().await;
         let mut body = request();
         body["variables"] = json!(r#"[{"key":"tier","type":"string","value":"gold"}]"#);
-        let ids = [desk.done(24, "", body.clone()).await, desk.done(24, "", body).await];
-        let callbacks = desk.simulator.callbacks();
+        let ids = [server.done(24, "", body.clone()).await, server.done(24, "", body).await];
+        let callbacks = server.simulator.callbacks();
         assert_eq!(ids, [json!(callbacks[0].call_id), json!(callbacks[1].call_id)]);
         assert_ne!(ids[0], ids[1]);
         let Callback { call_id: _, customer, entry, display, variables } = &callbacks[1];
@@ -101,8 +102,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_callback_rings_nobody() {
-        let desk = Desk::open().await;
+    async fn a_refused_callback_calls_no_customer() {
+        let server = TestServer::start().await;
         let rows = [
             ("caller", json!("12"), "000001"),
             ("called", json!("1055"), "000001"),
@@ -114,14 +115,14 @@ mod tests {
         for (field, value, code) in rows {
             let mut body = request();
             body[field] = value;
-            let refused = desk.call(24, "", body).await;
+            let refused = server.call(24, "", body).await;
             assert_eq!((&refused["code"], &refused["results"]), (&json!(code), &json!("")), "{field}");
         }
-        assert!(desk.simulator.callbacks().is_empty());
+        assert!(server.simulator.callbacks().is_empty());
     }
 
     #[test]
-    fn what_is_printed_of_a_callback_tells_nothing_about_people() {
+    fn debug_of_a_callback_holds_no_data_of_people() {
         let variable = Variable { key: "k".to_owned(), kind: "string".to_owned(), value: "secret".to_owned() };
         let callback = Callback {
             call_id: "c-1".to_owned(),

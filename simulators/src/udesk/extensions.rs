@@ -4,11 +4,12 @@ use serde_json::{Value, json};
 
 use super::{
     call::Call,
-    envelope::{Failure, INVALID_PARAMETER, NOT_FOUND, NUMBER_EXISTS, PARAMETER_EMPTY},
+    codes::{Failure, INVALID_PARAMETER, NOT_FOUND, NUMBER_EXISTS, PARAMETER_EMPTY},
     state::{SignalType, State},
 };
 
-/// Operation 07. All or nothing (C60). Only the agent and the extensions are read; the rest of the body is a leaked agent (C36).
+/// Operation 07. All or nothing (C60). Only `AgentId` and `Extensions` are used, although the body is a whole agent
+/// (C36).
 pub(super) fn bind(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let agent = state.agent(call.text("AgentId"))?;
     let mut bound = agent.extensions.clone();
@@ -44,7 +45,7 @@ pub(super) fn unbind(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(Value::Null)
 }
 
-/// Operation 09. "An extension bound to an agent cannot be deleted"; the document has no code for that (C62).
+/// Operation 09. "An extension bound to an agent cannot be deleted"; the document has no code for it (C62).
 pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let number = call.text("Extension");
     state.extension(number)?;
@@ -55,7 +56,7 @@ pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(Value::Null)
 }
 
-/// Operation 10. A `Password` is taken and ignored: the system makes its own (C23).
+/// Operation 10. A `Password` is accepted and ignored: the system generates one (C23).
 pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let number = call.text("Extension");
     if !(number.len() == 4 && number.starts_with('1') && number.bytes().all(|byte| byte.is_ascii_digit())) {
@@ -75,6 +76,7 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     }))
 }
 
+/// The extensions in the request, at least one.
 fn given<'a>(call: &'a Call<'_>) -> Result<Vec<&'a str>, Failure> {
     let numbers = call.texts("Extensions");
     if numbers.is_empty() { Err(PARAMETER_EMPTY.because("Extensions")) } else { Ok(numbers) }
@@ -83,37 +85,37 @@ fn given<'a>(call: &'a Call<'_>) -> Result<Vec<&'a str>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::udesk::testing::Desk;
+    use crate::udesk::testing::TestServer;
 
-    async fn bound(desk: &Desk, agent: &str) -> Value {
-        desk.done(25, agent, Value::Null).await["Extensions"].clone()
+    async fn bound(server: &TestServer, agent: &str) -> Value {
+        server.done(25, agent, Value::Null).await["Extensions"].clone()
     }
 
     #[tokio::test]
-    async fn an_extension_lives_unbound_then_bound_then_unbound() {
-        let desk = Desk::open().await;
+    async fn an_extension_is_unbound_then_bound_then_unbound() {
+        let server = TestServer::start().await;
         let body = json!({ "Extension": "1500", "Password": "chosen", "SignalType": 1 });
-        let made = desk.done(10, "", body).await;
+        let made = server.done(10, "", body).await;
         assert_eq!((&made["Extension"], &made["SignalType"]), (&json!("1500"), &json!(1)));
         assert_eq!(made["Number"], "95550100421500");
         assert_ne!(made["Password"], "chosen");
 
         let pair = json!({ "AgentId": "1011", "Extensions": ["1500", "1300"] });
-        desk.done(7, "", pair.clone()).await;
-        desk.done(7, "", pair.clone()).await;
-        assert_eq!(bound(&desk, "1011").await, json!(["1500", "1300"]));
-        assert_eq!(desk.refused(9, "", json!({ "Extension": "1500" })).await, "000001");
-        desk.done(8, "", pair.clone()).await;
-        assert_eq!(bound(&desk, "1011").await, json!([]));
-        assert_eq!(desk.refused(8, "", pair).await, "100018");
-        desk.done(9, "", json!({ "Extension": "1500" })).await;
-        assert_eq!(desk.refused(9, "", json!({ "Extension": "1500" })).await, "100018");
+        server.done(7, "", pair.clone()).await;
+        server.done(7, "", pair.clone()).await;
+        assert_eq!(bound(&server, "1011").await, json!(["1500", "1300"]));
+        assert_eq!(server.refused(9, "", json!({ "Extension": "1500" })).await, "000001");
+        server.done(8, "", pair.clone()).await;
+        assert_eq!(bound(&server, "1011").await, json!([]));
+        assert_eq!(server.refused(8, "", pair).await, "100018");
+        server.done(9, "", json!({ "Extension": "1500" })).await;
+        assert_eq!(server.refused(9, "", json!({ "Extension": "1500" })).await, "100018");
     }
 
     #[tokio::test]
     async fn what_cannot_be_bound_leaves_all_unbound() {
-        let desk = Desk::open().await;
-        desk.done(10, "", json!({ "Extension": "1500" })).await;
+        let server = TestServer::start().await;
+        server.done(10, "", json!({ "Extension": "1500" })).await;
         let rows = [
             (json!(["1300", "1500"]), "000001"), // two of one type
             (json!(["1300", "1101"]), "000001"), // another agent's
@@ -122,28 +124,28 @@ mod tests {
         ];
         for (extensions, code) in rows {
             let body = json!({ "AgentId": "1011", "Extensions": extensions });
-            assert_eq!(desk.refused(7, "", body.clone()).await, code, "{body}");
-            assert_eq!(bound(&desk, "1011").await, json!([]));
+            assert_eq!(server.refused(7, "", body.clone()).await, code, "{body}");
+            assert_eq!(bound(&server, "1011").await, json!([]));
         }
         let third = json!({ "AgentId": "1001", "Extensions": ["1300"] });
-        assert_eq!(desk.refused(7, "", third).await, "000001");
+        assert_eq!(server.refused(7, "", third).await, "000001");
         let nobody = json!({ "AgentId": "7777", "Extensions": ["1300"] });
-        assert_eq!(desk.refused(7, "", nobody).await, "100018");
+        assert_eq!(server.refused(7, "", nobody).await, "100018");
     }
 
     #[tokio::test]
     async fn unbinding_is_all_or_nothing() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let body = json!({ "AgentId": "1001", "Extensions": ["1101", "1102"] });
-        assert_eq!(desk.refused(8, "", body).await, "100018");
-        assert_eq!(bound(&desk, "1001").await, json!(["1101", "1201"]));
+        assert_eq!(server.refused(8, "", body).await, "100018");
+        assert_eq!(bound(&server, "1001").await, json!(["1101", "1201"]));
         let none = json!({ "AgentId": "1001", "Extensions": [] });
-        assert_eq!(desk.refused(8, "", none).await, "100001");
+        assert_eq!(server.refused(8, "", none).await, "100001");
     }
 
     #[tokio::test]
     async fn what_an_extension_cannot_be_made_of() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let rows = [
             (json!({ "Extension": "8001" }), "000001"),
             (json!({ "Extension": "150" }), "000001"),
@@ -153,20 +155,20 @@ mod tests {
             (json!({ "Extension": "1101" }), "100015"),
         ];
         for (body, code) in rows {
-            assert_eq!(desk.refused(10, "", body.clone()).await, code, "{body}");
+            assert_eq!(server.refused(10, "", body.clone()).await, code, "{body}");
         }
     }
 
     #[tokio::test]
-    async fn binding_takes_a_whole_agent_and_reads_two_fields() {
-        let desk = Desk::open().await;
+    async fn binding_accepts_a_whole_agent_and_uses_two_fields() {
+        let server = TestServer::start().await;
         let body = json!({
             "AgentId": "1011", "Extensions": ["1300"], "WorkId": "", "Name": "x", "Mobile": "", "Email": "",
             "Role": "x", "Queues": ["1"], "QueuesNames": [], "State": 1, "ExtState": 0, "WrapUpTime": 1,
             "OutWrapUpTime": 1, "Enable": false, "AssistantAccessRight": 0,
         });
-        desk.done(7, "", body).await;
-        let agent = desk.done(25, "1011", Value::Null).await;
+        server.done(7, "", body).await;
+        let agent = server.done(25, "1011", Value::Null).await;
         assert_eq!(
             [&agent["Name"], &agent["State"], &agent["Enable"]],
             [&json!("Lucia Brennan"), &json!(4), &json!(true)]

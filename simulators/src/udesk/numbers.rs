@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{
     call::Call,
-    envelope::{Failure, NUMBER_NOT_FOUND},
+    codes::{Failure, NUMBER_NOT_FOUND},
     state::State,
 };
 
@@ -14,8 +14,8 @@ pub(super) fn list(state: &mut State, _: &Call<'_>) -> Result<Value, Failure> {
     Ok(json!({ "SpNumbers": state.numbers, "DefSpNumber": state.default_number }))
 }
 
-/// Operation 02. "The default relay number is the first one in the list, but it can be any number from the list": a number that is
-/// not in it is refused (C28), and no number at all means the first.
+/// Operation 02. "The default relay number is the first one in the list, but it can be any number from the list": a
+/// number outside the list is refused (C28), and an absent number means the first.
 pub(super) fn set_default(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let chosen = match call.text_if_given("DefSpNumber") {
         Some(number) => state.numbers.iter().find(|known| *known == number),
@@ -35,20 +35,20 @@ pub(super) fn clear_default(state: &mut State, _: &Call<'_>) -> Result<Value, Fa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::udesk::testing::Desk;
+    use crate::udesk::testing::TestServer;
 
     #[tokio::test]
     async fn the_default_is_one_of_the_list_or_the_first_or_none() {
-        let desk = Desk::open().await;
-        let default = async || desk.done(1, "", Value::Null).await["DefSpNumber"].clone();
+        let server = TestServer::start().await;
+        let default = async || server.done(1, "", Value::Null).await["DefSpNumber"].clone();
 
-        assert_eq!(desk.done(2, "", json!({ "DefSpNumber": "02155500102" })).await, Value::Null);
+        assert_eq!(server.done(2, "", json!({ "DefSpNumber": "02155500102" })).await, Value::Null);
         assert_eq!(default().await, "02155500102");
-        assert_eq!(desk.refused(2, "", json!({ "DefSpNumber": "057126200670" })).await, "100005");
+        assert_eq!(server.refused(2, "", json!({ "DefSpNumber": "057126200670" })).await, "100005");
         assert_eq!(default().await, "02155500102");
-        desk.done(2, "", json!({})).await;
+        server.done(2, "", json!({})).await;
         assert_eq!(default().await, "01055500100");
-        assert_eq!(desk.done(3, "", Value::Null).await, "");
+        assert_eq!(server.done(3, "", Value::Null).await, "");
         assert_eq!(default().await, "");
     }
 }

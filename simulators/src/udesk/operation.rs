@@ -1,53 +1,46 @@
-//! The 26 operations of ccapi/v2 as data, in the document's order.
-//!
-//! One row says everything that can be checked without knowing what the operation does: method, path, the spelling of
-//! the application id, further query parameters, the content type, the body's fields with their types. Each handler is
-//! then only its rule.
+//! An operation as data: the types of the table in `operations`.
 
 use serde_json::Value;
 
-use super::{
-    agents, call::Call, callback, envelope::Failure, extensions, numbers, queues, roster, sessions, state::State,
-    subscriptions,
-};
+use super::{call::Call, codes::Failure, state::State};
 
 /// One operation of the document.
 #[derive(Clone, Copy)]
 pub(super) struct Operation {
     /// The document's number, 1 to 26.
-    pub number: u8,
-    pub method: &'static str,
-    /// The whole path. A last segment `{id}` stands for one or more digits.
-    pub path: &'static str,
+    pub(super) number: u8,
+    pub(super) method: &'static str,
+    /// The whole path. `{id}` as the last segment stands for one or more digits.
+    pub(super) path: &'static str,
     /// `AppId`, or `app_id` in 23 and 24 (C4).
-    pub app_id: &'static str,
-    /// What the query may carry beside the application id, `Sid`, `Timestamp` and `Sign`.
-    pub parameters: &'static [Parameter],
-    pub content_type: ContentType,
-    pub fields: &'static [Field],
-    pub envelope: Envelope,
-    /// The text beside code 000000: `OK`, but nothing in 06 (C12).
-    pub success: &'static str,
-    pub result: ResultType,
-    pub run: Handler,
+    pub(super) app_id: &'static str,
+    /// Query parameters beside the application ID, `Sid`, `Timestamp` and `Sign`.
+    pub(super) parameters: &'static [Parameter],
+    pub(super) content_type: ContentType,
+    pub(super) fields: &'static [Field],
+    pub(super) envelope: Envelope,
+    /// The text beside code 000000: `OK`, in 06 an empty text (C12).
+    pub(super) success: &'static str,
+    pub(super) result: ResultType,
+    pub(super) run: Handler,
 }
 
-/// What an operation does once its call has passed every check of its row.
+/// Runs an operation, after every check of its row.
 pub(super) type Handler = fn(&mut State, &Call<'_>) -> Result<Value, Failure>;
 
 /// A query parameter.
 #[derive(Clone, Copy)]
 pub(super) struct Parameter {
-    pub name: &'static str,
-    pub required: bool,
+    pub(super) name: &'static str,
+    pub(super) required: bool,
 }
 
-/// What the `Content-Type` header must say.
+/// What `Content-Type` must be.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ContentType {
-    /// Nothing: a `GET` has no body.
+    /// Anything or absent: a `GET` has no body.
     Unchecked,
-    /// It must be there; what it says is not checked, as there is no body (C8).
+    /// Anything but absent: there is no body (C8).
     Any,
     /// `application/json`, with or without `charset=utf-8` (C9).
     Json,
@@ -56,27 +49,27 @@ pub(super) enum ContentType {
 /// A field of a body.
 #[derive(Clone, Copy)]
 pub(super) struct Field {
-    pub name: &'static str,
-    pub kind: Kind,
-    pub required: bool,
+    pub(super) name: &'static str,
+    pub(super) kind: Kind,
+    pub(super) required: bool,
 }
 
-/// The type of a field, as the document's tables name it.
+/// The type of a field, in the words of the document's tables.
 #[derive(Clone, Copy)]
 pub(super) enum Kind {
     Text,
     Integer,
     Boolean,
     Texts,
-    /// `IsCreateExtension`: 0 or 1, a boolean, or its text (C31).
+    /// `IsCreateExtension`: 0 or 1, a boolean, or a boolean as text (C31).
     Switch,
     /// `variables`: JSON text, or the array itself (C53).
     TextOrArray,
-    /// An array of objects with these fields, or one such object alone (C41).
+    /// An array of objects with these fields, or one such object (C41).
     Objects(&'static [Field]),
 }
 
-/// The three forms of an answer (C10).
+/// The three forms of a response (C10).
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Envelope {
     /// `ErrCode`, `ErrDesc`, `Result`.
@@ -87,20 +80,22 @@ pub(super) enum Envelope {
     C,
 }
 
-/// What kind of thing the operation's `Result` is.
+/// What the operation's `Result` is.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum ResultType {
-    /// What the table and the example agree on.
+    /// What both table and example show.
     Agreed,
-    /// The table says string, the example shows an object or an array (C38).
+    /// A string in the table, an object or array in the example (C38).
     TextInTable,
-    /// An object whose keys are the caller's own names (C45).
+    /// An object whose keys are names that the caller chose (C45).
     ByName,
 }
 
+// === impl Operation ===
+
 impl Operation {
-    /// The path's id, `""` for a path without one; `None` if `path` is not this operation's.
-    fn id_in<'p>(&self, path: &'p str) -> Option<&'p str> {
+    /// The ID in `path`, `""` if this operation's path has none; `None` if `path` is not this operation's.
+    pub(super) fn id_in<'p>(&self, path: &'p str) -> Option<&'p str> {
         let Some(prefix) = self.path.strip_suffix("{id}") else {
             return (path == self.path).then_some("");
         };
@@ -108,265 +103,43 @@ impl Operation {
         (!id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit())).then_some(id)
     }
 
-    const fn app_id(mut self, spelling: &'static str) -> Self {
+    pub(super) const fn app_id(mut self, spelling: &'static str) -> Self {
         self.app_id = spelling;
         self
     }
 
-    const fn parameters(mut self, parameters: &'static [Parameter]) -> Self {
+    pub(super) const fn parameters(mut self, parameters: &'static [Parameter]) -> Self {
         self.parameters = parameters;
         self
     }
 
-    const fn body(mut self, fields: &'static [Field]) -> Self {
+    pub(super) const fn body(mut self, fields: &'static [Field]) -> Self {
         self.content_type = ContentType::Json;
         self.fields = fields;
         self
     }
 
-    const fn success(mut self, text: &'static str) -> Self {
+    pub(super) const fn success(mut self, text: &'static str) -> Self {
         self.success = text;
         self
     }
 
-    const fn envelope(mut self, envelope: Envelope) -> Self {
+    pub(super) const fn envelope(mut self, envelope: Envelope) -> Self {
         self.envelope = envelope;
         self
     }
 
-    const fn result(mut self, result: ResultType) -> Self {
+    pub(super) const fn result(mut self, result: ResultType) -> Self {
         self.result = result;
         self
     }
 }
 
+// === impl Field ===
+
 impl Field {
-    const fn required(mut self) -> Self {
+    pub(super) const fn required(mut self) -> Self {
         self.required = true;
         self
-    }
-}
-
-/// Where a request leads.
-#[derive(Clone)]
-pub(super) enum Route {
-    /// To this operation, with the path's id.
-    Operation(&'static Operation, String),
-    /// To a path that has only these methods.
-    WrongMethod(String),
-    /// Nowhere.
-    Unknown,
-}
-
-impl Route {
-    pub fn find(method: &str, path: &str) -> Self {
-        let mut allowed = Vec::new();
-        for operation in &OPERATIONS {
-            if let Some(id) = operation.id_in(path) {
-                if operation.method == method {
-                    return Self::Operation(operation, id.to_owned());
-                }
-                allowed.push(operation.method);
-            }
-        }
-        if allowed.is_empty() { Self::Unknown } else { Self::WrongMethod(allowed.join(", ")) }
-    }
-}
-
-/// Every operation, in the document's order.
-#[rustfmt::skip]
-pub(super) static OPERATIONS: [Operation; 26] = [
-    get(1, "/ccapi/v2/spnumbers", numbers::list),
-    put(2, "/ccapi/v2/spnumbers/default", numbers::set_default).body(&[text("DefSpNumber")]),
-    delete(3, "/ccapi/v2/spnumbers/default", numbers::clear_default),
-    post(4, "/ccapi/v2/agents", agents::create).body(&CREATE_AGENT),
-    put(5, "/ccapi/v2/agents/{id}", agents::modify).body(&MODIFY_AGENT),
-    get(6, "/ccapi/v2/agents", roster::list).parameters(&AGENT_FILTERS).success(""),
-    post(7, "/ccapi/v2/agents/extensions", extensions::bind).body(&BIND_EXTENSIONS),
-    delete(8, "/ccapi/v2/agents/extensions", extensions::unbind)
-        .body(&[texts("Extensions").required(), text("AgentId").required()]),
-    delete(9, "/ccapi/v2/extensions", extensions::delete)
-        .body(&[text("Extension").required(), text("Password"), text("Number"), integer("SignalType")]),
-    post(10, "/ccapi/v2/extensions", extensions::create)
-        .body(&[text("Extension").required(), text("Password"), integer("SignalType")]),
-    get(11, "/ccapi/v2/queues", queues::list),
-    post(12, "/ccapi/v2/queues", queues::create).result(ResultType::TextInTable)
-        .body(&[text("QueueId"), text("QueueName"), text("WaitMusic")]),
-    put(13, "/ccapi/v2/queues", queues::modify).body(&[
-        text("QueueId").required(), text("QueueName"), integer("Strategy"), integer("Timeout"), text("WaitMusic"),
-    ]),
-    delete(14, "/ccapi/v2/queues", queues::delete).body(&[text("QueueId").required()]),
-    post(15, "/ccapi/v2/queues/agents", queues::add_agents)
-        .body(&[text("QueueId").required(), texts("AgentIds").required()]),
-    post(16, "/ccapi/v2/agents/queues", queues::enroll)
-        .body(&[text("AgentId").required(), texts("Queues").required(), integer("IsFull")]),
-    delete(17, "/ccapi/v2/agents/queues", queues::leave)
-        .body(&[text("AgentId").required(), texts("Queues").required()]),
-    post(18, "/ccapi/v2/subscriptions", subscriptions::create)
-        .body(&[field("subscriptions", Kind::Objects(&SUBSCRIPTION)).required()]),
-    put(19, "/ccapi/v2/subscriptions/{id}", subscriptions::update).result(ResultType::ByName).body(&[
-        text("callback").required(), text("name").required(), texts("events").required(), boolean("enable").required(),
-    ]),
-    delete(20, "/ccapi/v2/subscriptions/{id}", subscriptions::delete),
-    get(21, "/ccapi/v2/subscriptions", subscriptions::list),
-    post(22, "/ccapi/v2/agent/login", sessions::login).envelope(Envelope::B)
-        .parameters(&[Parameter { name: "MsgId", required: true }])
-        .body(&[text("agent_id").required(), text("work_id"), texts("queue_ids"), integer("state")]),
-    post(23, "/ccapi/v2/agent/logout", sessions::logout).envelope(Envelope::B).app_id("app_id")
-        .parameters(&[Parameter { name: "MsgId", required: false }])
-        .body(&[text("agent_id").required()]),
-    post(24, "/ccapi/v2/callback2ivr", callback::start).envelope(Envelope::C).app_id("app_id").body(&[
-        text("caller").required(), text("called").required(), text("called_display").required(),
-        field("variables", Kind::TextOrArray),
-    ]),
-    get(25, "/ccapi/v2/agents/{id}", roster::get).result(ResultType::TextInTable),
-    get(26, "/ccapi/v2/queues/agents_list/{id}", roster::of_queue).result(ResultType::TextInTable),
-];
-
-static AGENT_FILTERS: [Parameter; 4] = [
-    Parameter { name: "Role", required: false },
-    Parameter { name: "Enable", required: false },
-    Parameter { name: "State", required: false },
-    Parameter { name: "FuzzyQuery", required: false },
-];
-
-static CREATE_AGENT: [Field; 11] = [
-    text("AgentId").required(),
-    text("WorkId").required(),
-    text("Name"),
-    text("Mobile"),
-    text("Email"),
-    text("Role"),
-    boolean("Enable"),
-    field("IsCreateExtension", Kind::Switch),
-    integer("WrapUpTime"),
-    integer("OutWrapUpTime"),
-    integer("AssistantAccessRight"),
-];
-
-static MODIFY_AGENT: [Field; 10] = [
-    text("AgentId"),
-    text("WorkId"),
-    text("Name"),
-    text("Mobile"),
-    text("Email"),
-    text("Role"),
-    boolean("Enable"),
-    integer("WrapUpTime"),
-    integer("OutWrapUpTime"),
-    integer("AssistantAccessRight"),
-];
-
-/// A whole agent, of which only the first and the ninth field mean anything (C36).
-static BIND_EXTENSIONS: [Field; 15] = [
-    text("AgentId").required(),
-    text("WorkId"),
-    text("Name"),
-    text("Mobile"),
-    text("Email"),
-    text("Role"),
-    texts("Queues"),
-    texts("QueuesNames"),
-    texts("Extensions").required(),
-    integer("State"),
-    integer("ExtState"),
-    integer("WrapUpTime"),
-    integer("OutWrapUpTime"),
-    boolean("Enable"),
-    integer("AssistantAccessRight"),
-];
-
-static SUBSCRIPTION: [Field; 3] = [text("callback").required(), texts("events").required(), text("name").required()];
-
-const fn operation(number: u8, method: &'static str, path: &'static str, run: Handler) -> Operation {
-    Operation {
-        number,
-        method,
-        path,
-        app_id: "AppId",
-        parameters: &[],
-        content_type: ContentType::Any,
-        fields: &[],
-        envelope: Envelope::A,
-        success: "OK",
-        result: ResultType::Agreed,
-        run,
-    }
-}
-
-const fn get(number: u8, path: &'static str, run: Handler) -> Operation {
-    let mut operation = operation(number, "GET", path, run);
-    operation.content_type = ContentType::Unchecked;
-    operation
-}
-
-const fn post(number: u8, path: &'static str, run: Handler) -> Operation {
-    operation(number, "POST", path, run)
-}
-
-const fn put(number: u8, path: &'static str, run: Handler) -> Operation {
-    operation(number, "PUT", path, run)
-}
-
-const fn delete(number: u8, path: &'static str, run: Handler) -> Operation {
-    operation(number, "DELETE", path, run)
-}
-
-const fn field(name: &'static str, kind: Kind) -> Field {
-    Field { name, kind, required: false }
-}
-
-const fn text(name: &'static str) -> Field {
-    field(name, Kind::Text)
-}
-
-const fn texts(name: &'static str) -> Field {
-    field(name, Kind::Texts)
-}
-
-const fn integer(name: &'static str) -> Field {
-    field(name, Kind::Integer)
-}
-
-const fn boolean(name: &'static str) -> Field {
-    field(name, Kind::Boolean)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_rows_stand_in_the_documents_order() {
-        for (row, operation) in (1..).zip(&OPERATIONS) {
-            assert_eq!(operation.number, row);
-        }
-    }
-
-    #[test]
-    fn every_row_is_found_by_its_own_method_and_path() {
-        for operation in &OPERATIONS {
-            let path = operation.path.replace("{id}", "355");
-            let Route::Operation(found, id) = Route::find(operation.method, &path) else {
-                panic!("{path} leads nowhere");
-            };
-            assert_eq!(found.number, operation.number);
-            assert_eq!(id, if operation.path.ends_with("{id}") { "355" } else { "" });
-        }
-    }
-
-    #[test]
-    fn a_path_id_is_digits_alone() {
-        for path in ["/ccapi/v2/agents/", "/ccapi/v2/agents/a1", "/ccapi/v2/agents/1@2", "/ccapi/v2/agents/1/2"] {
-            assert!(matches!(Route::find("GET", path), Route::Unknown), "{path}");
-        }
-    }
-
-    #[test]
-    fn a_known_path_names_the_methods_it_has() {
-        let Route::WrongMethod(allowed) = Route::find("PATCH", "/ccapi/v2/queues") else {
-            panic!("PATCH belongs to no operation");
-        };
-        assert_eq!(allowed, "GET, POST, PUT, DELETE");
     }
 }

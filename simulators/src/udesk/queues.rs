@@ -1,10 +1,10 @@
-//! Queues and who is in them: operations 11 to 17.
+//! Queues and their agents: operations 11 to 17.
 
 use serde_json::{Value, json};
 
 use super::{
     call::Call,
-    envelope::{Failure, INVALID_PARAMETER, NAME_EXISTS, NUMBER_EXISTS, PARAMETER_EMPTY},
+    codes::{Failure, INVALID_PARAMETER, NAME_EXISTS, NUMBER_EXISTS, PARAMETER_EMPTY},
     quirks::Quirk,
     state::{Queue, State},
 };
@@ -25,7 +25,7 @@ pub(super) fn list(state: &mut State, _: &Call<'_>) -> Result<Value, Failure> {
     Ok(json!({ "Queues": rows }))
 }
 
-/// Operation 12. Whether the id asked for is honoured or replaced is the simulator's choice of [`super::QueueIds`] (C21).
+/// Operation 12. [`super::QueueIds`] says whether the ID in the request becomes the queue's (C21).
 pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let asked = call.text_if_given("QueueId").filter(|id| !id.is_empty());
     let name = call.text("QueueName");
@@ -50,7 +50,7 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(json!({ "QueueId": id }))
 }
 
-/// Operation 13. An absent field stays as it is (C15).
+/// Operation 13. An absent field is unchanged (C15).
 pub(super) fn modify(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let id = call.text("QueueId");
     state.queue(id)?;
@@ -89,7 +89,7 @@ pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(Value::Null)
 }
 
-/// Operation 15. All or nothing (C60); agents already in the queue stay.
+/// Operation 15. All or nothing (C60). An agent may be in the queue before.
 pub(super) fn add_agents(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let queue = state.queue(call.text("QueueId"))?.id.clone();
     let agents = call.texts("AgentIds");
@@ -107,7 +107,7 @@ pub(super) fn add_agents(state: &mut State, call: &Call<'_>) -> Result<Value, Fa
     Ok(Value::Null)
 }
 
-/// Operation 16. All or nothing (C60). A full replacement by no queue takes the agent out of every regular one (C61).
+/// Operation 16. All or nothing (C60). A full replacement by no queue removes the agent from every regular queue (C61).
 pub(super) fn enroll(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let replace = match call.integer("IsFull") {
         None | Some(0) => false,
@@ -131,7 +131,7 @@ pub(super) fn enroll(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(Value::Null)
 }
 
-/// Operation 17. All or nothing (C60). Leaving a queue that the agent is not in changes nothing and succeeds.
+/// Operation 17. All or nothing (C60). Leaving a queue without being in it succeeds.
 pub(super) fn leave(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let queues = known_queues(state, call)?;
     if queues.is_empty() {
@@ -150,7 +150,7 @@ fn known_queues<'a>(state: &State, call: &'a Call<'_>) -> Result<Vec<&'a str>, F
     Ok(queues)
 }
 
-/// No two queues have one name; queues without a name, which 12 allows (C39), are not compared.
+/// Checks that the name is unique. Queues without a name, which 12 allows (C39), are not compared.
 fn check_name(state: &State, own_id: &str, name: &str) -> Result<(), Failure> {
     if !name.is_empty() && state.queues.iter().any(|queue| queue.name == name && queue.id != own_id) {
         return Err(NAME_EXISTS.because("QueueName"));
@@ -158,7 +158,7 @@ fn check_name(state: &State, own_id: &str, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// An id of the center's own, in the six digits of the document's example (C20).
+/// Assigns an ID with six digits, as in the document's example (C20).
 fn assign(state: &mut State) -> String {
     if let Some(printed) = state.printed.queue_ids.pop_front() {
         return printed.to_owned();
@@ -168,7 +168,7 @@ fn assign(state: &mut State) -> String {
     id.to_string()
 }
 
-/// The lowest id `9\d{3}` that no queue has.
+/// The lowest unused ID `9\d{3}`.
 fn free_id(state: &State) -> Option<String> {
     (9000..10_000).map(|id| id.to_string()).find(|id| state.queue(id).is_err())
 }
@@ -176,49 +176,49 @@ fn free_id(state: &State) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::udesk::{QueueIds, Tenant, testing::Desk};
+    use crate::udesk::{QueueIds, Tenant, testing::TestServer};
 
-    async fn queue(desk: &Desk, id: &str) -> Value {
-        let queues = desk.done(11, "", Value::Null).await["Queues"].clone();
+    async fn queue(server: &TestServer, id: &str) -> Value {
+        let queues = server.done(11, "", Value::Null).await["Queues"].clone();
         let queues = queues.as_array().expect("11 answers a list");
         queues.iter().find(|queue| queue["QueueId"] == id).cloned().unwrap_or_default()
     }
 
-    async fn queues_of(desk: &Desk, agent: &str) -> Value {
-        desk.done(25, agent, Value::Null).await["QueuesNames"].clone()
+    async fn queues_of(server: &TestServer, agent: &str) -> Value {
+        server.done(25, agent, Value::Null).await["QueuesNames"].clone()
     }
 
     #[tokio::test]
     async fn the_id_asked_for_is_honoured_or_replaced() {
         let body = json!({ "QueueId": "9100", "QueueName": "Night", "WaitMusic": "night.wav" });
-        let desk = Desk::open().await;
-        assert_eq!(desk.done(12, "", body.clone()).await, json!({ "QueueId": "9100" }));
+        let server = TestServer::start().await;
+        assert_eq!(server.done(12, "", body.clone()).await, json!({ "QueueId": "9100" }));
         let expected =
             json!({ "QueueId": "9100", "Name": "Night", "Strategy": 0, "Timeout": 0, "WaitMusic": "night.wav" });
-        assert_eq!(queue(&desk, "9100").await, expected);
-        assert_eq!(desk.done(12, "", json!({ "QueueName": "Day" })).await["QueueId"], "9000");
+        assert_eq!(queue(&server, "9100").await, expected);
+        assert_eq!(server.done(12, "", json!({ "QueueName": "Day" })).await["QueueId"], "9000");
 
-        let desk = Desk::with(|options| options.queue_ids = QueueIds::Assign).await;
-        assert_eq!(desk.done(12, "", body).await, json!({ "QueueId": "181155" }));
-        assert_eq!(desk.done(12, "", json!({ "QueueName": "Day" })).await["QueueId"], "181156");
-        assert_eq!(queue(&desk, "181155").await["Name"], "Night");
+        let server = TestServer::with(|options| options.queue_ids = QueueIds::Assign).await;
+        assert_eq!(server.done(12, "", body).await, json!({ "QueueId": "181155" }));
+        assert_eq!(server.done(12, "", json!({ "QueueName": "Day" })).await["QueueId"], "181156");
+        assert_eq!(queue(&server, "181155").await["Name"], "Night");
     }
 
     #[tokio::test]
     async fn the_documents_application_goes_on_counting_from_the_printed_id() {
-        let desk = Desk::with(|options| {
+        let server = TestServer::with(|options| {
             options.tenant = Tenant::Document;
             options.queue_ids = QueueIds::Assign;
         })
         .await;
         for (name, id) in [("a", "181154"), ("b", "181155")] {
-            assert_eq!(desk.done(12, "", json!({ "QueueName": name })).await["QueueId"], id);
+            assert_eq!(server.done(12, "", json!({ "QueueName": name })).await["QueueId"], id);
         }
     }
 
     #[tokio::test]
     async fn what_a_queue_cannot_be_made_of() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let rows = [
             (json!({ "QueueName": "Sales" }), "100006"),
             (json!({ "QueueId": "9001", "QueueName": "Night" }), "100015"),
@@ -226,20 +226,20 @@ mod tests {
             (json!({ "QueueId": "90011", "QueueName": "Night" }), "000001"),
         ];
         for (body, code) in rows {
-            assert_eq!(desk.refused(12, "", body.clone()).await, code, "{body}");
+            assert_eq!(server.refused(12, "", body.clone()).await, code, "{body}");
         }
     }
 
     #[tokio::test]
     async fn what_is_not_sent_stays_as_it_is() {
-        let desk = Desk::open().await;
-        let mut expected = queue(&desk, "9001").await;
-        desk.done(13, "", json!({ "QueueId": "9001" })).await;
-        assert_eq!(queue(&desk, "9001").await, expected);
-        desk.done(13, "", json!({ "QueueId": "9001", "QueueName": "Sales", "Strategy": 2, "WaitMusic": "" })).await;
+        let server = TestServer::start().await;
+        let mut expected = queue(&server, "9001").await;
+        server.done(13, "", json!({ "QueueId": "9001" })).await;
+        assert_eq!(queue(&server, "9001").await, expected);
+        server.done(13, "", json!({ "QueueId": "9001", "QueueName": "Sales", "Strategy": 2, "WaitMusic": "" })).await;
         expected["Strategy"] = json!(2);
         expected["WaitMusic"] = json!("");
-        assert_eq!(queue(&desk, "9001").await, expected);
+        assert_eq!(queue(&server, "9001").await, expected);
         let rows = [
             (json!({ "QueueId": "9001", "QueueName": "Billing" }), "100006"),
             (json!({ "QueueId": "9001", "QueueName": "" }), "100001"),
@@ -248,47 +248,47 @@ mod tests {
             (json!({ "QueueId": "9999" }), "100018"),
         ];
         for (body, code) in rows {
-            assert_eq!(desk.refused(13, "", body.clone()).await, code, "{body}");
+            assert_eq!(server.refused(13, "", body.clone()).await, code, "{body}");
         }
-        assert_eq!(queue(&desk, "9001").await, expected);
+        assert_eq!(queue(&server, "9001").await, expected);
     }
 
     #[tokio::test]
     async fn a_queue_with_agents_stays() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let complaints = json!({ "QueueId": "9004" });
-        let refused = desk.call(14, "", complaints.clone()).await;
+        let refused = server.call(14, "", complaints.clone()).await;
         assert_eq!(refused["ErrCode"], "000001");
         assert_eq!(refused["ErrDesc"], "Invalid parameter: the queue has agents");
         for agent in ["1008", "1009"] {
-            desk.done(17, "", json!({ "AgentId": agent, "Queues": ["9004"] })).await;
+            server.done(17, "", json!({ "AgentId": agent, "Queues": ["9004"] })).await;
         }
-        desk.done(14, "", complaints.clone()).await;
-        assert_eq!(desk.refused(14, "", complaints).await, "100018");
+        server.done(14, "", complaints.clone()).await;
+        assert_eq!(server.refused(14, "", complaints).await, "100018");
     }
 
     #[tokio::test]
     async fn agents_join_a_queue_together_or_not_at_all() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let add = |agents: Value| json!({ "QueueId": "9004", "AgentIds": agents });
-        assert_eq!(desk.refused(15, "", add(json!(["1001", "7777"]))).await, "100018");
-        assert_eq!(desk.refused(15, "", add(json!([]))).await, "100001");
-        assert_eq!(queues_of(&desk, "1001").await, json!(["Sales"]));
-        desk.done(15, "", add(json!(["1001", "1001", "1008"]))).await;
-        assert_eq!(queues_of(&desk, "1001").await, json!(["Sales", "Complaints"]));
-        assert_eq!(queues_of(&desk, "1008").await, json!(["Support", "Complaints"]));
+        assert_eq!(server.refused(15, "", add(json!(["1001", "7777"]))).await, "100018");
+        assert_eq!(server.refused(15, "", add(json!([]))).await, "100001");
+        assert_eq!(queues_of(&server, "1001").await, json!(["Sales"]));
+        server.done(15, "", add(json!(["1001", "1001", "1008"]))).await;
+        assert_eq!(queues_of(&server, "1001").await, json!(["Sales", "Complaints"]));
+        assert_eq!(queues_of(&server, "1008").await, json!(["Support", "Complaints"]));
         let unknown = json!({ "QueueId": "9999", "AgentIds": ["1001"] });
-        assert_eq!(desk.refused(15, "", unknown).await, "100018");
+        assert_eq!(server.refused(15, "", unknown).await, "100018");
     }
 
     #[tokio::test]
     async fn an_agent_joins_more_queues_or_exactly_these() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let join = |queues: Value, full: i64| json!({ "AgentId": "1001", "Queues": queues, "IsFull": full });
-        desk.done(16, "", json!({ "AgentId": "1001", "Queues": ["9002"] })).await;
-        assert_eq!(queues_of(&desk, "1001").await, json!(["Sales", "Billing"]));
-        desk.done(16, "", join(json!(["9003"]), 1)).await;
-        assert_eq!(queues_of(&desk, "1001").await, json!(["Support"]));
+        server.done(16, "", json!({ "AgentId": "1001", "Queues": ["9002"] })).await;
+        assert_eq!(queues_of(&server, "1001").await, json!(["Sales", "Billing"]));
+        server.done(16, "", join(json!(["9003"]), 1)).await;
+        assert_eq!(queues_of(&server, "1001").await, json!(["Support"]));
         let rows = [
             (join(json!(["9001", "9999"]), 0), "100018"),
             (join(json!(["9001"]), 2), "000001"),
@@ -296,21 +296,21 @@ mod tests {
             (json!({ "AgentId": "7777", "Queues": ["9001"] }), "100018"),
         ];
         for (body, code) in rows {
-            assert_eq!(desk.refused(16, "", body.clone()).await, code, "{body}");
+            assert_eq!(server.refused(16, "", body.clone()).await, code, "{body}");
         }
-        assert_eq!(queues_of(&desk, "1001").await, json!(["Support"]));
-        desk.done(16, "", join(json!([]), 1)).await;
-        assert_eq!(queues_of(&desk, "1001").await, json!([]));
+        assert_eq!(queues_of(&server, "1001").await, json!(["Support"]));
+        server.done(16, "", join(json!([]), 1)).await;
+        assert_eq!(queues_of(&server, "1001").await, json!([]));
     }
 
     #[tokio::test]
     async fn an_agent_leaves_queues_together_or_not_at_all() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let leave = |queues: Value| json!({ "AgentId": "1003", "Queues": queues });
-        assert_eq!(desk.refused(17, "", leave(json!(["9001", "9999"]))).await, "100018");
-        assert_eq!(desk.refused(17, "", leave(json!([]))).await, "100001");
-        assert_eq!(queues_of(&desk, "1003").await, json!(["Sales", "Billing"]));
-        desk.done(17, "", leave(json!(["9001", "9004"]))).await;
-        assert_eq!(queues_of(&desk, "1003").await, json!(["Billing"]));
+        assert_eq!(server.refused(17, "", leave(json!(["9001", "9999"]))).await, "100018");
+        assert_eq!(server.refused(17, "", leave(json!([]))).await, "100001");
+        assert_eq!(queues_of(&server, "1003").await, json!(["Sales", "Billing"]));
+        server.done(17, "", leave(json!(["9001", "9004"]))).await;
+        assert_eq!(queues_of(&server, "1003").await, json!(["Billing"]));
     }
 }

@@ -1,4 +1,4 @@
-//! Somebody who subscribes: a server at a secret address that keeps what it is posted.
+//! A receiver of events: a server at a secret address that keeps the posts it gets.
 
 use std::{
     collections::VecDeque,
@@ -17,46 +17,48 @@ use tokio::{
     sync::{Semaphore, mpsc},
 };
 
-use super::testing::{Answer, Desk, prepare};
+use super::testing::{Answer, TestServer, prepare};
 
-/// The part of the address that nobody but the simulator may show.
+/// The secret part of the address, which the simulator must not show.
 pub(super) const SECRET: &str = "hidden-path";
 
 /// A served receiver.
 pub(super) struct Receiver {
-    pub callback: String,
+    pub(super) callback: String,
     posted: mpsc::UnboundedReceiver<Posted>,
     script: Arc<Script>,
 }
 
 /// One post.
 pub(super) struct Posted {
-    pub content_type: String,
-    pub body: Bytes,
+    pub(super) content_type: String,
+    pub(super) body: Bytes,
 }
 
-/// How it answers.
+/// How a receiver responds.
 struct Script {
     sender: mpsc::UnboundedSender<Posted>,
-    /// The next answers; 200 when there is none.
+    /// The next statuses; 200 after the last.
     statuses: Mutex<VecDeque<u16>>,
-    /// An answer waits for a permit.
+    /// A response waits for a permit.
     permits: Semaphore,
 }
 
+// === impl Receiver ===
+
 impl Receiver {
-    /// One that answers 200 to everything.
-    pub async fn open() -> Self {
+    /// Starts a receiver that responds 200.
+    pub(super) async fn start() -> Self {
         Self::answering(&[]).await
     }
 
-    /// One that answers with these first.
-    pub async fn answering(statuses: &[u16]) -> Self {
+    /// Starts a receiver that responds with these statuses, then 200.
+    pub(super) async fn answering(statuses: &[u16]) -> Self {
         Self::with(statuses, Semaphore::MAX_PERMITS).await
     }
 
-    /// One that takes posts and answers none.
-    pub async fn silent() -> Self {
+    /// Starts a receiver that reads posts and does not respond.
+    pub(super) async fn silent() -> Self {
         Self::with(&[], 0).await
     }
 
@@ -71,29 +73,29 @@ impl Receiver {
         Self { callback: format!("http://{address}/{SECRET}"), posted, script }
     }
 
-    /// A silent receiver answers from now on.
-    pub fn speak(&self) {
+    /// Lets a silent receiver respond from now on.
+    pub(super) fn resume(&self) {
         self.script.permits.add_permits(Semaphore::MAX_PERMITS);
     }
 
-    /// Subscribes to these events; answers the subscription's id.
-    pub async fn subscribe(&self, desk: &Desk, name: &str, events: &[&str]) -> u64 {
+    /// Subscribes to these events; returns the subscription's ID.
+    pub(super) async fn subscribe(&self, server: &TestServer, name: &str, events: &[&str]) -> u64 {
         let item = json!({ "callback": self.callback, "events": events, "name": name });
-        let made = desk.done(18, "", json!({ "subscriptions": [item] })).await;
+        let made = server.done(18, "", json!({ "subscriptions": [item] })).await;
         made["sub_succ"][0]["subid"].as_u64().expect("the subscription is made")
     }
 
-    pub async fn posted(&mut self) -> Posted {
+    pub(super) async fn posted(&mut self) -> Posted {
         self.posted.recv().await.expect("the receiver is served")
     }
 
     /// The next event.
-    pub async fn event(&mut self) -> Value {
+    pub(super) async fn event(&mut self) -> Value {
         serde_json::from_slice(&self.posted().await.body).expect("an event is JSON")
     }
 
     /// The names of the next events.
-    pub async fn names(&mut self, count: usize) -> Vec<String> {
+    pub(super) async fn names(&mut self, count: usize) -> Vec<String> {
         let mut names = Vec::new();
         for _ in 0..count {
             names.push(self.event().await["Event"].as_str().expect("an event has a name").to_owned());
@@ -101,15 +103,17 @@ impl Receiver {
         names
     }
 
-    /// Nothing has come that was not looked at.
-    pub fn is_empty(&mut self) -> bool {
+    /// Whether every post was read by the test.
+    pub(super) fn is_empty(&mut self) -> bool {
         self.posted.try_recv().is_err()
     }
 }
 
-impl Desk {
-    /// Calls a route of the simulator's own.
-    pub async fn admin(&self, method: &'static str, path: &str, body: &Value) -> Answer {
+// === impl TestServer ===
+
+impl TestServer {
+    /// Calls one of the simulator's own routes.
+    pub(super) async fn admin(&self, method: &'static str, path: &str, body: &Value) -> Answer {
         let mut prepared = prepare(1, "", body.clone());
         prepared.method = method;
         prepared.path = path.to_owned();
@@ -117,20 +121,20 @@ impl Desk {
         self.send(prepared).await
     }
 
-    /// Has an event told; answers the ids of the subscriptions.
-    pub async fn tell(&self, event: &str, fields: Value) -> Value {
+    /// Dispatches an event; returns the IDs of the subscriptions that get it.
+    pub(super) async fn dispatch(&self, event: &str, fields: Value) -> Value {
         let answer = self.admin("POST", "/simulator/events", &json!({ "event": event, "fields": fields })).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.json()["subscriptions"].clone()
     }
 
     /// Sets the rule of deliveries.
-    pub async fn deliver_by(&self, rule: Value) {
+    pub(super) async fn set_delivery_rule(&self, rule: Value) {
         assert_eq!(self.admin("POST", "/simulator/deliveries", &rule).await.status, 204);
     }
 
-    /// What became of the deliveries, once none waits any more.
-    pub async fn deliveries(&self) -> Vec<Value> {
+    /// The deliveries, once none waits.
+    pub(super) async fn deliveries(&self) -> Vec<Value> {
         loop {
             let answer = self.admin("GET", "/simulator/deliveries", &Value::Null).await;
             assert!(!answer.body.contains(SECRET), "{}", answer.body);

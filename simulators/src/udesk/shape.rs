@@ -1,4 +1,4 @@
-//! How quirks reshape an answer.
+//! How quirks reshape a response.
 
 use serde_json::{Map, Value, json};
 
@@ -6,6 +6,8 @@ use super::{
     operation::{Operation, ResultType},
     quirks::{Quirk, Quirks},
 };
+
+// === impl Quirks ===
 
 impl Quirks {
     /// Reshapes the result of `operation`.
@@ -30,7 +32,7 @@ impl Quirks {
         if self.contains(Quirk::Nulls) {
             empty_as_null(&mut result);
         }
-        // A map whose keys are the caller's own names has no room for a field of the server's.
+        // In a map whose keys the caller chose, another key would be another entry.
         if self.contains(Quirk::ExtraFields) && operation.result != ResultType::ByName {
             add_fields(&mut result);
         }
@@ -40,7 +42,7 @@ impl Quirks {
         result
     }
 
-    /// Reshapes what stands around the result.
+    /// Reshapes the envelope around the result.
     pub(super) fn shape_envelope(self, mut envelope: Map<String, Value>) -> Map<String, Value> {
         for name in ["ErrCode", "code"] {
             if let Some(code) = envelope.get_mut(name)
@@ -61,7 +63,7 @@ impl Quirks {
     }
 }
 
-/// Shows every field of every object in `value` to `change`, inner ones first.
+/// Calls `change` with every field of every object in `value`, inner ones first.
 fn visit(value: &mut Value, change: &mut impl FnMut(&str, &mut Value)) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| visit(item, change)),
@@ -150,10 +152,10 @@ fn add_fields(value: &mut Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::udesk::testing::{Desk, prepare};
+    use crate::udesk::testing::{TestServer, prepare};
 
     async fn played(quirk: Quirk, number: u8, id: &str, body: Value) -> Value {
-        Desk::with_quirk(quirk).await.done(number, id, body).await
+        TestServer::with_quirk(quirk).await.done(number, id, body).await
     }
 
     #[tokio::test]
@@ -166,30 +168,30 @@ mod tests {
 
     #[tokio::test]
     async fn number_codes() {
-        let desk = Desk::with_quirk(Quirk::NumberCodes).await;
-        assert_eq!(desk.call(1, "", Value::Null).await["ErrCode"], 0);
-        assert_eq!(desk.call(25, "77", Value::Null).await["ErrCode"], 100_018);
+        let server = TestServer::with_quirk(Quirk::NumberCodes).await;
+        assert_eq!(server.call(1, "", Value::Null).await["ErrCode"], 0);
+        assert_eq!(server.call(25, "77", Value::Null).await["ErrCode"], 100_018);
         let call = json!({ "caller": "13676546374", "called": "01055500100", "called_display": "01055500100" });
-        assert_eq!(desk.call(24, "", call).await["code"], 0);
+        assert_eq!(server.call(24, "", call).await["code"], 0);
     }
 
     #[tokio::test]
     async fn empty_bodies() {
-        let desk = Desk::with_quirk(Quirk::EmptyBodies).await;
+        let server = TestServer::with_quirk(Quirk::EmptyBodies).await;
         for prepared in [
             prepare(13, "", json!({ "QueueId": "9001", "Timeout": 7 })),
             prepare(9, "", json!({ "Extension": "1300" })),
         ] {
-            let answer = desk.send(prepared).await;
+            let answer = server.send(prepared).await;
             assert_eq!((answer.status, answer.body.as_str()), (204, ""));
         }
-        assert_eq!(desk.done(11, "", Value::Null).await["Queues"][0]["Timeout"], 7);
-        assert_eq!(desk.refused(9, "", json!({ "Extension": "1300" })).await, "100018");
+        assert_eq!(server.done(11, "", Value::Null).await["Queues"][0]["Timeout"], 7);
+        assert_eq!(server.refused(9, "", json!({ "Extension": "1300" })).await, "100018");
     }
 
     #[tokio::test]
     async fn http_statuses() {
-        let desk = Desk::with_quirk(Quirk::HttpStatuses).await;
+        let server = TestServer::with_quirk(Quirk::HttpStatuses).await;
         let rows = [
             (prepare(1, "", Value::Null), 200, "000000"),
             (prepare(12, "", json!({ "QueueName": "Night" })), 201, "000000"),
@@ -201,87 +203,87 @@ mod tests {
             (prepare(12, "", json!({ "QueueName": "Night" })), 422, "100006"),
         ];
         for (prepared, status, code) in rows {
-            let answer = desk.send(prepared).await;
+            let answer = server.send(prepared).await;
             assert_eq!((answer.status, answer.code().as_str()), (status, code));
         }
-        let deleted = desk.send(prepare(9, "", json!({ "Extension": "1300" }))).await;
+        let deleted = server.send(prepare(9, "", json!({ "Extension": "1300" }))).await;
         assert_eq!((deleted.status, deleted.body.as_str()), (204, ""));
     }
 
     #[tokio::test]
     async fn result_as_text() {
-        let desk = Desk::with_quirk(Quirk::ResultAsText).await;
-        let agent = desk.done(25, "1001", Value::Null).await;
+        let server = TestServer::with_quirk(Quirk::ResultAsText).await;
+        let agent = server.done(25, "1001", Value::Null).await;
         let agent: Value = serde_json::from_str(agent.as_str().expect("25 answers text")).expect("the text is JSON");
         assert_eq!(agent["Name"], "Mara Lindholm");
-        assert!(desk.done(26, "9001", Value::Null).await.is_string());
-        assert!(desk.done(12, "", json!({ "QueueName": "Night" })).await.is_string());
+        assert!(server.done(26, "9001", Value::Null).await.is_string());
+        assert!(server.done(12, "", json!({ "QueueName": "Night" })).await.is_string());
         // The table of 11 says object.
-        assert!(desk.done(11, "", Value::Null).await.is_object());
+        assert!(server.done(11, "", Value::Null).await.is_object());
     }
 
     #[tokio::test]
     async fn nulls() {
-        let desk = Desk::with_quirk(Quirk::Nulls).await;
-        assert_eq!(desk.done(3, "", Value::Null).await, Value::Null);
-        assert_eq!(desk.done(1, "", Value::Null).await["DefSpNumber"], Value::Null);
-        assert_eq!(desk.done(20, "101", Value::Null).await, Value::Null);
-        assert_eq!(desk.done(22, "", json!({ "agent_id": "1001" })).await, Value::Null);
-        let agent = desk.done(25, "1012", Value::Null).await;
+        let server = TestServer::with_quirk(Quirk::Nulls).await;
+        assert_eq!(server.done(3, "", Value::Null).await, Value::Null);
+        assert_eq!(server.done(1, "", Value::Null).await["DefSpNumber"], Value::Null);
+        assert_eq!(server.done(20, "101", Value::Null).await, Value::Null);
+        assert_eq!(server.done(22, "", json!({ "agent_id": "1001" })).await, Value::Null);
+        let agent = server.done(25, "1012", Value::Null).await;
         assert_eq!((agent.get("Queues"), agent.get("Extensions")), (None, None));
     }
 
     #[tokio::test]
     async fn extra_fields() {
-        let desk = Desk::with_quirk(Quirk::ExtraFields).await;
-        let envelope = desk.call(11, "", Value::Null).await;
+        let server = TestServer::with_quirk(Quirk::ExtraFields).await;
+        let envelope = server.call(11, "", Value::Null).await;
         assert!(envelope.get("TraceId").is_some());
         assert!(envelope["Result"]["Queues"][0].get("Reserved").is_some());
         let body = json!({ "callback": "http://a.example.com", "name": "n", "events": ["play_succ"], "enable": true });
-        assert_eq!(desk.done(19, "101", body).await, json!({ "n": 101 }));
+        assert_eq!(server.done(19, "101", body).await, json!({ "n": 101 }));
     }
 
     #[tokio::test]
     async fn unknown_enums() {
-        let desk = Desk::with_quirk(Quirk::UnknownEnums).await;
-        let agent = &desk.done(6, "", Value::Null).await["AgentList"][0];
+        let server = TestServer::with_quirk(Quirk::UnknownEnums).await;
+        let agent = &server.done(6, "", Value::Null).await["AgentList"][0];
         assert_eq!((&agent["State"], &agent["Role"]), (&json!(7), &json!("monitor")));
         assert_eq!(agent["ExtenInfos"][0]["SignalType"], "voip");
-        assert_eq!(desk.done(11, "", Value::Null).await["Queues"][0]["Strategy"], 9);
+        assert_eq!(server.done(11, "", Value::Null).await["Queues"][0]["Strategy"], 9);
     }
 
     #[tokio::test]
     async fn exten_infos_strings() {
-        let desk = Desk::with_quirk(Quirk::ExtenInfosStrings).await;
-        assert_eq!(desk.done(25, "1001", Value::Null).await["ExtenInfos"], json!(["1101", "1201"]));
+        let server = TestServer::with_quirk(Quirk::ExtenInfosStrings).await;
+        assert_eq!(server.done(25, "1001", Value::Null).await["ExtenInfos"], json!(["1101", "1201"]));
         let body = json!({ "AgentId": "2001", "WorkId": "E2001", "IsCreateExtension": 1 });
-        assert_eq!(desk.done(4, "", body).await["ExtenInfos"], json!(["1000", "1001"]));
+        assert_eq!(server.done(4, "", body).await["ExtenInfos"], json!(["1000", "1001"]));
     }
 
     #[tokio::test]
     async fn sub_succ_object() {
         let item = |name: &str| json!({ "callback": "http://a.example.com", "events": ["play_succ"], "name": name });
-        let desk = Desk::with_quirk(Quirk::SubSuccObject).await;
-        let one = desk.done(18, "", json!({ "subscriptions": [item("a")] })).await;
+        let server = TestServer::with_quirk(Quirk::SubSuccObject).await;
+        let one = server.done(18, "", json!({ "subscriptions": [item("a")] })).await;
         assert_eq!(one["sub_succ"], json!({ "subid": 102, "name": "a" }));
-        let two = desk.done(18, "", json!({ "subscriptions": [item("b"), item("c")] })).await;
+        let two = server.done(18, "", json!({ "subscriptions": [item("b"), item("c")] })).await;
         assert_eq!(two["sub_succ"].as_array().map(Vec::len), Some(2));
     }
 
     #[tokio::test]
     async fn subscriptions_with_ids() {
         assert_eq!(played(Quirk::SubscriptionsWithIds, 21, "", Value::Null).await["subid"], 101);
-        assert_eq!(Desk::open().await.done(21, "", Value::Null).await.get("subid"), None);
+        assert_eq!(TestServer::start().await.done(21, "", Value::Null).await.get("subid"), None);
     }
 
     #[tokio::test]
     async fn suffixed_ids() {
-        let desk = Desk::with_quirk(Quirk::SuffixedIds).await;
+        let server = TestServer::with_quirk(Quirk::SuffixedIds).await;
         let suffixed = |id: &str| json!(format!("{id}@4b8dc715-05e0"));
-        assert_eq!(desk.done(6, "", Value::Null).await["AgentList"][0]["AgentId"], suffixed("1001"));
-        assert_eq!(desk.done(11, "", Value::Null).await["Queues"][0]["QueueId"], suffixed("9001"));
-        assert_eq!(desk.done(12, "", json!({ "QueueId": "9008" })).await["QueueId"], suffixed("9008"));
-        assert_eq!(desk.done(25, "1001", Value::Null).await["AgentId"], suffixed("1001"));
+        assert_eq!(server.done(6, "", Value::Null).await["AgentList"][0]["AgentId"], suffixed("1001"));
+        assert_eq!(server.done(11, "", Value::Null).await["Queues"][0]["QueueId"], suffixed("9001"));
+        assert_eq!(server.done(12, "", json!({ "QueueId": "9008" })).await["QueueId"], suffixed("9008"));
+        assert_eq!(server.done(25, "1001", Value::Null).await["AgentId"], suffixed("1001"));
     }
 
     #[tokio::test]
@@ -292,12 +294,12 @@ mod tests {
 
     #[tokio::test]
     async fn second_generation_codes() {
-        let desk = Desk::with_quirk(Quirk::SecondGenerationCodes).await;
-        assert_eq!(desk.refused(25, "77", Value::Null).await, "200004");
-        assert_eq!(desk.refused(12, "", json!({ "QueueName": "Sales" })).await, "200019");
-        assert_eq!(desk.refused(12, "", json!({ "QueueId": "1" })).await, "200002");
+        let server = TestServer::with_quirk(Quirk::SecondGenerationCodes).await;
+        assert_eq!(server.refused(25, "77", Value::Null).await, "200004");
+        assert_eq!(server.refused(12, "", json!({ "QueueName": "Sales" })).await, "200019");
+        assert_eq!(server.refused(12, "", json!({ "QueueId": "1" })).await, "200002");
         // 100001 has no second code.
-        assert_eq!(desk.refused(14, "", Value::Null).await, "100001");
+        assert_eq!(server.refused(14, "", Value::Null).await, "100001");
     }
 
     #[tokio::test]

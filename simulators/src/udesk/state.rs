@@ -1,82 +1,84 @@
-//! What the simulated application holds.
+//! The state of a simulated application.
 
 use std::{collections::VecDeque, fmt};
 
 use super::{
-    envelope::{Failure, NOT_FOUND},
-    events::Event,
+    codes::{Failure, NOT_FOUND},
+    event::Event,
 };
 
-/// How many callbacks are remembered one by one; all are counted.
-const CALLBACKS_KEPT: usize = 10_000;
+/// Most callbacks kept; all are counted.
+const MAX_CALLBACKS: usize = 10_000;
+
+const NO_AGENT: Failure = NOT_FOUND.because("agent");
 
 /// One application.
 #[derive(Default)]
 pub(super) struct State {
-    pub app_id: String,
-    /// The start of the application id, as it stands behind ids in 25 and 26 (C18).
-    pub short_app_id: String,
-    /// The ten digits before an extension in its account's number: 9 and nine more.
-    pub company_prefix: String,
-    pub numbers: Vec<String>,
-    /// The application's default caller ID; `""` for none. 01 shows one that is not in the list (C28).
-    pub default_number: String,
-    pub agents: Vec<Agent>,
-    pub extensions: Vec<Extension>,
-    pub queues: Vec<Queue>,
-    pub subscriptions: Vec<Subscription>,
+    pub(super) app_id: String,
+    /// The start of the application ID, which 25 and 26 append to other IDs (C18).
+    pub(super) short_app_id: String,
+    /// The ten digits before the extension in a SIP account: 9 and nine more.
+    pub(super) company_prefix: String,
+    pub(super) numbers: Vec<String>,
+    /// The application's default caller ID, `""` for none. The example of 01 shows one that is not in the list (C28).
+    pub(super) default_number: String,
+    pub(super) agents: Vec<Agent>,
+    pub(super) extensions: Vec<Extension>,
+    pub(super) queues: Vec<Queue>,
+    pub(super) subscriptions: Vec<Subscription>,
     /// The newest callbacks, oldest first.
-    pub callbacks: VecDeque<Callback>,
-    pub callbacks_started: u64,
-    pub next_subid: u64,
-    pub next_queue_id: u64,
-    /// What has happened and is not told yet.
-    pub happened: Vec<Event>,
-    pub printed: Printed,
+    pub(super) callbacks: VecDeque<Callback>,
+    pub(super) callbacks_started: u64,
+    pub(super) next_subid: u64,
+    pub(super) next_queue_id: u64,
+    /// Events that are not dispatched yet.
+    pub(super) pending_events: Vec<Event>,
+    pub(super) printed: Printed,
 }
 
-/// Where the document's example shows what a running center would make up, or less than the center holds.
+/// What the document's examples show where a center generates a value, or shows more.
 #[derive(Default)]
 pub(super) struct Printed {
-    /// The application id that 25 and 26 show.
-    pub app_id: Option<&'static str>,
-    pub passwords: VecDeque<&'static str>,
-    pub queue_ids: VecDeque<&'static str>,
-    pub call_ids: VecDeque<&'static str>,
-    /// The id and the name that 18 answers.
-    pub subscription: Option<(u64, &'static str)>,
-    /// How many rows of 06 are shown.
-    pub rows: Option<usize>,
+    /// The application ID that 25 and 26 show.
+    pub(super) app_id: Option<&'static str>,
+    pub(super) passwords: VecDeque<&'static str>,
+    pub(super) queue_ids: VecDeque<&'static str>,
+    pub(super) call_ids: VecDeque<&'static str>,
+    /// The ID and the name in the response of 18.
+    pub(super) subscription: Option<(u64, &'static str)>,
+    /// How many rows 06 shows.
+    pub(super) rows: Option<usize>,
     /// Whether 06 leaves `ExtenInfos` null.
-    pub without_exten_infos: bool,
+    pub(super) without_exten_infos: bool,
 }
 
 pub(super) struct Agent {
-    pub id: String,
-    pub work_id: String,
-    pub name: String,
-    pub mobile: String,
-    pub email: String,
-    pub role: String,
-    pub enabled: bool,
-    pub wrap_up_time: i64,
-    pub out_wrap_up_time: i64,
+    pub(super) id: String,
+    pub(super) work_id: String,
+    pub(super) name: String,
+    pub(super) mobile: String,
+    pub(super) email: String,
+    pub(super) role: String,
+    pub(super) enabled: bool,
+    pub(super) wrap_up_time: i64,
+    pub(super) out_wrap_up_time: i64,
     /// Bound extensions, in the order of binding.
-    pub extensions: Vec<String>,
+    pub(super) extensions: Vec<String>,
     /// Queues, in the order of joining.
-    pub queues: Vec<String>,
-    pub default_number: String,
-    pub status: Status,
+    pub(super) queues: Vec<String>,
+    pub(super) default_number: String,
+    pub(super) status: Status,
 }
 
-/// An agent's `State`. The document names 0, 1 and 4; the other is the simulator's own.
+/// An agent's `State`. The document names 0, 1 and 4; 3 is the simulator's own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Status {
-    /// 0, a state that 22 asks for.
+    /// 0, a state of 22.
     Idle,
-    /// 1, a state that 22 asks for.
+    /// 1, a state of 22.
     Waiting,
-    /// 3, in a call that 24 began.
+    /// 3, in a call that 24 made.
     Talking,
     /// 4, from the example of 25.
     Offline,
@@ -84,11 +86,11 @@ pub(super) enum Status {
 
 pub(super) struct Extension {
     /// Four digits.
-    pub number: String,
-    pub password: String,
+    pub(super) number: String,
+    pub(super) password: String,
     /// The SIP account: company prefix and number.
-    pub account: String,
-    pub signal_type: SignalType,
+    pub(super) account: String,
+    pub(super) signal_type: SignalType,
 }
 
 /// An extension's type.
@@ -101,32 +103,32 @@ pub(super) enum SignalType {
 }
 
 pub(super) struct Queue {
-    pub id: String,
-    pub name: String,
-    /// 0 by the order of today's login, 1 by the fewest calls answered today, 2 by the longest idle time.
-    pub strategy: i64,
-    pub timeout: i64,
-    pub wait_music: String,
-    /// Not one of the "regular queues" of 08: its agents do not show it among theirs (C55, C57).
-    pub built_in: bool,
+    pub(super) id: String,
+    pub(super) name: String,
+    /// 0 by the order of today's sign-ins, 1 by the fewest calls answered today, 2 by the longest idle time.
+    pub(super) strategy: i64,
+    pub(super) timeout: i64,
+    pub(super) wait_music: String,
+    /// Whether it is none of the "regular queues" of 08: its agents do not show it among their queues (C55, C57).
+    pub(super) built_in: bool,
 }
 
 pub(super) struct Subscription {
-    pub subid: u64,
-    /// What 19 answers beside the name. The document's example is not the id asked for (C45).
-    pub event_id: u64,
-    pub name: String,
-    pub callback: String,
-    pub events: Vec<String>,
-    pub enabled: bool,
+    pub(super) subid: u64,
+    /// The ID in the response of 19. In the document's example it is not the ID in the path (C45).
+    pub(super) event_id: u64,
+    pub(super) name: String,
+    pub(super) callback: String,
+    pub(super) events: Vec<String>,
+    pub(super) enabled: bool,
 }
 
-/// One customer rung by 24.
+/// One customer that 24 called.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Callback {
-    /// The `results` of the answer.
+    /// The `results` of the response.
     pub call_id: String,
-    /// `caller`: the party that is rung (C52).
+    /// `caller`: the party that is called (C52).
     pub customer: String,
     /// `called`: the relay number whose routing the call follows once answered.
     pub entry: String,
@@ -147,30 +149,32 @@ pub struct Variable {
     pub value: String,
 }
 
+// === impl State ===
+
 impl State {
-    pub fn agent(&self, id: &str) -> Result<&Agent, Failure> {
+    pub(super) fn agent(&self, id: &str) -> Result<&Agent, Failure> {
         self.agents.iter().find(|agent| agent.id == id).ok_or(NO_AGENT)
     }
 
-    pub fn agent_mut(&mut self, id: &str) -> Result<&mut Agent, Failure> {
+    pub(super) fn agent_mut(&mut self, id: &str) -> Result<&mut Agent, Failure> {
         self.agents.iter_mut().find(|agent| agent.id == id).ok_or(NO_AGENT)
     }
 
-    pub fn queue(&self, id: &str) -> Result<&Queue, Failure> {
+    pub(super) fn queue(&self, id: &str) -> Result<&Queue, Failure> {
         self.queues.iter().find(|queue| queue.id == id).ok_or(NOT_FOUND.because("queue"))
     }
 
-    pub fn extension(&self, number: &str) -> Result<&Extension, Failure> {
+    pub(super) fn extension(&self, number: &str) -> Result<&Extension, Failure> {
         self.extensions.iter().find(|extension| extension.number == number).ok_or(NOT_FOUND.because("extension"))
     }
 
     /// The agent that `extension` is bound to.
-    pub fn holder(&self, extension: &str) -> Option<&Agent> {
+    pub(super) fn holder(&self, extension: &str) -> Option<&Agent> {
         self.agents.iter().find(|agent| agent.extensions.iter().any(|bound| bound == extension))
     }
 
-    /// Makes an extension with a password of the system's own (10: "cannot be specified at creation").
-    pub fn add_extension(&mut self, number: &str, signal_type: SignalType) -> &Extension {
+    /// Adds an extension with a generated password (10: "cannot be specified at creation").
+    pub(super) fn add_extension(&mut self, number: &str, signal_type: SignalType) -> &Extension {
         let password = match self.printed.passwords.pop_front() {
             Some(printed) => printed.to_owned(),
             None => format!("{:016x}", fastrand::u64(..)),
@@ -180,19 +184,19 @@ impl State {
         &self.extensions[self.extensions.len() - 1]
     }
 
-    pub fn remember(&mut self, callback: Callback) {
+    pub(super) fn record_callback(&mut self, callback: Callback) {
         self.callbacks_started += 1;
-        if self.callbacks.len() == CALLBACKS_KEPT {
+        if self.callbacks.len() == MAX_CALLBACKS {
             self.callbacks.pop_front();
         }
         self.callbacks.push_back(callback);
     }
 }
 
-const NO_AGENT: Failure = NOT_FOUND.because("agent");
+// === impl Status ===
 
 impl Status {
-    pub const fn number(self) -> i64 {
+    pub(super) const fn number(self) -> i64 {
         match self {
             Self::Idle => 0,
             Self::Waiting => 1,
@@ -201,16 +205,16 @@ impl Status {
         }
     }
 
-    /// `ExtState`, the "default extension status": 0 in every example of the document. That a telephone in use shows
-    /// 1 is the simulator's own.
-    pub const fn extension(self) -> i64 {
+    /// `ExtState`, the "default extension status": 0 in every example of the document. 1 for an extension in use is the
+    /// simulator's own.
+    pub(super) const fn extension(self) -> i64 {
         match self {
             Self::Idle | Self::Waiting | Self::Offline => 0,
             Self::Talking => 1,
         }
     }
 
-    pub const fn text(self) -> &'static str {
+    pub(super) const fn text(self) -> &'static str {
         match self {
             Self::Idle => "idle",
             Self::Waiting => "waiting",
@@ -220,15 +224,17 @@ impl Status {
     }
 }
 
+// === impl SignalType ===
+
 impl SignalType {
-    pub const fn number(self) -> i64 {
+    pub(super) const fn number(self) -> i64 {
         match self {
             Self::Sip => 0,
             Self::WebRtc => 1,
         }
     }
 
-    pub const fn from_number(number: i64) -> Option<Self> {
+    pub(super) const fn from_number(number: i64) -> Option<Self> {
         match number {
             0 => Some(Self::Sip),
             1 => Some(Self::WebRtc),
@@ -237,12 +243,16 @@ impl SignalType {
     }
 }
 
-// Telephone numbers and variables are people's data: only the id is shown.
+// === impl Callback ===
+
+// Telephone numbers and variables are people's data.
 impl fmt::Debug for Callback {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Callback").field("call_id", &self.call_id).finish_non_exhaustive()
     }
 }
+
+// === impl Variable ===
 
 impl fmt::Debug for Variable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,20 +1,20 @@
-//! Event subscriptions: operations 18 to 21.
+//! Subscriptions to events: operations 18 to 21.
 
 use serde_json::{Map, Value, json};
 
 use super::{
     call::{Call, texts},
-    envelope::{Failure, INVALID_PARAMETER, NAME_EXISTS, NOT_FOUND, PARAMETER_EMPTY},
-    events,
+    codes::{Failure, INVALID_PARAMETER, NAME_EXISTS, NOT_FOUND, PARAMETER_EMPTY},
+    event,
     quirks::Quirk,
     state::{State, Subscription},
 };
 
-/// What the example of 18 subscribes to, and its table lacks (C44).
+/// The events of the example of 18, which its table lacks (C44).
 const EVENTS_OF_THE_EXAMPLE: [&str; 2] = ["begin", "end"];
 
-/// Operation 18. The one operation whose answer has a place for what failed: what is refused is named in `sub_fail` beside a code
-/// of success (C42).
+/// Operation 18. It succeeds in part: `sub_fail` names the subscriptions that were refused, beside the code of success
+/// (C42).
 pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let given = match call.body.get("subscriptions") {
         Some(Value::Array(many)) => many.as_slice(),
@@ -46,7 +46,7 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
             name: name.to_owned(),
             callback: callback.to_owned(),
             events: owned(&events),
-            // There is no field for it and no word about it (C47).
+            // The document has no field for it and does not say (C47).
             enabled: true,
         });
     }
@@ -54,16 +54,16 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(json!({ "sub_succ": made, "sub_fail": refused }))
 }
 
-/// Operation 19. Every field is required: the subscription is replaced.
+/// Operation 19. It replaces the subscription, so every field is required.
 pub(super) fn update(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
-    let place = place_of(state, call.id)?;
+    let index = index_of(state, call.id)?;
     let events = call.texts("events");
     let name = call.text("name");
     check(call.text("callback"), &events)?;
-    if is_taken(state, Some(place), name) {
+    if is_taken(state, Some(index), name) {
         return Err(NAME_EXISTS.because("name"));
     }
-    let subscription = &mut state.subscriptions[place];
+    let subscription = &mut state.subscriptions[index];
     name.clone_into(&mut subscription.name);
     call.text("callback").clone_into(&mut subscription.callback);
     subscription.events = owned(&events);
@@ -73,8 +73,8 @@ pub(super) fn update(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
 
 /// Operation 20.
 pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
-    let place = place_of(state, call.id)?;
-    state.subscriptions.remove(place);
+    let index = index_of(state, call.id)?;
+    state.subscriptions.remove(index);
     Ok(json!([]))
 }
 
@@ -97,8 +97,8 @@ pub(super) fn list(state: &mut State, call: &Call<'_>) -> Result<Value, Failure>
     Ok(if rows.len() == 1 { rows.remove(0) } else { Value::Array(rows) })
 }
 
-/// Where the subscription with the path's digits stands. More digits than fit in an id belong to none.
-fn place_of(state: &State, id: &str) -> Result<usize, Failure> {
+/// The index of the subscription with this ID. Digits that overflow an ID belong to no subscription.
+fn index_of(state: &State, id: &str) -> Result<usize, Failure> {
     let subid: Option<u64> = id.parse().ok();
     state
         .subscriptions
@@ -115,16 +115,16 @@ fn check(callback: &str, names: &[&str]) -> Result<(), Failure> {
     if names.is_empty() {
         return Err(PARAMETER_EMPTY.because("events"));
     }
-    if !names.iter().all(|event| events::NAMES.contains(event) || EVENTS_OF_THE_EXAMPLE.contains(event)) {
+    if !names.iter().all(|event| event::NAMES.contains(event) || EVENTS_OF_THE_EXAMPLE.contains(event)) {
         return Err(INVALID_PARAMETER.because("unknown event"));
     }
     Ok(())
 }
 
-/// Names must differ, as 19 answers and 21 lists by name.
+/// Whether another subscription has this name. Names are unique, because 19 and 21 have no other key.
 fn is_taken(state: &State, own: Option<usize>, name: &str) -> bool {
     let mut subscriptions = state.subscriptions.iter().enumerate();
-    subscriptions.any(|(place, subscription)| subscription.name == name && Some(place) != own)
+    subscriptions.any(|(index, subscription)| subscription.name == name && Some(index) != own)
 }
 
 fn owned(events: &[&str]) -> Vec<String> {
@@ -134,7 +134,7 @@ fn owned(events: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::udesk::testing::Desk;
+    use crate::udesk::testing::TestServer;
 
     fn item(name: &str) -> Value {
         json!({ "callback": "https://gateway.example.com/cb", "events": ["general_hangup"], "name": name })
@@ -142,24 +142,24 @@ mod tests {
 
     #[tokio::test]
     async fn one_is_an_object_and_several_are_an_array() {
-        let desk = Desk::open().await;
-        let seeded = desk.done(21, "", Value::Null).await;
+        let server = TestServer::start().await;
+        let seeded = server.done(21, "", Value::Null).await;
         assert_eq!((&seeded["name"], &seeded["enable"]), (&json!("wallboard"), &json!("true")));
-        // The table's object in place of the example's array.
-        let made = desk.done(18, "", json!({ "subscriptions": item("gateway") })).await;
+        // The object of the table, in place of the array of the example.
+        let made = server.done(18, "", json!({ "subscriptions": item("gateway") })).await;
         assert_eq!(made, json!({ "sub_succ": [{ "subid": 102, "name": "gateway" }], "sub_fail": null }));
-        let two = desk.done(21, "", Value::Null).await;
+        let two = server.done(21, "", Value::Null).await;
         assert_eq!(two[1]["callback"], "https://gateway.example.com/cb");
         for id in ["101", "102"] {
-            assert_eq!(desk.done(20, id, Value::Null).await, json!([]));
+            assert_eq!(server.done(20, id, Value::Null).await, json!([]));
         }
-        assert_eq!(desk.done(21, "", Value::Null).await, json!([]));
-        assert_eq!(desk.refused(20, "102", Value::Null).await, "100018");
+        assert_eq!(server.done(21, "", Value::Null).await, json!([]));
+        assert_eq!(server.refused(20, "102", Value::Null).await, "100018");
     }
 
     #[tokio::test]
     async fn what_is_refused_is_named_beside_what_is_made() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let with = |name: &str, field: &str, value: Value| {
             let mut item = item(name);
             item[field] = value;
@@ -177,12 +177,12 @@ mod tests {
             "sub_succ": [{ "subid": 102, "name": "a" }, { "subid": 103, "name": "e" }],
             "sub_fail": ["wallboard", "b", "c", "d"],
         });
-        assert_eq!(desk.done(18, "", body).await, expected);
+        assert_eq!(server.done(18, "", body).await, expected);
     }
 
     #[tokio::test]
     async fn what_is_no_subscription_at_all_is_refused() {
-        let desk = Desk::open().await;
+        let server = TestServer::start().await;
         let rows = [
             (json!([]), "100001"),
             (json!("all"), "200002"),
@@ -194,24 +194,24 @@ mod tests {
         ];
         for (subscriptions, code) in rows {
             let body = json!({ "subscriptions": subscriptions });
-            assert_eq!(desk.refused(18, "", body.clone()).await, code, "{body}");
+            assert_eq!(server.refused(18, "", body.clone()).await, code, "{body}");
         }
     }
 
     #[tokio::test]
     async fn an_update_replaces_the_whole_subscription() {
-        let desk = Desk::open().await;
-        desk.done(18, "", json!({ "subscriptions": [item("gateway")] })).await;
+        let server = TestServer::start().await;
+        server.done(18, "", json!({ "subscriptions": [item("gateway")] })).await;
         let mut body = item("renamed");
         body["enable"] = json!(false);
-        assert_eq!(desk.done(19, "102", body.clone()).await, json!({ "renamed": 102 }));
+        assert_eq!(server.done(19, "102", body.clone()).await, json!({ "renamed": 102 }));
         let mut shown = item("renamed");
         shown["enable"] = json!("false");
-        assert_eq!(desk.done(21, "", Value::Null).await[1], shown);
+        assert_eq!(server.done(21, "", Value::Null).await[1], shown);
 
-        assert_eq!(desk.refused(19, "999", body.clone()).await, "100018");
-        assert_eq!(desk.refused(19, "99999999999999999999999", body.clone()).await, "100018");
-        assert_eq!(desk.refused(19, "102", item("no flag")).await, "100001");
+        assert_eq!(server.refused(19, "999", body.clone()).await, "100018");
+        assert_eq!(server.refused(19, "99999999999999999999999", body.clone()).await, "100018");
+        assert_eq!(server.refused(19, "102", item("no flag")).await, "100001");
         for (field, value, code) in [
             ("name", json!("wallboard"), "100006"),
             ("callback", json!("http://"), "000001"),
@@ -220,8 +220,8 @@ mod tests {
         ] {
             let mut body = body.clone();
             body[field] = value;
-            assert_eq!(desk.refused(19, "102", body).await, code, "{field}");
+            assert_eq!(server.refused(19, "102", body).await, code, "{field}");
         }
-        assert_eq!(desk.done(21, "", Value::Null).await[1], shown);
+        assert_eq!(server.done(21, "", Value::Null).await[1], shown);
     }
 }

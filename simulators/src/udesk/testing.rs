@@ -1,4 +1,4 @@
-//! A simulator behind a real socket, and a caller that signs as the document says.
+//! A simulator on a real socket, and a client that signs as the document says.
 
 use std::{
     sync::Arc,
@@ -13,56 +13,59 @@ use tokio::net::TcpListener;
 
 use super::{
     Options, Quirk, Simulator, Tenant,
-    operation::{ContentType, OPERATIONS, Operation},
+    operation::{ContentType, Operation},
+    operations::OPERATIONS,
 };
 
 pub(super) const APP_ID: &str = "4b8dc715-05e0-4340-6cae-a6e3c39a6012";
 pub(super) const SID: &str = "SID_demo_0001";
 const AUTH_TOKEN: &str = "TOKEN_demo_abcdef";
 
-/// The simulator's clock in milliseconds since 1970, and the signature for it.
+/// The simulator's clock, in milliseconds since 1970.
 pub(super) const NOW: u64 = 1_700_000_000_123;
 
 /// A served simulator.
-pub(super) struct Desk {
-    pub simulator: Arc<Simulator>,
+pub(super) struct TestServer {
+    pub(super) simulator: Arc<Simulator>,
     base: String,
     client: Client,
 }
 
-/// A request in the making, as the document asks for it until a test changes it.
+/// A request as the document requires it, which a test may change.
 pub(super) struct Prepared {
-    pub method: &'static str,
-    pub path: String,
-    pub query: Vec<(String, String)>,
-    pub headers: Vec<(&'static str, String)>,
-    pub body: String,
+    pub(super) method: &'static str,
+    pub(super) path: String,
+    pub(super) query: Vec<(String, String)>,
+    pub(super) headers: Vec<(&'static str, String)>,
+    pub(super) body: String,
 }
 
-/// What came back.
+/// A response.
 pub(super) struct Answer {
-    pub status: u16,
-    pub headers: header::HeaderMap,
-    pub body: String,
+    pub(super) status: u16,
+    pub(super) headers: header::HeaderMap,
+    pub(super) body: String,
 }
 
-impl Desk {
+// === impl TestServer ===
+
+impl TestServer {
     /// Serves the seeded tenant.
-    pub async fn open() -> Self {
+    pub(super) async fn start() -> Self {
         Self::with(|_| {}).await
     }
 
     /// Serves the seeded tenant with a quirk.
-    pub async fn with_quirk(quirk: Quirk) -> Self {
+    pub(super) async fn with_quirk(quirk: Quirk) -> Self {
         Self::with(|options| options.quirks.insert(quirk)).await
     }
 
     /// Serves the document's examples.
-    pub async fn of_document() -> Self {
+    pub(super) async fn start_document() -> Self {
         Self::with(|options| options.tenant = Tenant::Document).await
     }
 
-    pub async fn with(change: impl FnOnce(&mut Options)) -> Self {
+    pub(super) async fn with(change: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options::new(APP_ID, SID, SecretString::from(AUTH_TOKEN));
         options.clock = Arc::new(|| SystemTime::UNIX_EPOCH + Duration::from_millis(NOW));
         change(&mut options);
@@ -71,35 +74,35 @@ impl Desk {
         let base = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
         let router = simulator.router();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        // The client is built for TLS and refuses to exist without a provider for it.
+        // The client is built for TLS and cannot be built without a provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().build().expect("the client's settings are valid");
         Self { simulator, base, client }
     }
 
-    /// Calls an operation by its number; answers the envelope.
-    pub async fn call(&self, number: u8, id: &str, body: Value) -> Value {
+    /// Calls an operation by its number; returns the envelope.
+    pub(super) async fn call(&self, number: u8, id: &str, body: Value) -> Value {
         let answer = self.send(prepare(number, id, body)).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.json()
     }
 
-    /// Calls an operation that must succeed; answers its result.
-    pub async fn done(&self, number: u8, id: &str, body: Value) -> Value {
+    /// Calls an operation that must succeed; returns its result.
+    pub(super) async fn done(&self, number: u8, id: &str, body: Value) -> Value {
         let mut envelope = self.call(number, id, body).await;
         assert_eq!(code(&envelope), "000000", "{number:02}: {envelope}");
         let payload = if envelope.get("Result").is_some() { "Result" } else { "results" };
         envelope[payload].take()
     }
 
-    /// Calls an operation that must refuse; answers the code.
-    pub async fn refused(&self, number: u8, id: &str, body: Value) -> String {
+    /// Calls an operation that must fail; returns the code.
+    pub(super) async fn refused(&self, number: u8, id: &str, body: Value) -> String {
         let envelope = self.call(number, id, body).await;
         assert_ne!(code(&envelope), "000000", "{number:02}: {envelope}");
         code(&envelope).to_owned()
     }
 
-    pub async fn send(&self, prepared: Prepared) -> Answer {
+    pub(super) async fn send(&self, prepared: Prepared) -> Answer {
         let Prepared { method, path, query, headers, body } = prepared;
         let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
         let method = Method::from_bytes(method.as_bytes()).expect("tests use real methods");
@@ -113,41 +116,45 @@ impl Desk {
     }
 }
 
+// === impl Prepared ===
+
 impl Prepared {
-    pub fn set(mut self, name: &str, value: &str) -> Self {
+    pub(super) fn set(mut self, name: &str, value: &str) -> Self {
         self = self.without(name);
         self.query.push((name.to_owned(), value.to_owned()));
         self
     }
 
-    pub fn without(mut self, name: &str) -> Self {
+    pub(super) fn without(mut self, name: &str) -> Self {
         self.query.retain(|(key, _)| key != name);
         self
     }
 
-    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+    pub(super) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.retain(|(key, _)| *key != name);
         self.headers.push((name, value.to_owned()));
         self
     }
 
-    pub fn signed_at(self, timestamp: &str) -> Self {
+    pub(super) fn signed_at(self, timestamp: &str) -> Self {
         let sign = sign(timestamp);
         self.set("Timestamp", timestamp).set("Sign", &sign)
     }
 }
 
+// === impl Answer ===
+
 impl Answer {
-    pub fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).expect("the answer is JSON")
     }
 
-    pub fn code(&self) -> String {
+    pub(super) fn code(&self) -> String {
         code(&self.json()).to_owned()
     }
 }
 
-/// The request of an operation as its page in the document describes it. Null is no body.
+/// A request of an operation as its page in the document describes it. Null means no body.
 #[expect(clippy::needless_pass_by_value, reason = "bodies are written in place")]
 pub(super) fn prepare(number: u8, id: &str, body: Value) -> Prepared {
     let operation: &Operation = &OPERATIONS[usize::from(number) - 1];

@@ -1,6 +1,6 @@
 //! The gateway with a simulator of each vendor, in one process, on loopback.
 //!
-//! The simulators' credentials are made up anew at every start.
+//! Every start has random credentials.
 
 use std::{
     io,
@@ -19,7 +19,7 @@ use super::super::{Failed, credentials::Credentials};
 pub const UDESK_CENTER: &str = "acme";
 /// ID of the Huawei center.
 pub const HUAWEI_CENTER: &str = "beta";
-/// What stands in for the path segment that somebody enters in Huawei's console. It guards nothing on loopback.
+/// The path segment that an operator would enter in Huawei's console. On loopback it protects nothing.
 const HUAWEI_CALLBACK_SECRET: &str = "from-the-console";
 
 /// The sandbox's addresses.
@@ -46,12 +46,12 @@ pub struct Sandbox {
 // === impl Sandbox ===
 
 impl Sandbox {
-    /// Starts the simulators and binds the gateway's addresses. The Udesk simulator lives by itself, and what happens in it
-    /// is told by these templates.
+    /// Starts the simulators, the Udesk one with background traffic, and binds the gateway's addresses.
     pub async fn bind(addresses: Addresses, event_templates: udesk::EventTemplates) -> Result<Self, Failed> {
         let credentials = Credentials::random();
-        let life = Some(udesk::LIFE_PERIOD);
-        let udesk = udesk::Simulator::new(udesk::Options { event_templates, life, ..credentials.udesk() });
+        let background_traffic = Some(udesk::BACKGROUND_TRAFFIC_PERIOD);
+        let udesk =
+            udesk::Simulator::new(udesk::Options { event_templates, background_traffic, ..credentials.udesk() });
         let huawei = huawei::Simulator::new(credentials.huawei());
         let udesk = serve_on_loopback(udesk.router()).await?;
         let huawei = serve_on_loopback(huawei.router()).await?;

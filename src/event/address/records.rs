@@ -16,8 +16,8 @@ use crate::{
     store::kv::KeyValueStore,
 };
 
-/// How long a cached record is used. Shorter than [`GRACE`], so that an address that another gateway retired expires here at
-/// the end of its grace, too.
+/// How long a cached record is used. Shorter than [`GRACE`], so that an address that another gateway retired expires
+/// here at the end of its grace, too.
 pub(super) const CACHE_TTL: Duration = Duration::from_secs(60);
 /// Most cached addresses.
 const CACHE_CAPACITY: u64 = 10_000;
@@ -67,8 +67,8 @@ impl AddressRecords {
         Self { store, clock, cache: Cache::new(CACHE_CAPACITY) }
     }
 
-    /// Whether callbacks to the address are accepted now. Reads the store when the cache entry expired; concurrent calls
-    /// share one read.
+    /// Whether callbacks to the address are accepted now. Reads the store when the cache entry expired; concurrent
+    /// calls share one read.
     pub async fn is_accepted(&self, center: &str, nonce: &str) -> Result<bool> {
         let (key, now) = (key(center, nonce), self.clock.steady());
         let is_fresh = |entry: &CacheEntry| now.saturating_sub(entry.read_at) < CACHE_TTL;

@@ -15,8 +15,8 @@ const MAX_NAME_BYTES: usize = 64;
 
 /// The fields of a body by normalized names: in lower case, without underscores.
 ///
-/// A lookup tries the names in their order, each in the body first and then in the inner objects. Numbers and booleans are
-/// text, a list with one item is that item, and null, the empty text and the text `null` are absent.
+/// A lookup tries the names in their order, each in the body first and then in the inner objects. Numbers and booleans
+/// are text, a list with one item is that item, and null, the empty text and the text `null` are absent.
 pub struct Fields<'a> {
     /// Sorted by name, and of equal names by object.
     fields: Vec<Field<'a>>,

@@ -15,8 +15,8 @@ struct Member<'a> {
     value: Cow<'a, str>,
 }
 
-/// The member of a Java map's text that holds free text. `AbstractMap.toString` escapes nothing, so text that looks like
-/// another member may be part of the free text.
+/// The member of a Java map's text that holds free text. `AbstractMap.toString` escapes nothing, so text that looks
+/// like another member may be part of the free text.
 #[derive(Clone, Copy)]
 pub struct FreeText {
     /// Its name.
@@ -137,8 +137,8 @@ fn members_without_free_text(inner: &str) -> Option<Vec<Member<'_>>> {
     members(inner, true, |_| true).or_else(|| members(inner, false, |_| true))
 }
 
-/// The members of a part of a Java map's text. It escapes nothing, so a comma separates members only where a name and `=`
-/// follow: Huawei's times have commas. `None` when brackets nest and one is unclosed.
+/// The members of a part of a Java map's text. It escapes nothing, so a comma separates members only where a name and
+/// `=` follow: Huawei's times have commas. `None` when brackets nest and one is unclosed.
 fn members(inner: &str, is_nested: bool, is_name: impl Fn(&str) -> bool) -> Option<Vec<Member<'_>>> {
     let mut starts = vec![0];
     let mut open = 0_usize;

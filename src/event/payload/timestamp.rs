@@ -11,8 +11,8 @@ const ZONE_OFFSET: usize = 19;
 /// Parses Unix time of 13 digits (milliseconds) or 10 (seconds), and a date and time with a zone: RFC 3339, also with a
 /// space instead of the `T` and before the zone, and with a zone without a colon (`2024-05-06 07:08:09 +0800`).
 ///
-/// `None` for all other texts. The zone of a time without one is unknown, and a time outside the years 2000 to 2099 is an
-/// error of the sender.
+/// `None` for all other texts. The zone of a time without one is unknown, and a time outside the years 2000 to 2099 is
+/// an error of the sender.
 pub fn parse_timestamp(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     let timestamp = if text.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -80,7 +80,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_plausible_time_round_trips_in_every_format(seconds in 1_000_000_000_i64..4_102_444_800, millis in 0..1000) {
+        fn a_plausible_time_round_trips_in_every_format(
+            seconds in 1_000_000_000_i64..4_102_444_800, millis in 0..1000,
+        ) {
             let nanos = millis * 1_000_000;
             let expected = Some(Timestamp { seconds, nanos });
             prop_assert_eq!(parse_timestamp(&format!("{seconds}{millis:03}")), expected);

@@ -3,11 +3,11 @@
 mod agent_changes;
 mod agents;
 mod call_settings;
+mod callbacks;
 mod capabilities;
 mod formats;
 mod memberships;
 mod phone_numbers;
-mod posted;
 mod queues;
 mod quirks;
 mod sessions;
@@ -262,7 +262,7 @@ async fn play(State(script): State<Script>, request: Request, next: Next) -> Res
 
 fn cx(method: &'static str) -> Context {
     let cx = Context::new(method, "trace".into(), Instant::now() + Duration::from_secs(120));
-    cx.enter("beta", "huawei");
+    cx.set_center("beta", "huawei");
     cx
 }
 

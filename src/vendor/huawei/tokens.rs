@@ -18,7 +18,7 @@ use crate::{
     endpoint,
     error::{Error, ErrorReason, Result, Vendor},
     http::{Authorized, Client, Dialect, Endpoint, HttpResponse, Operation, Outgoing, ParsedResponse, Refusal},
-    token::{Fetch, Fetched, LONGEST_FETCH},
+    token::{FETCH_TIMEOUT, Fetch, Fetched},
     vendor::{
         Parts,
         de::{Integer, Text},
@@ -86,7 +86,7 @@ impl TokenByAkSk {
 impl Fetch for TokenByAkSk {
     async fn fetch(&self) -> Result<Fetched> {
         // On behalf of every waiter, so with a deadline of its own.
-        let cx = Context::new("tokenByAkSk", String::new(), Instant::now() + LONGEST_FETCH);
+        let cx = Context::new("tokenByAkSk", String::new(), Instant::now() + FETCH_TIMEOUT);
         let ask = Ask { app_key: &self.app_key, app_secret: self.app_secret.expose_secret() };
         self.client.call(&cx, &ask).await?.token(self.lifetime)
     }

@@ -23,7 +23,7 @@ use crate::{
     keyed_mutex::KeyedMutex,
     name::{CenterName, ResourceName as _, SubscriptionName},
     proto::v1,
-    store::subscription_ids::{Callback, Memory},
+    store::subscription_ids::{CallbackHash, SubscriptionIds},
     vendor::{Parts, de::Anything},
 };
 
@@ -58,7 +58,7 @@ pub struct Register {
     ccapi: Api,
     /// Where Udesk is.
     vendor: Url,
-    memory: Memory,
+    subscription_ids: SubscriptionIds,
     addresses: Addresses,
     /// Changes of a subscription, which is written whole: one at a time (C45).
     locks: KeyedMutex<String>,
@@ -72,7 +72,7 @@ impl Register {
         Self {
             ccapi,
             vendor: vendor.clone(),
-            memory: Memory::new(parts.kv.clone()),
+            subscription_ids: SubscriptionIds::new(parts.kv.clone()),
             addresses: parts.addresses.clone(),
             locks: KeyedMutex::new(),
         }
@@ -80,22 +80,22 @@ impl Register {
 
     /// Every subscription.
     pub async fn list(&self, cx: &Context, center: &str) -> Result<Listed> {
-        list::list(&self.ccapi, &self.memory, &self.addresses, cx, center).await
+        list::list(&self.ccapi, &self.subscription_ids, &self.addresses, cx, center).await
     }
 
     /// Makes a subscription and keeps its ID.
     pub async fn create(&self, cx: &Context, center: &CenterName, change: Change) -> Result<v1::Subscription> {
         let id = center.center();
         let terms = change.into_new().settled(&self.addresses, id, None, &self.vendor).await?;
-        let callback = Callback::of(&terms.callback);
-        if let Err(error) = self.memory.await_id(id, &terms.name, callback).await {
+        let callback = CallbackHash::of(&terms.callback);
+        if let Err(error) = self.subscription_ids.add_pending(id, &terms.name, callback).await {
             self.discard(id, &terms).await;
             return Err(error);
         }
         let made = match subscribe(&self.ccapi, cx, &terms).await {
             Ok(made) => made,
             Err(error) => {
-                let _ = self.memory.stop_awaiting(id, &terms.name, callback).await;
+                let _ = self.subscription_ids.remove_pending(id, &terms.name, callback).await;
                 if did_nothing(&error) {
                     self.discard(id, &terms).await;
                 }
@@ -105,7 +105,7 @@ impl Register {
         // Udesk 21 may list it by the name it was asked for or by the one it answered with (C42).
         let names = [terms.name.as_str(), if made.name.is_empty() { &terms.name } else { &made.name }];
         let name = SubscriptionName::new(id, made.subid.0);
-        if self.memory.keep_id(id, name.id(), &names, callback).await.is_err() {
+        if self.subscription_ids.resolve_pending(id, name.id(), &names, callback).await.is_err() {
             tracing::error!(center = id, id = name.id(), "the ID of a new subscription could not be kept");
         }
         self.adopted(&name, &terms, &[]).await;
@@ -147,8 +147,8 @@ impl Register {
     /// Writes a whole subscription. What it will be listed by is known before it is sent, what it was listed by until
     /// done; the same goes for where it posts, of which `former` are the gateway's own.
     async fn replace(&self, cx: &Context, name: &SubscriptionName, terms: &Terms, former: &[Nonce]) -> Result<()> {
-        let (center, id, callback) = (name.center(), name.id(), Callback::of(&terms.callback));
-        let is_new = match self.memory.know(center, id, &terms.name, callback).await {
+        let (center, id, callback) = (name.center(), name.id(), CallbackHash::of(&terms.callback));
+        let is_new = match self.subscription_ids.add(center, id, &terms.name, callback).await {
             Ok(is_new) => is_new,
             Err(error) => {
                 self.discard(center, terms).await;
@@ -157,10 +157,10 @@ impl Register {
         };
         match self.ccapi.call(cx, &Replace { id, terms }).await {
             Ok(Replaced(told)) => {
-                let _ = self.memory.forget_other_versions(center, id, &terms.name, callback).await;
+                let _ = self.subscription_ids.remove_others(center, id, &terms.name, callback).await;
                 if let Some((listed, number)) = told {
                     // Udesk 21 may list it by that name, as after Udesk 18.
-                    let _ = self.memory.know(center, id, &listed, callback).await;
+                    let _ = self.subscription_ids.add(center, id, &listed, callback).await;
                     if number.to_string() != id {
                         tracing::warn!(center, id, "the answer to a change of a subscription has another number");
                     }
@@ -172,7 +172,7 @@ impl Register {
                 if did_nothing(&error) {
                     self.discard(center, terms).await;
                     if is_new {
-                        let _ = self.memory.forget_version(center, id, &terms.name, callback).await;
+                        let _ = self.subscription_ids.remove(center, id, &terms.name, callback).await;
                     }
                 }
                 if is_gone(&error) {
@@ -206,7 +206,7 @@ impl Register {
     async fn gone(&self, name: &SubscriptionName) {
         let (center, id) = (name.center(), name.id());
         // Done is done: what cannot be forgotten now names nothing.
-        let _ = self.memory.forget(center, id).await;
+        let _ = self.subscription_ids.remove_all(center, id).await;
         if self.addresses.retire_all(center, id).await.is_err() {
             tracing::error!(center, id, "the addresses of a subscription that is gone could not be given up");
         }

@@ -21,7 +21,7 @@ use crate::{
     event::address::Addresses,
     name::{CenterName, ResourceName as _, SubscriptionName},
     proto::v1,
-    store::subscription_ids::{Callback, Known, Memory},
+    store::subscription_ids::{CallbackHash, SubscriptionIds, SubscriptionRecord},
     vendor::de::{Flag, List, Text, without_values},
 };
 
@@ -74,10 +74,16 @@ pub struct Listed {
 }
 
 /// Every subscription of a center.
-pub async fn list(ccapi: &Api, memory: &Memory, addresses: &Addresses, cx: &Context, center: &str) -> Result<Listed> {
+pub async fn list(
+    ccapi: &Api,
+    subscription_ids: &SubscriptionIds,
+    addresses: &Addresses,
+    cx: &Context,
+    center: &str,
+) -> Result<Listed> {
     let Records { records, is_one_object } = or_empty(ccapi.call(cx, &ListSubscriptions {}).await)?;
     let all_told = records.iter().all(|record| record.own_id().is_some());
-    let known = if all_told && !is_one_object { Vec::new() } else { memory.known(center).await? };
+    let known = if all_told && !is_one_object { Vec::new() } else { subscription_ids.list(center).await? };
     let mut recognized = Vec::with_capacity(records.len());
     for record in records {
         let is_ingress = addresses.recognize(center, &record.callback).await?.is_some();
@@ -100,11 +106,15 @@ pub async fn list(ccapi: &Api, memory: &Memory, addresses: &Addresses, cx: &Cont
 ///
 /// Each comes with whether it posts to an address of the gateway's own. Such an address was made for one subscription, so
 /// it tells which: the name that Udesk 21 gives is the tenant's, by its table, and need not be the one that was asked for.
-fn identify(records: Vec<(Record, bool)>, mut known: Vec<Known>) -> (Vec<Identified>, Vec<Known>) {
+fn identify(
+    records: Vec<(Record, bool)>,
+    mut known: Vec<SubscriptionRecord>,
+) -> (Vec<Identified>, Vec<SubscriptionRecord>) {
     let identify = |(record, is_ingress): (Record, bool)| {
         let id = record.own_id().map(str::to_owned).or_else(|| {
-            let callback = Callback::of(&record.callback);
-            let same = |known: &&Known| known.callback == callback && (is_ingress || known.name == *record.name);
+            let callback = CallbackHash::of(&record.callback);
+            let same =
+                |known: &&SubscriptionRecord| known.callback == callback && (is_ingress || known.name == *record.name);
             known.iter().find(same).map(|known| known.id.clone())
         });
         if let Some(id) = &id {
@@ -195,10 +205,10 @@ mod tests {
     }
 
     fn ids(json: &str, known: &[(&str, &str, &str)]) -> Vec<String> {
-        let known = known.iter().map(|(id, name, callback)| Known {
+        let known = known.iter().map(|(id, name, callback)| SubscriptionRecord {
             id: (*id).to_owned(),
             name: (*name).to_owned(),
-            callback: Callback::of(callback),
+            callback: CallbackHash::of(callback),
         });
         let records = records(json).into_iter().map(|record| {
             let is_ingress = record.callback.starts_with("ours");

@@ -1,11 +1,11 @@
 //! The adapter against vendors behind real sockets: the simulator, and one that answers by a script.
 
 mod agents;
+mod callbacks;
 mod clock;
 mod codes;
 mod extensions;
 mod ingress;
-mod posted;
 mod queues;
 mod quirks;
 mod subscriptions;
@@ -37,7 +37,7 @@ use crate::{
     name::ResourceName,
     page::{Page, Paged},
     proto::v1,
-    store::{kv::KeyValueStore, sqlite::Database, subscription_ids::Memory},
+    store::{kv::KeyValueStore, sqlite::Database, subscription_ids::SubscriptionIds},
     telemetry::Metrics,
     token::Tokens,
     vendor::Parts,
@@ -132,8 +132,8 @@ impl Desk {
     }
 
     /// What is remembered of its subscriptions.
-    pub fn memory(&self) -> Memory {
-        Memory::new(Arc::new(self.storage.clone()))
+    pub fn subscription_ids(&self) -> SubscriptionIds {
+        SubscriptionIds::new(Arc::new(self.storage.clone()))
     }
 
     /// The requests since the last call: method and path, and the body.

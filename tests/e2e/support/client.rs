@@ -8,7 +8,7 @@ use std::{
 };
 
 use prost::Message as _;
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor, MethodDescriptor, SerializeOptions};
+use prost_reflect::{DescriptorPool, DynamicMessage, FieldDescriptor, MethodDescriptor, SerializeOptions};
 use serde_json::Value;
 use switchboard::{proto::FILE_DESCRIPTOR_SET, server::SERVICE};
 use tokio::net::TcpStream;
@@ -144,9 +144,12 @@ pub fn descriptor(method: &str) -> MethodDescriptor {
     service.methods().find(|descriptor| descriptor.name() == method).unwrap_or_else(|| panic!("no method {method}"))
 }
 
-/// A message of the contract.
-pub fn message(name: &str) -> MessageDescriptor {
-    POOL.get_message_by_name(&format!("contactcenter.v1.{name}")).unwrap()
+/// What the contract says of a field.
+pub fn comment(field: &FieldDescriptor) -> String {
+    let path = field.path();
+    let info = field.parent_file().file_descriptor_proto().source_code_info.clone().unwrap_or_default();
+    let location = info.location.into_iter().find(|location| location.path == path);
+    location.and_then(|location| location.leading_comments).unwrap_or_default()
 }
 
 /// A message as JSON with the contract's own field names.

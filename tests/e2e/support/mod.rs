@@ -4,6 +4,7 @@
 pub mod client;
 pub mod events;
 pub mod vendor;
+pub mod vendors;
 
 use std::{
     net::SocketAddr,
@@ -122,8 +123,13 @@ pub fn udesk(id: &str, address: SocketAddr) -> String {
 
 /// Lines of a configuration: center `beta`, a Huawei tenant at this address.
 pub fn beta(address: SocketAddr) -> String {
+    huawei("beta", address)
+}
+
+/// Lines of a configuration: a Huawei tenant at this address.
+pub fn huawei(id: &str, address: SocketAddr) -> String {
     format!(
-        "[centers.beta]\nvendor = \"huawei\"\nbase_url = \"http://{address}\"\nallow_plaintext = true\n\
+        "[centers.{id}]\nvendor = \"huawei\"\nbase_url = \"http://{address}\"\nallow_plaintext = true\n\
          app_key = \"{APP_KEY}\"\napp_secret = \"{APP_SECRET}\"\nexpose_credentials = true\n"
     )
 }

@@ -1,4 +1,4 @@
-//! Posting one event once.
+//! Posts one event once.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -9,27 +9,27 @@ use bytes::Bytes;
 use reqwest::header;
 use url::Url;
 
-/// Longest time from the first attempt to connect to the answer's end.
+/// Longest time from connecting to the end of the response.
 const TIMEOUT: Duration = Duration::from_secs(5);
-/// How much of an answer is read, in bytes, so that the connection can be used again.
-const LONGEST_ANSWER: usize = 64 * 1024;
+/// Most bytes read of a response. A response read to its end lets the connection be used again.
+const MAX_RESPONSE: usize = 64 * 1024;
 
-/// Connections to receivers. Made when the first event is posted: most simulators post none.
+/// Connections to receivers. The first post builds the client, because most simulators post nothing.
 #[derive(Clone, Default)]
 pub(super) struct Client(Arc<OnceLock<Option<reqwest::Client>>>);
 
 // === impl Client ===
 
 impl Client {
-    /// Posts once; answers the status, or nothing if no answer came.
-    pub async fn post(&self, address: &Url, body: Bytes) -> Option<u16> {
+    /// Posts once; returns the HTTP status, `None` if there was no response.
+    pub(super) async fn post(&self, address: &Url, body: Bytes) -> Option<u16> {
         let client = self.0.get_or_init(build).as_ref()?;
         let request = client.post(address.clone()).header(header::CONTENT_TYPE, "application/json;charset=utf-8");
         let mut response = request.body(body).send().await.ok()?;
         let mut length = 0;
         while let Ok(Some(chunk)) = response.chunk().await {
             length += chunk.len();
-            if length > LONGEST_ANSWER {
+            if length > MAX_RESPONSE {
                 break;
             }
         }
@@ -38,7 +38,7 @@ impl Client {
 }
 
 fn build() -> Option<reqwest::Client> {
-    // The client is built for TLS and refuses to exist without a provider for it. The program has installed one.
+    // The client is built for TLS and cannot be built without a provider. The program installs one; tests may not.
     if rustls::crypto::CryptoProvider::get_default().is_none() {
         let _ = rustls::crypto::ring::default_provider().install_default();
     }
@@ -53,7 +53,9 @@ fn build() -> Option<reqwest::Client> {
         .tcp_nodelay(true)
         .build();
     if client.is_err() {
-        tracing::error!("no events are posted: the HTTP client could not be set up; are there trusted certificates?");
+        tracing::error!(
+            "no event is posted: the HTTP client cannot be built; check that the system has trusted certificates"
+        );
     }
     client.ok()
 }

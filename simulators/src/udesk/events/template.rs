@@ -1,4 +1,4 @@
-//! Payloads: JSON with placeholders, from this program or from a directory of the user's.
+//! Payloads of events: JSON with placeholders, embedded or read from a directory.
 
 use std::{
     collections::BTreeSet,
@@ -11,15 +11,13 @@ use std::{
 use bytes::Bytes;
 use serde_json::{Map, Value};
 
-use super::{Event, NAMES, Stamp, examples};
+use super::placeholders::{STAMPED, examples};
+use crate::udesk::event::{Event, NAMES};
 
-/// The longest template, in bytes.
-const LONGEST: u64 = 64 * 1024;
+/// Longest template, in bytes.
+const MAX_TEMPLATE: u64 = 64 * 1024;
 
-/// The placeholders that a [`Stamp`] and the event's name fill.
-pub(super) const STAMPED: [&str; 4] = ["Event", "MsgId", "Timestamp", "AppId"];
-
-/// The templates in this program.
+/// The simulator's own templates.
 const EMBEDDED: [(&str, &str); 20] = {
     macro_rules! embedded {
         ($($name:literal)*) => { [$(($name, include_str!(concat!($name, ".json")))),*] };
@@ -32,15 +30,24 @@ const EMBEDDED: [(&str, &str); 20] = {
     }
 };
 
-/// The payloads of the events, with placeholders. The default is the simulator's own.
+/// The payloads of events, with placeholders. The default is the simulator's own payloads.
 #[derive(Clone)]
 pub struct EventTemplates(Arc<[(&'static str, Template)]>);
 
-/// Why a directory of templates cannot be used. It quotes nothing of a file: a captured event is about people.
+/// Why a directory of templates cannot be used. It quotes nothing of a file, because a captured event holds people's
+/// data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateError {
     file: PathBuf,
     problem: String,
+}
+
+/// What every payload has beside the event's own fields.
+pub(in crate::udesk) struct Stamp<'a> {
+    pub(in crate::udesk) app_id: &'a str,
+    pub(in crate::udesk) msg_id: &'a str,
+    /// Milliseconds since 1970.
+    pub(in crate::udesk) timestamp: u64,
 }
 
 /// One payload.
@@ -52,11 +59,11 @@ struct Template {
 // === impl EventTemplates ===
 
 impl EventTemplates {
-    /// Templates from `directory/<event name>.json`; where there is no file, the simulator's own.
+    /// Reads `directory/<event name>.json`. An event without a file keeps the simulator's own payload.
     ///
     /// # Errors
-    /// When the directory or a file cannot be read, a `.json` file has another name than an event's, or a file is not a
-    /// JSON object of at most 64 KiB with known placeholders.
+    /// The directory or a file cannot be read, a `.json` file does not have an event's name, or a file is not a JSON
+    /// object of at most 64 KiB with known placeholders.
     pub fn read(directory: &Path) -> Result<Self, TemplateError> {
         let unreadable = |error: io::Error| TemplateError::new(directory, format!("cannot be read: {}", error.kind()));
         let mut files = Vec::new();
@@ -81,8 +88,8 @@ impl EventTemplates {
     }
 
     /// The payload of an event.
-    pub(in super::super) fn fill(&self, event: &Event, stamp: &Stamp<'_>) -> Bytes {
-        let Event { name, fields, added } = event;
+    pub(in crate::udesk) fn fill(&self, event: &Event, stamp: &Stamp<'_>) -> Bytes {
+        let Event { name, fields, overrides } = event;
         let Stamp { app_id, msg_id, timestamp } = *stamp;
         let Some((_, template)) = self.0.iter().find(|(known, _)| known == name) else {
             return Bytes::new();
@@ -97,13 +104,13 @@ impl EventTemplates {
         };
         let mut payload = filled(&template.payload, &value);
         if let Value::Object(payload) = &mut payload {
-            payload.extend(added.iter().map(|(name, field)| (name.clone(), field.clone())));
+            payload.extend(overrides.iter().map(|(name, field)| (name.clone(), field.clone())));
         }
         Bytes::from(payload.to_string())
     }
 
     /// Whether an event's template has this placeholder.
-    pub(in super::super) fn has(&self, event: &str, placeholder: &str) -> bool {
+    pub(in crate::udesk) fn has_placeholder(&self, event: &str, placeholder: &str) -> bool {
         self.0.iter().any(|(name, template)| *name == event && template.placeholders.contains(placeholder))
     }
 }
@@ -151,15 +158,15 @@ impl Template {
         let is_known = |name: &str| known.contains_key(name) || STAMPED.contains(&name);
         if let Some(unknown) = placeholders.iter().find(|name| !is_known(name)) {
             let names: Vec<&str> = STAMPED.into_iter().chain(known.keys().map(String::as_str)).collect();
-            let place = line_of(text, unknown).map_or_else(String::new, |line| format!(" in line {line}"));
-            return Err(format!("no such placeholder{place}; there are {}", names.join(", ")));
+            let line = line_of(text, unknown).map_or_else(String::new, |line| format!(" in line {line}"));
+            return Err(format!("no such placeholder{line}; there are {}", names.join(", ")));
         }
         Ok(Self { payload, placeholders })
     }
 }
 
 fn embedded() -> impl Iterator<Item = (&'static str, Template)> {
-    // None is left out: a test parses each.
+    // A test parses each of them.
     EMBEDDED.into_iter().filter_map(|(name, text)| Some((name, Template::parse(text).ok()?)))
 }
 
@@ -167,21 +174,21 @@ fn read(file: &Path) -> Result<String, String> {
     let mut text = String::new();
     let opened = fs::File::open(file);
     opened
-        .and_then(|opened| opened.take(LONGEST + 1).read_to_string(&mut text))
+        .and_then(|opened| opened.take(MAX_TEMPLATE + 1).read_to_string(&mut text))
         .map_err(|error| format!("cannot be read: {}", error.kind()))?;
-    if text.len() as u64 > LONGEST {
-        return Err(format!("longer than {LONGEST} bytes"));
+    if text.len() as u64 > MAX_TEMPLATE {
+        return Err(format!("longer than {MAX_TEMPLATE} bytes"));
     }
     Ok(text)
 }
 
-/// The line in which a placeholder stands, unless it is written in escapes.
+/// The line of a placeholder; `None` if JSON escapes spell it.
 fn line_of(text: &str, placeholder: &str) -> Option<usize> {
     let start = text.find(&format!("{{{{{}", placeholder.trim_start_matches('{')))?;
     Some(text[..start].matches('\n').count() + 1)
 }
 
-/// Splits a text at its first placeholder: before, name, after. What is opened and not closed has a name that none has.
+/// Splits a text at its first placeholder: before, name, after. An unclosed placeholder gets a name that is unknown.
 fn split(text: &str) -> Option<(&str, &str, &str)> {
     let (before, rest) = text.split_once("{{")?;
     let (name, after) = rest.split_once("}}").unwrap_or((&text[before.len()..], ""));
@@ -245,7 +252,7 @@ mod tests {
 
     const STAMP: Stamp<'_> = Stamp { app_id: "app", msg_id: "m-1", timestamp: 1_700_000_000_123 };
 
-    fn told(templates: &EventTemplates, event: &Event) -> Value {
+    fn payload(templates: &EventTemplates, event: &Event) -> Value {
         serde_json::from_slice(&templates.fill(event, &STAMP)).unwrap()
     }
 
@@ -264,14 +271,14 @@ mod tests {
         assert_eq!(EMBEDDED.map(|(name, _)| name), NAMES);
         for name in NAMES {
             let event = Event { fields: examples("app"), ..Event::new(name) };
-            let payload = told(&templates, &event);
+            let payload = payload(&templates, &event);
             assert_eq!(
                 (&payload["Event"], &payload["MsgId"], &payload["Timestamp"], &payload["AppId"]),
                 (&json!(name), &json!("m-1"), &json!(1_700_000_000_123_u64), &json!("app")),
             );
             let fields = payload.as_object().unwrap();
             assert!(fields.values().all(|field| !field.is_null() && !field.to_string().contains("{{")), "{payload}");
-            // None is a copy of another.
+            // No payload is a copy of another.
             assert!(fields.contains_key("CallId") != fields.contains_key("State") || name.starts_with(['e', 'a']));
         }
     }
@@ -281,18 +288,18 @@ mod tests {
         let text =
             r#"{"a": ["{{State}}", "{{Digits}} of {{State}}", {"b": "{{CallId}}"}], "c": 7, "d": "-{{CallId}}"}"#;
         let (_directory, templates) = in_directory(&[("play_succ.json", text), ("notes.txt", "{{")]);
-        let event = Event::new("play_succ").telling("State", 3).telling("Digits", "4\"2");
-        let payload = told(&templates.unwrap(), &event);
+        let event = Event::new("play_succ").with("State", 3).with("Digits", "4\"2");
+        let payload = payload(&templates.unwrap(), &event);
         assert_eq!(payload, json!({ "a": [3, "4\"2 of 3", { "b": null }], "c": 7, "d": "-" }));
     }
 
     #[test]
-    fn a_file_takes_the_place_of_its_own_payload_only() {
+    fn a_file_replaces_its_own_payload_only() {
         let (_directory, templates) = in_directory(&[("play_succ.json", r#"{"event_type": "{{Event}}"}"#)]);
         let templates = templates.unwrap();
-        assert_eq!(told(&templates, &Event::new("play_succ")), json!({ "event_type": "play_succ" }));
-        assert_eq!(told(&templates, &Event::new("asr_gather_succ"))["Event"], "asr_gather_succ");
-        assert!(templates.has("play_succ", "Event") && !templates.has("play_succ", "MsgId"));
+        assert_eq!(payload(&templates, &Event::new("play_succ")), json!({ "event_type": "play_succ" }));
+        assert_eq!(payload(&templates, &Event::new("asr_gather_succ"))["Event"], "asr_gather_succ");
+        assert!(templates.has_placeholder("play_succ", "Event") && !templates.has_placeholder("play_succ", "MsgId"));
     }
 
     #[test]
@@ -314,8 +321,8 @@ mod tests {
             let (directory, read) = in_directory(&[(name, text)]);
             let error = read.unwrap_err().to_string();
             let file = directory.path().join(name).display().to_string();
-            let told = error.strip_prefix(&format!("{file}: ")).unwrap_or_else(|| panic!("{error}"));
-            assert!(told.starts_with(problem) && !told.contains("hidden"), "{error}");
+            let text = error.strip_prefix(&format!("{file}: ")).unwrap_or_else(|| panic!("{error}"));
+            assert!(text.starts_with(problem) && !text.contains("hidden"), "{error}");
         }
         let nowhere = EventTemplates::read(Path::new("no/such/directory")).unwrap_err().to_string();
         assert_eq!(nowhere, "no/such/directory: cannot be read: entity not found");

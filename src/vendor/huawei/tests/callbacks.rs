@@ -7,7 +7,7 @@ use serde_json::json;
 
 use crate::{
     proto::v1::{CallDirection, CallReference, Event, EventType, VendorValue, event::Payload},
-    vendor::huawei::posted::{CALL_STATUS_EVENT, RELEASE_EVENT, read_event},
+    vendor::huawei::callbacks::{CALL_STATUS_EVENT, RELEASE_EVENT, read_event},
 };
 
 fn read(body: &str) -> Event {

@@ -1,21 +1,22 @@
-//! A gzip bomb: JSON that unpacks to 32 MiB of spaces (RFC 1951, RFC 1952).
+//! A gzip bomb: JSON with 32 MiB of spaces in it, packed into 400 KiB (RFC 1951, RFC 1952).
 //!
-//! The spaces are one block of fixed Huffman codes: a literal, and then "258 bytes, one back" over and over, 13 bits each.
-//! It lies on byte boundaries, so that it is made once; only what follows it differs.
+//! The spaces are one block with fixed Huffman codes: one literal, then matches of 258 bytes at distance 1, 13 bits
+//! each. The block starts and ends on a byte boundary, so it is packed once and shared; only what follows it differs.
 
 use std::sync::LazyLock;
 
-/// How often "258 bytes, one back" is said: 32 MiB.
-const MATCHES: usize = (32 << 20) / MATCH;
+/// Bytes of one match, the most there are.
 const MATCH: usize = 258;
-/// How much unpacks before the rest: the brace and the spaces.
-const OPENED: usize = 1 + 1 + MATCHES * MATCH;
+/// Matches that unpack to 32 MiB.
+const MATCHES: usize = (32 << 20) / MATCH;
+/// Bytes that unpack before the rest: the brace and the spaces.
+const PREFIX: usize = 1 + 1 + MATCHES * MATCH;
 
 /// Method deflate, no flags, no time, system unknown.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
-/// The packed start, and the checksum of what it unpacks to.
-static START: LazyLock<(Vec<u8>, Crc)> = LazyLock::new(start);
+/// The packed prefix, and the checksum of what it unpacks to.
+static PACKED_PREFIX: LazyLock<(Vec<u8>, Crc)> = LazyLock::new(packed_prefix);
 
 static TABLE: [u32; 256] = table();
 
@@ -23,34 +24,77 @@ static TABLE: [u32; 256] = table();
 #[derive(Clone, Copy)]
 struct Crc(u32);
 
-/// Bits from the lowest of each byte to the highest.
+/// Writes bits into bytes, from the lowest bit of each byte to the highest.
 struct Bits {
     bytes: Vec<u8>,
     pending: u32,
     count: u32,
 }
 
-/// `{`, 32 MiB of spaces, and `rest`, packed.
-pub(super) fn around(rest: &[u8]) -> Vec<u8> {
-    let (start, mut crc) = START.clone();
-    let mut packed = start;
+// === impl Crc ===
+
+impl Crc {
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            let [low, ..] = self.0.to_le_bytes();
+            self.0 = TABLE[usize::from(low ^ byte)] ^ (self.0 >> 8);
+        }
+    }
+
+    fn value(self) -> u32 {
+        !self.0
+    }
+}
+
+// === impl Bits ===
+
+impl Bits {
+    /// Appends a number, lowest bit first.
+    fn number(&mut self, value: u32, width: u32) {
+        self.pending |= value << self.count;
+        self.count += width;
+        while self.count >= 8 {
+            let [low, ..] = self.pending.to_le_bytes();
+            self.bytes.push(low);
+            self.pending >>= 8;
+            self.count -= 8;
+        }
+    }
+
+    /// Appends a Huffman code, highest bit first.
+    fn code(&mut self, code: u32, width: u32) {
+        self.number(code.reverse_bits() >> (32 - width), width);
+    }
+
+    /// The bytes; zeros fill the last one.
+    fn into_bytes(mut self) -> Vec<u8> {
+        if self.count > 0 {
+            self.number(0, 8 - self.count);
+        }
+        self.bytes
+    }
+}
+
+/// Packs `{`, 32 MiB of spaces, and `rest`.
+pub(super) fn pack(rest: &[u8]) -> Vec<u8> {
+    let (mut packed, mut crc) = PACKED_PREFIX.clone();
     let pieces: Vec<&[u8]> = if rest.is_empty() { vec![b""] } else { rest.chunks(usize::from(u16::MAX)).collect() };
-    for (place, piece) in pieces.iter().enumerate() {
-        store(&mut packed, piece, place + 1 == pieces.len());
+    for (index, piece) in pieces.iter().enumerate() {
+        store(&mut packed, piece, index + 1 == pieces.len());
     }
     crc.add(rest);
     packed.extend(crc.value().to_le_bytes());
     // RFC 1952: the size modulo 2^32.
-    let size = u32::try_from((OPENED + rest.len()) & 0xffff_ffff).unwrap_or_default();
+    let size = u32::try_from((PREFIX + rest.len()) & 0xffff_ffff).unwrap_or_default();
     packed.extend(size.to_le_bytes());
     packed
 }
 
-fn start() -> (Vec<u8>, Crc) {
+fn packed_prefix() -> (Vec<u8>, Crc) {
     let mut bytes = HEADER.to_vec();
     store(&mut bytes, b"{", false);
     let mut bits = Bits { bytes, pending: 0, count: 0 };
-    // Not the last block; fixed codes.
+    // Not the last block; with fixed codes.
     bits.number(0, 1);
     bits.number(1, 2);
     // The literal ' ' is 0x30 + 0x20, the length 258 is code 285, the distance 1 is code 0.
@@ -59,7 +103,7 @@ fn start() -> (Vec<u8>, Crc) {
         bits.code(0xc5, 8);
         bits.code(0, 5);
     }
-    // The end of the block, and an empty stored one: it ends on a byte.
+    // End of block, then an empty stored block, which ends on a byte boundary.
     bits.code(0, 7);
     bits.number(0, 3);
     let mut packed = bits.into_bytes();
@@ -73,7 +117,7 @@ fn start() -> (Vec<u8>, Crc) {
     (packed, crc)
 }
 
-/// A stored block, beginning on a byte.
+/// Appends a stored block, which starts on a byte boundary.
 fn store(packed: &mut Vec<u8>, bytes: &[u8], is_last: bool) {
     let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
     packed.push(u8::from(is_last));
@@ -97,55 +141,12 @@ const fn table() -> [u32; 256] {
     table
 }
 
-// === impl Crc ===
-
-impl Crc {
-    fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            let [low, ..] = self.0.to_le_bytes();
-            self.0 = TABLE[usize::from(low ^ byte)] ^ (self.0 >> 8);
-        }
-    }
-
-    fn value(self) -> u32 {
-        !self.0
-    }
-}
-
-// === impl Bits ===
-
-impl Bits {
-    /// A number, its lowest bit first.
-    fn number(&mut self, value: u32, width: u32) {
-        self.pending |= value << self.count;
-        self.count += width;
-        while self.count >= 8 {
-            let [low, ..] = self.pending.to_le_bytes();
-            self.bytes.push(low);
-            self.pending >>= 8;
-            self.count -= 8;
-        }
-    }
-
-    /// A Huffman code, its highest bit first.
-    fn code(&mut self, code: u32, width: u32) {
-        self.number(code.reverse_bits() >> (32 - width), width);
-    }
-
-    /// The last byte is filled up with zeros.
-    fn into_bytes(mut self) -> Vec<u8> {
-        if self.count > 0 {
-            self.number(0, 8 - self.count);
-        }
-        self.bytes
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Unpacks what this file packs: stored blocks, and fixed blocks of literals below 144 and matches of 258 one back.
+    /// Unpacks what this file packs: stored blocks, and blocks with fixed codes of literals below 144 and matches of
+    /// 258 bytes at distance 1.
     fn unpack(packed: &[u8]) -> Vec<u8> {
         let mut place = HEADER.len() * 8;
         let bit = |place: &mut usize| {
@@ -189,12 +190,12 @@ mod tests {
     #[test]
     fn it_unpacks_to_the_answer_with_spaces_in_it() {
         let rest = format!("\"a\":\"{}\"}}", "x".repeat(70_000));
-        let packed = around(rest.as_bytes());
+        let packed = pack(rest.as_bytes());
         assert!(packed.len() < 400 << 10, "{} bytes", packed.len());
         let unpacked = unpack(&packed);
-        assert_eq!((unpacked[0], unpacked.len()), (b'{', OPENED + rest.len()));
-        assert!(unpacked[1..OPENED].iter().all(|byte| *byte == b' '));
-        assert_eq!(&unpacked[OPENED..], rest.as_bytes());
+        assert_eq!((unpacked[0], unpacked.len()), (b'{', PREFIX + rest.len()));
+        assert!(unpacked[1..PREFIX].iter().all(|byte| *byte == b' '));
+        assert_eq!(&unpacked[PREFIX..], rest.as_bytes());
         let mut crc = Crc(u32::MAX);
         crc.add(&unpacked);
         let (checksum, size) = (crc.value().to_le_bytes(), u32::try_from(unpacked.len()).unwrap().to_le_bytes());

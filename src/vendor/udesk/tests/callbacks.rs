@@ -9,7 +9,7 @@ use crate::{
     proto::v1::{
         AgentState, CallDirection, CallReference, Event, EventType, ExtensionProtocol, VendorValue, event::Payload,
     },
-    vendor::udesk::{events::EVENTS, posted::read_event},
+    vendor::udesk::{callbacks::read_event, events::EVENTS},
 };
 
 fn read(body: &Value) -> Event {

@@ -1,0 +1,259 @@
+//! The vendors that the harness knows, one row each: a test of what must hold at every vendor walks this table.
+
+use std::net::SocketAddr;
+
+use serde_json::{Value, json};
+use switchboard_simulators::{huawei, udesk};
+
+use super::{
+    Gateway,
+    events::CALLBACK_SECRET,
+    vendor::{Asked, huawei_options, serve_router, udesk_options},
+};
+
+/// One vendor.
+pub struct Vendor {
+    /// Its name in the contract.
+    pub name: &'static str,
+    /// The center that tests call it by.
+    pub center: &'static str,
+    /// Lines of a configuration: a center of this vendor.
+    pub config: fn(&str, SocketAddr) -> String,
+    /// A seeded tenant.
+    pub simulate: fn() -> Simulated,
+    /// Resources of the seeded tenant.
+    pub ids: &'static [Ids],
+    /// What the vendor requires or refuses beyond the contract: a method, and the request's fields in place of the
+    /// contract's own; null takes one away.
+    pub requests: &'static [(&'static str, fn() -> Value)],
+    /// Keys of `vendor_data` that the vendor accepts: method, field, and a key with a value.
+    pub keys: &'static [(&'static str, &'static str, fn() -> Value)],
+    /// Query parameters that no two requests share.
+    pub fresh: &'static [&'static str],
+    /// Two posts of the vendor, which are events of two types.
+    pub posts: [&'static str; 2],
+}
+
+/// Two resources of a collection.
+pub struct Ids {
+    pub collection: &'static str,
+    pub first: &'static str,
+    pub second: &'static str,
+    /// What stands for the second in a request to the vendor, besides its ID.
+    pub spelled: &'static str,
+}
+
+/// A simulator that plays a vendor.
+pub struct Simulated {
+    pub router: axum::Router,
+    requests: Box<dyn Fn() -> Vec<Asked> + Send + Sync>,
+    forget: Box<dyn Fn() + Send + Sync>,
+}
+
+pub const VENDORS: &[Vendor] = &[
+    Vendor {
+        name: "udesk",
+        center: "acme",
+        config: super::udesk,
+        simulate: simulate_udesk,
+        ids: &[
+            ids("phoneNumbers", "01055500100", "01055500101"),
+            ids("agents", "1004", "1006"),
+            ids("queues", "9001", "9002"),
+            ids("extensions", "1101", "1102"),
+            ids("subscriptions", "102", "103"),
+            ids("users", "u1", "u2"),
+        ],
+        requests: &[(
+            "CreateAgent",
+            || json!({"agent_id": "2001", "agent": {"display_name": "New", "employee_number": "E2001"}}),
+        )],
+        keys: &[
+            ("CreateAgent", "agent.vendor_data", || json!({"AssistantAccessRight": 37})),
+            ("UpdateAgent", "agent.vendor_data", || json!({"AssistantAccessRight": 37})),
+            ("LoginAgent", "vendor_data", || json!({"state": 1})),
+        ],
+        fresh: &["Timestamp", "Sign", "MsgId"],
+        posts: [r#"{"Event":"general_hangup","CallId":"c-1"}"#, r#"{"Event":"enqueue_succ","CallId":"c-2"}"#],
+    },
+    Vendor {
+        name: "huawei",
+        center: "beta",
+        config: |id, address| format!("{}callback_secret = \"{CALLBACK_SECRET}\"\n", super::huawei(id, address)),
+        simulate: simulate_huawei,
+        ids: &[
+            ids("phoneNumbers", "5550001", "5550002"),
+            // Huawei changes agents by their accounts.
+            Ids { spelled: "chen.yu", ..ids("agents", "1001", "1003") },
+            ids("queues", "2", "3"),
+            ids("extensions", "88880001", "88880002"),
+            ids("subscriptions", "102", "103"),
+            ids("users", "1660270845627002501", "10gg000000y6SeedUser2"),
+        ],
+        requests: &[
+            ("LoginAgent", || json!({"queues": null, "phone_number": "5550102"})),
+            ("CreateAgent", || {
+                json!({"agent": {
+                    "display_name": "New", "email": "new@example.com", "login_account": "new.agent",
+                    "login_password": "Abcde#12",
+                }})
+            }),
+            ("UpdateQueue", || json!({"queue": {"name": "centers/beta/queues/2", "wait_timeout": "30s"}})),
+        ],
+        keys: &[
+            ("CreateAgent", "agent.vendor_data", || json!({"agentType": 5})),
+            ("CreateAgent", "agent.vendor_data", || json!({"ccRoleId": 3})),
+            ("UpdateAgent", "agent.vendor_data", || json!({"agentType": 5})),
+            ("UpdateAgent", "agent.vendor_data", || json!({"ccRoleId": 3})),
+            ("CreateQueue", "queue.vendor_data", || json!({"mediaTypeId": 19})),
+            ("CreateQueue", "queue.vendor_data", || json!({"maxWaitNum": 37})),
+            ("CreateQueue", "queue.vendor_data", || json!({"maxAgentWrapupTime": 37})),
+            ("CreateQueue", "queue.vendor_data", || json!({"description": "walked"})),
+            ("CreateQueue", "queue.vendor_data", || json!({"skillParam": {"waitVoice": {"parameterType": "walked"}}})),
+            ("UpdateQueue", "queue.vendor_data", || json!({"maxWaitNum": 37})),
+            ("UpdateQueue", "queue.vendor_data", || json!({"maxAgentWrapupTime": 37})),
+            ("UpdateQueue", "queue.vendor_data", || json!({"description": "walked"})),
+            ("UpdateQueue", "queue.vendor_data", || json!({"skillParam": {"waitVoice": {"parameterType": "walked"}}})),
+        ],
+        fresh: &[],
+        posts: [
+            r#"{"callSerialNo":"c-1","serviceNo":"1001"}"#,
+            r#"{"callSerialNo":"c-2","releaseTime":"2027-01-15 08:00:00"}"#,
+        ],
+    },
+];
+
+const fn ids(collection: &'static str, first: &'static str, second: &'static str) -> Ids {
+    Ids { collection, first, second, spelled: second }
+}
+
+/// The simulators' records of requests, as the harness knows them.
+macro_rules! simulated {
+    ($simulator:expr) => {{
+        let simulator = $simulator;
+        let (journal, forgetful) = (simulator.clone(), simulator.clone());
+        Simulated {
+            router: simulator.router(),
+            requests: Box::new(move || {
+                let asked = journal.requests().into_iter().map(|request| Asked {
+                    method: request.method,
+                    path: request.path,
+                    query: request.query.into_iter().collect(),
+                    headers: request.headers.into_iter().collect(),
+                    body: request.body,
+                });
+                asked.collect()
+            }),
+            forget: Box::new(move || forgetful.forget_requests()),
+        }
+    }};
+}
+
+fn simulate_udesk() -> Simulated {
+    simulated!(udesk::Simulator::new(udesk_options()))
+}
+
+fn simulate_huawei() -> Simulated {
+    simulated!(huawei::Simulator::new(huawei_options()))
+}
+
+impl Vendor {
+    /// The first resource of a collection, by its name.
+    pub fn first(&self, collection: &str) -> String {
+        format!("centers/{}/{collection}/{}", self.center, self.ids_of(collection).first)
+    }
+
+    /// The second.
+    pub fn second(&self, collection: &str) -> String {
+        format!("centers/{}/{collection}/{}", self.center, self.ids_of(collection).second)
+    }
+
+    fn ids_of(&self, collection: &str) -> &Ids {
+        let mut known = self.ids.iter();
+        known
+            .find(|ids| ids.collection == collection)
+            .unwrap_or_else(|| panic!("{}: name two {collection} in the table of vendors", self.name))
+    }
+
+    /// A request that the contract and the vendor allow.
+    pub fn request(&self, method: &str) -> Value {
+        let mut request = contract_request(self, method);
+        if let Some((_, fields)) = self.requests.iter().find(|(known, _)| *known == method) {
+            request.as_object_mut().unwrap().extend(fields().as_object().unwrap().clone());
+            request.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+        }
+        request
+    }
+}
+
+impl Simulated {
+    /// What it was asked so far, oldest first.
+    pub fn asked(&self) -> Vec<Asked> {
+        (self.requests)()
+    }
+
+    pub fn forget(&self) {
+        (self.forget)();
+    }
+}
+
+/// A gateway before a seeded tenant of every vendor.
+pub async fn every_vendor() -> Gateway {
+    let mut centers = String::new();
+    for vendor in VENDORS {
+        centers += &(vendor.config)(vendor.center, serve_router((vendor.simulate)().router).await);
+    }
+    Gateway::start(&centers).await
+}
+
+/// A request that the contract allows, for every method.
+fn contract_request(vendor: &Vendor, method: &str) -> Value {
+    let center = format!("centers/{}", vendor.center);
+    let (agent, queue, extension) = (vendor.first("agents"), vendor.first("queues"), vendor.first("extensions"));
+    let number = vendor.first("phoneNumbers");
+    let entry_number = number.rsplit('/').next();
+    let (subscription, settings) = (vendor.first("subscriptions"), vendor.first("users") + "/callSettings");
+    match method {
+        "ListCenters" => json!({}),
+        "GetCenter" => json!({"name": center}),
+        "GetCapabilities" => json!({"name": center + "/capabilities"}),
+        "GetPhoneNumber" | "SetDefaultPhoneNumber" => json!({"name": number}),
+        "GetAgent" | "DeleteAgent" | "LogoutAgent" => json!({"name": agent}),
+        "LoginAgent" => json!({"name": agent, "queues": [queue]}),
+        "CreateAgent" => json!({"parent": center, "agent": {"display_name": "New"}}),
+        "UpdateAgent" => json!({"agent": {"name": agent, "display_name": "New"}}),
+        "BindAgentExtensions" | "UnbindAgentExtensions" => json!({"agent": agent, "extensions": [extension]}),
+        "AddAgentQueues" | "SetAgentQueues" | "RemoveAgentQueues" => json!({"agent": agent, "queues": [queue]}),
+        "GetExtension" | "DeleteExtension" => json!({"name": extension}),
+        "CreateExtension" => {
+            let extension = json!({"protocol": "EXTENSION_PROTOCOL_SIP"});
+            json!({"parent": center, "extension_id": "1999", "extension": extension})
+        }
+        "GetQueue" | "DeleteQueue" => json!({"name": queue}),
+        "CreateQueue" => json!({"parent": center, "queue": {"display_name": "New"}}),
+        "UpdateQueue" => json!({"queue": {"name": queue, "display_name": "New"}}),
+        "AddQueueAgents" => json!({"queue": queue, "agents": [agent]}),
+        "GetSoftphoneConfig" => json!({"name": center + "/softphoneConfig"}),
+        "GetUserCallSettings" => json!({"name": settings}),
+        "UpdateUserCallSettings" => {
+            json!({"user_call_settings": {"name": settings, "call_type": "OUTBOUND_CALL_TYPE_DIRECT"}})
+        }
+        "StartCallback" => {
+            json!({"parent": center, "customer_number": "13800000000", "entry_number": entry_number})
+        }
+        "GetSubscription" | "DeleteSubscription" => json!({"name": subscription}),
+        "CreateSubscription" => new_subscription(vendor, "s"),
+        "UpdateSubscription" => {
+            json!({"subscription": {"name": subscription, "event_types": ["EVENT_TYPE_CALL_HUNG_UP"]}})
+        }
+        "WatchEvents" => json!({"parent": center, "event_types": ["EVENT_TYPE_CALL_HUNG_UP"]}),
+        _ => json!({"parent": center}),
+    }
+}
+
+/// A request for a subscription of this name.
+pub fn new_subscription(vendor: &Vendor, name: &str) -> Value {
+    json!({"parent": format!("centers/{}", vendor.center), "subscription": {
+        "display_name": name, "callback_uri": "https://example.com/x", "event_types": ["EVENT_TYPE_CALL_HUNG_UP"],
+    }})
+}
