@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod bad_input_udesk;
+mod bytes;
 mod config;
 mod conformance;
 mod contract;
