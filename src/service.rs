@@ -14,7 +14,6 @@ mod queues;
 mod softphones;
 mod subscriptions;
 
-use crate::proto::EncodedWatchEventsResponse;
 use std::{pin::Pin, sync::Arc};
 
 use tokio_stream::Stream;
@@ -24,7 +23,7 @@ use crate::{
     center::Centers,
     context::Context,
     error::Result,
-    proto::{service::contact_center_server::ContactCenter, v1},
+    proto::{EncodedWatchEventsResponse, service::contact_center_server::ContactCenter, v1},
 };
 
 /// The service. Cheap to clone: clones serve the same centers.

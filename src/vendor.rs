@@ -3,6 +3,7 @@
 pub(crate) mod de;
 pub(crate) mod huawei;
 pub(crate) mod udesk;
+mod vendor_data_reader;
 
 use std::sync::Arc;
 

@@ -76,6 +76,31 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_a_status_without_a_code_means() {
+        use ErrorReason::{
+            CenterMisconfigured, ResourceNotFound, VendorAuthFailed, VendorInternal, VendorOutcomeUnknown,
+            VendorRateLimited, VendorRejected, VendorResponseInvalid, VendorUnavailable,
+        };
+        for status in 100..1000 {
+            let expected = match status {
+                200..300 => None,
+                401 | 403 => Some((VendorAuthFailed, VendorAuthFailed)),
+                404 | 410 => Some((ResourceNotFound, ResourceNotFound)),
+                429 => Some((VendorRateLimited, VendorRateLimited)),
+                402 | 405 | 407 => Some((CenterMisconfigured, CenterMisconfigured)),
+                408 | 421 | 425 => Some((VendorUnavailable, VendorRejected)),
+                400..500 => Some((VendorRejected, VendorRejected)),
+                502..505 | 520..531 | 598 | 599 => Some((VendorUnavailable, VendorOutcomeUnknown)),
+                500..600 => Some((VendorInternal, VendorOutcomeUnknown)),
+                _ => Some((VendorResponseInvalid, VendorOutcomeUnknown)),
+            };
+            let refusal = StatusMeaning::by_specification(StatusCode::from_u16(status).unwrap(), "keys")
+                .map(|meaning| meaning.refusal(String::new()));
+            assert_eq!(refusal.map(|refusal| (refusal.read, refusal.write)), expected, "{status}");
+        }
+    }
+
+    #[test]
     fn no_status_of_a_client_error_leaves_the_outcome_of_a_write_unknown() {
         for status in 400..500 {
             let meaning = StatusMeaning::by_specification(StatusCode::from_u16(status).unwrap(), "").unwrap();

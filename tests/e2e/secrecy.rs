@@ -8,14 +8,14 @@ use std::{
     io,
     net::SocketAddr,
     process::{Command, Stdio},
-    sync::{Arc, Mutex},
+    sync::{Arc, LazyLock, Mutex},
 };
 
 use regex::Regex;
 use serde_json::{Value, json};
 use switchboard::telemetry::log_filter;
 use switchboard_simulators::{huawei, udesk};
-use tracing::subscriber::DefaultGuard;
+use tracing::{Dispatch, subscriber::DefaultGuard};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
 pub use self::search::Logs;

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{ccapi::Style, codes, statuses};
 use crate::{
+    body::{self, Exact},
     error::ErrorReason::{CenterMisconfigured, VendorAuthFailed, VendorOutcomeUnknown},
     http::{HttpResponse, Operation, ParsedResponse, Refusal},
     vendor::de::Text,
@@ -15,7 +16,7 @@ use crate::{
 
 /// Which envelope an operation answers in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Udesk 01 to 21, 25, 26: the payload is `Result`.
     Result,
     /// Udesk 22, 23: the payload is the whole answer, for `msg_id`, `results` and `data`.
@@ -47,7 +48,7 @@ struct Envelope<'a> {
 const QUEUED: &str = "the vendor queued the request (HTTP 202) and has not reported its outcome";
 
 /// Takes an answer out of its envelope.
-pub fn open(operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
+pub(crate) fn open(operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
     // A callback is asynchronous by itself: its success is that Udesk accepted it.
     let is_queued =
         reply.status == StatusCode::ACCEPTED && !operation.repeatable && operation.style.envelope != Kind::Results;
@@ -118,7 +119,8 @@ fn payload(body: &Bytes, raw: Option<&RawValue>) -> Bytes {
     if raw.get().starts_with('"')
         && let Some(json) = inner()
     {
-        return json.into();
+        // Escapes hid its characters from the repair of the response.
+        return body::repair(&json, Exact::Integer64).text.into_owned().into();
     }
     body.slice_ref(raw.get().as_bytes())
 }
@@ -131,7 +133,7 @@ mod tests {
     use super::*;
     use crate::{
         error::ErrorReason::{self, *},
-        vendor::udesk::ccapi::{CALLBACK, READ, SIGN_IN, WRITE},
+        vendor::udesk::operations::{CALLBACK, READ, SIGN_IN, WRITE},
     };
 
     fn operation(method: Method, style: Style) -> Operation<Style> {

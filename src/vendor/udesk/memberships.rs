@@ -2,12 +2,7 @@
 
 use serde::Serialize;
 
-use super::{
-    Api, agent_records,
-    ccapi::{Ccapi, WRITE},
-    formats::Formats as _,
-    is_missing, queues,
-};
+use super::{Api, agent_records, ccapi::Ccapi, formats::Formats as _, is_missing, operations::WRITE, queues};
 use crate::{
     check::Check,
     context::Context,
@@ -50,7 +45,7 @@ struct Leave<'a> {
 endpoint!(Ccapi: Leave<'_>, DELETE "/agents/queues", write, WRITE => Anything);
 
 /// Adds agents to a queue.
-pub async fn add_agents(ccapi: &Api, cx: &Context, queue: &QueueName, agents: &[AgentName]) -> Result<()> {
+pub(super) async fn add_agents(ccapi: &Api, cx: &Context, queue: &QueueName, agents: &[AgentName]) -> Result<()> {
     let mut check = Check::new();
     check.digits("queue", queue.id());
     for (index, agent) in agents.iter().enumerate() {
@@ -65,12 +60,12 @@ pub async fn add_agents(ccapi: &Api, cx: &Context, queue: &QueueName, agents: &[
 }
 
 /// Adds an agent to queues.
-pub async fn add_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
+pub(super) async fn add_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
     enroll(ccapi, cx, agent, queues, 0).await
 }
 
 /// Replaces the queues of an agent.
-pub async fn set_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
+pub(super) async fn set_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
     enroll(ccapi, cx, agent, queues, 1).await
 }
 
@@ -86,7 +81,7 @@ async fn enroll(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueNam
 }
 
 /// Removes an agent from queues.
-pub async fn remove_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
+pub(super) async fn remove_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
     let ids = checked(agent, queues)?;
     let Err(error) = ccapi.call(cx, &Leave { agent_id: agent.id(), queues: ids }).await.map(|Anything| ()) else {
         return Ok(());
@@ -113,7 +108,7 @@ async fn missing_queue(ccapi: &Api, cx: &Context, queues: &[QueueName], error: E
     if !is_missing(&error) {
         return (error, false);
     }
-    let Ok(known) = queues::list(ccapi, cx).await else { return (error, false) };
+    let Ok(known) = queues::all(ccapi, cx).await else { return (error, false) };
     match queues.iter().find(|queue| known.iter().all(|known| known.id() != queue.id())) {
         Some(queue) => (error.about("Queue", queue), false),
         None => (error, true),
