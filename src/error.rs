@@ -188,6 +188,13 @@ impl Error {
         self
     }
 
+    /// Names the field that the failure is about (`BadRequest`).
+    #[must_use]
+    pub fn violating(mut self, field: &'static str, description: &'static str) -> Self {
+        self.0.violations.push(Violation::new(field, description));
+        self
+    }
+
     /// Adds the vendor's response.
     #[must_use]
     pub fn from_vendor(mut self, vendor: Vendor) -> Self {

@@ -46,6 +46,7 @@ mod sessions;
 mod slices;
 mod softphone_credentials;
 mod softphones;
+mod statuses;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tokens;

@@ -35,6 +35,7 @@ mod queues;
 mod sessions;
 mod softphone_credentials;
 mod softphones;
+mod statuses;
 mod subscription_answers;
 mod subscription_changes;
 mod subscription_list;
@@ -129,13 +130,21 @@ fn or_empty<T: Default>(result: Result<T>) -> Result<T> {
     }
 }
 
-/// Names the resource in a vendor's "no records", which does not say what is missing.
+/// Names the one resource that Udesk's code can be about. A response without a code names none.
 fn about(error: Error, kind: &'static str, name: &impl ToString) -> Error {
-    use ErrorReason::{AgentStateConflict, ResourceExists, ResourceInUse, ResourceNotFound};
-    match error.reason() {
-        ResourceNotFound | ResourceExists | ResourceInUse | AgentStateConflict => error.about(kind, name.to_string()),
-        _ => error,
-    }
+    use ErrorReason::{AgentStateConflict, ResourceExists, ResourceNotFound};
+    let is_refusal = matches!(error.reason(), ResourceNotFound | ResourceExists | AgentStateConflict);
+    if is_refusal && codes::is_about(error.vendor_code(), kind) { error.about(kind, name.to_string()) } else { error }
+}
+
+/// The same for a resource that is being created: it cannot be what is missing.
+fn about_new(error: Error, kind: &'static str, name: &impl ToString) -> Error {
+    if error.reason() == ErrorReason::ResourceExists { about(error, kind, name) } else { error }
+}
+
+/// Whether Udesk itself said that there is no such record. A proxy's 404 does not say so, nor does any other code.
+fn is_missing(error: &Error) -> bool {
+    error.reason() == ErrorReason::ResourceNotFound && codes::is_no_records(error.vendor_code())
 }
 
 /// Whether a refusal leaves open which of the document's rules was broken: several have no code of their own (C62).

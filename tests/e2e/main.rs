@@ -26,8 +26,10 @@ mod retention;
 mod secrecy;
 mod server;
 mod simulation;
+mod statuses;
 mod stores;
 mod support;
+mod tls;
 
 #[path = "../suites/event_log.rs"]
 mod event_log;

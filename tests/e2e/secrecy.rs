@@ -18,7 +18,8 @@ use switchboard_simulators::{huawei, udesk};
 use tracing::{Dispatch, subscriber::DefaultGuard};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use self::search::{Found, Logs, Sought, leak};
+pub use self::search::Logs;
+use self::search::{Found, Sought, leak};
 use crate::{
     bad_input, bad_input_udesk,
     conformance::{self, ROWS},

@@ -34,8 +34,10 @@ pub(crate) struct Style {
     pub(crate) path: &'static str,
     /// Where its return code is.
     pub(crate) envelope: Envelope,
-    /// Whether a caller's own value is in the request: only then can a 400 or 404 be the caller's turn.
+    /// Whether a caller's own value is in the request: only then can a 400 be the caller's turn.
     pub(crate) takes_caller_values: bool,
+    /// Whether a 404 says that the named resource is missing; elsewhere it says that the path is wrong.
+    pub(crate) missing_is_404: bool,
 }
 
 /// The API Fabric for one tenant.
@@ -115,7 +117,11 @@ impl Dialect for ApiFabric {
         if !may_help {
             return Ok(None);
         }
-        self.tokens.replace(&self.key, refused, &self.fetch, cx.deadline()).await.map(Some)
+        self.tokens.replace_rejected(&self.key, refused, &self.fetch, cx.deadline()).await
+    }
+
+    fn accept(&self, token: &Arc<Token>) {
+        token.accept();
     }
 
     fn secrets(&self) -> Vec<&str> {

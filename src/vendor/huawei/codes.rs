@@ -18,11 +18,11 @@ pub(super) fn mobile_agent(code: &str, _text: &str) -> ErrorReason {
     }
 }
 
-/// openapp/agentsettings/*, whose codes are not documented: the text says that there is nothing.
+/// openapp/agentsettings/*, "other values: failure": the text says that there is nothing.
 pub(super) fn agent_settings(_code: &str, text: &str) -> ErrorReason {
     let text = text.to_lowercase();
     let is_nothing = ["not exist", "not found", "no record", "no data"].iter().any(|words| text.contains(words));
-    if is_nothing { ResourceNotFound } else { VendorCodeUnmapped }
+    if is_nothing { ResourceNotFound } else { VendorRejected }
 }
 
 /// agentAccount/*, skill/*, accessCodeInfo/*, offline/*: the vendor refuses values.

@@ -10,9 +10,9 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{api_fabric::Style, codes};
+use super::{api_fabric::Style, codes, statuses};
 use crate::{
-    error::ErrorReason::{self, CenterMisconfigured, VendorInternal, VendorOutcomeUnknown, VendorRejected},
+    error::ErrorReason::{self, VendorInternal, VendorOutcomeUnknown},
     http::{HttpResponse, Operation, ParsedResponse, Refusal},
     vendor::de::Text,
 };
@@ -57,29 +57,24 @@ pub(crate) const DESCRIBED: Envelope =
 impl Envelope {
     /// Takes an answer out of its wrapping. A code decides under 200 and 500; other statuses speak for themselves.
     pub(crate) fn open(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
-        let style = &operation.style;
-        match reply.status {
-            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => {
-                let turn = if style.takes_caller_values { VendorRejected } else { CenterMisconfigured };
-                return ParsedResponse::Refused(Refusal::new("", sentence(reply), turn));
-            }
-            status if status.is_success() || status == StatusCode::INTERNAL_SERVER_ERROR => {}
-            status => return by_status(status, "the HTTP status is not one of the documented"),
+        let by_status = |why| by_status(&operation.style, reply, why);
+        if !reply.status.is_success() && reply.status != StatusCode::INTERNAL_SERVER_ERROR {
+            return by_status("the HTTP status is not one of the documented");
         }
         let Ok(members) = serde_json::from_slice::<Members<'_>>(&reply.body) else {
-            return by_status(reply.status, "the answer is not the documented JSON");
+            return by_status("the answer is not the documented JSON");
         };
         if [self.code, self.payload].into_iter().flatten().any(|member| members.is_ambiguous(member)) {
-            return by_status(reply.status, "the answer says two things");
+            return by_status("the answer says two things");
         }
         let Some(code) = self.code else {
-            return match Refusal::of_status(reply.status) {
-                Some(refusal) => ParsedResponse::Refused(refusal),
-                None => ParsedResponse::Payload(reply.body.clone()),
+            return match reply.status.is_success() {
+                true => ParsedResponse::Payload(reply.body.clone()),
+                false => by_status("the HTTP status says failure"),
             };
         };
         match members.text(code).as_str() {
-            "" => by_status(reply.status, "the answer has no return code"),
+            "" => by_status("the answer has no return code"),
             "0" if !reply.status.is_success() => {
                 ParsedResponse::Unreadable("the return code says success, the HTTP status says failure")
             }
@@ -93,7 +88,7 @@ impl Envelope {
                 let message = members.text(self.text);
                 let read = (self.meaning)(code, &message);
                 let write = if read == VendorInternal { VendorOutcomeUnknown } else { read };
-                ParsedResponse::Refused(Refusal { code: code.to_owned(), message, read, write })
+                ParsedResponse::Refused(Refusal { code: code.to_owned(), message, read, write, status: None })
             }
         }
     }
@@ -141,14 +136,22 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-fn by_status(status: StatusCode, why: &'static str) -> ParsedResponse {
-    Refusal::of_status(status).map_or(ParsedResponse::Unreadable(why), ParsedResponse::Refused)
+fn by_status(style: &Style, reply: &HttpResponse, why: &'static str) -> ParsedResponse {
+    let text = sentence(reply);
+    match statuses::meaning(reply.status, style, &text) {
+        Some(meaning) => ParsedResponse::Refused(meaning.refusal(text)),
+        None => ParsedResponse::Unreadable(why),
+    }
 }
 
-/// Failures by status alone come as one sentence (B2); anything longer or stranger is not shown.
+/// Failures by status alone come as one sentence (B2), or as the member `schema` that the documents list; anything longer or
+/// stranger is not shown.
 fn sentence(reply: &HttpResponse) -> String {
     let body = std::str::from_utf8(&reply.body).unwrap_or_default().trim();
-    let plain = body.len() <= 512 && !body.contains(['<', '{', '[']);
+    if body.starts_with('{') {
+        return serde_json::from_str::<Members<'_>>(body).map(|members| members.text("schema")).unwrap_or_default();
+    }
+    let plain = body.len() <= 512 && !body.contains(['<', '[']);
     if plain { body.to_owned() } else { String::new() }
 }
 
@@ -159,12 +162,12 @@ mod tests {
 
     use super::*;
     use crate::error::ErrorReason::{
-        ResourceNotFound, VendorAuthFailed, VendorCodeUnmapped, VendorRateLimited, VendorResponseInvalid,
-        VendorUnavailable,
+        CenterMisconfigured, ResourceNotFound, VendorAuthFailed, VendorCodeUnmapped, VendorRateLimited, VendorRejected,
+        VendorResponseInvalid, VendorUnavailable,
     };
 
     fn operation(envelope: Envelope, takes_caller_values: bool) -> Operation<Style> {
-        let style = Style { operation: "test", path: "/test", envelope, takes_caller_values };
+        let style = Style { operation: "test", path: "/test", envelope, takes_caller_values, missing_is_404: false };
         Operation { name: "POST test", method: Method::POST, repeatable: true, style }
     }
 
@@ -239,15 +242,17 @@ mod tests {
         let body = r#"{"returnCode":"1","returnDesc":"user does not exist"}"#;
         assert_eq!(open(AGENT_SETTINGS, true, 200, body), Err(("1".into(), ResourceNotFound)));
         let body = r#"{"returnCode":"1","returnDesc":"failed"}"#;
-        assert_eq!(open(AGENT_SETTINGS, true, 200, body), Err(("1".into(), VendorCodeUnmapped)));
+        assert_eq!(open(AGENT_SETTINGS, true, 200, body), Err(("1".into(), VendorRejected)));
     }
 
     #[test]
     fn whose_turn_a_bad_request_is_depends_on_what_was_in_it() {
         for status in [400, 404] {
             assert_eq!(open(BARE, false, status, "Check the request path."), Err((String::new(), CenterMisconfigured)));
-            assert_eq!(open(AGENT_SETTINGS, true, status, "{}"), Err((String::new(), VendorRejected)));
         }
+        assert_eq!(open(AGENT_SETTINGS, true, 400, "{}"), Err((String::new(), VendorRejected)));
+        // The path is the gateway's own, whose values are in the body.
+        assert_eq!(open(AGENT_SETTINGS, true, 404, "{}"), Err((String::new(), CenterMisconfigured)));
     }
 
     #[test]
@@ -258,7 +263,7 @@ mod tests {
             (429, VendorRateLimited),
             (500, VendorInternal),
             (502, VendorUnavailable),
-            (418, VendorResponseInvalid),
+            (418, VendorRejected),
             (200, VendorResponseInvalid),
         ] {
             assert_eq!(open(AGENT_SETTINGS, true, status, "<html>"), Err((String::new(), reason)), "{status}");

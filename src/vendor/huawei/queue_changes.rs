@@ -65,7 +65,7 @@ struct DeleteSkill<'a> {
 
 endpoint!(ApiFabric: CreateSkill<'_>, POST "skill/createSkill", write, CREATE_SKILL.of_caller() => SkillCreated);
 endpoint!(ApiFabric: ModifySkill, POST "skill/modifySkill", write, MODIFY_SKILL.of_caller() => Anything);
-endpoint!(ApiFabric: DeleteSkill<'_>, POST "skill/deleteSkill", write, DELETE_SKILL.of_caller() => Anything);
+endpoint!(ApiFabric: DeleteSkill<'_>, POST "skill/deleteSkill", write, DELETE_SKILL.of_caller().missing_as_404() => Anything);
 
 /// Answer of skill/createSkill, of which the documentation shows the beginning only: the new queue's number is on top, in
 /// `data`, or nowhere.

@@ -12,12 +12,13 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use url::Url;
 
+use super::statuses;
 use crate::{
     config,
     context::Context,
     endpoint,
     error::{Error, ErrorReason, Result, Vendor},
-    http::{Authorized, Client, Dialect, Endpoint, HttpResponse, Operation, Outgoing, ParsedResponse, Refusal},
+    http::{Authorized, Client, Dialect, Endpoint, HttpResponse, Operation, Outgoing, ParsedResponse},
     token::{FETCH_TIMEOUT, Fetch, Fetched},
     vendor::{
         Parts,
@@ -120,8 +121,8 @@ pub(crate) fn read(reply: &HttpResponse, asked: Duration) -> Option<Fetched> {
 }
 
 fn open(reply: &HttpResponse) -> ParsedResponse {
-    match Refusal::of_status(reply.status) {
-        Some(refusal) => ParsedResponse::Refused(refusal),
+    match statuses::of_token_request(reply.status) {
+        Some(meaning) => ParsedResponse::Refused(meaning.refusal(String::new())),
         // A firewall in front answers in HTML.
         None if !reply.body.trim_ascii_start().starts_with(b"{") => {
             ParsedResponse::Unreadable("the answer is not JSON")

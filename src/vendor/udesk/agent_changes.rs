@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    Api, VendorId, about,
+    Api, VendorId, about, about_new,
     agent_records::{self, role_code},
     ccapi::Ccapi,
     extensions::Line,
@@ -127,7 +127,7 @@ pub(super) async fn create(
 
     let asked = AgentName::new(center.center(), agent_id.as_str());
     let create = CreateAgent { agent_id: &agent_id, fields: &fields };
-    let Object(created) = ccapi.call(cx, &create).await.map_err(|error| about(error, "Agent", &asked))?;
+    let Object(created) = ccapi.call(cx, &create).await.map_err(|error| about_new(error, "Agent", &asked))?;
     Ok(created.into_agent(asked, &fields))
 }
 

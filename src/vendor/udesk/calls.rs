@@ -73,7 +73,10 @@ async fn start_callback(
         variables: variables_text(&variables)?,
     };
     let entry = PhoneNumberName::new(center.center(), entry_number.as_str());
-    let call_id = ccapi.call(cx, &call_back).await.map_err(|error| about(error, "PhoneNumber", &entry))?;
+    let call_id = ccapi.call(cx, &call_back).await.map_err(|error| {
+        // Both numbers are the center's, and "relay number not found" does not say which.
+        if call_back.called_display == call_back.called { about(error, "PhoneNumber", &entry) } else { error }
+    })?;
     Ok(v1::StartCallbackResponse { call_id: call_id.into_string() })
 }
 

@@ -4,7 +4,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    Api, Udesk, VendorId, about, agent_records, ccapi::Ccapi, count, formats::Formats as _, is_vague, operations::WRITE,
+    Api, Udesk, VendorId, about, about_new, agent_records, ccapi::Ccapi, count, formats::Formats as _, is_missing,
+    is_vague, operations::WRITE,
 };
 use crate::{
     adapter::Extensions,
@@ -100,16 +101,24 @@ fn checked<'a>(agent: &AgentName, extensions: &'a [ExtensionName]) -> Result<Vec
     Ok(extensions.iter().map(ExtensionName::id).collect())
 }
 
-/// Udesk's "no records" does not say of what. If the agent is there, it is an extension that the agent does not hold.
+/// Udesk's "no records" does not say of what. If the agent is there, it is an extension that the agent does not hold: which one
+/// is known when there is only one.
 async fn missing(ccapi: &Api, cx: &Context, agent: &AgentName, extensions: &[ExtensionName], error: Error) -> Error {
-    if error.reason() == ErrorReason::ResourceNotFound
-        && let Ok(record) = agent_records::get(ccapi, cx, agent).await
-        && let Some(extension) =
-            extensions.iter().find(|extension| record.extension_ids().all(|id| id != extension.id()))
-    {
-        return error.about("Extension", extension);
+    if !is_missing(&error) {
+        return about(error, "Agent", agent);
     }
-    about(error, "Agent", agent)
+    match agent_records::get(ccapi, cx, agent).await {
+        Ok(record) => {
+            let mut missing =
+                extensions.iter().filter(|extension| record.extension_ids().all(|id| id != extension.id()));
+            match (missing.next(), missing.next()) {
+                (Some(extension), None) => error.about("Extension", extension),
+                _ => error,
+            }
+        }
+        Err(read) if is_missing(&read) => error.about("Agent", agent),
+        Err(_) => error,
+    }
 }
 
 /// Every extension that an agent holds, each once, and why there may be more.
@@ -225,7 +234,7 @@ async fn create(ccapi: &Api, cx: &Context, name: ExtensionName, extension: v1::E
     check.done()?;
     let signal_type = u8::from(enum_value::<v1::ExtensionProtocol>(protocol) == v1::ExtensionProtocol::Webrtc);
     let create = CreateExtension { extension: name.id(), signal_type };
-    let Object(mut made) = ccapi.call(cx, &create).await.map_err(|error| about(error, "Extension", &name))?;
+    let Object(mut made) = ccapi.call(cx, &create).await.map_err(|error| about_new(error, "Extension", &name))?;
     // What was asked for stands where the answer is silent.
     if made.extension.0.is_empty() {
         made.extension = VendorId(name.id().to_owned());

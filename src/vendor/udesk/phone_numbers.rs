@@ -114,8 +114,8 @@ impl PhoneNumbers for Udesk {
         set_default(&self.ccapi, cx, name).await
     }
 
-    async fn clear_default_phone_number(&self, cx: &Context, center: CenterName) -> Result<()> {
-        clear_default(&self.ccapi, cx, center).await
+    async fn clear_default_phone_number(&self, cx: &Context, _center: CenterName) -> Result<()> {
+        clear_default(&self.ccapi, cx).await
     }
 }
 
@@ -166,7 +166,7 @@ async fn set_default(ccapi: &Api, cx: &Context, name: PhoneNumberName) -> Result
 }
 
 /// Leaves the center without a default caller ID.
-async fn clear_default(ccapi: &Api, cx: &Context, center: CenterName) -> Result<()> {
+async fn clear_default(ccapi: &Api, cx: &Context) -> Result<()> {
     let cleared = ccapi.call(cx, &ClearDefault {}).await;
-    cleared.map(|Anything| ()).map_err(|error| about(error, "Center", &center))
+    cleared.map(|Anything| ())
 }

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Api, Udesk, VendorId, about, agent_records,
+    Api, Udesk, VendorId, about, about_new, agent_records,
     ccapi::Ccapi,
-    codes::SUCCESS,
+    codes::{self, SUCCESS},
     formats::Formats as _,
     is_vague,
     operations::{READ, WRITE},
@@ -118,8 +118,8 @@ pub(super) async fn create(
     check.done()?;
     let create = CreateQueue { queue_id: &queue_id, queue_name: &display_name, wait_music: &wait_music };
     let created = ccapi.call(cx, &create).await.map_err(|error| match queue_id.as_str() {
-        "" => about(error, "Queue", center),
-        id => about(error, "Queue", &QueueName::new(center.center(), id)),
+        "" => about_new(of_music(error), "Queue", center),
+        id => about_new(of_music(error), "Queue", &QueueName::new(center.center(), id)),
     })?;
     let id = match created {
         QueueCreated::Object { queue_id: id } | QueueCreated::Text(id) if !id.0.is_empty() => id.0,
@@ -202,12 +202,20 @@ pub(super) async fn update(
         })
         .ok_or_else(|| Error::not_found("Queue", name))?;
     let update = change.merged(name, queue);
-    let Anything = ccapi.call(cx, &update).await.map_err(|error| about(error, "Queue", name))?;
+    let Anything = ccapi.call(cx, &update).await.map_err(|error| about(of_music(error), "Queue", name))?;
     let queue = match queues::find(ccapi, cx, name).await {
         Ok(queue) => queue,
         Err(_) => update.as_read()?,
     };
     Ok(queue.into_queue(&CenterName::new(name.center()), v1::View::Full))
+}
+
+/// Names the field that a refusal of a voice file is about.
+fn of_music(error: Error) -> Error {
+    if error.reason() == ErrorReason::VendorRejected && codes::is_about_voice(error.vendor_code()) {
+        return error.violating("queue.wait_music", "Udesk rejects this voice file");
+    }
+    error
 }
 
 /// Deletes a queue.

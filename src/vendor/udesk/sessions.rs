@@ -5,16 +5,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Api, about,
+    Api, about, agent_records,
     ccapi::Ccapi,
     formats::Formats as _,
+    is_missing, is_vague,
     operations::{SIGN_IN, SIGN_OUT},
 };
 use crate::{
     check::Check,
     context::Context,
     endpoint,
-    error::Result,
+    error::{Error, ErrorReason, Result},
     name::{AgentName, QueueName},
     proto::{enum_value, v1},
     vendor::vendor_data_reader::VendorDataReader,
@@ -85,8 +86,25 @@ pub(super) async fn sign_in(
     check.done()?;
     let queue_ids = queues.iter().map(QueueName::id).collect();
     let sign_in = SignIn { agent_id: name.id(), work_id: &employee_number, queue_ids, state: vendor_state.or(state) };
-    let message = ccapi.call(cx, &sign_in).await.map_err(|error| about(error, "Agent", name))?;
-    Ok(v1::LoginAgentResponse { vendor_data: message.into_vendor_data() })
+    match ccapi.call(cx, &sign_in).await {
+        Ok(message) => Ok(v1::LoginAgentResponse { vendor_data: message.into_vendor_data() }),
+        // "No records" may also be about a queue.
+        Err(error) if is_missing(&error) && !queues.is_empty() => Err(error),
+        Err(error) => Err(diagnosed(ccapi, cx, name, about(error, "Agent", name)).await),
+    }
+}
+
+/// "Agents without an extension cannot sign in", without a code for it (C62).
+async fn diagnosed(ccapi: &Api, cx: &Context, name: &AgentName, error: Error) -> Error {
+    if !is_vague(&error) {
+        return error;
+    }
+    match agent_records::get(ccapi, cx, name).await {
+        Ok(agent) if agent.extension_ids().next().is_none() => error
+            .explained(ErrorReason::AgentStateConflict, "an agent must have an extension to sign in")
+            .about("Agent", name),
+        _ => error,
+    }
 }
 
 /// Signs an agent out.

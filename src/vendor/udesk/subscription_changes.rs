@@ -8,9 +8,9 @@ use serde::Serialize;
 use url::Url;
 
 use super::{
-    Api, about,
+    Api, about, about_new,
     ccapi::Ccapi,
-    codes,
+    is_missing,
     operations::{UNSUBSCRIBE, WRITE},
     subscription_answers::{Replaced, subscribe},
     subscription_list::{self, Listed},
@@ -106,7 +106,7 @@ pub(super) async fn create(
             if did_nothing(&error) {
                 discard(register, id, &spec).await;
             }
-            return Err(about(error, "Subscription", center));
+            return Err(about_new(error, "Subscription", center));
         }
     };
     // Udesk 21 may list it by the name it was asked for or by the one it answered with (C42).
@@ -150,7 +150,7 @@ pub(super) async fn update(
 /// Ends a subscription.
 pub(super) async fn delete(register: &Register, cx: &Context, name: &SubscriptionName) -> Result<()> {
     let deleted = register.ccapi.call(cx, &Unsubscribe { id: name.id() }).await;
-    if deleted.as_ref().map_or_else(is_gone, |_| true) {
+    if deleted.as_ref().map_or_else(is_missing, |_| true) {
         gone(register, name).await;
     }
     deleted.map(|Anything| ()).map_err(|error| about(error, "Subscription", name))
@@ -193,7 +193,7 @@ async fn replace(
                     let _ = register.subscription_ids.remove(center, id, &spec.name, callback).await;
                 }
             }
-            if is_gone(&error) {
+            if is_missing(&error) {
                 gone(register, name).await;
             }
             Err(about(error, "Subscription", name))
@@ -237,12 +237,6 @@ async fn discard(register: &Register, center: &str, spec: &SubscriptionSpec) {
 /// Whether a write that failed did nothing for certain.
 fn did_nothing(error: &Error) -> bool {
     !matches!(error.reason(), ErrorReason::VendorOutcomeUnknown | ErrorReason::VendorCodeUnmapped)
-}
-
-/// Whether Udesk itself said that there is no such subscription. Somebody else's 404 does not say so, nor does any other
-/// code that means "not found", such as one that belongs to another account: its ID is told once, and forgotten for good.
-fn is_gone(error: &Error) -> bool {
-    codes::is_no_records(error.vendor_code())
 }
 
 fn partly_done(error: Error, name: &SubscriptionName) -> Error {

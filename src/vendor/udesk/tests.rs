@@ -8,6 +8,7 @@ mod extensions;
 mod ingress;
 mod queues;
 mod quirks;
+mod refusals;
 mod subscriptions;
 
 use std::{
