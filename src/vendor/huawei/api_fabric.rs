@@ -12,7 +12,7 @@ use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use url::Url;
 
 use super::{envelope::Family, tokens::TokenByAkSk};
@@ -42,7 +42,7 @@ pub struct Style {
 pub struct Fabric {
     base: Url,
     app_key: String,
-    app_secret: SecretString,
+    app_secret: config::VendorSecret,
     retry_on_403: bool,
     paths: BTreeMap<String, String>,
     tokens: Tokens,
@@ -119,7 +119,7 @@ impl Dialect for Fabric {
     }
 
     fn secrets(&self) -> Vec<&str> {
-        vec![self.app_secret.expose_secret(), &self.app_key]
+        self.app_secret.iter().chain([self.app_key.as_str()]).collect()
     }
 
     fn credential_secrets<'a>(&self, token: &'a Arc<Token>) -> Vec<&'a str> {

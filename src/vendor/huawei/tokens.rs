@@ -7,7 +7,6 @@ use http::{
     HeaderMap, HeaderValue,
     header::{ACCEPT, CONTENT_TYPE},
 };
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use url::Url;
@@ -31,9 +30,10 @@ pub const PATH: &str = "/apigovernance/api/oauth/tokenByAkSk";
 /// Gets tokens for one center.
 #[derive(Debug)]
 pub struct TokenByAkSk {
+    center: String,
     client: Arc<Client<Door>>,
     app_key: String,
-    app_secret: SecretString,
+    app_secret: config::VendorSecret,
     lifetime: Duration,
 }
 
@@ -42,7 +42,7 @@ pub struct Door {
     url: Url,
     lifetime: Duration,
     app_key: String,
-    app_secret: SecretString,
+    app_secret: config::VendorSecret,
 }
 
 /// `POST tokenByAkSk`.
@@ -74,6 +74,7 @@ impl TokenByAkSk {
         let (app_key, app_secret, lifetime) = (&huawei.app_key, &huawei.app_secret, huawei.token_lifetime);
         let door = Door { url, lifetime, app_key: app_key.clone(), app_secret: app_secret.clone() };
         Self {
+            center: id.to_owned(),
             client: Client::new(id, center, door, parts.connections.clone(), parts.metrics.clone()),
             app_key: app_key.clone(),
             app_secret: app_secret.clone(),
@@ -82,13 +83,29 @@ impl TokenByAkSk {
     }
 }
 
+impl TokenByAkSk {
+    /// Asks with this version of the secret.
+    async fn ask(&self, cx: &Context, secret: usize) -> Result<Fetched> {
+        let ask = Ask { app_key: &self.app_key, app_secret: self.app_secret.expose_version(secret) };
+        self.client.call(cx, &ask).await?.token(self.lifetime)
+    }
+}
+
 #[async_trait]
 impl Fetch for TokenByAkSk {
     async fn fetch(&self) -> Result<Fetched> {
         // On behalf of every waiter, so with a deadline of its own.
         let cx = Context::new("tokenByAkSk", String::new(), Instant::now() + FETCH_TIMEOUT);
-        let ask = Ask { app_key: &self.app_key, app_secret: self.app_secret.expose_secret() };
-        self.client.call(&cx, &ask).await?.token(self.lifetime)
+        let secret = self.app_secret.version();
+        match self.ask(&cx, secret).await {
+            Err(error)
+                if error.reason() == ErrorReason::VendorAuthFailed && self.app_secret.is_replaced(secret).await =>
+            {
+                tracing::info!(center = self.center, "app_secret was read again after the vendor refused it");
+                self.ask(&cx, self.app_secret.version()).await
+            }
+            result => result,
+        }
     }
 }
 
@@ -161,7 +178,7 @@ impl Dialect for Door {
     }
 
     fn secrets(&self) -> Vec<&str> {
-        vec![self.app_secret.expose_secret(), &self.app_key]
+        self.app_secret.iter().chain([self.app_key.as_str()]).collect()
     }
 }
 

@@ -355,7 +355,7 @@ fn adapter(
     let udesk = config::Udesk {
         app_id: APP_ID.to_owned(),
         sid: SID.to_owned(),
-        auth_token: SecretString::from(AUTH_TOKEN),
+        auth_token: AUTH_TOKEN.into(),
         timestamp_unit,
     };
     let center = config::Center {
