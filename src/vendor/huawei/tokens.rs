@@ -69,6 +69,7 @@ struct Granted {
 impl TokenByAkSk {
     /// Asks as configured.
     pub fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
+        parts.metrics.declare_tokens(id);
         let mut url = huawei.token_base_url.clone();
         url.set_path(huawei.paths.get("tokenByAkSk").map_or(PATH, String::as_str));
         let (app_key, app_secret, lifetime) = (&huawei.app_key, &huawei.app_secret, huawei.token_lifetime);
