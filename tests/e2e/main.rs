@@ -15,6 +15,7 @@ mod faults;
 mod fields;
 mod hostile;
 mod ingress;
+mod operators;
 mod request_id;
 mod retention;
 mod secrecy;
