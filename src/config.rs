@@ -26,12 +26,12 @@ use std::{collections::BTreeMap, env, fs, path::Path};
 
 use toml::de::DeTable;
 
+pub(crate) use self::warning::is_loopback;
 use self::{
     center::centers,
     key::{Section, table},
     table::{Document, Table},
 };
-pub(crate) use self::warning::is_loopback;
 pub use self::{
     center::{Breaker, Center, Limits, Retry},
     error::{ConfigError, ConfigErrors},

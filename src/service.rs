@@ -14,7 +14,6 @@ mod queues;
 mod softphones;
 mod subscriptions;
 
-use crate::proto::EncodedWatchEventsResponse;
 use std::{pin::Pin, sync::Arc, time::Duration};
 
 use tokio::time::Instant;
@@ -25,7 +24,7 @@ use crate::{
     center::Centers,
     context::Context,
     error::{Error, Result, code_name},
-    proto::{service::contact_center_server::ContactCenter, v1},
+    proto::{EncodedWatchEventsResponse, service::contact_center_server::ContactCenter, v1},
     telemetry::millis,
 };
 

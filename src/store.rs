@@ -6,7 +6,7 @@ pub mod idempotency;
 pub mod jetstream;
 pub mod kv;
 pub mod sqlite;
-pub mod subscription_ids;
+pub(crate) mod subscription_ids;
 
 use std::{fmt, path::Path, sync::Arc};
 

@@ -3,22 +3,22 @@
 //! Label values are bounded: methods and operations come from tables, centers from the configuration, none from a
 //! request.
 
+mod logs;
 mod storage;
 
-use std::{io::IsTerminal as _, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use prometheus::{
     Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
 use tonic::Code;
-use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::{
-    EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
-};
 
-pub use self::storage::storage_failed;
 use self::storage::DatabaseSize;
+pub use self::{
+    logs::{flush, install_logging, log_filter, stderr},
+    storage::storage_failed,
+};
 use crate::{
     error::{ErrorReason, code_name},
     proto::ERROR_REASONS,
@@ -92,7 +92,10 @@ impl Metrics {
                 &method,
             )?,
             call_errors: IntCounterVec::new(
-                Opts::new("switchboard_call_errors_total", "Failed calls by reason; center is empty where none was found."),
+                Opts::new(
+                    "switchboard_call_errors_total",
+                    "Failed calls by reason; center is empty where none was found.",
+                ),
                 &["center", "reason"],
             )?,
             vendor_requests: IntCounterVec::new(
@@ -162,6 +165,7 @@ impl Metrics {
         #[cfg(target_os = "linux")]
         registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         metrics.declare_errors("");
+        registry.register(Box::new(logs::DroppedLines::new()?))?;
         Ok(metrics)
     }
 
@@ -312,29 +316,6 @@ impl MethodMetrics {
 /// A duration for a field of a log line. JSON has no number as long as [`Duration::as_millis`] returns.
 pub fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// Logs to standard error: text on a terminal, JSON otherwise. `RUST_LOG` sets the levels, within [`log_filter`]; the
-/// default is warnings, and `info` for the gateway itself.
-pub fn install_logging() {
-    let requested = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,switchboard=info"));
-    let logs = tracing_subscriber::registry().with(log_filter(requested));
-    let lines = fmt::layer().with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        logs.with(lines.with_target(false)).init();
-    } else {
-        logs.with(lines.json().flatten_event(true).with_current_span(false).with_span_list(false)).init();
-    }
-}
-
-/// The requested levels, but only warnings and errors of libraries: at lower levels they log URLs with signatures,
-/// headers with tokens, and bodies.
-pub fn log_filter<S: Subscriber>(requested: EnvFilter) -> impl Layer<S> {
-    requested.and_then(filter_fn(|metadata| is_ours(metadata) || *metadata.level() <= Level::WARN))
-}
-
-fn is_ours(metadata: &Metadata<'_>) -> bool {
-    metadata.target().strip_prefix("switchboard").is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 #[cfg(test)]

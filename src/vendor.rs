@@ -1,8 +1,9 @@
 //! The vendors: the only place that matches on their names.
 
-pub mod de;
-pub mod huawei;
-pub mod udesk;
+pub(crate) mod de;
+pub(crate) mod huawei;
+pub(crate) mod udesk;
+mod vendor_data_reader;
 
 use std::sync::Arc;
 

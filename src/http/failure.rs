@@ -24,12 +24,18 @@ impl Failure {
             Self::NotSent(_) => "not_sent",
             Self::Broken(_) => "broken",
             Self::TooLarge => "too_large",
+            Self::Unreadable(_) => "unreadable",
         }
+    }
+
+    /// Whether the vendor responded.
+    pub(super) fn is_response(&self) -> bool {
+        matches!(self, Self::TooLarge | Self::Unreadable(_))
     }
 
     pub(super) fn cause(&self) -> &'static str {
         match self {
-            Self::NotSent(cause) | Self::Broken(cause) => cause,
+            Self::NotSent(cause) | Self::Broken(cause) | Self::Unreadable(cause) => cause,
             Self::TooLarge => "the response exceeds max_response_size",
         }
     }
@@ -52,7 +58,10 @@ pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failur
         Failure::TooLarge if operation.repeatable => {
             Error::new(ErrorReason::VendorResponseInvalid, "the vendor's response exceeds max_response_size")
         }
-        Failure::Broken(_) | Failure::TooLarge => Error::outcome_unknown(failure.cause()),
+        Failure::Unreadable(cause) if operation.repeatable => {
+            Error::new(ErrorReason::VendorResponseInvalid, format!("the vendor's response is not readable: {cause}"))
+        }
+        Failure::Broken(_) | Failure::TooLarge | Failure::Unreadable(_) => Error::outcome_unknown(failure.cause()),
     }
     .with("cause", failure.cause())
     .from_vendor(vendor)
@@ -129,4 +138,154 @@ pub(super) fn unreadable<S>(operation: &Operation<S>, response: Option<&HttpResp
         Error::outcome_unknown("the response is not readable")
     }
     .from_vendor(vendor)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use http::{HeaderMap, HeaderValue, Method, StatusCode, header::RETRY_AFTER};
+    use tokio::time::Instant;
+    use tonic::Code;
+    use tonic_types::StatusExt as _;
+
+    use super::*;
+
+    fn operation(repeatable: bool) -> Operation<()> {
+        Operation { name: "POST /queues", method: Method::POST, repeatable, style: () }
+    }
+
+    fn call() -> Context {
+        Context::new("CreateQueue", String::new(), Instant::now())
+    }
+
+    /// Reason, cause and pause that a caller is told, and what it is told of the vendor.
+    fn told(error: Error) -> (ErrorReason, String, Option<Duration>, [String; 2]) {
+        let reason = error.reason();
+        let status = error.into_status(&call());
+        let mut info = status.get_details_error_info().unwrap().metadata;
+        let mut take = |key: &str| info.remove(key).unwrap_or_default();
+        let (cause, vendor) = (take("cause"), [take("vendorOperation"), take("vendorHttpStatus")]);
+        (reason, cause, status.get_details_retry_info().and_then(|retry| retry.retry_delay), vendor)
+    }
+
+    #[test]
+    fn what_a_failed_attempt_means_depends_on_what_may_have_been_done() {
+        use ErrorReason::{VendorOutcomeUnknown, VendorResponseInvalid, VendorUnavailable};
+        let large = "the response exceeds max_response_size";
+        for (failure, read, write, cause, outcome) in [
+            (Failure::NotSent("no way"), VendorUnavailable, VendorUnavailable, "no way", "not_sent"),
+            (Failure::Broken("broke"), VendorUnavailable, VendorOutcomeUnknown, "broke", "broken"),
+            (Failure::TooLarge, VendorResponseInvalid, VendorOutcomeUnknown, large, "too_large"),
+        ] {
+            assert_eq!((failure.outcome(), failure.cause()), (outcome, cause));
+            for (repeatable, reason) in [(true, read), (false, write)] {
+                let pause = (reason == VendorUnavailable).then_some(DEFAULT_RETRY_AFTER);
+                let vendor = ["POST /queues".to_owned(), String::new()];
+                assert_eq!(
+                    told(failed("acme", &operation(repeatable), &failure)),
+                    (reason, cause.into(), pause, vendor)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn each_meaning_of_a_refusal_has_words_of_its_own() {
+        let reply = |headers| HttpResponse { status: StatusCode::BAD_REQUEST, headers, body: bytes::Bytes::new() };
+        let refused = |reason, message: &str, headers| {
+            refused(&operation(true), &reply(headers), Refusal::new("4711", message, reason), &[])
+        };
+        let mut messages = BTreeSet::new();
+        for reason in [
+            ErrorReason::VendorOutcomeUnknown,
+            ErrorReason::VendorAuthFailed,
+            ErrorReason::CenterMisconfigured,
+            ErrorReason::VendorRateLimited,
+            ErrorReason::VendorUnavailable,
+            ErrorReason::VendorTimeout,
+            ErrorReason::VendorInternal,
+            ErrorReason::VendorCodeUnmapped,
+            ErrorReason::VendorResponseInvalid,
+        ] {
+            let error = refused(reason, "its own words", HeaderMap::new());
+            assert!(!error.message().contains("its own words"), "{}", error.message());
+            assert!(messages.insert(error.message().to_owned()), "{}", error.message());
+            let (told, _, pause, vendor) = told(error);
+            assert_eq!((told, vendor), (reason, ["POST /queues".to_owned(), "400".to_owned()]));
+            let may_come_again = matches!(reason, ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable);
+            assert_eq!(pause, may_come_again.then_some(DEFAULT_RETRY_AFTER));
+        }
+        // For any other, the vendor's text says most, if there is one.
+        let own = refused(ErrorReason::VendorRejected, "its own words", HeaderMap::new());
+        assert!(own.message().ends_with(": its own words"), "{}", own.message());
+        let none = refused(ErrorReason::VendorRejected, "", HeaderMap::new());
+        assert!(!none.message().contains(':') && messages.insert(none.message().to_owned()), "{}", none.message());
+
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from(30))]);
+        let pause = |reason| told(refused(reason, "", headers.clone())).2;
+        assert_eq!(pause(ErrorReason::VendorRateLimited), Some(Duration::from_secs(30)));
+        assert_eq!(pause(ErrorReason::VendorRejected), None);
+    }
+
+    #[test]
+    fn a_refusal_means_one_thing_after_a_read_and_one_after_a_write() {
+        let reply =
+            HttpResponse { status: StatusCode::BAD_GATEWAY, headers: HeaderMap::new(), body: bytes::Bytes::new() };
+        let reason = |repeatable| {
+            let refusal = Refusal::of_status(reply.status).unwrap();
+            refused(&operation(repeatable), &reply, refusal, &[]).reason()
+        };
+        assert_eq!((reason(true), reason(false)), (ErrorReason::VendorUnavailable, ErrorReason::VendorOutcomeUnknown));
+    }
+
+    #[test]
+    fn what_a_status_without_a_code_means() {
+        use ErrorReason::{
+            ResourceNotFound, VendorAuthFailed, VendorInternal, VendorOutcomeUnknown, VendorRateLimited,
+            VendorRejected, VendorResponseInvalid, VendorUnavailable,
+        };
+        for status in 100..1000 {
+            let expected = match status {
+                200..300 => None,
+                401 | 403 => Some((VendorAuthFailed, VendorAuthFailed)),
+                404 | 410 => Some((ResourceNotFound, ResourceNotFound)),
+                429 => Some((VendorRateLimited, VendorRateLimited)),
+                400 | 406 | 422 => Some((VendorRejected, VendorRejected)),
+                502 | 503 | 504 => Some((VendorUnavailable, VendorOutcomeUnknown)),
+                500..600 => Some((VendorInternal, VendorOutcomeUnknown)),
+                _ => Some((VendorResponseInvalid, VendorOutcomeUnknown)),
+            };
+            let refusal = Refusal::of_status(StatusCode::from_u16(status).unwrap());
+            assert_eq!(refusal.map(|refusal| (refusal.read, refusal.write)), expected, "{status}");
+        }
+    }
+
+    #[test]
+    fn a_deadline_that_passes_says_what_may_have_been_done() {
+        for (left, repeatable, reason, code) in [
+            (false, true, ErrorReason::DeadlineBeforeSend, Code::DeadlineExceeded),
+            (false, false, ErrorReason::DeadlineBeforeSend, Code::DeadlineExceeded),
+            (true, true, ErrorReason::VendorTimeout, Code::DeadlineExceeded),
+            (true, false, ErrorReason::VendorOutcomeUnknown, Code::DeadlineExceeded),
+        ] {
+            let cx = call();
+            let error = past_deadline(&cx, &operation(repeatable), left);
+            assert_eq!((error.reason(), cx.may_have_been_sent()), (reason, left));
+            assert_eq!(error.clone().into_status(&cx).code(), code);
+            assert_eq!(told(error).3[0], "POST /queues");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_where_it_came_from() {
+        let reply = HttpResponse { status: StatusCode::OK, headers: HeaderMap::new(), body: bytes::Bytes::new() };
+        for (repeatable, reason) in
+            [(true, ErrorReason::VendorResponseInvalid), (false, ErrorReason::VendorOutcomeUnknown)]
+        {
+            let (told_reason, _, _, vendor) = told(unreadable(&operation(repeatable), Some(&reply)));
+            assert_eq!((told_reason, vendor), (reason, ["POST /queues".to_owned(), "200".to_owned()]));
+            assert_eq!(told(unreadable(&operation(repeatable), None)).3[1], "");
+        }
+    }
 }

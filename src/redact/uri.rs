@@ -68,7 +68,11 @@ mod tests {
             // Masked again, it is the same; and what is masked shows as such.
             assert_eq!(uri(masked.to_owned()), masked);
             if let Some(url) = Url::parse(masked).ok().filter(Url::has_host) {
-                assert_eq!(is_masked_uri(&url), masked.split('#').next().unwrap_or_default().contains(MASK), "{masked}");
+                assert_eq!(
+                    is_masked_uri(&url),
+                    masked.split('#').next().unwrap_or_default().contains(MASK),
+                    "{masked}"
+                );
             }
         }
     }

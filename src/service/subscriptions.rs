@@ -23,7 +23,7 @@ use crate::{
 /// Most event types of a subscription.
 const EVENT_TYPES: usize = 64;
 
-pub async fn list_subscriptions(
+pub(super) async fn list_subscriptions(
     centers: &Centers,
     cx: &Context,
     mut request: ListSubscriptionsRequest,
@@ -38,7 +38,7 @@ pub async fn list_subscriptions(
     adapter.list_subscriptions(cx, parent, page).await
 }
 
-pub async fn get_subscription(
+pub(super) async fn get_subscription(
     centers: &Centers,
     cx: &Context,
     request: GetSubscriptionRequest,
@@ -50,7 +50,7 @@ pub async fn get_subscription(
     centers.get(cx, &name)?.adapter.get_subscription(cx, name).await
 }
 
-pub async fn create_subscription(
+pub(super) async fn create_subscription(
     centers: &Centers,
     cx: &Context,
     mut request: CreateSubscriptionRequest,
@@ -76,7 +76,7 @@ pub async fn create_subscription(
     center.write_idempotent(cx, &request_id, request, call).await
 }
 
-pub async fn update_subscription(
+pub(super) async fn update_subscription(
     centers: &Centers,
     cx: &Context,
     request: UpdateSubscriptionRequest,
@@ -95,7 +95,11 @@ pub async fn update_subscription(
         .await
 }
 
-pub async fn delete_subscription(centers: &Centers, cx: &Context, request: DeleteSubscriptionRequest) -> Result<()> {
+pub(super) async fn delete_subscription(
+    centers: &Centers,
+    cx: &Context,
+    request: DeleteSubscriptionRequest,
+) -> Result<()> {
     let DeleteSubscriptionRequest { name } = request;
     let mut check = Check::new();
     let name: SubscriptionName = check.name("name", &name);
@@ -143,7 +147,9 @@ fn subscription_fields(check: &mut Check, subscription: &Subscription, fewest_ev
         }
         Some(_) | None => {}
     }
-    check.each::<EventType>("subscription.event_types", event_types);
+    if events <= EVENT_TYPES {
+        check.each::<EventType>("subscription.event_types", event_types, (0, EVENT_TYPES));
+    }
     if event_types.contains(&EventType::Vendor.into()) {
         check.invalid("subscription.event_types", "EVENT_TYPE_VENDOR is only received; name it in vendor_event_types");
     }

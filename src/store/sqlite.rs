@@ -399,7 +399,10 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let files = || fs::read_dir(directory.path()).unwrap().count();
         let missing = config::Storage { path: directory.path().join("missing/switchboard.db") };
-        assert_eq!(Database::probe(&missing).unwrap_err().to_string(), Database::open(&missing).unwrap_err().to_string());
+        assert_eq!(
+            Database::probe(&missing).unwrap_err().to_string(),
+            Database::open(&missing).unwrap_err().to_string()
+        );
         let folder = config::Storage { path: directory.path().to_owned() };
         assert!(Database::probe(&folder).is_err());
 

@@ -28,12 +28,12 @@ mod agent_changes;
 mod agents;
 pub(crate) mod api_fabric;
 mod call_settings;
-pub mod callbacks;
+pub(crate) mod callbacks;
 mod capabilities;
+mod codes;
 mod directory;
 pub(crate) mod envelope;
 mod extensions;
-mod extras;
 mod formats;
 mod memberships;
 mod operations;
@@ -55,7 +55,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 
-use self::{api_fabric::Fabric, directory::Directory, request_wrapper::Wrapping};
+use self::{api_fabric::ApiFabric, directory::Directory, request_wrapper::RequestWrapper};
 use crate::{
     adapter::{Adapter, Calls, Events, Subscriptions},
     config,
@@ -95,12 +95,15 @@ pub const OPERATIONS: &[&str] = &[
     "POST tokenByAkSk",
 ];
 
+/// The client of one tenant.
+type Api = Arc<Client<ApiFabric>>;
+
 /// One Huawei tenant.
 #[derive(Debug)]
 pub struct Huawei {
-    fabric: Arc<Client<Fabric>>,
+    api_fabric: Api,
     directory: Directory,
-    wrapping: Wrapping,
+    request_wrapper: RequestWrapper,
     /// One change at a time of what is read, merged and written back, by resource name.
     locks: KeyedMutex<String>,
     app_secret: config::VendorSecret,
@@ -112,13 +115,13 @@ pub struct Huawei {
 impl Huawei {
     /// The adapter of a configured center.
     pub fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
-        let dialect = Fabric::new(id, center, huawei, parts);
-        let fabric = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
-        fabric.probe_with(|fabric, cx| Box::pin(async move { softphones::probe(&fabric, &cx).await }));
+        let dialect = ApiFabric::new(id, center, huawei, parts);
+        let api_fabric = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
+        api_fabric.probe_with(|api_fabric, cx| Box::pin(async move { softphones::probe(&api_fabric, &cx).await }));
         Self {
-            fabric,
+            api_fabric,
             directory: Directory::new(parts.clock.clone()),
-            wrapping: Wrapping::default(),
+            request_wrapper: RequestWrapper::default(),
             locks: KeyedMutex::new(),
             app_secret: huawei.app_secret.clone(),
             callback_secret: huawei.callback_secret.clone(),
@@ -137,7 +140,7 @@ impl Adapter for Huawei {
     }
 
     async fn probe(&self, cx: &Context) -> Result<()> {
-        softphones::probe(&self.fabric, cx).await
+        softphones::probe(&self.api_fabric, cx).await
     }
 }
 

@@ -62,16 +62,20 @@ def old_compiler(world: World) -> None:
     protoc = pathlib.Path(sys.executable).with_name("protoc")
     run = functools.partial(subprocess.run, capture_output=True, check=False, text=True, timeout=PATIENCE)
     assert run([protoc, "--version"]).stdout == "libprotoc 3.21.1\n"
-    protoset, out = world.folder / "contactcenter.protoset", world.folder / "old"
+    sets = [world.folder / "contactcenter.protoset", world.folder / "errors.protoset"]
+    out = world.folder / "old"
     out.mkdir()
     contract = sorted((ROOT / "proto/contactcenter/v1").glob("*.proto"))
     names = [str(file.relative_to(ROOT / "proto")) for file in contract]
     rejected = run([protoc, f"-I{ROOT / 'proto'}", f"--python_out={out}", *names])
     assert rejected.returncode != 0 and '"debug_redact" unknown' in rejected.stderr, rejected.stderr
     with world.sandbox() as sandbox:
-        listed = world.call("-protoset-out", str(protoset), sandbox.grpc, "list", SERVICE)
-        assert listed.returncode == 0, listed.stderr
-    accepted = run([protoc, f"--descriptor_set_in={protoset}", f"--python_out={out}", *names])
+        # No method refers to the reasons of errors.
+        shown = [("list", SERVICE), ("describe", "contactcenter.v1.ErrorReason")]
+        for protoset, what in zip(sets, shown, strict=True):
+            done = world.call("-protoset-out", str(protoset), sandbox.grpc, *what)
+            assert done.returncode == 0, done.stderr
+    accepted = run([protoc, f"--descriptor_set_in={os.pathsep.join(map(str, sets))}", f"--python_out={out}", *names])
     assert accepted.returncode == 0, accepted.stderr
     assert all((out / name.replace(".proto", "_pb2.py")).is_file() for name in names)
 

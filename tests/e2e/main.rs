@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod bad_input_udesk;
+mod bytes;
 mod config;
 mod conformance;
 mod contract;
@@ -14,8 +15,13 @@ mod failures;
 mod faults;
 mod fields;
 mod hostile;
+mod house;
 mod ingress;
+mod limits;
+mod limits_locks;
+mod limits_server;
 mod operators;
+mod process;
 mod request_id;
 mod retention;
 mod secrecy;

@@ -98,7 +98,7 @@ async fn the_log_line_of_a_failed_call_has_what_a_search_needs() {
     let refused = json!({"code": "200022", "message": "no route"});
     let udesk = Scripted::start([
         Answer::json(&refused),
-        Answer::status(401, &json!({"ErrCode": "100001", "ErrDesc": "sign error"})),
+        Answer::json(&json!({"ErrCode": "200020", "ErrDesc": "Authentication error"})),
         Answer::text(200, "<html>"),
     ])
     .await;
@@ -211,8 +211,7 @@ async fn a_rotated_secret_file_is_read_again_when_the_vendor_refuses_the_old_sec
 /// The address of somebody else's subscription may hold a secret, which a read must not show.
 #[tokio::test]
 async fn user_information_and_query_of_a_foreign_callback_address_are_masked() {
-    let gateway =
-        Gateway::start(&acme(serve_router(udesk::Simulator::new(udesk_options()).router()).await)).await;
+    let gateway = Gateway::start(&acme(serve_router(udesk::Simulator::new(udesk_options()).router()).await)).await;
     let uri = "https://crm:pa55word@crm.example.com/calls?key=t0ken";
     let events = json!(["EVENT_TYPE_CALL_QUEUED"]);
     let subscription = json!({"display_name": "crm", "callback_uri": uri, "event_types": events, "enabled": true});
@@ -230,5 +229,8 @@ async fn user_information_and_query_of_a_foreign_callback_address_are_masked() {
     // What was read cannot be written back: the vendor would post to the mask.
     let written = json!({"name": name, "display_name": "crm", "callback_uri": masked, "event_types": events});
     let refused = gateway.client.call("UpdateSubscription", json!({"subscription": written})).await.unwrap_err();
-    assert_eq!((refused.reason.as_str(), refused.fields), ("FIELD_INVALID", vec!["subscription.callback_uri".to_owned()]));
+    assert_eq!(
+        (refused.reason.as_str(), refused.fields),
+        ("FIELD_INVALID", vec!["subscription.callback_uri".to_owned()])
+    );
 }

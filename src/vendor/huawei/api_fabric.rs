@@ -15,7 +15,7 @@ use http::{
 use secrecy::ExposeSecret as _;
 use url::Url;
 
-use super::{envelope::Family, tokens::TokenByAkSk};
+use super::{envelope::Envelope, tokens::TokenByAkSk};
 use crate::{
     config,
     context::Context,
@@ -27,19 +27,19 @@ use crate::{
 
 /// Where an operation is and how it answers.
 #[derive(Debug, Clone, Copy)]
-pub struct Style {
+pub(crate) struct Style {
     /// The operation as the configuration calls it, e.g. `querySysInfo`.
-    pub operation: &'static str,
+    pub(crate) operation: &'static str,
     /// Its path; a center can override it.
-    pub path: &'static str,
+    pub(crate) path: &'static str,
     /// Where its return code is.
-    pub family: Family,
+    pub(crate) envelope: Envelope,
     /// Whether a caller's own value is in the request: only then can a 400 or 404 be the caller's turn.
-    pub takes_caller_values: bool,
+    pub(crate) takes_caller_values: bool,
 }
 
 /// The API Fabric for one tenant.
-pub struct Fabric {
+pub(super) struct ApiFabric {
     base: Url,
     app_key: String,
     app_secret: config::VendorSecret,
@@ -50,11 +50,11 @@ pub struct Fabric {
     fetch: Arc<dyn Fetch>,
 }
 
-// === impl Fabric ===
+// === impl ApiFabric ===
 
-impl Fabric {
+impl ApiFabric {
     /// Calls as configured.
-    pub fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
+    pub(super) fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
         let mut fingerprint = DefaultHasher::new();
         (&huawei.app_key, huawei.app_secret.expose_secret(), huawei.token_base_url.as_str()).hash(&mut fingerprint);
         Self {
@@ -75,7 +75,7 @@ impl Fabric {
 }
 
 #[async_trait]
-impl Dialect for Fabric {
+impl Dialect for ApiFabric {
     const FAMILY: &'static str = "fabric";
     type Style = Style;
     type Credentials = Arc<Token>;
@@ -106,7 +106,7 @@ impl Dialect for Fabric {
     }
 
     fn parse(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
-        operation.style.family.open(operation, reply)
+        operation.style.envelope.open(operation, reply)
     }
 
     async fn refresh(&self, cx: &Context, refused: &Arc<Token>, reply: &HttpResponse) -> Result<Option<Arc<Token>>> {
@@ -135,8 +135,8 @@ fn secret_header(text: &str) -> Result<HeaderValue> {
     Ok(value)
 }
 
-impl fmt::Debug for Fabric {
+impl fmt::Debug for ApiFabric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fabric").field("center", &self.key.center).finish_non_exhaustive()
+        f.debug_struct("ApiFabric").field("center", &self.key.center).finish_non_exhaustive()
     }
 }

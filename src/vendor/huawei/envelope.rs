@@ -10,19 +10,16 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::api_fabric::Style;
+use super::{api_fabric::Style, codes};
 use crate::{
-    error::ErrorReason::{
-        self, CenterMisconfigured, ResourceNotFound, VendorCodeUnmapped, VendorInternal, VendorOutcomeUnknown,
-        VendorRejected,
-    },
+    error::ErrorReason::{self, CenterMisconfigured, VendorInternal, VendorOutcomeUnknown, VendorRejected},
     http::{HttpResponse, Operation, ParsedResponse, Refusal},
     vendor::de::Text,
 };
 
 /// A family's return code and payload.
 #[derive(Debug, Clone, Copy)]
-pub struct Family {
+pub(crate) struct Envelope {
     /// Field of the code; `None` where answers have none.
     code: Option<&'static str>,
     /// Field of the text beside it.
@@ -37,51 +34,29 @@ pub struct Family {
 struct Members<'a>(HashMap<String, Option<&'a RawValue>>);
 
 /// querySysInfo, queryAgentInfo: a bare object.
-pub const BARE: Family = Family { code: None, text: "", payload: None, meaning: |_, _| VendorCodeUnmapped };
+pub(crate) const BARE: Envelope = Envelope { code: None, text: "", payload: None, meaning: codes::unmapped };
 
 /// mobileAgent/*: `retCode`, `retMsg`, `result`.
-pub const MOBILE_AGENT: Family = Family {
-    code: Some("retCode"),
-    text: "retMsg",
-    payload: Some("result"),
-    meaning: |code, _| match code {
-        // We always send limit and offset, so 4 is the vendor's fault.
-        "1" | "4" => VendorInternal,
-        "2" => ResourceNotFound,
-        "3" | "5" => CenterMisconfigured,
-        _ => VendorCodeUnmapped,
-    },
-};
+pub(crate) const MOBILE_AGENT: Envelope =
+    Envelope { code: Some("retCode"), text: "retMsg", payload: Some("result"), meaning: codes::mobile_agent };
 
 /// openapp/agentsettings/*: `returnCode`, `returnDesc`, all on top.
-pub const AGENT_SETTINGS: Family = Family {
-    code: Some("returnCode"),
-    text: "returnDesc",
-    payload: None,
-    meaning: |_, text| {
-        let text = text.to_lowercase();
-        let says_nothing_there =
-            ["not exist", "not found", "no record", "no data"].iter().any(|words| text.contains(words));
-        if says_nothing_there { ResourceNotFound } else { VendorCodeUnmapped }
-    },
-};
+pub(crate) const AGENT_SETTINGS: Envelope =
+    Envelope { code: Some("returnCode"), text: "returnDesc", payload: None, meaning: codes::agent_settings };
 
 /// agentAccount/*: `resultCode`, `resultMessage`, all on top.
-pub const AGENT_ACCOUNT: Family =
-    Family { code: Some("resultCode"), text: "resultMessage", payload: None, meaning: |_, _| VendorRejected };
+pub(crate) const AGENT_ACCOUNT: Envelope =
+    Envelope { code: Some("resultCode"), text: "resultMessage", payload: None, meaning: codes::rejected };
 
 /// skill/*, accessCodeInfo/*, offline/*: `returnCode`, `description`, all on top.
-pub const DESCRIBED: Family =
-    Family { code: Some("returnCode"), text: "description", payload: None, meaning: |_, _| VendorRejected };
+pub(crate) const DESCRIBED: Envelope =
+    Envelope { code: Some("returnCode"), text: "description", payload: None, meaning: codes::rejected };
 
-/// The code of queryPhone that says there are no softphone numbers.
-pub const NO_MOBILE_AGENTS: &str = "2";
+// === impl Envelope ===
 
-// === impl Family ===
-
-impl Family {
+impl Envelope {
     /// Takes an answer out of its wrapping. A code decides under 200 and 500; other statuses speak for themselves.
-    pub fn open(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
+    pub(crate) fn open(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
         let style = &operation.style;
         match reply.status {
             StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => {
@@ -183,22 +158,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::error::ErrorReason::{VendorAuthFailed, VendorRateLimited, VendorResponseInvalid, VendorUnavailable};
+    use crate::error::ErrorReason::{
+        ResourceNotFound, VendorAuthFailed, VendorCodeUnmapped, VendorRateLimited, VendorResponseInvalid,
+        VendorUnavailable,
+    };
 
-    fn operation(family: Family, takes_caller_values: bool) -> Operation<Style> {
-        let style = Style { operation: "test", path: "/test", family, takes_caller_values };
+    fn operation(envelope: Envelope, takes_caller_values: bool) -> Operation<Style> {
+        let style = Style { operation: "test", path: "/test", envelope, takes_caller_values };
         Operation { name: "POST test", method: Method::POST, repeatable: true, style }
     }
 
     fn open(
-        family: Family,
+        envelope: Envelope,
         takes_caller_values: bool,
         status: u16,
         body: impl Into<Bytes>,
     ) -> Result<String, (String, ErrorReason)> {
         let status = StatusCode::from_u16(status).unwrap();
         let reply = HttpResponse { status, headers: HeaderMap::new(), body: body.into() };
-        match family.open(&operation(family, takes_caller_values), &reply) {
+        match envelope.open(&operation(envelope, takes_caller_values), &reply) {
             ParsedResponse::Payload(payload) => Ok(String::from_utf8(payload.to_vec()).unwrap()),
             ParsedResponse::Refused(refusal) => Err((refusal.code, refusal.read)),
             ParsedResponse::Unreadable(_) => Err((String::new(), VendorResponseInvalid)),

@@ -25,20 +25,20 @@ use crate::{
 };
 
 /// Path of tokenByAkSk; a center can override it.
-pub const PATH: &str = "/apigovernance/api/oauth/tokenByAkSk";
+pub(super) const PATH: &str = "/apigovernance/api/oauth/tokenByAkSk";
 
 /// Gets tokens for one center.
 #[derive(Debug)]
-pub struct TokenByAkSk {
+pub(super) struct TokenByAkSk {
     center: String,
-    client: Arc<Client<Door>>,
+    client: Arc<Client<TokenDialect>>,
     app_key: String,
     app_secret: config::VendorSecret,
     lifetime: Duration,
 }
 
 /// How tokenByAkSk is called: without credentials but those in its body.
-pub struct Door {
+pub(super) struct TokenDialect {
     url: Url,
     lifetime: Duration,
     app_key: String,
@@ -53,7 +53,7 @@ struct Ask<'a> {
 }
 
 // A second token does no harm, so asking may be repeated.
-endpoint!(Door: Ask<'_>, POST "tokenByAkSk", ask, () => Granted);
+endpoint!(TokenDialect: Ask<'_>, POST "tokenByAkSk", ask, () => Granted);
 
 /// The answer: texts in the document; other clients have seen other spellings (section A, third parties).
 #[derive(Deserialize)]
@@ -68,15 +68,15 @@ struct Granted {
 
 impl TokenByAkSk {
     /// Asks as configured.
-    pub fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
+    pub(super) fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
         parts.metrics.declare_tokens(id);
         let mut url = huawei.token_base_url.clone();
         url.set_path(huawei.paths.get("tokenByAkSk").map_or(PATH, String::as_str));
         let (app_key, app_secret, lifetime) = (&huawei.app_key, &huawei.app_secret, huawei.token_lifetime);
-        let door = Door { url, lifetime, app_key: app_key.clone(), app_secret: app_secret.clone() };
+        let dialect = TokenDialect { url, lifetime, app_key: app_key.clone(), app_secret: app_secret.clone() };
         Self {
             center: id.to_owned(),
-            client: Client::new(id, center, door, parts.connections.clone(), parts.metrics.clone()),
+            client: Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone()),
             app_key: app_key.clone(),
             app_secret: app_secret.clone(),
             lifetime,
@@ -148,10 +148,10 @@ fn open(reply: &HttpResponse) -> ParsedResponse {
     }
 }
 
-// === impl Door ===
+// === impl TokenDialect ===
 
 #[async_trait]
-impl Dialect for Door {
+impl Dialect for TokenDialect {
     const FAMILY: &'static str = "token";
     type Style = ();
     type Credentials = ();
@@ -183,8 +183,8 @@ impl Dialect for Door {
     }
 }
 
-impl fmt::Debug for Door {
+impl fmt::Debug for TokenDialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Door").finish_non_exhaustive()
+        f.debug_struct("TokenDialect").finish_non_exhaustive()
     }
 }

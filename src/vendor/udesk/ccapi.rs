@@ -35,36 +35,19 @@ const SMALLEST_SKEW_MS: i64 = 60 * 1000;
 
 /// How an operation spells and wraps things.
 #[derive(Debug)]
-pub struct Style {
+pub(crate) struct Style {
     /// Name of the application's query parameter (C4).
-    app_id: &'static str,
+    pub(super) app_id: &'static str,
     /// Whether the query carries a fresh `MsgId` (C49).
-    message_id: bool,
+    pub(super) message_id: bool,
     /// `Content-Type`, which the document wants even where there is no body (C8, C9).
-    content_type: Option<&'static str>,
+    pub(super) content_type: Option<&'static str>,
     /// Where code, text and payload are.
     pub(super) envelope: envelope::Kind,
 }
 
-const JSON: Option<&str> = Some("application/json;charset=utf-8");
-
-/// Udesk 01, 06, 11, 21, 25, 26: reads.
-pub const READ: Style =
-    Style { app_id: "AppId", message_id: false, content_type: None, envelope: envelope::Kind::Result };
-/// Udesk 02 to 05, 07 to 10, 12 to 19: writes with JSON; 03 names the type without a body.
-pub const WRITE: Style = Style { content_type: JSON, ..READ };
-/// Udesk 20: the type of a form, without a body.
-pub const UNSUBSCRIBE: Style = Style { content_type: Some("application/x-www-form-urlencoded"), ..READ };
-/// Udesk 22.
-pub const SIGN_IN: Style = Style { message_id: true, envelope: envelope::Kind::Message, ..WRITE };
-/// Udesk 23.
-pub const SIGN_OUT: Style = Style { app_id: "app_id", ..SIGN_IN };
-/// Udesk 24.
-pub const CALLBACK: Style =
-    Style { app_id: "app_id", message_id: false, content_type: JSON, envelope: envelope::Kind::Results };
-
 /// The family of all `ccapi/v2` operations at one tenant.
-pub struct Ccapi {
+pub(super) struct Ccapi {
     center: String,
     base: Url,
     app_id: String,
@@ -79,7 +62,7 @@ pub struct Ccapi {
 
 /// What a request was signed with: the clock offset, and the version of the secret.
 #[derive(Clone, Copy)]
-pub struct Credentials {
+pub(super) struct Credentials {
     offset_ms: i64,
     secret: usize,
 }
@@ -88,7 +71,7 @@ pub struct Credentials {
 
 impl Ccapi {
     /// Signs for a configured tenant.
-    pub fn new(center: &str, base: &Url, config: &config::Udesk, clock: Clock, metrics: Metrics) -> Self {
+    pub(super) fn new(center: &str, base: &Url, config: &config::Udesk, clock: Clock, metrics: Metrics) -> Self {
         metrics.clock_offset(center, 0);
         let mut base = base.clone();
         base.set_path("/ccapi/v2");

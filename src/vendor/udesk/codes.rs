@@ -10,13 +10,13 @@ use crate::{
 };
 
 /// Success, in all three envelopes.
-pub const SUCCESS: &str = "000000";
+pub(super) const SUCCESS: &str = "000000";
 
 /// A code, and what it means after a read and after a write.
 type Row = (&'static str, ErrorReason, ErrorReason);
 
 /// Every documented code but success.
-pub const CODES: &[Row] = &[
+pub(super) const CODES: &[Row] = &[
     ("000001", VendorRejected, VendorRejected),           // Invalid parameter
     ("000035", VendorTimeout, VendorOutcomeUnknown),      // Request timeout
     ("000036", VendorRejected, VendorRejected),           // Incorrect request
@@ -64,14 +64,14 @@ pub const CODES: &[Row] = &[
 ];
 
 /// What a code other than success means.
-pub fn refusal(code: String, message: String) -> Refusal {
+pub(super) fn refusal(code: String, message: String) -> Refusal {
     let known = CODES.binary_search_by_key(&code.as_str(), |(known, ..)| known);
     let (read, write) = known.map_or((VendorCodeUnmapped, VendorCodeUnmapped), |row| (CODES[row].1, CODES[row].2));
     Refusal { code, message, read, write }
 }
 
 /// Whether a code says that there is nothing (both generations, C13).
-pub fn is_no_records(code: &str) -> bool {
+pub(super) fn is_no_records(code: &str) -> bool {
     matches!(code, "100018" | "200004")
 }
 

@@ -8,13 +8,14 @@ use serde_json::value::RawValue;
 
 use super::{ccapi::Style, codes};
 use crate::{
+    body::{self, Exact},
     http::{HttpResponse, Operation, ParsedResponse, Refusal},
     vendor::de::Text,
 };
 
 /// Which envelope an operation answers in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Udesk 01 to 21, 25, 26: the payload is `Result`.
     Result,
     /// Udesk 22, 23: the payload is the whole answer, for `msg_id`, `results` and `data`.
@@ -43,7 +44,7 @@ struct Envelope<'a> {
 }
 
 /// Takes an answer out of its envelope.
-pub fn open(operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
+pub(crate) fn open(operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
     if reply.body.trim_ascii().is_empty() {
         let documented = matches!(operation.method, Method::PUT | Method::DELETE);
         return match Refusal::of_status(reply.status) {
@@ -96,7 +97,8 @@ fn payload(body: &Bytes, raw: Option<&RawValue>) -> Bytes {
     if raw.get().starts_with('"')
         && let Some(json) = inner()
     {
-        return json.into();
+        // Escapes hid its characters from the repair of the response.
+        return body::repair(&json, Exact::Integer64).text.into_owned().into();
     }
     body.slice_ref(raw.get().as_bytes())
 }
@@ -109,7 +111,7 @@ mod tests {
     use super::*;
     use crate::{
         error::ErrorReason::{self, *},
-        vendor::udesk::ccapi::{CALLBACK, READ, SIGN_IN, WRITE},
+        vendor::udesk::operations::{CALLBACK, READ, SIGN_IN, WRITE},
     };
 
     fn operation(method: Method, style: Style) -> Operation<Style> {

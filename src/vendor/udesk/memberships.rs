@@ -2,12 +2,7 @@
 
 use serde::Serialize;
 
-use super::{
-    Api, about, agent_records,
-    ccapi::{Ccapi, WRITE},
-    formats::Formats as _,
-    queues,
-};
+use super::{Api, about, agent_records, ccapi::Ccapi, formats::Formats as _, operations::WRITE, queues};
 use crate::{
     check::Check,
     context::Context,
@@ -50,7 +45,7 @@ struct Leave<'a> {
 endpoint!(Ccapi: Leave<'_>, DELETE "/agents/queues", write, WRITE => Anything);
 
 /// Adds agents to a queue.
-pub async fn add_agents(ccapi: &Api, cx: &Context, queue: &QueueName, agents: &[AgentName]) -> Result<()> {
+pub(super) async fn add_agents(ccapi: &Api, cx: &Context, queue: &QueueName, agents: &[AgentName]) -> Result<()> {
     let mut check = Check::new();
     check.digits("queue", queue.id());
     for (index, agent) in agents.iter().enumerate() {
@@ -65,12 +60,12 @@ pub async fn add_agents(ccapi: &Api, cx: &Context, queue: &QueueName, agents: &[
 }
 
 /// Adds an agent to queues.
-pub async fn add_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
+pub(super) async fn add_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
     enroll(ccapi, cx, agent, queues, 0).await
 }
 
 /// Replaces the queues of an agent.
-pub async fn set_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
+pub(super) async fn set_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
     enroll(ccapi, cx, agent, queues, 1).await
 }
 
@@ -83,7 +78,7 @@ async fn enroll(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueNam
 }
 
 /// Removes an agent from queues.
-pub async fn remove_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
+pub(super) async fn remove_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
     let ids = checked(agent, queues)?;
     match ccapi.call(cx, &Leave { agent_id: agent.id(), queues: ids }).await {
         Ok(Anything) => Ok(()),
@@ -104,7 +99,7 @@ fn checked<'a>(agent: &AgentName, queues: &'a [QueueName]) -> Result<Vec<&'a str
 /// Udesk's "no records" does not say of what: the list of queues tells whether it is one of them.
 async fn missing_queue(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName], error: Error) -> Error {
     if error.reason() == ErrorReason::ResourceNotFound
-        && let Ok(known) = queues::list(ccapi, cx).await
+        && let Ok(known) = queues::all(ccapi, cx).await
         && let Some(queue) = queues.iter().find(|queue| known.iter().all(|known| known.id() != queue.id()))
     {
         return error.about("Queue", queue);

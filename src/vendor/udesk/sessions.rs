@@ -1,24 +1,23 @@
 //! Agents sign in and out: Udesk 22, 23.
 
-use std::sync::Arc;
-
-use prost_types::{Struct, value::Kind};
+use prost_types::Struct;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    about,
-    ccapi::{Ccapi, SIGN_IN, SIGN_OUT},
+    Api, about,
+    ccapi::Ccapi,
     formats::Formats as _,
+    operations::{SIGN_IN, SIGN_OUT},
 };
 use crate::{
     check::Check,
     context::Context,
     endpoint,
     error::Result,
-    http::Client,
     name::{AgentName, QueueName},
     proto::{enum_value, v1},
+    vendor::vendor_data_reader::VendorDataReader,
     vendor_data::VendorData,
 };
 
@@ -31,7 +30,7 @@ struct SignIn<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     queue_ids: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<u8>,
+    state: Option<u32>,
 }
 
 endpoint!(Ccapi: SignIn<'_>, POST "/agent/login", write, SIGN_IN => Message);
@@ -55,12 +54,12 @@ struct Message {
 
 /// States after sign-in. The document names 0 "Idle" and 1 "Waiting" and explains neither (C50): which of them is
 /// READY is a guess, so `vendor_data.state` can say the number itself.
-const IDLE: u8 = 0;
-const WAITING: u8 = 1;
+const IDLE: u32 = 0;
+const WAITING: u32 = 1;
 
 /// Signs an agent in.
-pub async fn sign_in(
-    ccapi: &Arc<Client<Ccapi>>,
+pub(super) async fn sign_in(
+    ccapi: &Api,
     cx: &Context,
     name: &AgentName,
     queues: &[QueueName],
@@ -91,7 +90,7 @@ pub async fn sign_in(
 }
 
 /// Signs an agent out.
-pub async fn sign_out(ccapi: &Arc<Client<Ccapi>>, cx: &Context, name: &AgentName) -> Result<v1::LogoutAgentResponse> {
+pub(super) async fn sign_out(ccapi: &Api, cx: &Context, name: &AgentName) -> Result<v1::LogoutAgentResponse> {
     let mut check = Check::new();
     check.digits("name", name.id());
     check.done()?;
@@ -100,17 +99,11 @@ pub async fn sign_out(ccapi: &Arc<Client<Ccapi>>, cx: &Context, name: &AgentName
     Ok(v1::LogoutAgentResponse { vendor_data: message.into_vendor_data() })
 }
 
-/// `vendor_data.state`, 0 or 1; no other key is taken.
-fn vendor_state(check: &mut Check, vendor_data: Option<Struct>) -> Option<u8> {
-    let mut state = None;
-    for (key, value) in vendor_data.unwrap_or_default().fields {
-        match (key.as_str(), value.kind) {
-            ("state", Some(Kind::NumberValue(0.0))) => state = Some(IDLE),
-            ("state", Some(Kind::NumberValue(1.0))) => state = Some(WAITING),
-            ("state", _) => check.invalid("vendor_data.state", "0 or 1"),
-            _ => check.unsupported(format!("vendor_data.{key}"), "Udesk takes the key \"state\" only"),
-        }
-    }
+/// `state` of `vendor_data`.
+fn vendor_state(check: &mut Check, vendor_data: Option<Struct>) -> Option<u32> {
+    let mut reader = VendorDataReader::new(check, "vendor_data", vendor_data);
+    let state = reader.one_of("state", &[IDLE, WAITING]);
+    reader.refuse_others("Udesk accepts the key \"state\" only");
     state
 }
 
