@@ -17,6 +17,7 @@ use crate::{
     context::Context,
     error::{ErrorReason, Result, Vendor},
     redact,
+    telemetry::millis,
 };
 
 /// Deadline of a probe.
@@ -92,7 +93,7 @@ impl<D: Dialect> Client<D> {
                 operation = operation.name,
                 status = response.status.as_u16(),
                 outcome = parsed.outcome(),
-                took_ms = elapsed.as_millis(),
+                took_ms = millis(elapsed),
                 trace_id = cx.trace_id(),
                 "vendor answered"
             );
