@@ -250,6 +250,33 @@ impl Error {
         self.0.vendor.as_ref().map_or("", |vendor| vendor.code.as_str())
     }
 
+    /// The gRPC code of the caller's status.
+    pub fn code(&self) -> Code {
+        match &self.0.replayed {
+            Some(status) => {
+                pb::Status::decode(status.as_slice()).map_or(Code::Unknown, |decoded| Code::from(decoded.code))
+            }
+            None => code(self.0.reason, self.0.deadline_passed),
+        }
+    }
+
+    /// The `cause` in the metadata, if there is one.
+    pub fn cause(&self) -> Option<&str> {
+        self.0.metadata.iter().find(|(key, _)| *key == "cause").map(|(_, cause)| cause.as_str())
+    }
+
+    /// Whether only the operator can act on it.
+    pub fn concerns_operator(&self) -> bool {
+        matches!(
+            self.0.reason,
+            ErrorReason::CenterMisconfigured
+                | ErrorReason::StorageUnavailable
+                | ErrorReason::GatewayInternal
+                | ErrorReason::VendorAuthFailed
+                | ErrorReason::VendorResponseInvalid
+        )
+    }
+
     /// HTTP status of the vendor's response, if there was one.
     pub fn vendor_http_status(&self) -> Option<u16> {
         self.0.vendor.as_ref().and_then(|vendor| vendor.http_status)
@@ -433,6 +460,29 @@ fn code(reason: ErrorReason, deadline_passed: bool) -> Code {
         ErrorReason::ResourceExists => Code::AlreadyExists,
         ErrorReason::VendorOutcomeUnknown if deadline_passed => Code::DeadlineExceeded,
         ErrorReason::VendorOutcomeUnknown | ErrorReason::VendorCodeUnmapped => Code::Unknown,
+    }
+}
+
+/// The code's name in the gRPC specification.
+pub(crate) fn code_name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

@@ -244,7 +244,7 @@ mod tests {
         vendor::{self, Parts},
     };
 
-    const SECRET: &str = "console-secret";
+    const SECRET: &str = "console-secret-4c2d";
 
     /// An event log that stores a body after this delay.
     #[derive(Debug)]

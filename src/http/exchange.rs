@@ -17,6 +17,7 @@ use crate::{
     context::Context,
     error::{ErrorReason, Result, Vendor},
     redact,
+    telemetry::millis,
 };
 
 /// Deadline of a probe.
@@ -72,7 +73,8 @@ impl<D: Dialect> Client<D> {
                     match failure {
                         // An address that is not the vendor's says nothing about the vendor.
                         Failure::Misconfigured(_) => breaker_guard.permit = None,
-                        _ => breaker_guard.record(failure.is_response()),
+                        Failure::TooLarge | Failure::Unreadable(_) => breaker_guard.record(true),
+                        Failure::NotSent(_) | Failure::Broken(_) => breaker_guard.record(false),
                     }
                     let not_sent = matches!(failure, Failure::NotSent(_));
                     self.metrics.vendor_request(&self.center, operation.name, failure.outcome(), Some(elapsed));
@@ -91,7 +93,7 @@ impl<D: Dialect> Client<D> {
                 operation = operation.name,
                 status = response.status.as_u16(),
                 outcome = parsed.outcome(),
-                took_ms = elapsed.as_millis(),
+                took_ms = millis(elapsed),
                 trace_id = cx.trace_id(),
                 "vendor answered"
             );

@@ -28,11 +28,6 @@ impl Failure {
         }
     }
 
-    /// Whether the vendor responded.
-    pub(super) fn is_response(&self) -> bool {
-        matches!(self, Self::TooLarge | Self::Unreadable(_))
-    }
-
     pub(super) fn cause(&self) -> &'static str {
         match self {
             Self::NotSent(cause) | Self::Misconfigured(cause) | Self::Broken(cause) | Self::Unreadable(cause) => cause,
@@ -203,9 +198,12 @@ mod tests {
     fn each_meaning_of_a_refusal_has_words_of_its_own() {
         let reply = |headers| HttpResponse { status: StatusCode::BAD_REQUEST, headers, body: bytes::Bytes::new() };
         let refused = |reason, message: &str, headers| {
-            let (code, message) = ("4711".to_owned(), message.to_owned());
-            let refusal = Refusal { code, message, read: reason, write: reason, status: None };
-            refused(&operation(true), &reply(headers), refusal, &[])
+            refused(
+                &operation(true),
+                &reply(headers),
+                Refusal { code: "4711".into(), message: message.into(), read: reason, write: reason, status: None },
+                &[],
+            )
         };
         let mut messages = BTreeSet::new();
         for reason in [

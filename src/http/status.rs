@@ -119,6 +119,32 @@ mod tests {
             assert_eq!(meaning == StatusMeaning::Outage, is_outage, "{status}");
         }
     }
+
+    #[test]
+    fn every_status_has_one_meaning_after_a_read_and_one_after_a_write() {
+        use ErrorReason::{
+            CenterMisconfigured, ResourceNotFound, VendorAuthFailed, VendorInternal, VendorOutcomeUnknown,
+            VendorRateLimited, VendorRejected, VendorResponseInvalid, VendorUnavailable,
+        };
+        for status in 100..1000 {
+            let expected = match status {
+                200..=299 => None,
+                301 | 307 | 308 | 402 | 405 | 407 => Some((CenterMisconfigured, CenterMisconfigured)),
+                401 | 403 => Some((VendorAuthFailed, VendorAuthFailed)),
+                404 | 410 => Some((ResourceNotFound, ResourceNotFound)),
+                408 | 421 | 425 => Some((VendorUnavailable, VendorRejected)),
+                429 => Some((VendorRateLimited, VendorRateLimited)),
+                400..500 => Some((VendorRejected, VendorRejected)),
+                502..505 | 520..531 | 598 | 599 => Some((VendorUnavailable, VendorOutcomeUnknown)),
+                500..600 => Some((VendorInternal, VendorOutcomeUnknown)),
+                _ => Some((VendorResponseInvalid, VendorOutcomeUnknown)),
+            };
+            let meaning = StatusMeaning::by_specification(StatusCode::from_u16(status).unwrap(), "");
+            let refusal = meaning.map(|meaning| meaning.refusal(String::new()));
+            assert_eq!(refusal.map(|refusal| (refusal.read, refusal.write)), expected, "{status}");
+        }
+    }
+
     #[test]
     fn only_what_passes_by_itself_is_retried() {
         for status in 100..600 {

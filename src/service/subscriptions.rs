@@ -17,6 +17,7 @@ use crate::{
         CreateSubscriptionRequest, DeleteSubscriptionRequest, EventType, GetSubscriptionRequest,
         ListSubscriptionsRequest, ListSubscriptionsResponse, Subscription, UpdateSubscriptionRequest,
     },
+    redact::is_masked_uri,
 };
 
 /// Most event types of a subscription.
@@ -134,9 +135,17 @@ fn subscription_fields(check: &mut Check, subscription: &Subscription, fewest_ev
     check.count("subscription.event_types", events, (fewest_events, EVENT_TYPES));
     check.at_most("subscription.display_name", display_name, 128);
     check.at_most("subscription.callback_uri", callback_uri, 2048);
-    let absolute = Url::parse(callback_uri).is_ok_and(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
-    if !callback_uri.is_empty() && !absolute {
-        check.invalid("subscription.callback_uri", "an absolute http:// or https:// URI");
+    let absolute = |url: &Url| url.has_host() && matches!(url.scheme(), "http" | "https");
+    match Url::parse(callback_uri).ok().filter(absolute) {
+        // The vendor would post to the mask.
+        Some(url) if is_masked_uri(&url) => check.invalid(
+            "subscription.callback_uri",
+            "a URI that is not masked; to keep the current one, leave the field out of the update_mask",
+        ),
+        None if !callback_uri.is_empty() => {
+            check.invalid("subscription.callback_uri", "an absolute http:// or https:// URI");
+        }
+        Some(_) | None => {}
     }
     if events <= EVENT_TYPES {
         check.each::<EventType>("subscription.event_types", event_types, (0, EVENT_TYPES));

@@ -71,6 +71,31 @@ use crate::{
 /// The vendor's name in the contract.
 pub const NAME: &str = "huawei";
 
+/// The operations that the gateway calls, as metrics name them.
+pub const OPERATIONS: &[&str] = &[
+    "POST accessCodeInfo/queryAccessCodeList",
+    "POST agentAccount/addSkillsToAgent",
+    "POST agentAccount/create",
+    "POST agentAccount/delete",
+    "POST agentAccount/query",
+    "POST agentAccount/queryAgentInfoBySkillId",
+    "POST agentAccount/releaseAgentBySkillId",
+    "POST agentAccount/update",
+    "POST agentsettings/create",
+    "POST agentsettings/query",
+    "POST agentsettings/update",
+    "POST offline/agent/login",
+    "POST offline/agent/logout",
+    "GET queryAgentInfo",
+    "POST queryPhone",
+    "GET querySysInfo",
+    "POST skill/createSkill",
+    "POST skill/deleteSkill",
+    "POST skill/modifySkill",
+    "POST skill/querySkills",
+    "POST tokenByAkSk",
+];
+
 /// The client of one tenant.
 type Api = Arc<Client<ApiFabric>>;
 
@@ -82,7 +107,7 @@ pub struct Huawei {
     request_wrapper: RequestWrapper,
     /// One change at a time of what is read, merged and written back, by resource name.
     locks: KeyedMutex<String>,
-    app_secret: SecretString,
+    app_secret: config::VendorSecret,
     callback_secret: Option<SecretString>,
 }
 
@@ -145,7 +170,7 @@ impl Events for Huawei {
     }
 
     fn read_event(&self, center: &str, body: &[u8]) -> v1::Event {
-        let secrets = self.callback_secret.iter().chain([&self.app_secret]).map(ExposeSecret::expose_secret);
+        let secrets = self.callback_secret.iter().map(ExposeSecret::expose_secret).chain(self.app_secret.iter());
         callbacks::read_event(center, body, &secrets.collect::<Vec<_>>())
     }
 }

@@ -48,7 +48,6 @@ mod tests;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer};
 
 use self::ccapi::Ccapi;
@@ -66,6 +65,36 @@ use crate::{
 /// The vendor's name in the contract.
 pub const NAME: &str = "udesk";
 
+/// The operations that the gateway calls, as metrics name them.
+pub const OPERATIONS: &[&str] = &[
+    "POST /agent/login",
+    "POST /agent/logout",
+    "GET /agents",
+    "POST /agents",
+    "DELETE /agents/extensions",
+    "POST /agents/extensions",
+    "DELETE /agents/queues",
+    "POST /agents/queues",
+    "GET /agents/{id}",
+    "PUT /agents/{id}",
+    "POST /callback2ivr",
+    "DELETE /extensions",
+    "POST /extensions",
+    "DELETE /queues",
+    "GET /queues",
+    "POST /queues",
+    "PUT /queues",
+    "POST /queues/agents",
+    "GET /queues/agents_list/{queue_id}",
+    "GET /spnumbers",
+    "DELETE /spnumbers/default",
+    "PUT /spnumbers/default",
+    "GET /subscriptions",
+    "POST /subscriptions",
+    "DELETE /subscriptions/{id}",
+    "PUT /subscriptions/{id}",
+];
+
 /// The client of one tenant.
 type Api = Arc<Client<Ccapi>>;
 
@@ -76,7 +105,7 @@ pub struct Udesk {
     subscriptions: subscription_changes::Register,
     /// Changes of a queue, which is written whole: one at a time (C15).
     queue_locks: KeyedMutex<String>,
-    auth_token: SecretString,
+    auth_token: config::VendorSecret,
 }
 
 /// An ID as requests spell it: text or number, cut at the last `@` (C18, C19).
@@ -118,7 +147,7 @@ impl Events for Udesk {
     }
 
     fn read_event(&self, center: &str, body: &[u8]) -> v1::Event {
-        callbacks::read_event(center, body, &[self.auth_token.expose_secret()])
+        callbacks::read_event(center, body, &self.auth_token.iter().collect::<Vec<_>>())
     }
 }
 

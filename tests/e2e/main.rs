@@ -20,6 +20,7 @@ mod ingress;
 mod limits;
 mod limits_locks;
 mod limits_server;
+mod operators;
 mod process;
 mod request_id;
 mod retention;

@@ -44,7 +44,7 @@ async fn an_outage_counts_as_a_failure_and_a_bare_500_or_a_code_does_not() {
 /// Opens the breaker of a client, and waits until its penalty of a second has passed.
 async fn opened(stage: &Stage, keys: &str) -> Arc<Client<Numbered>> {
     let client = stage.client(&format!("breaker = {{ consecutive_failures = 1 }}\n{keys}"));
-    stage.then([Fate::Answer(Duration::ZERO, 503, "")]);
+    stage.then([BUSY]);
     read(&client).await.unwrap_err();
     advance(Duration::from_secs(1)).await;
     client

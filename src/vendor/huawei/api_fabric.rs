@@ -12,7 +12,7 @@ use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use url::Url;
 
 use super::{envelope::Envelope, tokens::TokenByAkSk};
@@ -44,7 +44,7 @@ pub(crate) struct Style {
 pub(super) struct ApiFabric {
     base: Url,
     app_key: String,
-    app_secret: SecretString,
+    app_secret: config::VendorSecret,
     retry_on_403: bool,
     paths: BTreeMap<String, String>,
     tokens: Tokens,
@@ -125,7 +125,7 @@ impl Dialect for ApiFabric {
     }
 
     fn secrets(&self) -> Vec<&str> {
-        vec![self.app_secret.expose_secret(), &self.app_key]
+        self.app_secret.iter().chain([self.app_key.as_str()]).collect()
     }
 
     fn credential_secrets<'a>(&self, token: &'a Arc<Token>) -> Vec<&'a str> {

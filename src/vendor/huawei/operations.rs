@@ -76,7 +76,7 @@ impl Style {
 
     /// The operation whose document says of a 404 that the resource does not exist.
     #[must_use]
-    pub const fn missing_as_404(self) -> Self {
+    pub(super) const fn missing_as_404(self) -> Self {
         Self { missing_is_404: true, ..self }
     }
 }

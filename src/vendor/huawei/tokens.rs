@@ -7,7 +7,6 @@ use http::{
     HeaderMap, HeaderValue,
     header::{ACCEPT, CONTENT_TYPE},
 };
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use url::Url;
@@ -32,9 +31,10 @@ pub(super) const PATH: &str = "/apigovernance/api/oauth/tokenByAkSk";
 /// Gets tokens for one center.
 #[derive(Debug)]
 pub(super) struct TokenByAkSk {
+    center: String,
     client: Arc<Client<TokenDialect>>,
     app_key: String,
-    app_secret: SecretString,
+    app_secret: config::VendorSecret,
     lifetime: Duration,
 }
 
@@ -43,7 +43,7 @@ pub(super) struct TokenDialect {
     url: Url,
     lifetime: Duration,
     app_key: String,
-    app_secret: SecretString,
+    app_secret: config::VendorSecret,
 }
 
 /// `POST tokenByAkSk`.
@@ -70,11 +70,13 @@ struct Granted {
 impl TokenByAkSk {
     /// Asks as configured.
     pub(super) fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
+        parts.metrics.declare_tokens(id);
         let mut url = huawei.token_base_url.clone();
         url.set_path(huawei.paths.get("tokenByAkSk").map_or(PATH, String::as_str));
         let (app_key, app_secret, lifetime) = (&huawei.app_key, &huawei.app_secret, huawei.token_lifetime);
         let dialect = TokenDialect { url, lifetime, app_key: app_key.clone(), app_secret: app_secret.clone() };
         Self {
+            center: id.to_owned(),
             client: Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone()),
             app_key: app_key.clone(),
             app_secret: app_secret.clone(),
@@ -83,13 +85,29 @@ impl TokenByAkSk {
     }
 }
 
+impl TokenByAkSk {
+    /// Asks with this version of the secret.
+    async fn ask(&self, cx: &Context, secret: usize) -> Result<Fetched> {
+        let ask = Ask { app_key: &self.app_key, app_secret: self.app_secret.expose_version(secret) };
+        self.client.call(cx, &ask).await?.token(self.lifetime)
+    }
+}
+
 #[async_trait]
 impl Fetch for TokenByAkSk {
     async fn fetch(&self) -> Result<Fetched> {
         // On behalf of every waiter, so with a deadline of its own.
         let cx = Context::new("tokenByAkSk", String::new(), Instant::now() + FETCH_TIMEOUT);
-        let ask = Ask { app_key: &self.app_key, app_secret: self.app_secret.expose_secret() };
-        self.client.call(&cx, &ask).await?.token(self.lifetime)
+        let secret = self.app_secret.version();
+        match self.ask(&cx, secret).await {
+            Err(error)
+                if error.reason() == ErrorReason::VendorAuthFailed && self.app_secret.is_replaced(secret).await =>
+            {
+                tracing::info!(center = self.center, "app_secret was read again after the vendor refused it");
+                self.ask(&cx, self.app_secret.version()).await
+            }
+            result => result,
+        }
     }
 }
 
@@ -162,7 +180,7 @@ impl Dialect for TokenDialect {
     }
 
     fn secrets(&self) -> Vec<&str> {
-        vec![self.app_secret.expose_secret(), &self.app_key]
+        self.app_secret.iter().chain([self.app_key.as_str()]).collect()
     }
 }
 

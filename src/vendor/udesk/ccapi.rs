@@ -14,7 +14,6 @@ use http::{
     HeaderMap, HeaderValue,
     header::{ACCEPT, CONTENT_TYPE, DATE},
 };
-use secrecy::{ExposeSecret as _, SecretString};
 use sha1::{Digest as _, Sha1};
 use url::Url;
 use uuid::Uuid;
@@ -53,7 +52,7 @@ pub(super) struct Ccapi {
     base: Url,
     app_id: String,
     sid: String,
-    auth_token: SecretString,
+    auth_token: config::VendorSecret,
     unit: config::TimestampUnit,
     clock: Clock,
     /// How far the vendor's clock is ahead of ours, as far as we know.
@@ -61,9 +60,11 @@ pub(super) struct Ccapi {
     metrics: Metrics,
 }
 
-/// The clock offset a request was signed with.
+/// What a request was signed with: the clock offset, and the version of the secret.
+#[derive(Clone, Copy)]
 pub(super) struct Credentials {
     offset_ms: i64,
+    secret: usize,
 }
 
 // === impl Ccapi ===
@@ -71,6 +72,7 @@ pub(super) struct Credentials {
 impl Ccapi {
     /// Signs for a configured tenant.
     pub(super) fn new(center: &str, base: &Url, config: &config::Udesk, clock: Clock, metrics: Metrics) -> Self {
+        metrics.clock_offset(center, 0);
         let mut base = base.clone();
         base.set_path("/ccapi/v2");
         Self {
@@ -128,10 +130,12 @@ impl Dialect for Ccapi {
         outgoing: &Outgoing,
         refreshed: Option<&Credentials>,
     ) -> Result<Authorized<Credentials>> {
-        let offset_ms =
-            refreshed.map_or_else(|| self.offset_ms.load(Ordering::Relaxed), |credentials| credentials.offset_ms);
-        let timestamp = self.timestamp(offset_ms);
-        let signature = sign(&self.sid, self.auth_token.expose_secret(), &timestamp);
+        let credentials = refreshed.copied().unwrap_or_else(|| Credentials {
+            offset_ms: self.offset_ms.load(Ordering::Relaxed),
+            secret: self.auth_token.version(),
+        });
+        let timestamp = self.timestamp(credentials.offset_ms);
+        let signature = sign(&self.sid, self.auth_token.expose_version(credentials.secret), &timestamp);
 
         let mut url = self.base.clone();
         url.set_path(&format!("{}{}", self.base.path(), outgoing.path));
@@ -151,7 +155,7 @@ impl Dialect for Ccapi {
         if let Some(content_type) = operation.style.content_type {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
-        Ok(Authorized { url, headers, credentials: Credentials { offset_ms } })
+        Ok(Authorized { url, headers, credentials })
     }
 
     fn parse(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
@@ -159,13 +163,20 @@ impl Dialect for Ccapi {
     }
 
     async fn refresh(&self, _cx: &Context, refused: &Credentials, reply: &HttpResponse) -> Result<Option<Credentials>> {
+        let Credentials { offset_ms, secret } = *refused;
+        if self.auth_token.is_replaced(secret).await {
+            tracing::info!(center = self.center, "auth_token was read again after the vendor refused it");
+            return Ok(Some(Credentials { offset_ms, secret: self.auth_token.version() }));
+        }
         Ok(offset(&reply.headers, self.clock.unix_millis())
-            .filter(|offset| offset.saturating_sub(refused.offset_ms).abs() >= SMALLEST_SKEW_MS)
-            .map(|offset_ms| Credentials { offset_ms }))
+            .filter(|offset| offset.saturating_sub(offset_ms).abs() >= SMALLEST_SKEW_MS)
+            .map(|offset_ms| Credentials { offset_ms, secret }))
     }
 
     fn confirm(&self, credentials: &Credentials) {
-        self.offset_ms.store(credentials.offset_ms, Ordering::Relaxed);
+        if self.offset_ms.swap(credentials.offset_ms, Ordering::Relaxed) == credentials.offset_ms {
+            return;
+        }
         self.metrics.clock_offset(&self.center, credentials.offset_ms / 1000);
         tracing::warn!(
             center = self.center,
@@ -175,7 +186,7 @@ impl Dialect for Ccapi {
     }
 
     fn secrets(&self) -> Vec<&str> {
-        vec![self.auth_token.expose_secret(), &self.sid, &self.app_id]
+        self.auth_token.iter().chain([self.sid.as_str(), &self.app_id]).collect()
     }
 }
 

@@ -167,5 +167,6 @@ async fn set_default(ccapi: &Api, cx: &Context, name: PhoneNumberName) -> Result
 
 /// Leaves the center without a default caller ID.
 async fn clear_default(ccapi: &Api, cx: &Context) -> Result<()> {
-    ccapi.call(cx, &ClearDefault {}).await.map(|Anything| ())
+    let cleared = ccapi.call(cx, &ClearDefault {}).await;
+    cleared.map(|Anything| ())
 }

@@ -17,6 +17,7 @@ use crate::{
     event::address::Addresses,
     name::{CenterName, ResourceName as _, SubscriptionName},
     proto::v1,
+    redact,
     store::subscription_ids::{CallbackHash, SubscriptionIds, SubscriptionRecord},
     vendor::de::{Flag, List, Text, without_values},
 };
@@ -164,14 +165,15 @@ impl Record {
 // === impl Identified ===
 
 impl Identified {
-    /// The subscription as the contract shows it: never with an address of the gateway's own.
+    /// The subscription as the contract shows it: never with an address of the gateway's own, nor with what may be a secret
+    /// in another one.
     pub(super) fn into_subscription(self, center: &CenterName) -> v1::Subscription {
         let Self { id, record: Record { subid: _, id: _, name, callback, events, enable }, is_ingress } = self;
         let (event_types, vendor_event_types) = split(events.into_iter().map(Text::into_string));
         v1::Subscription {
             name: SubscriptionName::new(center.center(), id).to_string(),
             display_name: name.into_string(),
-            callback_uri: if is_ingress { String::new() } else { callback.into_string() },
+            callback_uri: if is_ingress { String::new() } else { redact::uri(callback.into_string()) },
             event_types,
             enabled: enable.0,
             vendor_event_types,

@@ -15,6 +15,7 @@ use crate::{
     event::address::{Addresses, Nonce},
     name::SubscriptionName,
     proto::{enum_value, v1},
+    redact,
     vendor::de::Text,
 };
 
@@ -197,14 +198,15 @@ impl Change {
 // === impl SubscriptionSpec ===
 
 impl SubscriptionSpec {
-    /// The subscription as the contract shows it: never with an address of the gateway's own.
+    /// The subscription as the contract shows it: never with an address of the gateway's own, nor with what may be a secret
+    /// in another one.
     pub(super) fn into_subscription(self, name: &SubscriptionName) -> v1::Subscription {
         let Self { callback, name: display_name, events, enable, ingress } = self;
         let (event_types, vendor_event_types) = list::split(events);
         v1::Subscription {
             name: name.to_string(),
             display_name,
-            callback_uri: if ingress.is_some() { String::new() } else { callback },
+            callback_uri: if ingress.is_some() { String::new() } else { redact::uri(callback) },
             event_types,
             enabled: Some(enable),
             vendor_event_types,

@@ -29,7 +29,7 @@ pub(super) struct Found {
 
 impl Logs {
     /// Captures the logs at these `RUST_LOG` directives.
-    pub fn capture(directives: &str) -> (Self, DefaultGuard) {
+    pub(crate) fn capture(directives: &str) -> (Self, DefaultGuard) {
         /// While only one dispatcher exists, tracing asks the dispatcher of the thread that meets an event first. If that is
         /// another test's thread, which has none, the event stays disabled.
         static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
