@@ -35,7 +35,7 @@ impl StatusMeaning {
     pub fn by_specification(status: StatusCode, keys: &'static str) -> Option<Self> {
         Some(match status.as_u16() {
             200..=299 => return None,
-            301 | 307 | 308 | 405 => Self::WrongAddress(keys),
+            405 => Self::WrongAddress(keys),
             401 | 403 => Self::Refused(ErrorReason::VendorAuthFailed),
             // The account is unpaid, or a proxy requires credentials of its own.
             402 | 407 => Self::Refused(ErrorReason::CenterMisconfigured),
@@ -74,6 +74,31 @@ impl StatusMeaning {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_status_without_a_code_means() {
+        use ErrorReason::{
+            CenterMisconfigured, ResourceNotFound, VendorAuthFailed, VendorInternal, VendorOutcomeUnknown,
+            VendorRateLimited, VendorRejected, VendorResponseInvalid, VendorUnavailable,
+        };
+        for status in 100..1000 {
+            let expected = match status {
+                200..300 => None,
+                401 | 403 => Some((VendorAuthFailed, VendorAuthFailed)),
+                404 | 410 => Some((ResourceNotFound, ResourceNotFound)),
+                429 => Some((VendorRateLimited, VendorRateLimited)),
+                402 | 405 | 407 => Some((CenterMisconfigured, CenterMisconfigured)),
+                408 | 421 | 425 => Some((VendorUnavailable, VendorRejected)),
+                400..500 => Some((VendorRejected, VendorRejected)),
+                502..505 | 520..531 | 598 | 599 => Some((VendorUnavailable, VendorOutcomeUnknown)),
+                500..600 => Some((VendorInternal, VendorOutcomeUnknown)),
+                _ => Some((VendorResponseInvalid, VendorOutcomeUnknown)),
+            };
+            let refusal = StatusMeaning::by_specification(StatusCode::from_u16(status).unwrap(), "keys")
+                .map(|meaning| meaning.refusal(String::new()));
+            assert_eq!(refusal.map(|refusal| (refusal.read, refusal.write)), expected, "{status}");
+        }
+    }
 
     #[test]
     fn no_status_of_a_client_error_leaves_the_outcome_of_a_write_unknown() {

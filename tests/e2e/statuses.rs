@@ -142,7 +142,7 @@ async fn a_token_request_says_whether_the_address_or_the_service_is_wrong() {
         (405, "CENTER_MISCONFIGURED"),
         (410, "CENTER_MISCONFIGURED"),
         (422, "CENTER_MISCONFIGURED"),
-        (302, "CENTER_MISCONFIGURED"),
+        (302, "VENDOR_RESPONSE_INVALID"),
         (401, "VENDOR_AUTH_FAILED"),
         (403, "VENDOR_AUTH_FAILED"),
         (429, "VENDOR_RATE_LIMITED"),
@@ -163,7 +163,7 @@ async fn a_token_request_says_whether_the_address_or_the_service_is_wrong() {
 
 #[tokio::test]
 async fn a_probe_names_the_address_that_is_wrong() {
-    for status in [404, 410, 308] {
+    for status in [404, 405, 410] {
         let vendor = Scripted::start([page(status)]).await;
         let told = probe(&beta(vendor.address)).await;
         assert!(told.starts_with("CENTER_MISCONFIGURED: ") && told.contains("token_base_url"), "{told}");

@@ -146,7 +146,7 @@ async fn a_probe_says_what_is_wrong_with_a_certificate() {
     let (trusted, other) = (Authority::new(), Authority::new());
     let good = trusted.vendor("127.0.0.1", 2090).await;
     let told = probe(&trusted, &acme(good)).await;
-    assert!(told.contains("centers.acme: the vendor answers"), "{told}");
+    assert!(told.contains("centers.acme: the vendor responds"), "{told}");
     for (address, cause) in [
         (trusted.vendor("127.0.0.1", 2023).await, "has expired"),
         (trusted.vendor("vendor.example.com", 2090).await, "is for another host"),

@@ -37,7 +37,7 @@ pub fn of_token_request(status: StatusCode) -> Option<StatusMeaning> {
         // The firewall in front of the vendor refuses with 418.
         418 | 500 | 501 | 505..=519 => Refused(VendorUnavailable),
         408 | 421 | 425 | 429 => return StatusMeaning::by_specification(status, TOKEN_KEYS),
-        300..=499 => WrongAddress(TOKEN_KEYS),
+        400..=499 => WrongAddress(TOKEN_KEYS),
         _ => return StatusMeaning::by_specification(status, TOKEN_KEYS),
     })
 }
