@@ -197,13 +197,20 @@ impl Simulated {
     }
 }
 
-/// A gateway before a seeded tenant of every vendor.
-pub async fn every_vendor() -> Gateway {
-    let mut centers = String::new();
+/// A gateway before a seeded tenant of every vendor, in the order of [`VENDORS`].
+pub async fn every_vendor() -> (Gateway, Vec<Simulated>) {
+    every_vendor_and("").await
+}
+
+/// The same with other centers, which are lines of a configuration.
+pub async fn every_vendor_and(centers: &str) -> (Gateway, Vec<Simulated>) {
+    let (mut centers, mut simulators) = (centers.to_owned(), Vec::new());
     for vendor in VENDORS {
-        centers += &(vendor.config)(vendor.center, serve_router((vendor.simulate)().router).await);
+        let simulator = (vendor.simulate)();
+        centers += &(vendor.config)(vendor.center, serve_router(simulator.router.clone()).await);
+        simulators.push(simulator);
     }
-    Gateway::start(&centers).await
+    (Gateway::start(&centers).await, simulators)
 }
 
 /// A request that the contract allows, for every method.
