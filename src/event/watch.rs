@@ -1,6 +1,9 @@
 //! One `WatchEvents` stream: its position and its next item.
 
 use crate::proto::EncodedWatchEventsResponse;
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::VecDeque,
     fmt,

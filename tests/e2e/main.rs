@@ -15,6 +15,7 @@ mod faults;
 mod fields;
 mod hostile;
 mod ingress;
+mod limits_events;
 mod limits_locks;
 mod limits_server;
 mod request_id;
