@@ -10,14 +10,15 @@ mod sandbox;
 #[cfg(feature = "sandbox")]
 mod simulate;
 
-use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
+use std::{fmt, io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use switchboard::{
     clock::Clock,
-    config::Config,
+    config::{Config, Warning},
     gateway,
     store::{Stores, StoresError},
+    telemetry,
 };
 
 /// Exit codes: a failure while running, and bad usage or configuration. Clap exits with 2 for bad usage, too.
@@ -47,7 +48,7 @@ enum Command {
     /// Serve the centers of a configuration file
     ///
     /// Runs until SIGTERM or Ctrl-C, then drains: calls in progress finish within listen.drain_timeout. A second signal
-    /// exits at once.
+    /// exits at once. SIGHUP is logged and changes nothing.
     Serve(ConfigFile),
     /// Serve two simulated centers, "acme" (Udesk) and "beta" (Huawei), on loopback
     ///
@@ -80,7 +81,7 @@ struct ConfigFile {
 struct Check {
     #[command(flatten)]
     file: ConfigFile,
-    /// Also send one harmless read to each center's vendor, with the configured credentials
+    /// Also test the storage, and send one harmless read to each center's vendor with the configured credentials
     #[arg(long)]
     probe: bool,
 }
@@ -120,7 +121,7 @@ impl Failed {
 
     fn report(self) -> ExitCode {
         for line in self.message.lines() {
-            eprintln!("switchboard: {line}");
+            let _ = writeln!(telemetry::stderr(), "switchboard: {line}");
         }
         ExitCode::from(self.code)
     }
@@ -128,6 +129,7 @@ impl Failed {
 
 async fn serve(file: ConfigFile) -> Result<(), Failed> {
     let config = load(&file)?;
+    let warnings = config.warnings();
     let clock = Clock::system();
     let stores = Stores::open(&config, &clock).await.map_err(|error| match error {
         // An unreachable server is no mistake in the file.
@@ -136,6 +138,10 @@ async fn serve(file: ConfigFile) -> Result<(), Failed> {
     })?;
     let gateway = gateway::bind(config, clock, stores).await.map_err(Failed::running)?;
     let (grpc, http, admin) = addresses(&gateway)?;
+    for Warning { key, message } in warnings {
+        tracing::warn!(key, "{message}");
+    }
+    ignore_hangups();
     tracing::info!(%grpc, %http, %admin, "serving");
     gateway.run(shutdown()).await.map_err(Failed::running)
 }
@@ -143,11 +149,21 @@ async fn serve(file: ConfigFile) -> Result<(), Failed> {
 async fn check(check: Check) -> Result<(), Failed> {
     let config = load(&check.file)?;
     println!("{}: valid, {} center(s)", check.file.config.display(), config.centers.len());
+    for warning in config.warnings() {
+        eprintln!("switchboard: warning: {}: {warning}", check.file.config.display());
+    }
     if !check.probe {
         return Ok(());
     }
-    let probed = gateway::probe(&config, PROBE_TIMEOUT).await.map_err(Failed::running)?;
     let mut failed = 0;
+    match Stores::probe(&config).await {
+        Ok(key) => println!("{key}: the gateway can store its state there"),
+        Err(error) => {
+            failed += 1;
+            println!("{error}");
+        }
+    }
+    let probed = gateway::probe(&config, PROBE_TIMEOUT).await.map_err(Failed::running)?;
     for probed in &probed {
         match &probed.outcome {
             Ok(()) => println!("centers.{}: the vendor responds and accepts the credentials", probed.center),
@@ -159,7 +175,7 @@ async fn check(check: Check) -> Result<(), Failed> {
     }
     match failed {
         0 => Ok(()),
-        failed => Err(Failed::running(format!("{failed} of {} center(s) failed the probe", probed.len()))),
+        failed => Err(Failed::running(format!("{failed} of {} probe(s) failed", 1 + probed.len()))),
     }
 }
 
@@ -181,6 +197,7 @@ async fn shutdown() {
     tokio::spawn(async {
         interrupted().await;
         tracing::warn!("second signal, exiting at once");
+        telemetry::flush();
         std::process::exit(i32::from(FAILED));
     });
 }
@@ -198,6 +215,25 @@ async fn interrupted() {
         }
     }
 }
+
+/// SIGHUP ends a process that does not handle it, without a drain. There is nothing to reload.
+#[cfg(unix)]
+fn ignore_hangups() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangups) => {
+            tokio::spawn(async move {
+                while hangups.recv().await.is_some() {
+                    tracing::warn!("SIGHUP changes nothing: restart the gateway to read its configuration again");
+                }
+            });
+        }
+        Err(error) => tracing::warn!(kind = %error.kind(), "cannot handle SIGHUP"),
+    }
+}
+
+#[cfg(not(unix))]
+fn ignore_hangups() {}
 
 #[cfg(not(unix))]
 async fn interrupted() {

@@ -16,13 +16,15 @@ use std::{
 use tokio::sync::watch;
 
 use super::cursor::Cursor;
-use crate::proto::EncodedWatchEventsResponse;
 use crate::{
     adapter::Adapter,
     clock::Clock,
     error::Result,
     name::CenterName,
-    proto::v1::{self, WatchEventsResponse, watch_events_response},
+    proto::{
+        EncodedWatchEventsResponse,
+        v1::{self, WatchEventsResponse, watch_events_response},
+    },
     store::event_log::{EventLog, Reader, Record},
 };
 

@@ -1,7 +1,9 @@
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    time::SystemTime,
+};
 
 use async_trait::async_trait;
-use std::time::SystemTime;
 
 use super::*;
 use crate::{clock::Source, proto::v1::StartCallbackResponse, store::sqlite::Database};

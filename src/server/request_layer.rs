@@ -26,7 +26,7 @@ use crate::{
     config,
     context::Context,
     drain::Draining,
-    error::{Error, ErrorReason, Violation},
+    error::{Error, ErrorReason, Violation, code_name},
     proto::METHODS,
     telemetry::{MethodMetrics, Metrics},
 };
@@ -126,16 +126,20 @@ where
         method.metrics.started();
 
         let call = if self.shared.draining.is_draining() {
-            None
+            Err(draining())
+        } else if cx.is_expired() {
+            // A call without time for a request and a response ends before it has an effect. The response must be ready
+            // at once: tonic cancels the call at the caller's deadline.
+            Err(Error::deadline_before_send())
         } else {
             request.extensions_mut().insert(cx.clone());
-            Some(self.inner.call(request))
+            Ok(self.inner.call(request))
         };
         Box::pin(async move {
             let mut call_metrics = call_metrics;
             let response = match call {
-                None => Ok(draining(&cx).into_http()),
-                Some(call) => within_deadline(&cx, call).await,
+                Err(error) => Ok(error.into_status(&cx).into_http()),
+                Ok(call) => within_deadline(&cx, call).await,
             };
             let response = response.map(|response| with_error_details(&cx, response))?;
             let status = response.extensions().get::<Status>();
@@ -202,13 +206,12 @@ async fn within_deadline<E>(
     }
 }
 
-fn draining(cx: &Context) -> Status {
+fn draining() -> Error {
     Error::new(
         ErrorReason::GatewayDraining,
         "this gateway is shutting down; nothing was sent: retry at another gateway",
     )
     .retry_after(Duration::ZERO)
-    .into_status(cx)
 }
 
 fn panicked(cx: &Context, _panic_payload: &Box<dyn Any + Send>) -> Status {
@@ -259,29 +262,6 @@ fn error_of_tonic_status(cx: &Context, status: &Status) -> Error {
             "is not a message of this method's type; check that the client uses the same contract",
         )]),
         _ => Error::internal("the call ended before it reached the service"),
-    }
-}
-
-/// The code's name in the gRPC specification.
-fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

@@ -12,7 +12,7 @@ mod subscription;
 
 use std::{
     fmt, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -24,10 +24,11 @@ use self::file::FileLock;
 use crate::{
     config,
     error::{Error, ErrorReason, Result},
+    telemetry,
 };
 
 /// The migration from each schema version to the next, starting with an empty database. New ones are appended.
-const MIGRATIONS: [Migration; 4] = [
+static MIGRATIONS: [Migration; 4] = [
     |database| database.execute_batch(subscription::TABLE),
     |database| database.execute_batch(idempotency::TABLE),
     |database| {
@@ -55,6 +56,8 @@ struct Inner {
     writer: ClosableConnection,
     /// One permit: other reads wait for it as tasks and block no thread.
     read_permit: Arc<Semaphore>,
+    /// Its file; `None` in memory.
+    path: Option<PathBuf>,
     /// Held while the database is open.
     lock: Mutex<Option<FileLock>>,
 }
@@ -96,6 +99,15 @@ impl Database {
         Self::with_connection(connection, Some((reader, lock))).map_err(failed)
     }
 
+    /// Whether [`Database::open`] would succeed. It creates and changes nothing that stays, and migrates nothing.
+    ///
+    /// # Errors
+    /// As for [`Database::open`]. A database that another process has open can be used: that is a running gateway's.
+    pub fn probe(config: &config::Storage) -> Result<(), DatabaseError> {
+        let path = &config.path;
+        probe(path).map_err(|cause| DatabaseError { path: path.clone(), cause })
+    }
+
     /// An in-memory database, which is discarded with the last clone.
     ///
     /// # Errors
@@ -111,12 +123,18 @@ impl Database {
         file: Option<(impl FnOnce() -> rusqlite::Result<Connection>, FileLock)>,
     ) -> Result<Self, Cause> {
         migrate(&mut connection)?;
+        let path = connection.path().filter(|path| !path.is_empty()).map(PathBuf::from);
         let (reader, lock) = match file {
             Some((reader, lock)) => (Some(ClosableConnection::new(reader()?)), Some(lock)),
             None => (None, None),
         };
         let (writer, read_permit) = (ClosableConnection::new(connection), Arc::new(Semaphore::new(1)));
-        Ok(Self(Arc::new(Inner { reader, writer, read_permit, lock: Mutex::new(lock) })))
+        Ok(Self(Arc::new(Inner { reader, writer, read_permit, path, lock: Mutex::new(lock) })))
+    }
+
+    /// The database's file; `None` in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
     }
 
     /// Closes the database for every clone, after the operations that have begun; it can be opened again at once. Later
@@ -207,6 +225,7 @@ async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send
 }
 
 fn unavailable(error: &rusqlite::Error) -> Error {
+    telemetry::storage_failed();
     tracing::error!(cause = description(error), "storage failed");
     Error::new(ErrorReason::StorageUnavailable, "the gateway's storage is unavailable")
 }
@@ -215,6 +234,26 @@ impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Database")
     }
+}
+
+fn probe(path: &Path) -> Result<(), Cause> {
+    if !path.exists() {
+        return file::probe_folder(path).map_err(|error| Cause::Io(error.kind()));
+    }
+    file::open_private(path).map_err(|error| Cause::Io(error.kind()))?;
+    let _lock = match FileLock::acquire(path) {
+        Err(Cause::InUse) => return Ok(()),
+        lock => lock?,
+    };
+    // Writable, so that the write-ahead log that the connection may create goes with it.
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let has_schema: bool =
+        connection.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'schema'", (), |row| row.get(0))?;
+    if has_schema {
+        let version = connection.query_row("SELECT version FROM schema", (), |row| row.get(0)).optional()?;
+        migrations_from(version.unwrap_or(0))?;
+    }
+    Ok(())
 }
 
 fn configure(connection: Connection) -> rusqlite::Result<Connection> {
@@ -230,16 +269,18 @@ fn migrate(connection: &mut Connection) -> Result<(), Cause> {
     let transaction = connection.transaction()?;
     transaction.execute_batch("CREATE TABLE IF NOT EXISTS schema (version INTEGER NOT NULL) STRICT")?;
     let version: Option<i64> = transaction.query_row("SELECT version FROM schema", (), |row| row.get(0)).optional()?;
-    let version = version.unwrap_or(0);
-    let migrations =
-        usize::try_from(version).ok().and_then(|applied| MIGRATIONS.get(applied..)).ok_or(Cause::Newer(version))?;
-    for migration in migrations {
+    for migration in migrations_from(version.unwrap_or(0))? {
         migration(&transaction)?;
     }
     transaction.execute("DELETE FROM schema", ())?;
     transaction
         .execute("INSERT INTO schema (version) VALUES (?1)", [i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)])?;
     Ok(transaction.commit()?)
+}
+
+/// The migrations that a schema of this version lacks.
+fn migrations_from(version: i64) -> Result<&'static [Migration], Cause> {
+    usize::try_from(version).ok().and_then(|applied| MIGRATIONS.get(applied..)).ok_or(Cause::Newer(version))
 }
 
 /// SQLite's name of the error code. Its message could quote data.
@@ -351,6 +392,38 @@ mod tests {
             .unwrap();
         let error = Database::open(&config(&directory)).unwrap_err().to_string();
         assert!(error.contains("cannot be used: "), "{error}");
+    }
+
+    #[tokio::test]
+    async fn a_probe_fails_where_opening_would_and_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = || fs::read_dir(directory.path()).unwrap().count();
+        let missing = config::Storage { path: directory.path().join("missing/switchboard.db") };
+        assert_eq!(
+            Database::probe(&missing).unwrap_err().to_string(),
+            Database::open(&missing).unwrap_err().to_string()
+        );
+        let folder = config::Storage { path: directory.path().to_owned() };
+        assert!(Database::probe(&folder).is_err());
+
+        Database::probe(&config(&directory)).unwrap();
+        assert_eq!(files(), 0);
+        let open = Database::open(&config(&directory)).unwrap();
+        Database::probe(&config(&directory)).unwrap();
+        open.close().await;
+        Database::probe(&config(&directory)).unwrap();
+
+        let connection = Connection::open(config(&directory).path).unwrap();
+        connection.execute("UPDATE schema SET version = 0", ()).unwrap();
+        Database::probe(&config(&directory)).unwrap();
+        let version: i64 = connection.query_row("SELECT version FROM schema", (), |row| row.get(0)).unwrap();
+        assert_eq!(version, 0, "nothing was migrated");
+        connection.execute("UPDATE schema SET version = 999", ()).unwrap();
+        drop(connection);
+        assert!(Database::probe(&config(&directory)).unwrap_err().to_string().contains("version 999"));
+        fs::write(config(&directory).path, "no database, and longer than the header of one would be".repeat(99))
+            .unwrap();
+        assert!(Database::probe(&config(&directory)).unwrap_err().to_string().contains("cannot be used: "));
     }
 
     #[test]

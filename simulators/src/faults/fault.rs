@@ -58,13 +58,6 @@ pub(super) enum Reset {
     After,
 }
 
-// === impl Reset ===
-
-impl Reset {
-    pub(super) const NAMES: [(&'static str, Self); 3] =
-        [("before", Self::Before), ("during", Self::During), ("after", Self::After)];
-}
-
 // === impl Fault ===
 
 impl Fault {
@@ -140,6 +133,13 @@ impl Ending {
             Self::Status { .. } | Self::Throttle { .. } | Self::Reset(Reset::Before) => false,
         }
     }
+}
+
+// === impl Reset ===
+
+impl Reset {
+    pub(super) const NAMES: [(&'static str, Self); 3] =
+        [("before", Self::Before), ("during", Self::During), ("after", Self::After)];
 }
 
 /// A response of a proxy or balancer in front of the vendor.

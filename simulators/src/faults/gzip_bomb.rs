@@ -31,6 +31,50 @@ struct Bits {
     count: u32,
 }
 
+// === impl Crc ===
+
+impl Crc {
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            let [low, ..] = self.0.to_le_bytes();
+            self.0 = TABLE[usize::from(low ^ byte)] ^ (self.0 >> 8);
+        }
+    }
+
+    fn value(self) -> u32 {
+        !self.0
+    }
+}
+
+// === impl Bits ===
+
+impl Bits {
+    /// Appends a number, lowest bit first.
+    fn number(&mut self, value: u32, width: u32) {
+        self.pending |= value << self.count;
+        self.count += width;
+        while self.count >= 8 {
+            let [low, ..] = self.pending.to_le_bytes();
+            self.bytes.push(low);
+            self.pending >>= 8;
+            self.count -= 8;
+        }
+    }
+
+    /// Appends a Huffman code, highest bit first.
+    fn code(&mut self, code: u32, width: u32) {
+        self.number(code.reverse_bits() >> (32 - width), width);
+    }
+
+    /// The bytes; zeros fill the last one.
+    fn into_bytes(mut self) -> Vec<u8> {
+        if self.count > 0 {
+            self.number(0, 8 - self.count);
+        }
+        self.bytes
+    }
+}
+
 /// Packs `{`, 32 MiB of spaces, and `rest`.
 pub(super) fn pack(rest: &[u8]) -> Vec<u8> {
     let (mut packed, mut crc) = PACKED_PREFIX.clone();
@@ -95,50 +139,6 @@ const fn table() -> [u32; 256] {
         value += 1;
     }
     table
-}
-
-// === impl Crc ===
-
-impl Crc {
-    fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            let [low, ..] = self.0.to_le_bytes();
-            self.0 = TABLE[usize::from(low ^ byte)] ^ (self.0 >> 8);
-        }
-    }
-
-    fn value(self) -> u32 {
-        !self.0
-    }
-}
-
-// === impl Bits ===
-
-impl Bits {
-    /// Appends a number, lowest bit first.
-    fn number(&mut self, value: u32, width: u32) {
-        self.pending |= value << self.count;
-        self.count += width;
-        while self.count >= 8 {
-            let [low, ..] = self.pending.to_le_bytes();
-            self.bytes.push(low);
-            self.pending >>= 8;
-            self.count -= 8;
-        }
-    }
-
-    /// Appends a Huffman code, highest bit first.
-    fn code(&mut self, code: u32, width: u32) {
-        self.number(code.reverse_bits() >> (32 - width), width);
-    }
-
-    /// The bytes; zeros fill the last one.
-    fn into_bytes(mut self) -> Vec<u8> {
-        if self.count > 0 {
-            self.number(0, 8 - self.count);
-        }
-        self.bytes
-    }
 }
 
 #[cfg(test)]

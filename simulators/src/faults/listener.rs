@@ -48,13 +48,6 @@ pub struct Connection {
     reset_handle: ResetHandle,
 }
 
-/// Serves a simulator's router on a listener whose connections can be reset.
-///
-/// On any other listener a fault that resets the connection becomes a body that ends too early.
-pub fn serve(listener: TcpListener, router: Router) -> Serving {
-    axum::serve(ResettableListener(listener), router.into_make_service_with_connect_info())
-}
-
 // === impl ResettableListener ===
 
 impl axum::serve::Listener for ResettableListener {
@@ -131,4 +124,11 @@ impl AsyncWrite for Connection {
         self.reset_handle.check()?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
+}
+
+/// Serves a simulator's router on a listener whose connections can be reset.
+///
+/// On any other listener a fault that resets the connection becomes a body that ends too early.
+pub fn serve(listener: TcpListener, router: Router) -> Serving {
+    axum::serve(ResettableListener(listener), router.into_make_service_with_connect_info())
 }

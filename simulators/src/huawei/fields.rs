@@ -13,6 +13,26 @@ pub(super) enum Count {
     Number(i64),
 }
 
+// === impl Count ===
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Count, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Either {
+            Number(i64),
+            Text(String),
+        }
+        match Either::deserialize(deserializer)? {
+            Either::Number(number) => Ok(Count::Number(number)),
+            Either::Text(text) if text.is_empty() => Ok(Count::Empty),
+            Either::Text(text) => {
+                text.parse().map(Count::Number).map_err(|_| serde::de::Error::custom("not a whole number"))
+            }
+        }
+    }
+}
+
 /// Reads the fields of `T` with strict types. Every `T` here denies unknown fields.
 pub(super) fn read<T: DeserializeOwned>(body: Value) -> Result<T, Refusal> {
     serde_json::from_value(body).map_err(|_| Refusal::Malformed)
@@ -55,26 +75,6 @@ pub(super) fn check_email(email: &str) -> Result<(), Refusal> {
         .split_once('@')
         .is_some_and(|(local, domain)| local_part(local) && domain.len() <= 255 && domain.split('.').all(label));
     ensure(valid, "The email is invalid")
-}
-
-// === impl Count ===
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Count, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Either {
-            Number(i64),
-            Text(String),
-        }
-        match Either::deserialize(deserializer)? {
-            Either::Number(number) => Ok(Count::Number(number)),
-            Either::Text(text) if text.is_empty() => Ok(Count::Empty),
-            Either::Text(text) => {
-                text.parse().map(Count::Number).map_err(|_| serde::de::Error::custom("not a whole number"))
-            }
-        }
-    }
 }
 
 #[cfg(test)]

@@ -87,22 +87,6 @@ pub struct Quirks(BTreeSet<Quirk>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownQuirk(String);
 
-// === impl Quirk ===
-
-impl FromStr for Quirk {
-    type Err = UnknownQuirk;
-
-    fn from_str(name: &str) -> Result<Quirk, UnknownQuirk> {
-        Quirk::ALL.iter().copied().find(|quirk| quirk.name() == name).ok_or_else(|| UnknownQuirk(name.to_owned()))
-    }
-}
-
-impl fmt::Display for Quirk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
 // === impl Quirks ===
 
 impl Quirks {
@@ -159,6 +143,22 @@ impl fmt::Display for UnknownQuirk {
 }
 
 impl std::error::Error for UnknownQuirk {}
+
+// === impl Quirk ===
+
+impl FromStr for Quirk {
+    type Err = UnknownQuirk;
+
+    fn from_str(name: &str) -> Result<Quirk, UnknownQuirk> {
+        Quirk::ALL.iter().copied().find(|quirk| quirk.name() == name).ok_or_else(|| UnknownQuirk(name.to_owned()))
+    }
+}
+
+impl fmt::Display for Quirk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 fn each_object(value: &mut Value, change: &mut impl FnMut(&mut serde_json::Map<String, Value>)) {
     match value {

@@ -39,6 +39,21 @@ struct WaitVoice {
     parameter_type: String,
 }
 
+// === impl Overflow ===
+
+impl Overflow {
+    fn check(&self, center: &Center, media_type_id: u32) -> Result<(), Refusal> {
+        match (self.transfer_type.as_str(), self.device_type.as_deref(), self.value) {
+            ("Release", None, None) => Ok(()),
+            ("Transfer", Some("1"), Some(skill_id)) => center.skill(skill_id).map(|_| ()),
+            ("Transfer", Some("3"), Some(_)) => {
+                ensure(media_type_id != MULTIMEDIA, "A multimedia queue cannot transfer to an IVR")
+            }
+            _ => Err(Refusal::because("A transfer in skillParam is invalid")),
+        }
+    }
+}
+
 /// Checks a `skillParam` for a queue of this media type.
 pub(super) fn check(center: &Center, media_type_id: u32, skill_param: &Value) -> Result<(), Refusal> {
     let param: SkillParam = fields::read(skill_param.clone())?;
@@ -56,21 +71,6 @@ pub(super) fn check(center: &Center, media_type_id: u32, skill_param: &Value) ->
             param.answer_function.is_none() && param.wait_voice.is_none(),
             "skillParam has only noAgents, busy and timeOut for this media type",
         )
-    }
-}
-
-// === impl Overflow ===
-
-impl Overflow {
-    fn check(&self, center: &Center, media_type_id: u32) -> Result<(), Refusal> {
-        match (self.transfer_type.as_str(), self.device_type.as_deref(), self.value) {
-            ("Release", None, None) => Ok(()),
-            ("Transfer", Some("1"), Some(skill_id)) => center.skill(skill_id).map(|_| ()),
-            ("Transfer", Some("3"), Some(_)) => {
-                ensure(media_type_id != MULTIMEDIA, "A multimedia queue cannot transfer to an IVR")
-            }
-            _ => Err(Refusal::because("A transfer in skillParam is invalid")),
-        }
     }
 }
 

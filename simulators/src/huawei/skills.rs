@@ -45,6 +45,23 @@ struct Delete {
     skill_ids: String,
 }
 
+// === impl Skill ===
+
+impl Skill {
+    /// Checks the limits on everything but the name.
+    fn check(&self, center: &Center) -> Result<(), Refusal> {
+        fields::at_most(&self.description, 50, "description is longer than 50")?;
+        ensure(
+            self.description.chars().all(char::is_alphanumeric),
+            "description has a character other than letters and digits",
+        )?;
+        ensure(self.max_wait_time <= 60_000, "maxWaitTime is over 60000")?;
+        ensure(self.max_wait_num <= 10_000, "maxWaitNum is over 10000")?;
+        ensure(self.max_agent_wrapup_time <= 3_600, "maxAgentWrapupTime is over 3600")?;
+        skill_param::check(center, self.media_type_id, &self.param)
+    }
+}
+
 /// `POST skill/createSkill`: adds a queue.
 pub(super) fn create(center: &mut Center, call: Call<'_>) -> Outcome {
     let Create { media_type_id, description, name, max_wait_time, max_wait_num, max_agent_wrapup_time, skill_param } =
@@ -103,23 +120,6 @@ pub(super) fn delete(center: &mut Center, call: Call<'_>) -> Outcome {
     ensure(!ids.iter().any(used), "The skill queue has agents")?;
     center.skills.retain(|id, _| !ids.contains(id));
     Ok(payload! {})
-}
-
-// === impl Skill ===
-
-impl Skill {
-    /// Checks the limits on everything but the name.
-    fn check(&self, center: &Center) -> Result<(), Refusal> {
-        fields::at_most(&self.description, 50, "description is longer than 50")?;
-        ensure(
-            self.description.chars().all(char::is_alphanumeric),
-            "description has a character other than letters and digits",
-        )?;
-        ensure(self.max_wait_time <= 60_000, "maxWaitTime is over 60000")?;
-        ensure(self.max_wait_num <= 10_000, "maxWaitNum is over 10000")?;
-        ensure(self.max_agent_wrapup_time <= 3_600, "maxAgentWrapupTime is over 3600")?;
-        skill_param::check(center, self.media_type_id, &self.param)
-    }
 }
 
 /// Checks a queue's name: 1 to 100 bytes without most punctuation (B3.13).

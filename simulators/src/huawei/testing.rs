@@ -39,6 +39,8 @@ pub(super) struct Answer {
     pub(super) text: String,
 }
 
+// === impl TestServer ===
+
 impl TestServer {
     /// Starts a simulator with these quirks, and gets a token.
     pub(super) async fn start(tenant: Tenant, quirks: &str) -> TestServer {
@@ -119,6 +121,8 @@ impl TestServer {
         send(self.client.get(self.url(path)).header("Authorization", format!("Bearer {token}"))).await
     }
 }
+
+// === impl Answer ===
 
 impl Answer {
     /// The JSON of a response that is HTTP 200.

@@ -8,6 +8,17 @@ use super::quirks::{Quirk, Quirks};
 #[derive(Clone)]
 pub(super) struct Query(Vec<(String, String)>);
 
+/// A call that passed every check of its row.
+pub(super) struct Call<'a> {
+    /// The ID in the path, `""` if the path has none.
+    pub(super) id: &'a str,
+    pub(super) query: &'a Query,
+    pub(super) body: &'a Map<String, Value>,
+    pub(super) quirks: Quirks,
+}
+
+// === impl Query ===
+
 impl Query {
     pub(super) fn parse(text: &str) -> Self {
         Self(url::form_urlencoded::parse(text.as_bytes()).into_owned().collect())
@@ -27,14 +38,7 @@ impl Query {
     }
 }
 
-/// A call that passed every check of its row.
-pub(super) struct Call<'a> {
-    /// The ID in the path, `""` if the path has none.
-    pub(super) id: &'a str,
-    pub(super) query: &'a Query,
-    pub(super) body: &'a Map<String, Value>,
-    pub(super) quirks: Quirks,
-}
+// === impl Call ===
 
 impl Call<'_> {
     /// A text of the body that the table requires.

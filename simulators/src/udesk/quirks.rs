@@ -42,6 +42,14 @@ pub enum Quirk {
     Pages,
 }
 
+/// A text that names no [`Quirk`]. The message lists the quirks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownQuirk;
+
+/// A set of [`Quirk`]s; empty by default.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quirks(u32);
+
 // === impl Quirk ===
 
 impl Quirk {
@@ -101,9 +109,7 @@ impl FromStr for Quirk {
     }
 }
 
-/// A text that names no [`Quirk`]. The message lists the quirks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnknownQuirk;
+// === impl UnknownQuirk ===
 
 impl fmt::Display for UnknownQuirk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -113,9 +119,7 @@ impl fmt::Display for UnknownQuirk {
 
 impl std::error::Error for UnknownQuirk {}
 
-/// A set of [`Quirk`]s; empty by default.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Quirks(u32);
+// === impl Quirks ===
 
 impl Quirks {
     /// Whether the set has `quirk`.

@@ -44,6 +44,8 @@ struct Script {
     permits: Semaphore,
 }
 
+// === impl Receiver ===
+
 impl Receiver {
     /// Starts a receiver that responds 200.
     pub(super) async fn start() -> Self {
@@ -106,6 +108,8 @@ impl Receiver {
         self.posted.try_recv().is_err()
     }
 }
+
+// === impl TestServer ===
 
 impl TestServer {
     /// Calls one of the simulator's own routes.

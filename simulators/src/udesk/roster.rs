@@ -12,23 +12,6 @@ use super::{
 /// Rows of the first page of 06 under [`Quirk::Pages`].
 const SHORT_PAGE: usize = 5;
 
-/// Operation 06. It has no page parameters: the response is one page of all agents (C35).
-pub(super) fn list(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
-    let filter = Filter::read(call)?;
-    let found: Vec<&Agent> = state.agents.iter().filter(|agent| filter.matches(agent)).collect();
-    let total = found.len();
-    let page_size = if call.has(Quirk::Pages) { SHORT_PAGE } else { total };
-    let rows: Vec<Value> =
-        found.into_iter().take(state.printed.rows.unwrap_or(page_size)).map(|agent| list_row(state, agent)).collect();
-    Ok(json!({
-        "CurrPage": 1,
-        "PageSize": page_size,
-        "Total": total,
-        "TotalPage": total.div_ceil(page_size.max(1)),
-        "AgentList": rows,
-    }))
-}
-
 /// The query of 06. An empty parameter does not filter.
 struct Filter<'a> {
     role: Option<&'a str>,
@@ -36,6 +19,8 @@ struct Filter<'a> {
     status: Option<i64>,
     fuzzy: Option<String>,
 }
+
+// === impl Filter ===
 
 impl<'a> Filter<'a> {
     fn read(call: &'a Call<'_>) -> Result<Self, Failure> {
@@ -62,6 +47,23 @@ impl<'a> Filter<'a> {
                     .any(|field| field.to_lowercase().contains(text))
             })
     }
+}
+
+/// Operation 06. It has no page parameters: the response is one page of all agents (C35).
+pub(super) fn list(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
+    let filter = Filter::read(call)?;
+    let found: Vec<&Agent> = state.agents.iter().filter(|agent| filter.matches(agent)).collect();
+    let total = found.len();
+    let page_size = if call.has(Quirk::Pages) { SHORT_PAGE } else { total };
+    let rows: Vec<Value> =
+        found.into_iter().take(state.printed.rows.unwrap_or(page_size)).map(|agent| list_row(state, agent)).collect();
+    Ok(json!({
+        "CurrPage": 1,
+        "PageSize": page_size,
+        "Total": total,
+        "TotalPage": total.div_ceil(page_size.max(1)),
+        "AgentList": rows,
+    }))
 }
 
 /// Operation 25.

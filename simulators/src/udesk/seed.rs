@@ -42,17 +42,7 @@ const AGENTS: [Seed; 12] = [
     seed("1012", "E1012", "Oskar Nyman", &[], ["1112", "1212"], Offline).without_extensions(),
 ];
 
-const fn seed(
-    id: &'static str,
-    work_id: &'static str,
-    name: &'static str,
-    queues: &'static [&'static str],
-    extensions: [&'static str; 2],
-    status: Status,
-) -> Seed {
-    let [sip, webrtc] = extensions;
-    Seed { id, work_id, name, role: "agent", queues, extensions: [Some(sip), Some(webrtc)], status, enabled: true }
-}
+// === impl Seed ===
 
 impl Seed {
     const fn leading(mut self) -> Self {
@@ -74,6 +64,18 @@ impl Seed {
     fn email(&self) -> String {
         format!("{}@example.com", self.name.to_lowercase().replace(' ', "."))
     }
+}
+
+const fn seed(
+    id: &'static str,
+    work_id: &'static str,
+    name: &'static str,
+    queues: &'static [&'static str],
+    extensions: [&'static str; 2],
+    status: Status,
+) -> Seed {
+    let [sip, webrtc] = extensions;
+    Seed { id, work_id, name, role: "agent", queues, extensions: [Some(sip), Some(webrtc)], status, enabled: true }
 }
 
 /// The seeded application.

@@ -47,6 +47,8 @@ pub(super) struct Answer {
     pub(super) body: String,
 }
 
+// === impl TestServer ===
+
 impl TestServer {
     /// Serves the seeded tenant.
     pub(super) async fn start() -> Self {
@@ -114,6 +116,8 @@ impl TestServer {
     }
 }
 
+// === impl Prepared ===
+
 impl Prepared {
     pub(super) fn set(mut self, name: &str, value: &str) -> Self {
         self = self.without(name);
@@ -137,6 +141,8 @@ impl Prepared {
         self.set("Timestamp", timestamp).set("Sign", &sign)
     }
 }
+
+// === impl Answer ===
 
 impl Answer {
     pub(super) fn json(&self) -> Value {

@@ -5,15 +5,11 @@ use std::{
     fmt::Write as _,
 };
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    Api, VendorId,
-    ccapi::{Ccapi, READ},
-    events, or_empty,
-};
+use super::{Api, VendorId, ccapi::Ccapi, events, operations::READ, or_empty};
 use crate::{
     context::Context,
     endpoint,
@@ -21,8 +17,9 @@ use crate::{
     event::address::Addresses,
     name::{CenterName, ResourceName as _, SubscriptionName},
     proto::v1,
+    redact,
     store::subscription_ids::{CallbackHash, SubscriptionIds, SubscriptionRecord},
-    vendor::de::{Flag, List, Text},
+    vendor::de::{Flag, List, Text, without_values},
 };
 
 /// `GET /subscriptions` (Udesk 21).
@@ -42,39 +39,39 @@ struct Records {
 /// A subscription as Udesk 21 gives it. Its callback may hold a secret.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub struct Record {
+pub(super) struct Record {
     subid: VendorId,
     id: VendorId,
     /// Its name.
-    pub name: Text,
+    pub(super) name: Text,
     /// Where it posts.
-    pub callback: Text,
+    pub(super) callback: Text,
     /// Udesk's names of its events.
-    pub events: List<Text>,
+    pub(super) events: List<Text>,
     /// Whether it is delivered.
-    pub enable: Flag,
+    pub(super) enable: Flag,
 }
 
 /// A subscription with its ID: the vendor's, or `~` and a hash where nobody knows it.
-pub struct Identified {
+pub(super) struct Identified {
     /// The ID.
-    pub id: String,
+    pub(super) id: String,
     /// The rest.
-    pub record: Record,
+    pub(super) record: Record,
     /// Whether it posts to the gateway's own ingress.
     is_ingress: bool,
 }
 
 /// The subscriptions of a center.
-pub struct Listed {
+pub(super) struct Listed {
     /// Those that the vendor lists.
-    pub subscriptions: Vec<Identified>,
+    pub(super) subscriptions: Vec<Identified>,
     /// Why there may be more; empty when there are none.
-    pub incomplete_reason: String,
+    pub(super) incomplete_reason: String,
 }
 
 /// Every subscription of a center.
-pub async fn list(
+pub(super) async fn list(
     ccapi: &Api,
     subscription_ids: &SubscriptionIds,
     addresses: &Addresses,
@@ -131,7 +128,7 @@ fn identify(
 impl<'de> Deserialize<'de> for Records {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // An object's error text would quote what it read.
-        let unreadable = |_| D::Error::custom("not a list of subscriptions");
+        let unreadable = |error| without_values(&error, "not a list of subscriptions");
         let json = <&RawValue>::deserialize(deserializer)?.get();
         let (list, is_one_object) = if json.starts_with('{') {
             let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json).map_err(unreadable)?;
@@ -168,14 +165,15 @@ impl Record {
 // === impl Identified ===
 
 impl Identified {
-    /// The subscription as the contract shows it: never with an address of the gateway's own.
-    pub fn into_subscription(self, center: &CenterName) -> v1::Subscription {
+    /// The subscription as the contract shows it: never with an address of the gateway's own, nor with what may be a secret
+    /// in another one.
+    pub(super) fn into_subscription(self, center: &CenterName) -> v1::Subscription {
         let Self { id, record: Record { subid: _, id: _, name, callback, events, enable }, is_ingress } = self;
         let (event_types, vendor_event_types) = split(events.into_iter().map(Text::into_string));
         v1::Subscription {
             name: SubscriptionName::new(center.center(), id).to_string(),
             display_name: name.into_string(),
-            callback_uri: if is_ingress { String::new() } else { callback.into_string() },
+            callback_uri: if is_ingress { String::new() } else { redact::uri(callback.into_string()) },
             event_types,
             enabled: enable.0,
             vendor_event_types,
@@ -184,7 +182,7 @@ impl Identified {
 }
 
 /// Udesk's names of events, as event types and, where the contract has none, as they are.
-pub fn split(names: impl IntoIterator<Item = String>) -> (Vec<i32>, Vec<String>) {
+pub(super) fn split(names: impl IntoIterator<Item = String>) -> (Vec<i32>, Vec<String>) {
     let (mut known, mut others) = (Vec::new(), Vec::new());
     for name in names {
         match events::event_type(&name) {

@@ -8,6 +8,7 @@ mod extensions;
 mod ingress;
 mod queues;
 mod quirks;
+mod refusals;
 mod subscriptions;
 
 use std::{
@@ -352,12 +353,8 @@ fn adapter(
         kv: state.clone(),
         addresses: Addresses::new(&events(), state, clock),
     };
-    let udesk = config::Udesk {
-        app_id: APP_ID.to_owned(),
-        sid: SID.to_owned(),
-        auth_token: SecretString::from(AUTH_TOKEN),
-        timestamp_unit,
-    };
+    let udesk =
+        config::Udesk { app_id: APP_ID.to_owned(), sid: SID.to_owned(), auth_token: AUTH_TOKEN.into(), timestamp_unit };
     let center = config::Center {
         display_name: NAME.to_owned(),
         base_url: base.parse().unwrap(),
