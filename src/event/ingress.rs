@@ -425,4 +425,42 @@ mod tests {
             assert!(metrics.contains(&line), "{metrics}");
         }
     }
+
+    /// A store that refuses what is posted, for this reason.
+    #[derive(Debug)]
+    struct Refusing(ErrorReason);
+
+    #[async_trait]
+    impl EventLog for Refusing {
+        async fn append(&self, _center: &str, _body: Bytes, _fingerprint: Fingerprint) -> Result<Appended> {
+            Err(Error::new(self.0, "refused for the test"))
+        }
+
+        async fn extent(&self, _center: &str) -> Result<Extent> {
+            Err(Error::internal("nobody watches"))
+        }
+
+        async fn seek(&self, _center: &str, _time: SystemTime) -> Result<u64> {
+            Err(Error::internal("nobody watches"))
+        }
+
+        async fn read(&self, _center: &str, _after: u64) -> Result<Box<dyn Reader>> {
+            Err(Error::internal("nobody watches"))
+        }
+    }
+
+    #[tokio::test]
+    async fn a_store_that_refuses_says_whether_to_come_again() {
+        for (reason, status, outcome) in [
+            (ErrorReason::CenterOverloaded, StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            (ErrorReason::RequestTooLarge, StatusCode::PAYLOAD_TOO_LARGE, "refused"),
+            (ErrorReason::StorageUnavailable, StatusCode::SERVICE_UNAVAILABLE, "failed"),
+        ] {
+            let ingress = Ingress { log: Arc::new(Refusing(reason)), ..ingress(Duration::ZERO) };
+            let answer = ingress.handle(callback(Body::from("{}"))).await;
+            let may_come_again = status == StatusCode::SERVICE_UNAVAILABLE;
+            assert_eq!((answer.status(), answer.headers().contains_key(header::RETRY_AFTER)), (status, may_come_again));
+            assert!(ingress.metrics.text().unwrap().contains(&format!("outcome=\"{outcome}\"}} 1\n")), "{outcome}");
+        }
+    }
 }

@@ -18,6 +18,7 @@ mod hostile;
 mod house;
 mod ingress;
 mod limits;
+mod limits_events;
 mod limits_locks;
 mod limits_server;
 mod operators;

@@ -439,3 +439,18 @@ proptest! {
         prop_assert_eq!(one == other, texts[0] == texts[2] && texts[1] == texts[3]);
     }
 }
+
+#[tokio::test]
+async fn an_address_that_is_adopted_already_is_written_once() {
+    let fixture = Fixture::new();
+    let (uri, nonce) = fixture.mint_adopted("73").await;
+    let record = async || fixture.store.store.list("address.").await.unwrap();
+    let before = record().await;
+    fixture.clock.advance(Duration::from_secs(1));
+    fixture.addresses.adopt("acme", &nonce, "73").await.unwrap();
+    assert_eq!(record().await, before);
+    // By another subscription it is adopted anew.
+    fixture.addresses.adopt("acme", &nonce, "74").await.unwrap();
+    assert_ne!(record().await, before);
+    assert!(fixture.accepts(&uri).await);
+}
