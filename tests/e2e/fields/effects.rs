@@ -43,7 +43,7 @@ pub enum Effect {
 use Effect::{Answer, Created, HeldBy, Masked, NextPage, OneItem, Replayed, Routed, VendorData};
 
 const HEARTBEATS: Effect =
-    HeldBy { file: "events.rs", test: "what_was_not_asked_for_passes_by_and_heartbeats_move_the_cursor" };
+    HeldBy { file: "events.rs", test: "other_event_types_are_skipped_and_heartbeats_move_the_cursor" };
 
 /// The first row that fits is a field's.
 pub const CONSUMED: &[Row] = &[
