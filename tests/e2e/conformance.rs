@@ -7,17 +7,23 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    net::SocketAddr,
     path::PathBuf,
 };
 
+use axum::Router;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 use switchboard_simulators::{huawei, udesk};
 
-use crate::support::{
-    APP_KEY, APP_SECRET, AUTH_TOKEN, Gateway, SID, acme, beta,
-    vendor::{Answer, Asked, Scripted, huawei_options, serve_router, udesk_options},
+use crate::{
+    house::tables::udesk_operations,
+    support::{
+        APP_KEY, APP_SECRET, AUTH_TOKEN, Gateway, SID,
+        vendor::{Answer, Asked, Scripted, huawei_options, serve_router, udesk_options},
+        vendors::{VENDORS, Vendor},
+    },
 };
 
 /// Every row: the vendor, and the example's name.
@@ -123,6 +129,41 @@ pub const ROWS: &[(&str, &str)] = &[
     ("huawei", "b3_22_create_user_call_settings"),
 ];
 
+/// How the examples of a vendor are sent and checked.
+struct Dialect {
+    vendor: &'static str,
+    /// What the vendor answers before the first operation.
+    token: Option<fn() -> Answer>,
+    /// Checks what asks for it.
+    check_token: fn(&Asked),
+    /// Checks what authenticates a request, and removes it from the query.
+    check_authentication: fn(&mut Asked, &str),
+    /// The simulator of an example's tenant: the document's, or its own.
+    simulate: fn(&Example) -> Router,
+}
+
+const DIALECTS: &[Dialect] = &[
+    Dialect {
+        vendor: "udesk",
+        token: None,
+        check_token: |_| (),
+        check_authentication: |asked, _| check_signature(&mut asked.query),
+        simulate: |example| udesk::Simulator::new(udesk_tenant(example)).router(),
+    },
+    Dialect {
+        vendor: "huawei",
+        token: Some(Answer::token),
+        check_token,
+        check_authentication: |asked, place| {
+            assert_eq!(asked.headers["authorization"], "Bearer token-of-the-tests", "{place}");
+            assert_eq!(asked.headers["x-app-key"], APP_KEY, "{place}");
+        },
+        simulate: |_| {
+            huawei::Simulator::new(huawei::Options { tenant: huawei::Tenant::Document, ..huawei_options() }).router()
+        },
+    },
+];
+
 /// An example, as its file holds it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -191,6 +232,19 @@ pub fn example(vendor: &str, name: &str) -> Example {
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
+fn dialect(vendor: &str) -> &'static Dialect {
+    let mut known = DIALECTS.iter();
+    known
+        .find(|dialect| dialect.vendor == vendor)
+        .unwrap_or_else(|| panic!("tests/e2e/conformance.rs: DIALECTS has no row of {vendor}"))
+}
+
+/// Lines of a configuration: the vendor's center at this address.
+fn center(vendor: &str, address: SocketAddr) -> String {
+    let known = VENDORS.iter().find(|known| known.name == vendor).unwrap();
+    (known.config)(known.center, address)
+}
+
 /// The outcome of a call in the form of the examples.
 async fn outcome(gateway: &Gateway, example: &Example) -> Value {
     match gateway.client.call(&example.method, example.request.clone()).await {
@@ -215,7 +269,7 @@ fn every_example_is_a_row() {
     let rows: BTreeSet<String> = ROWS.iter().map(|(vendor, name)| format!("{vendor}/{name}.json")).collect();
     assert_eq!(rows.len(), ROWS.len(), "no row is there twice");
     let mut files = BTreeSet::new();
-    for vendor in ["udesk", "huawei"] {
+    for Vendor { name: vendor, .. } in VENDORS {
         for file in fs::read_dir(folder().join(vendor)).unwrap() {
             files.insert(format!("{vendor}/{}", file.unwrap().file_name().into_string().unwrap()));
         }
@@ -225,15 +279,13 @@ fn every_example_is_a_row() {
 
 /// A gateway before a vendor that gives an example's recorded answers.
 pub async fn recorded(vendor: &str, example: &Example) -> (Gateway, Scripted) {
-    let is_huawei = vendor == "huawei";
-    let token = is_huawei.then(Answer::token);
+    let token = dialect(vendor).token.map(|token| token());
     let answers = example.exchanges.iter().map(|exchange| match &exchange.answer {
         Value::Null => Answer::text(exchange.status, ""),
         answer => Answer::status(exchange.status, answer),
     });
     let scripted = Scripted::start(token.into_iter().chain(answers)).await;
-    let centers = if is_huawei { beta(scripted.address) } else { acme(scripted.address) };
-    (Gateway::start(&centers).await, scripted)
+    (Gateway::start(&center(vendor, scripted.address)).await, scripted)
 }
 
 /// A gateway before the simulator of an example's tenant; `None` where the simulator cannot answer the same.
@@ -241,13 +293,8 @@ pub async fn simulated(vendor: &str, example: &Example) -> Option<Gateway> {
     if example.not_simulated.is_some() {
         return None;
     }
-    let router = if vendor == "huawei" {
-        huawei::Simulator::new(huawei::Options { tenant: huawei::Tenant::Document, ..huawei_options() }).router()
-    } else {
-        udesk::Simulator::new(udesk_tenant(example)).router()
-    };
-    let address = serve_router(router).await;
-    Some(Gateway::start(&if vendor == "huawei" { beta(address) } else { acme(address) }).await)
+    let address = serve_router((dialect(vendor).simulate)(example)).await;
+    Some(Gateway::start(&center(vendor, address)).await)
 }
 
 #[tokio::test]
@@ -259,8 +306,8 @@ async fn each_row_against_the_recorded_answers() {
         assert_eq!(outcome(&gateway, &example).await, expected(&example), "{vendor}/{name}");
 
         let mut asked = scripted.asked();
-        if *vendor == "huawei" {
-            check_token(&asked.remove(0));
+        if dialect(vendor).token.is_some() {
+            (dialect(vendor).check_token)(&asked.remove(0));
         }
         assert_eq!(asked.len(), example.exchanges.len(), "{vendor}/{name}: {asked:?}");
         for (asked, exchange) in asked.into_iter().zip(&example.exchanges) {
@@ -315,19 +362,14 @@ fn every_operation_has_a_row() {
             asked.insert(format!("{} {}", exchange.asked.method, steps.join("/")));
         }
     }
-    assert_eq!(asked.len(), 26, "{asked:#?}");
+    assert_eq!(asked, udesk_operations().into_values().collect());
 }
 
 /// Compares a request with what it must be. Nothing may be there that is not expected.
 fn check(vendor: &str, name: &str, mut asked: Asked, expected: &ExpectedAsk) {
     let place = format!("{vendor}/{name}");
     assert_eq!((&asked.method, &asked.path), (&expected.method, &expected.path), "{place}");
-    if vendor == "udesk" {
-        check_signature(&mut asked.query);
-    } else {
-        assert_eq!(asked.headers["authorization"], "Bearer token-of-the-tests", "{place}");
-        assert_eq!(asked.headers["x-app-key"], APP_KEY, "{place}");
-    }
+    (dialect(vendor).check_authentication)(&mut asked, &place);
     for (key, value) in &expected.query {
         if value == "(uuid)" {
             let given = asked.query.get_mut(key).unwrap_or_else(|| panic!("{place}: no {key}"));
