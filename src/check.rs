@@ -1,11 +1,11 @@
 //! Parse, don't validate: the fields of a request become typed values, and the error lists every violation.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use prost_types::Duration;
 
 use crate::{
-    error::{Error, Result, Violation},
+    error::{Error, ErrorReason, MAX_VIOLATIONS, Result, Violation},
     name::ResourceName,
 };
 
@@ -15,10 +15,19 @@ use crate::{
 /// because [`Check::done`] then fails.
 #[derive(Debug, Default)]
 pub struct Check {
-    invalid: Vec<Violation>,
-    unsupported: Vec<Violation>,
+    invalid: Violations,
+    unsupported: Violations,
     center: Option<String>,
 }
+
+/// The first violations, and the number of all: a request can violate the contract a million times.
+#[derive(Debug, Default)]
+struct Violations {
+    first: Vec<Violation>,
+    total: usize,
+}
+
+// === impl Check ===
 
 impl Check {
     /// No violations yet.
@@ -109,7 +118,11 @@ impl Check {
     }
 
     /// A list of distinct enum values that the contract defines, without unspecified.
-    pub fn each<E: TryFrom<i32>>(&mut self, field: &str, values: &[i32]) {
+    pub fn each<E: TryFrom<i32>>(&mut self, field: &str, values: &[i32], (fewest, most): (usize, usize)) {
+        self.count(field, values.len(), (fewest, most));
+        if values.len() > most {
+            return;
+        }
         let mut seen = HashSet::with_capacity(values.len());
         for (index, value) in values.iter().enumerate() {
             if !seen.insert(value) {
@@ -171,13 +184,13 @@ impl Check {
     }
 
     /// Records a field that violates the contract. `expected` says what the field accepts, never what was sent.
-    pub fn invalid(&mut self, field: impl Into<String>, expected: impl Into<std::borrow::Cow<'static, str>>) {
-        self.invalid.push(Violation::new(field, expected));
+    pub fn invalid(&mut self, field: impl Into<String>, expected: impl Into<Cow<'static, str>>) {
+        self.invalid.record(field, expected);
     }
 
     /// Records a field that the center does not support.
-    pub fn unsupported(&mut self, field: impl Into<String>, why: impl Into<std::borrow::Cow<'static, str>>) {
-        self.unsupported.push(Violation::new(field, why));
+    pub fn unsupported(&mut self, field: impl Into<String>, why: impl Into<Cow<'static, str>>) {
+        self.unsupported.record(field, why);
     }
 
     /// Records an unsupported field when it is set.
@@ -190,16 +203,18 @@ impl Check {
     /// Ends the check.
     ///
     /// # Errors
-    /// `FIELD_INVALID` with every violation; `FIELD_UNSUPPORTED` when all violations are unsupported fields.
-    pub fn done(mut self) -> Result<()> {
-        if !self.invalid.is_empty() {
-            self.invalid.append(&mut self.unsupported);
-            return Err(Error::invalid(self.invalid));
-        }
-        if !self.unsupported.is_empty() {
-            return Err(Error::unsupported_fields(self.unsupported));
-        }
-        Ok(())
+    /// `FIELD_INVALID` with the first violations and the number of all; `FIELD_UNSUPPORTED` when all violations are
+    /// unsupported fields.
+    pub fn done(self) -> Result<()> {
+        let Self { invalid, unsupported, center: _ } = self;
+        let total = invalid.total + unsupported.total;
+        let reason = match (invalid.total, unsupported.total) {
+            (0, 0) => return Ok(()),
+            (0, _) => ErrorReason::FieldUnsupported,
+            _ => ErrorReason::FieldInvalid,
+        };
+        let first = invalid.first.into_iter().chain(unsupported.first).take(MAX_VIOLATIONS).collect();
+        Err(Error::of_fields(reason, first, total))
     }
 
     fn same_center(&mut self, field: &str, center: &str) {
@@ -209,6 +224,17 @@ impl Check {
             Some(_) => {
                 self.invalid(field, "belongs to another center; all names in a request must belong to one center");
             }
+        }
+    }
+}
+
+// === impl Violations ===
+
+impl Violations {
+    fn record(&mut self, field: impl Into<String>, description: impl Into<Cow<'static, str>>) {
+        self.total += 1;
+        if self.first.len() < MAX_VIOLATIONS {
+            self.first.push(Violation::new(field, description));
         }
     }
 }
@@ -251,6 +277,29 @@ mod tests {
         let fields: Vec<&str> = error.violations().iter().map(|violation| violation.field.as_str()).collect();
         assert_eq!(fields, ["name", "page_size", "view", "request_id"]);
         assert_eq!(error.reason(), ErrorReason::FieldInvalid);
+    }
+
+    #[test]
+    fn violations_past_the_bound_are_counted_and_not_recorded() {
+        let mut check = Check::new();
+        for index in 0..100_000 {
+            check.invalid(format!("update_mask.paths[{index}]"), "one of name");
+            check.unsupported("strategy", "not here");
+        }
+        assert_eq!((check.invalid.first.capacity(), check.unsupported.first.capacity()), (8, 8));
+        let error = check.done().unwrap_err();
+        assert_eq!(error.violations().len(), 8);
+        assert!(error.message().starts_with("200000 fields are invalid: update_mask.paths[0], "), "{error}");
+    }
+
+    #[test]
+    fn a_list_that_is_too_long_is_one_violation() {
+        let mut check = Check::new();
+        check.each::<View>("views", &[0; 100_000], (0, 64));
+        let _: Vec<QueueName> = check.names("queues", &vec![String::new(); 100_000], (1, 100));
+        let error = check.done().unwrap_err();
+        let fields: Vec<&str> = error.violations().iter().map(|violation| violation.field.as_str()).collect();
+        assert_eq!(fields, ["views", "queues"]);
     }
 
     #[test]

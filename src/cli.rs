@@ -10,7 +10,7 @@ mod sandbox;
 #[cfg(feature = "sandbox")]
 mod simulate;
 
-use std::{fmt, path::PathBuf, process::ExitCode, time::Duration};
+use std::{fmt, io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Args, Parser, Subcommand};
 use switchboard::{
@@ -18,6 +18,7 @@ use switchboard::{
     config::Config,
     gateway,
     store::{Stores, StoresError},
+    telemetry,
 };
 
 /// Exit codes: a failure while running, and bad usage or configuration. Clap exits with 2 for bad usage, too.
@@ -47,7 +48,7 @@ enum Command {
     /// Serve the centers of a configuration file
     ///
     /// Runs until SIGTERM or Ctrl-C, then drains: calls in progress finish within listen.drain_timeout. A second signal
-    /// exits at once.
+    /// exits at once. SIGHUP is logged and changes nothing.
     Serve(ConfigFile),
     /// Serve two simulated centers, "acme" (Udesk) and "beta" (Huawei), on loopback
     ///
@@ -120,7 +121,7 @@ impl Failed {
 
     fn report(self) -> ExitCode {
         for line in self.message.lines() {
-            eprintln!("switchboard: {line}");
+            let _ = writeln!(telemetry::stderr(), "switchboard: {line}");
         }
         ExitCode::from(self.code)
     }
@@ -136,6 +137,7 @@ async fn serve(file: ConfigFile) -> Result<(), Failed> {
     })?;
     let gateway = gateway::bind(config, clock, stores).await.map_err(Failed::running)?;
     let (grpc, http, admin) = addresses(&gateway)?;
+    ignore_hangups();
     tracing::info!(%grpc, %http, %admin, "serving");
     gateway.run(shutdown()).await.map_err(Failed::running)
 }
@@ -181,6 +183,7 @@ async fn shutdown() {
     tokio::spawn(async {
         interrupted().await;
         tracing::warn!("second signal, exiting at once");
+        telemetry::flush();
         std::process::exit(i32::from(FAILED));
     });
 }
@@ -198,6 +201,25 @@ async fn interrupted() {
         }
     }
 }
+
+/// SIGHUP ends a process that does not handle it, without a drain. There is nothing to reload.
+#[cfg(unix)]
+fn ignore_hangups() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangups) => {
+            tokio::spawn(async move {
+                while hangups.recv().await.is_some() {
+                    tracing::warn!("SIGHUP changes nothing: restart the gateway to read its configuration again");
+                }
+            });
+        }
+        Err(error) => tracing::warn!(kind = %error.kind(), "cannot handle SIGHUP"),
+    }
+}
+
+#[cfg(not(unix))]
+fn ignore_hangups() {}
 
 #[cfg(not(unix))]
 async fn interrupted() {

@@ -131,11 +131,17 @@ impl Context {
         let _ = self.call.center.set(Center { id: id.to_owned(), vendor });
     }
 
-    /// Marks that a write is about to be sent. Returns `false` when the call was cancelled before its first write: then
-    /// nothing may be sent.
+    /// Marks that a write is about to be sent. Returns `false` when the call was cancelled or its deadline passed before
+    /// its first write: then nothing may be sent.
     pub fn begin_write(&self) -> bool {
-        let sent = |state| (state != CANCELLED).then_some(state | SENT);
+        let expired = self.is_expired();
+        let sent = |state| (state & SENT != 0 || (state == 0 && !expired)).then_some(state | SENT);
         self.call.write_state.fetch_update(Ordering::AcqRel, Ordering::Acquire, sent).is_ok()
+    }
+
+    /// Whether the deadline passed. Then no request is sent for this call, except the remaining writes of several.
+    pub fn is_expired(&self) -> bool {
+        Instant::now() >= self.call.deadline
     }
 
     /// Marks that the caller cancelled or its deadline passed. Returns whether a write may have been sent; it then runs on.
@@ -233,6 +239,18 @@ mod tests {
             assert_eq!(generated.len(), 32);
             assert!(!bad.contains(&generated));
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_first_write_begins_after_the_deadline_and_later_ones_do() {
+        let cx = |time| Context::new("StartCallback", String::new(), Instant::now() + Duration::from_millis(time));
+        assert!(!cx(0).begin_write());
+        let several = cx(5);
+        assert!(several.begin_write());
+        tokio::time::advance(Duration::from_millis(5)).await;
+        assert!(several.is_expired() && several.begin_write());
+        let cancelled = cx(5);
+        assert!(!cancelled.cancel() && !cancelled.begin_write());
     }
 
     #[tokio::test]

@@ -17,9 +17,17 @@ pub use crate::proto::v1::ErrorReason;
 /// The domain of every `ErrorInfo`.
 pub const DOMAIN: &str = "contactcenter.gateway";
 
-/// Longest description of a violation, and most violations in a status: the details stay under 4 KiB.
-const MAX_DESCRIPTION_BYTES: usize = 256;
-const MAX_VIOLATIONS: usize = 8;
+/// Most violations in a status.
+pub(crate) const MAX_VIOLATIONS: usize = 8;
+/// Longest texts of a status: its message, the path of a field, and any other text.
+const MAX_MESSAGE_BYTES: usize = 512;
+const MAX_FIELD_BYTES: usize = 128;
+const MAX_TEXT_BYTES: usize = 256;
+/// Largest status in the headers of a response, where clients accept 8 KiB. A larger one reaches its caller without
+/// details.
+const MAX_STATUS_BYTES: usize = 4000;
+/// A text that is cut for a smaller status keeps this many bytes.
+const MIN_TEXT_BYTES: usize = 16;
 
 /// The result of work for a caller.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -92,21 +100,25 @@ impl Error {
 
     /// The request violates the contract or the vendor's format in these fields.
     pub fn invalid(violations: Vec<Violation>) -> Self {
-        Self::of_fields(ErrorReason::FieldInvalid, "invalid", violations)
+        let total = violations.len();
+        Self::of_fields(ErrorReason::FieldInvalid, violations, total)
     }
 
     /// The center's vendor does not support these fields.
     pub fn unsupported_fields(violations: Vec<Violation>) -> Self {
-        Self::of_fields(ErrorReason::FieldUnsupported, "not supported", violations)
+        let total = violations.len();
+        Self::of_fields(ErrorReason::FieldUnsupported, violations, total)
     }
 
-    fn of_fields(reason: ErrorReason, what: &str, violations: Vec<Violation>) -> Self {
+    /// `total` fields are invalid or unsupported; `violations` are the first of them.
+    pub(crate) fn of_fields(reason: ErrorReason, violations: Vec<Violation>, total: usize) -> Self {
+        let what = if reason == ErrorReason::FieldUnsupported { "not supported" } else { "invalid" };
         let message = match violations.as_slice() {
-            [only] => format!("{} is {what}: {}", only.field, only.description),
+            [only] if total == 1 => format!("{} is {what}: {}", shown(&only.field), only.description),
             several => {
-                let fields: Vec<&str> =
-                    several.iter().map(|violation| violation.field.as_str()).take(MAX_VIOLATIONS).collect();
-                format!("{} fields are {what}: {}", several.len(), fields.join(", "))
+                let fields: Vec<Cow<'_, str>> =
+                    several.iter().map(|violation| shown(&violation.field)).take(MAX_VIOLATIONS).collect();
+                format!("{total} fields are {what}: {}", fields.join(", "))
             }
         };
         let mut error = Self::new(reason, message);
@@ -241,55 +253,21 @@ impl Error {
         &self.0.violations
     }
 
-    /// The caller's `google.rpc.Status`, with exactly one `ErrorInfo`.
+    /// The caller's `google.rpc.Status`, with exactly one `ErrorInfo`. It has less than 4 KiB, however long the texts
+    /// are that it repeats.
     pub fn into_status(self, cx: &Context) -> Status {
-        let parts = *self.0;
+        let mut parts = *self.0;
         if let Some(status) = parts.replayed {
             let code = pb::Status::decode(status.as_slice()).map_or(Code::Unknown, |decoded| Code::from(decoded.code));
             return Status::with_details(code, parts.message, status.into());
         }
-        let mut metadata: HashMap<String, String> = HashMap::with_capacity(10);
-        metadata.insert("method".into(), cx.method().into());
-        metadata.insert("traceId".into(), cx.trace_id().into());
-        if let Some(center) = cx.center() {
-            metadata.insert("center".into(), center.id.clone());
-            metadata.insert("vendor".into(), center.vendor.into());
-        }
-        if let Some(vendor) = parts.vendor {
-            if !vendor.operation.is_empty() {
-                metadata.insert("vendorOperation".into(), vendor.operation.into());
+        parts.bound();
+        loop {
+            let status = parts.status(cx);
+            if header_bytes(&status) <= MAX_STATUS_BYTES || !parts.shrink() {
+                return status;
             }
-            if !vendor.code.is_empty() {
-                metadata.insert("vendorCode".into(), vendor.code);
-            }
-            if !vendor.message.is_empty() {
-                metadata.insert("vendorMessage".into(), vendor.message);
-            }
-            if let Some(status) = vendor.http_status {
-                metadata.insert("vendorHttpStatus".into(), status.to_string());
-            }
-            metadata.insert("sent".into(), cx.may_have_been_sent().to_string());
         }
-        metadata.extend(parts.metadata.into_iter().map(|(key, value)| (key.to_owned(), value)));
-
-        let mut details = ErrorDetails::new();
-        details.set_error_info(parts.reason.as_str_name(), DOMAIN, metadata);
-        for violation in parts.violations.into_iter().take(MAX_VIOLATIONS) {
-            let mut description = violation.description.into_owned();
-            truncate(&mut description, MAX_DESCRIPTION_BYTES);
-            details.add_bad_request_violation(violation.field, description);
-        }
-        if let Some(resource) = parts.resource {
-            details.set_resource_info(resource.kind, resource.name, "", parts.message.clone());
-        }
-        if parts.retry_after.is_some() {
-            details.set_retry_info(parts.retry_after);
-        }
-        if let Some(limit) = parts.quota {
-            let subject = cx.center().map_or_else(String::new, |center| format!("centers/{}", center.id));
-            details.add_quota_failure_violation(subject, limit);
-        }
-        Status::with_error_details(code(parts.reason, parts.deadline_passed), parts.message, details)
     }
 }
 
@@ -311,6 +289,97 @@ impl std::fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+// === impl Parts ===
+
+impl Parts {
+    fn status(&self, cx: &Context) -> Status {
+        let mut metadata: HashMap<String, String> = HashMap::with_capacity(10);
+        metadata.insert("method".into(), cx.method().into());
+        metadata.insert("traceId".into(), cx.trace_id().into());
+        if let Some(center) = cx.center() {
+            metadata.insert("center".into(), center.id.clone());
+            metadata.insert("vendor".into(), center.vendor.into());
+        }
+        if let Some(vendor) = &self.vendor {
+            if !vendor.operation.is_empty() {
+                metadata.insert("vendorOperation".into(), vendor.operation.into());
+            }
+            if !vendor.code.is_empty() {
+                metadata.insert("vendorCode".into(), vendor.code.clone());
+            }
+            if !vendor.message.is_empty() {
+                metadata.insert("vendorMessage".into(), vendor.message.clone());
+            }
+            if let Some(status) = vendor.http_status {
+                metadata.insert("vendorHttpStatus".into(), status.to_string());
+            }
+            metadata.insert("sent".into(), cx.may_have_been_sent().to_string());
+        }
+        metadata.extend(self.metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone())));
+
+        let mut details = ErrorDetails::new();
+        details.set_error_info(self.reason.as_str_name(), DOMAIN, metadata);
+        for violation in &self.violations {
+            details.add_bad_request_violation(violation.field.as_str(), violation.description.as_ref());
+        }
+        if let Some(resource) = &self.resource {
+            details.set_resource_info(resource.kind, resource.name.as_str(), "", self.message.as_ref());
+        }
+        if self.retry_after.is_some() {
+            details.set_retry_info(self.retry_after);
+        }
+        if let Some(limit) = self.quota {
+            let subject = cx.center().map_or_else(String::new, |center| format!("centers/{}", center.id));
+            details.add_quota_failure_violation(subject, limit);
+        }
+        Status::with_error_details(code(self.reason, self.deadline_passed), self.message.as_ref(), details)
+    }
+
+    /// Bounds every part on its own.
+    fn bound(&mut self) {
+        self.violations.truncate(MAX_VIOLATIONS);
+        for violation in &mut self.violations {
+            cut(&mut violation.field, MAX_FIELD_BYTES);
+        }
+        if self.message.len() > MAX_MESSAGE_BYTES {
+            cut(self.message.to_mut(), MAX_MESSAGE_BYTES);
+        }
+        for text in self.texts() {
+            cut(text, MAX_TEXT_BYTES);
+        }
+    }
+
+    /// Makes the status smaller: without its last violation, or with its longest text cut in half. `false` when
+    /// nothing is left to cut.
+    fn shrink(&mut self) -> bool {
+        if self.violations.len() > 1 {
+            self.violations.pop();
+            return true;
+        }
+        let message_bytes = self.message.len();
+        let text = match self.texts().into_iter().max_by_key(|text| text.len()) {
+            Some(text) if text.len() > message_bytes => text,
+            _ => self.message.to_mut(),
+        };
+        let bytes = text.len() / 2;
+        if bytes < MIN_TEXT_BYTES {
+            return false;
+        }
+        cut(text, bytes);
+        true
+    }
+
+    /// The texts besides the message.
+    fn texts(&mut self) -> Vec<&mut String> {
+        let violations =
+            self.violations.iter_mut().flat_map(|violation| [&mut violation.field, violation.description.to_mut()]);
+        let resource = self.resource.iter_mut().map(|resource| &mut resource.name);
+        let vendor = self.vendor.iter_mut().flat_map(|vendor| [&mut vendor.code, &mut vendor.message]);
+        let metadata = self.metadata.iter_mut().map(|(_, value)| value);
+        violations.chain(resource).chain(vendor).chain(metadata).collect()
+    }
+}
 
 // === impl Violation ===
 
@@ -365,5 +434,60 @@ pub(crate) fn truncate(text: &mut String, bytes: usize) {
     if text.len() > bytes {
         let end = (0..=bytes).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
         text.truncate(end);
+    }
+}
+
+/// Truncates text and marks that it did.
+fn cut(text: &mut String, bytes: usize) {
+    if text.len() > bytes {
+        truncate(text, bytes - '\u{2026}'.len_utf8());
+        text.push('\u{2026}');
+    }
+}
+
+/// The path of a field as messages show it.
+fn shown(field: &str) -> Cow<'_, str> {
+    if field.len() <= MAX_FIELD_BYTES {
+        return Cow::Borrowed(field);
+    }
+    let mut field = field.to_owned();
+    cut(&mut field, MAX_FIELD_BYTES);
+    Cow::Owned(field)
+}
+
+/// The size of a status in headers: its message is percent-encoded, its details are in base64.
+fn header_bytes(status: &Status) -> usize {
+    let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'%';
+    let message: usize = status.message().bytes().map(|byte| if is_plain(byte) { 1 } else { 3 }).sum();
+    message + status.details().len().div_ceil(3) * 4
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn a_status_is_small_whatever_it_repeats() {
+        let cx = Context::new("CreateAgent", String::new(), Instant::now());
+        for text in ["k".repeat(5000), "\u{5ea7}\u{5e2d}".repeat(3000), "%\n".repeat(900)] {
+            let violation = |index| Violation::new(format!("agent.vendor_data.{index}{text}"), text.clone());
+            for violations in [vec![violation(0)], (0..100).map(violation).collect()] {
+                let vendor = Vendor {
+                    operation: "POST /agents",
+                    code: text.clone(),
+                    message: text.clone(),
+                    http_status: Some(400),
+                };
+                let error = Error::invalid(violations).about("Agent", &text).from_vendor(vendor).with("cause", &text);
+                let status = error.into_status(&cx);
+                assert!(header_bytes(&status) <= MAX_STATUS_BYTES, "{}", header_bytes(&status));
+                let details = status.get_error_details();
+                assert_eq!(details.error_info().unwrap().reason, "FIELD_INVALID");
+                let first = &details.bad_request().unwrap().field_violations[0];
+                assert!(first.field.starts_with("agent.") && first.field.ends_with('\u{2026}'), "{}", first.field);
+            }
+        }
     }
 }

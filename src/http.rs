@@ -141,7 +141,11 @@ impl<D: Dialect> Client<D> {
             // The error's Display quotes the payload.
             let place = format!("line {}, column {} of the payload", error.line(), error.column());
             tracing::warn!(center = self.center, operation = operation.name, place, "unreadable vendor response");
-            unreadable(operation, None).with("cause", format!("does not match the documented shape at {place}"))
+            let cause = match crate::vendor::de::shown_cause(&error) {
+                Some(cause) => cause.to_owned(),
+                None => format!("does not match the documented shape at {place}"),
+            };
+            unreadable(operation, None).with("cause", cause)
         })
     }
 

@@ -19,6 +19,7 @@
 //! | [`center`] | the registry: center to adapter |
 //! | [`adapter`], [`capability`] | the vendor-neutral traits of an adapter, and the table of what it supports |
 //! | [`vendor`] | the adapters: [`vendor::udesk`] and [`vendor::huawei`], one file per family each |
+//! | `body` | decodes and repairs the bytes of responses and callbacks |
 //! | [`http`] | the vendor client, the only code that sends: endpoint, dialect, limits, breaker, retries |
 //! | [`redact`] | masks secrets and personal data in text and JSON |
 //! | [`token`] | access tokens: one fetch at a time, refreshed before they expire |
@@ -82,6 +83,7 @@
 //! automatically. Configuration errors are a [`config::ConfigErrors`], which lists all of them.
 
 mod adapter;
+mod body;
 mod capability;
 pub mod center;
 mod check;

@@ -2,9 +2,10 @@
 
 mod cli;
 
-use std::process::ExitCode;
+use std::{io::Write as _, process::ExitCode};
 
 use clap::Parser as _;
+use switchboard::telemetry;
 
 fn main() -> ExitCode {
     let command = cli::Cli::parse();
@@ -13,20 +14,23 @@ fn main() -> ExitCode {
         let location = panic.location().map(ToString::to_string).unwrap_or_default();
         tracing::error!(place = location, "panicked");
     }));
-    switchboard::telemetry::install_logging();
+    telemetry::install_logging();
     if rustls::crypto::ring::default_provider().install_default().is_err() {
         tracing::error!("another cryptography provider is installed");
+        telemetry::flush();
         return ExitCode::FAILURE;
     }
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => {
-            eprintln!("switchboard: cannot start threads: {}", error.kind());
+            let _ = writeln!(telemetry::stderr(), "switchboard: cannot start threads: {}", error.kind());
+            telemetry::flush();
             return ExitCode::FAILURE;
         }
     };
     let code = runtime.block_on(command.run());
     // Tasks that still run have exceeded the drain timeout.
     runtime.shutdown_background();
+    telemetry::flush();
     code
 }

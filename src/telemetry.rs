@@ -3,16 +3,16 @@
 //! Label values are bounded: methods and operations come from tables, centers from the configuration, none from a
 //! request.
 
-use std::{io::IsTerminal as _, time::Duration};
+mod logs;
+
+use std::time::Duration;
 
 use prometheus::{
     Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
-use tracing::{Level, Metadata, Subscriber};
-use tracing_subscriber::{
-    EnvFilter, Layer, filter::filter_fn, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
-};
+
+pub use self::logs::{flush, install_logging, log_filter, stderr};
 
 /// Upper bounds of the histogram buckets, in seconds.
 const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
@@ -128,6 +128,7 @@ impl Metrics {
         registry.register(Box::new(metrics.events_posted.clone()))?;
         registry.register(Box::new(metrics.events_delivered.clone()))?;
         registry.register(Box::new(metrics.watchers.clone()))?;
+        registry.register(Box::new(logs::DroppedLines::new()?))?;
         Ok(metrics)
     }
 
@@ -227,29 +228,6 @@ impl MethodMetrics {
         }
         self.seconds.observe(took.as_secs_f64());
     }
-}
-
-/// Logs to standard error: text on a terminal, JSON otherwise. `RUST_LOG` sets the levels, within [`log_filter`]; the
-/// default is warnings, and `info` for the gateway itself.
-pub fn install_logging() {
-    let requested = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn,switchboard=info"));
-    let logs = tracing_subscriber::registry().with(log_filter(requested));
-    let lines = fmt::layer().with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() {
-        logs.with(lines.with_target(false)).init();
-    } else {
-        logs.with(lines.json().flatten_event(true).with_current_span(false).with_span_list(false)).init();
-    }
-}
-
-/// The requested levels, but only warnings and errors of libraries: at lower levels they log URLs with signatures,
-/// headers with tokens, and bodies.
-pub fn log_filter<S: Subscriber>(requested: EnvFilter) -> impl Layer<S> {
-    requested.and_then(filter_fn(|metadata| is_ours(metadata) || *metadata.level() <= Level::WARN))
-}
-
-fn is_ours(metadata: &Metadata<'_>) -> bool {
-    metadata.target().strip_prefix("switchboard").is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
 }
 
 #[cfg(test)]

@@ -1,10 +1,11 @@
 //! The endpoint of vendors' callbacks: `POST {callback_base_url}/callbacks/{center}/{secret}`.
 //!
 //! Vendors do not sign callbacks, so the path is the secret: a wrong path receives 404 and no reason. The ingress
-//! responds 200 with the vendor's acknowledgement after the event log stored the body, and decodes nothing. It responds
-//! 503 with `Retry-After` when the body cannot be stored now. It never logs paths.
+//! removes content codings and the charset of a body and reads nothing more. It responds 200 with the vendor's
+//! acknowledgement after the event log stored the body, and 503 with `Retry-After` when the body cannot be stored now.
+//! It never logs paths.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -22,6 +23,7 @@ use tokio::{
 use super::address::Addresses;
 use crate::{
     adapter::Adapter,
+    body::{self, Labels, Unreadable},
     error::{ErrorReason, Result},
     store::{
         event_log::{Appended, EventLog},
@@ -102,7 +104,10 @@ impl Ingress {
                 response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
                 ("refused", response)
             }
-            Ok(center) => self.accept(id, center, request.into_body()).await,
+            Ok(center) => {
+                let labels = Labels::of(request.headers());
+                self.accept(id, center, &labels, request.into_body()).await
+            }
         };
         self.metrics.event_posted(id, outcome);
         response
@@ -126,8 +131,12 @@ impl Ingress {
         }
     }
 
-    async fn accept(&self, id: &str, center: &Center, body: Body) -> (&'static str, Response<Body>) {
-        let (body, _buffer) = match self.read(body).await {
+    async fn accept(&self, id: &str, center: &Center, labels: &Labels, body: Body) -> (&'static str, Response<Body>) {
+        let read = match self.read(body).await {
+            Ok((posted, buffer)) => self.decode(labels, posted).map(|(body, decoded)| (body, buffer, decoded)),
+            Err(error) => Err(error),
+        };
+        let (body, _buffer, _decoded) = match read {
             Ok(read) => read,
             Err(BodyError::TooLarge) => return ("refused", empty(StatusCode::PAYLOAD_TOO_LARGE)),
             Err(BodyError::TooSlow) => return ("refused", empty(StatusCode::REQUEST_TIMEOUT)),
@@ -147,6 +156,21 @@ impl Ingress {
             // The log may still store the body; a retry is then a duplicate.
             Err(_) => ("overloaded", service_unavailable()),
         }
+    }
+
+    /// The text of a posted body, with the buffer permit of a decoded one. Equal texts are one event however they are
+    /// encoded, so the fingerprint is that of the text. A body that cannot be decoded is an event, too: the log
+    /// stores it as posted, with its labels.
+    fn decode(&self, labels: &Labels, posted: Bytes) -> Result<(Bytes, Option<SemaphorePermit<'_>>), BodyError> {
+        let decoded = match body::decode(labels, &posted, MAX_BODY_SIZE) {
+            Ok(Cow::Borrowed(text)) => return Ok((posted.slice_ref(text), None)),
+            Ok(Cow::Owned(text)) => text.into(),
+            Err(Unreadable::TooLarge) => return Err(BodyError::TooLarge),
+            Err(_) => body::labelled(labels, &posted),
+        };
+        let size = u32::try_from(decoded.len()).map_err(|_| BodyError::TooLarge)?;
+        let permit = self.buffer.try_acquire_many(size).map_err(|_| BodyError::BufferFull)?;
+        Ok((decoded, Some(permit)))
     }
 
     /// Reads the body, with the buffer permit of its size.

@@ -8,11 +8,12 @@ use tokio::time::Instant;
 use super::{
     Authorized, Client, Dialect, Failure, HttpRequest, HttpResponse, Operation, Outgoing, ParsedResponse,
     breaker::{Permit, Transition},
-    failure::{CALLER_DISCONNECTED, failed, refused, unreadable},
+    failure::{CALLER_DISCONNECTED, failed, past_deadline, refused, unreadable},
     retry,
     send_state::SendState,
 };
 use crate::{
+    body,
     context::Context,
     error::{ErrorReason, Result, Vendor},
     redact,
@@ -48,6 +49,9 @@ impl<D: Dialect> Client<D> {
         loop {
             attempts += 1;
             cx.set_operation(operation.name);
+            if operation.repeatable && cx.is_expired() {
+                return Err(past_deadline(cx, operation, send_state.may_have_been_sent()));
+            }
             let Authorized { url, headers, credentials } =
                 self.dialect.authorize(cx, operation, outgoing, refreshed.as_ref()).await?;
             let mut breaker_guard =
@@ -59,13 +63,16 @@ impl<D: Dialect> Client<D> {
                 Err(Failure::NotSent(CALLER_DISCONNECTED)) => {
                     // This outcome says nothing about the vendor, and no caller waits for a retry.
                     breaker_guard.permit = None;
+                    if cx.is_expired() {
+                        return Err(past_deadline(cx, operation, false));
+                    }
                     return Err(failed(&self.center, operation, &Failure::NotSent(CALLER_DISCONNECTED)));
                 }
                 Err(failure) => {
-                    breaker_guard.record(matches!(failure, Failure::TooLarge));
+                    breaker_guard.record(failure.is_response());
                     let not_sent = matches!(failure, Failure::NotSent(_));
                     self.metrics.vendor_request(&self.center, operation.name, failure.outcome(), Some(elapsed));
-                    let may_retry = (operation.repeatable && !matches!(failure, Failure::TooLarge)) || not_sent;
+                    let may_retry = (operation.repeatable && !failure.is_response()) || not_sent;
                     if may_retry && self.back_off(cx, attempts, None).await {
                         continue;
                     }
@@ -151,7 +158,7 @@ impl<D: Dialect> Client<D> {
         let request = HttpRequest {
             method: operation.method.clone(),
             url,
-            headers,
+            headers: accepting_encodings(headers),
             body: outgoing.body.clone(),
             repeatable: operation.repeatable,
         };
@@ -160,7 +167,7 @@ impl<D: Dialect> Client<D> {
             Err(Failure::NotSent(_)) => send_state.mark_not_sent(),
             _ => cx.mark_sent(),
         }
-        result
+        result.and_then(|response| response.decoded(self.max_response_size))
     }
 
     /// Waits before a retry. `false` when the retry budget, the attempts or the deadline allow none.
@@ -200,6 +207,19 @@ impl<D: Dialect> Drop for BreakerGuard<'_, D> {
     }
 }
 
+// === impl HttpResponse ===
+
+impl HttpResponse {
+    /// The response with its body decoded and repaired. The status of a failure says enough without its body.
+    fn decoded(self, max_response_size: usize) -> Result<Self, Failure> {
+        match body::of_response(&self.headers, self.body, max_response_size) {
+            Ok(body) => Ok(Self { body, ..self }),
+            Err(_) if !self.status.is_success() => Ok(Self { body: Bytes::new(), ..self }),
+            Err(unreadable) => Err(Failure::Unreadable(unreadable.cause())),
+        }
+    }
+}
+
 // === impl ParsedResponse ===
 
 impl ParsedResponse {
@@ -219,4 +239,9 @@ impl ParsedResponse {
             Self::Unreadable(_) => "unreadable",
         }
     }
+}
+
+fn accepting_encodings(mut headers: http::HeaderMap) -> http::HeaderMap {
+    headers.insert(http::header::ACCEPT_ENCODING, body::ACCEPT_ENCODING);
+    headers
 }

@@ -24,12 +24,18 @@ impl Failure {
             Self::NotSent(_) => "not_sent",
             Self::Broken(_) => "broken",
             Self::TooLarge => "too_large",
+            Self::Unreadable(_) => "unreadable",
         }
+    }
+
+    /// Whether the vendor responded.
+    pub(super) fn is_response(&self) -> bool {
+        matches!(self, Self::TooLarge | Self::Unreadable(_))
     }
 
     pub(super) fn cause(&self) -> &'static str {
         match self {
-            Self::NotSent(cause) | Self::Broken(cause) => cause,
+            Self::NotSent(cause) | Self::Broken(cause) | Self::Unreadable(cause) => cause,
             Self::TooLarge => "the response exceeds max_response_size",
         }
     }
@@ -52,7 +58,10 @@ pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failur
         Failure::TooLarge if operation.repeatable => {
             Error::new(ErrorReason::VendorResponseInvalid, "the vendor's response exceeds max_response_size")
         }
-        Failure::Broken(_) | Failure::TooLarge => Error::outcome_unknown(failure.cause()),
+        Failure::Unreadable(cause) if operation.repeatable => {
+            Error::new(ErrorReason::VendorResponseInvalid, format!("the vendor's response is not readable: {cause}"))
+        }
+        Failure::Broken(_) | Failure::TooLarge | Failure::Unreadable(_) => Error::outcome_unknown(failure.cause()),
     }
     .with("cause", failure.cause())
     .from_vendor(vendor)

@@ -46,6 +46,8 @@ pub enum Failure {
     Broken(&'static str),
     /// The response exceeds `max_response_size`.
     TooLarge,
+    /// The body of a successful response is not readable.
+    Unreadable(&'static str),
 }
 
 /// Sends HTTP requests.

@@ -126,16 +126,20 @@ where
         method.metrics.started();
 
         let call = if self.shared.draining.is_draining() {
-            None
+            Err(draining())
+        } else if cx.is_expired() {
+            // A call without time for a request and a response ends before it has an effect. The response must be ready
+            // at once: tonic cancels the call at the caller's deadline.
+            Err(Error::deadline_before_send())
         } else {
             request.extensions_mut().insert(cx.clone());
-            Some(self.inner.call(request))
+            Ok(self.inner.call(request))
         };
         Box::pin(async move {
             let mut call_metrics = call_metrics;
             let response = match call {
-                None => Ok(draining(&cx).into_http()),
-                Some(call) => within_deadline(&cx, call).await,
+                Err(error) => Ok(error.into_status(&cx).into_http()),
+                Ok(call) => within_deadline(&cx, call).await,
             };
             let response = response.map(|response| with_error_details(&cx, response))?;
             let status = response.extensions().get::<Status>();
@@ -202,13 +206,12 @@ async fn within_deadline<E>(
     }
 }
 
-fn draining(cx: &Context) -> Status {
+fn draining() -> Error {
     Error::new(
         ErrorReason::GatewayDraining,
         "this gateway is shutting down; nothing was sent: retry at another gateway",
     )
     .retry_after(Duration::ZERO)
-    .into_status(cx)
 }
 
 fn panicked(cx: &Context, _panic_payload: &Box<dyn Any + Send>) -> Status {

@@ -31,8 +31,7 @@ pub(super) async fn watch_events(
     let WatchEventsRequest { parent, event_types, start, heartbeat_interval } = request;
     let mut check = Check::new();
     let parent: CenterName = check.name("parent", &parent);
-    check.count("event_types", event_types.len(), (0, EVENT_TYPES));
-    check.each::<EventType>("event_types", &event_types);
+    check.each::<EventType>("event_types", &event_types, (0, EVENT_TYPES));
     let heartbeat = heartbeat_interval.map_or(Some(HEARTBEAT), |interval| {
         let interval = Duration::try_from(interval).ok()?;
         (Duration::from_secs(1)..=Duration::from_secs(300)).contains(&interval).then_some(interval)

@@ -4,6 +4,9 @@ use prost_types::FieldMask;
 
 use crate::check::Check;
 
+/// Most paths of a mask; no resource has as many fields.
+const MAX_PATHS: usize = 64;
+
 /// One path a method can change.
 pub(super) struct Path {
     /// The field's name.
@@ -32,13 +35,14 @@ pub(super) fn paths(check: &mut Check, resource: &str, mask: Option<&FieldMask>,
     let chosen: Vec<&Path> = match mask {
         None => paths.iter().filter(|path| path.set).collect(),
         Some(mask) => {
-            for (index, name) in mask.paths.iter().enumerate() {
+            check.count("update_mask.paths", mask.paths.len(), (0, MAX_PATHS));
+            for (index, name) in mask.paths.iter().enumerate().take(MAX_PATHS) {
                 if !paths.iter().any(|path| path.name == name) {
                     let known: Vec<&str> = paths.iter().map(|path| path.name).collect();
                     check.invalid(format!("update_mask.paths[{index}]"), format!("one of {}", known.join(", ")));
                 }
             }
-            paths.iter().filter(|path| mask.paths.iter().any(|name| name == path.name)).collect()
+            paths.iter().filter(|path| mask.paths.iter().take(MAX_PATHS).any(|name| name == path.name)).collect()
         }
     };
     for path in &chosen {

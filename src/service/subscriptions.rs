@@ -138,7 +138,9 @@ fn subscription_fields(check: &mut Check, subscription: &Subscription, fewest_ev
     if !callback_uri.is_empty() && !absolute {
         check.invalid("subscription.callback_uri", "an absolute http:// or https:// URI");
     }
-    check.each::<EventType>("subscription.event_types", event_types);
+    if events <= EVENT_TYPES {
+        check.each::<EventType>("subscription.event_types", event_types, (0, EVENT_TYPES));
+    }
     if event_types.contains(&EventType::Vendor.into()) {
         check.invalid("subscription.event_types", "EVENT_TYPE_VENDOR is only received; name it in vendor_event_types");
     }

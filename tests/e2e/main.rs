@@ -5,6 +5,7 @@
 
 mod bad_input;
 mod bad_input_udesk;
+mod bytes;
 mod config;
 mod conformance;
 mod contract;
@@ -16,8 +17,10 @@ mod fields;
 mod hostile;
 mod house;
 mod ingress;
+mod limits;
 mod limits_locks;
 mod limits_server;
+mod process;
 mod request_id;
 mod retention;
 mod secrecy;

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, value::RawValue};
 
 use super::{Huawei, api_fabric::ApiFabric, operations::QUERY_ACCESS_CODES, slices::LARGEST};
@@ -15,7 +15,7 @@ use crate::{
     name::{CenterName, PhoneNumberName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
-    vendor::de::{Integer, List, Text},
+    vendor::de::{Integer, List, Text, without_values},
     vendor_data::VendorData,
 };
 
@@ -97,7 +97,7 @@ impl<'de> Deserialize<'de> for Codes {
             serde_json::from_str(json).map(|list: List<Code>| Self { list: list.0, total: None })
         };
         // The error's text would quote what it read.
-        codes.map_err(|_| D::Error::custom("not a list of access codes"))
+        codes.map_err(|error| without_values(&error, "not a list of access codes"))
     }
 }
 

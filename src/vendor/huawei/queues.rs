@@ -1,7 +1,6 @@
 //! Queues as they are read: skill/querySkills (B3.16).
 
 use async_trait::async_trait;
-use prost_types::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -89,7 +88,7 @@ impl Skill {
         v1::Queue {
             name: QueueName::new(center, self.skill_id.0).to_string(),
             display_name: self.name.into_string(),
-            wait_timeout: self.max_wait_time.0.map(|seconds| Duration { seconds, nanos: 0 }),
+            wait_timeout: self.max_wait_time.seconds(),
             vendor_data,
             ..v1::Queue::default()
         }

@@ -1,7 +1,7 @@
 //! Agents as they are read: Udesk 06, 25, 26. They answer with one record in three spellings (C18, C33, C56).
 
-use prost_types::{Duration, Struct};
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use prost_types::Struct;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
 use super::{Api, VendorId, about, ccapi::Ccapi, extensions::Line, operations::READ, or_empty};
@@ -11,7 +11,7 @@ use crate::{
     error::{Error, Result},
     name::{AgentName, CenterName, ExtensionName, PhoneNumberName, QueueName, ResourceName as _},
     proto::v1,
-    vendor::de::{Flag, Integer, List, Object, Text},
+    vendor::de::{Flag, Integer, List, Object, Text, without_values},
     vendor_data::VendorData,
 };
 
@@ -183,7 +183,7 @@ impl<'de> Deserialize<'de> for QueueAgents {
             serde_json::from_str(json)
         };
         // The error's text would quote what it read.
-        agents.map(|agents: List<Agent>| Self(agents.0)).map_err(|_| D::Error::custom("not a list of agents"))
+        agents.map(|agents: List<Agent>| Self(agents.0)).map_err(|error| without_values(&error, "not a list of agents"))
     }
 }
 
@@ -241,8 +241,8 @@ impl Agent {
             email: self.email.into_string(),
             role: role(&self.role).into(),
             enabled: self.enable.0,
-            inbound_wrap_up_duration: seconds(self.wrap_up_time),
-            outbound_wrap_up_duration: seconds(self.out_wrap_up_time),
+            inbound_wrap_up_duration: self.wrap_up_time.seconds(),
+            outbound_wrap_up_duration: self.out_wrap_up_time.seconds(),
             state: state(&self.state).into(),
             vendor_state: vendor_value(self.state, self.state_des),
             state_reason: vendor_value(self.reason_code, self.reason_code_des),
@@ -312,8 +312,4 @@ pub(super) fn state(code: &str) -> v1::AgentState {
 fn vendor_value(code: Text, description: Text) -> Option<v1::VendorValue> {
     (!code.is_empty() || !description.is_empty())
         .then(|| v1::VendorValue { code: code.into_string(), description: description.into_string() })
-}
-
-fn seconds(integer: Integer) -> Option<Duration> {
-    integer.0.map(|seconds| Duration { seconds, nanos: 0 })
 }

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{ccapi::Style, codes};
 use crate::{
+    body::{self, Exact},
     http::{HttpResponse, Operation, ParsedResponse, Refusal},
     vendor::de::Text,
 };
@@ -96,7 +97,8 @@ fn payload(body: &Bytes, raw: Option<&RawValue>) -> Bytes {
     if raw.get().starts_with('"')
         && let Some(json) = inner()
     {
-        return json.into();
+        // Escapes hid its characters from the repair of the response.
+        return body::repair(&json, Exact::Integer64).text.into_owned().into();
     }
     body.slice_ref(raw.get().as_bytes())
 }

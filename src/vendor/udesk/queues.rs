@@ -1,7 +1,6 @@
 //! Queues as they are read: Udesk 11. What changes them is led to Udesk 12 to 15.
 
 use async_trait::async_trait;
-use prost_types::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -83,7 +82,7 @@ impl Queue {
             name: QueueName::new(center.center(), self.queue_id.0).to_string(),
             display_name,
             strategy: strategy.into(),
-            wait_timeout: self.timeout.0.map(|seconds| Duration { seconds, nanos: 0 }),
+            wait_timeout: self.timeout.seconds(),
             wait_music: self.wait_music.into_string(),
             vendor_data,
         }

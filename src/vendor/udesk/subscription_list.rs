@@ -5,7 +5,7 @@ use std::{
     fmt::Write as _,
 };
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
@@ -18,7 +18,7 @@ use crate::{
     name::{CenterName, ResourceName as _, SubscriptionName},
     proto::v1,
     store::subscription_ids::{CallbackHash, SubscriptionIds, SubscriptionRecord},
-    vendor::de::{Flag, List, Text},
+    vendor::de::{Flag, List, Text, without_values},
 };
 
 /// `GET /subscriptions` (Udesk 21).
@@ -127,7 +127,7 @@ fn identify(
 impl<'de> Deserialize<'de> for Records {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // An object's error text would quote what it read.
-        let unreadable = |_| D::Error::custom("not a list of subscriptions");
+        let unreadable = |error: serde_json::Error| without_values(&error, "not a list of subscriptions");
         let json = <&RawValue>::deserialize(deserializer)?.get();
         let (list, is_one_object) = if json.starts_with('{') {
             let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json).map_err(unreadable)?;
