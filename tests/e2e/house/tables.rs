@@ -7,6 +7,7 @@ use std::{
     path::PathBuf,
 };
 
+use prost_reflect::DescriptorPool;
 use regex::Regex;
 use serde_json::{Value, json};
 use switchboard::{config::Config, proto::METHODS};
@@ -169,6 +170,23 @@ async fn every_method_is_in_every_table_of_methods() {
             .filter(|count| *count != METHODS.len())
             .map(|count| format!("README.md: \"{count} methods\", and the contract has {}", METHODS.len())),
     );
+    let released = DescriptorPool::decode(fs::read(path("proto/baseline.binpb")).unwrap().as_slice()).unwrap();
+    let released = released.get_service_by_name("contactcenter.v1.ContactCenter").unwrap();
+    let released: BTreeSet<String> = released.methods().map(|method| method.name().to_owned()).collect();
+    let changes = read("CHANGELOG.md");
+    let new = METHODS.into_iter().filter(|method| !released.contains(*method));
+    missing.extend(
+        new.filter(|method| !changes.contains(&format!("`{method}`")))
+            .map(|method| format!("CHANGELOG.md: no entry names `{method}`, which the last release does not have")),
+    );
+    let contract = read("proto/contactcenter/v1/contact_center.proto");
+    let model = contract.split_once("\nservice ").unwrap().0;
+    let formats = METHODS.into_iter().flat_map(fields::fields).filter_map(|field| {
+        let (_, format) = field.comment.split_once("Format: centers/{center}/")?;
+        Some(format!("//   centers/{{center}}/{}", format.split([' ', '\n']).next()?.trim_end_matches('.')))
+    });
+    let unknown: BTreeSet<String> = formats.filter(|format| !model.contains(format)).collect();
+    missing.extend(unknown.iter().map(|format| format!("contact_center.proto: the resource model has no `{format}`")));
     hold("every method is in every table", missing);
 }
 
