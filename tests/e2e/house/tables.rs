@@ -128,7 +128,7 @@ async fn every_method_is_in_every_table_of_methods() {
         if column.is_none() {
             missing.push(format!("README.md: the table of methods has no column of {name}"));
         }
-        let document = read(&format!("docs/{name}.md"));
+        let document = fs::read_to_string(path(&format!("docs/{name}.md"))).unwrap_or_default();
         let examples: BTreeSet<String> = ROWS
             .iter()
             .filter(|(known, _)| *known == name)

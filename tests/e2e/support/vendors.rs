@@ -18,7 +18,7 @@ pub struct Vendor {
     pub name: &'static str,
     /// The center that tests call it by.
     pub center: &'static str,
-    /// Lines of a configuration: a center of this vendor.
+    /// Lines of a configuration: a center of this vendor that gives passwords away and receives events.
     pub config: fn(&str, SocketAddr) -> String,
     /// A seeded tenant.
     pub simulate: fn() -> Simulated,
@@ -31,7 +31,7 @@ pub struct Vendor {
     pub keys: &'static [(&'static str, &'static str, fn() -> Value)],
     /// Query parameters that no two requests share.
     pub fresh: &'static [&'static str],
-    /// Two posts of the vendor, which are events of two types.
+    /// Two posts of the vendor, which are events of two types, if it supports `WatchEvents`.
     pub posts: [&'static str; 2],
 }
 
