@@ -19,7 +19,9 @@ use tonic::Code;
 use crate::{
     fields,
     support::{
+        Gateway,
         client::{Failure, POOL, comment, descriptor},
+        vendor::serve_router,
         vendors::{VENDORS, every_vendor},
     },
 };
@@ -242,6 +244,36 @@ async fn every_constraint_that_the_contract_states_is_enforced() {
         }
     }
     assert!(tried > 120 * VENDORS.len(), "{tried}");
+}
+
+/// An ID of the contract may hold any byte, percent-encoded: in a vendor's path it stays within its segment.
+#[tokio::test]
+async fn no_id_leaves_its_segment_of_a_vendors_path() {
+    for vendor in VENDORS {
+        let simulated = (vendor.simulate)();
+        let address = serve_router(simulated.router.clone()).await;
+        let gateway = Gateway::start(&(vendor.config)(vendor.center, address)).await;
+        for method in METHODS {
+            for field in fields::fields(method) {
+                let Some((_, format)) = field.comment.split_once("Format: centers/{center}/") else { continue };
+                let collection = format.split(['/', '.', ' ']).next().unwrap_or_default();
+                let suffix = if format.contains("}/callSettings") { "/callSettings" } else { "" };
+                // The IDs `a/../escaped?escaped=1` and `..`.
+                for id in ["a%2F..%2Fescaped%3Fescaped%3D1", "%2E."] {
+                    let name = json!(format!("centers/{}/{collection}/{id}{suffix}", vendor.center));
+                    let value = if field.descriptor.is_list() { json!([name]) } else { name };
+                    let steps: Vec<&str> = field.path.iter().map(String::as_str).collect();
+                    drop(gateway.client.call(method, with(vendor.request(method), &steps, value)).await);
+                }
+                let asked = simulated.asked();
+                let is_escaped = |path: &str, query: &BTreeMap<String, String>| {
+                    path.contains("/escaped") || path.ends_with('/') || query.contains_key("escaped")
+                };
+                let escaped = asked.iter().find(|asked| is_escaped(&asked.path, &asked.query));
+                assert!(escaped.is_none(), "{} {method} {}: {escaped:?}", vendor.name, field.place());
+            }
+        }
+    }
 }
 
 fn supports(capabilities: &Value) -> BTreeMap<String, String> {
