@@ -44,12 +44,12 @@ pub struct Anything;
 pub struct Object<T>(pub T);
 
 /// The cause of an error that is safe to show: it says that a list is too long.
-pub fn shown_cause(error: &serde_json::Error) -> Option<&'static str> {
+pub fn shown_cause(error: &impl fmt::Display) -> Option<&'static str> {
     error.to_string().starts_with(LIST_TOO_LONG).then_some(LIST_TOO_LONG)
 }
 
 /// An error without the values that its text may quote. `what` is the shape that was expected.
-pub fn without_values<E: de::Error>(error: &serde_json::Error, what: &'static str) -> E {
+pub fn without_values<E: de::Error>(error: &impl fmt::Display, what: &'static str) -> E {
     E::custom(shown_cause(error).unwrap_or(what))
 }
 

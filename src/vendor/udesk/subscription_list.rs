@@ -128,7 +128,7 @@ fn identify(
 impl<'de> Deserialize<'de> for Records {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // An object's error text would quote what it read.
-        let unreadable = |error: serde_json::Error| without_values(&error, "not a list of subscriptions");
+        let unreadable = |error| without_values(&error, "not a list of subscriptions");
         let json = <&RawValue>::deserialize(deserializer)?.get();
         let (list, is_one_object) = if json.starts_with('{') {
             let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json).map_err(unreadable)?;
