@@ -102,7 +102,7 @@ async fn respond(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let _ = stream.shutdown().await;
 }
 
-/// A ServerHello of TLS 1.1.
+/// A `ServerHello` of TLS 1.1.
 fn tls_1_1() -> &'static [u8] {
     let mut hello = vec![0x16, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
     hello.extend([7; 32]);

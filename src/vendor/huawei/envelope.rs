@@ -68,9 +68,10 @@ impl Envelope {
             return by_status("the answer says two things");
         }
         let Some(code) = self.code else {
-            return match reply.status.is_success() {
-                true => ParsedResponse::Payload(reply.body.clone()),
-                false => by_status("the HTTP status says failure"),
+            return if reply.status.is_success() {
+                ParsedResponse::Payload(reply.body.clone())
+            } else {
+                by_status("the HTTP status says failure")
             };
         };
         match members.text(code).as_str() {
