@@ -12,6 +12,9 @@ use super::{
     vendor::{Asked, huawei_options, serve_router, udesk_options},
 };
 
+/// Makes a part of a request.
+pub type Make = fn() -> Value;
+
 /// One vendor.
 pub struct Vendor {
     /// Its name in the contract.
@@ -26,9 +29,9 @@ pub struct Vendor {
     pub ids: &'static [Ids],
     /// What the vendor requires or refuses beyond the contract: a method, and the request's fields in place of the
     /// contract's own; null takes one away.
-    pub requests: &'static [(&'static str, fn() -> Value)],
+    pub requests: &'static [(&'static str, Make)],
     /// Keys of `vendor_data` that the vendor accepts: method, field, and a key with a value.
-    pub keys: &'static [(&'static str, &'static str, fn() -> Value)],
+    pub keys: &'static [(&'static str, &'static str, Make)],
     /// Query parameters that no two requests share.
     pub fresh: &'static [&'static str],
     /// Two posts of the vendor, which are events of two types, if it supports `WatchEvents`.
