@@ -31,7 +31,10 @@ const MAX_WATCHERS: usize = 10_000;
 
 /// Every center, by ID.
 #[derive(Debug)]
-pub struct Centers(BTreeMap<String, Center>);
+pub struct Centers {
+    by_id: BTreeMap<String, Center>,
+    metrics: Metrics,
+}
 
 /// One center.
 pub struct Center {
@@ -68,6 +71,7 @@ impl Centers {
     ) -> Result<Self> {
         let center = |(id, config): (&String, &config::Center)| {
             let adapter = vendor::build(id, config, parts)?;
+            parts.metrics.declare_center(id, vendor::operations(&config.vendor));
             let center = Center {
                 id: id.clone(),
                 display_name: config.display_name.clone(),
@@ -82,7 +86,8 @@ impl Centers {
             };
             Ok((id.clone(), center))
         };
-        centers.iter().map(center).collect::<Result<_>>().map(Self)
+        let by_id = centers.iter().map(center).collect::<Result<_>>()?;
+        Ok(Self { by_id, metrics: parts.metrics.clone() })
     }
 
     /// The center that a name belongs to. It becomes the center of the call.
@@ -90,7 +95,7 @@ impl Centers {
     /// # Errors
     /// `CENTER_NOT_FOUND`.
     pub fn get(&self, cx: &Context, name: &impl ResourceName) -> Result<&Center> {
-        let center = self.0.get(name.center()).ok_or_else(|| {
+        let center = self.by_id.get(name.center()).ok_or_else(|| {
             let name = CenterName::new(name.center()).to_string();
             Error::new(ErrorReason::CenterNotFound, format!("no such center: {name}; ListCenters lists the centers"))
                 .about(CenterName::KIND, name)
@@ -101,7 +106,13 @@ impl Centers {
 
     /// Every center, by ID.
     pub fn iter(&self) -> impl Iterator<Item = &Center> {
-        self.0.values()
+        self.by_id.values()
+    }
+
+    /// Counts a failed call.
+    pub fn count_failure(&self, cx: &Context, error: &Error) {
+        let center = cx.center().map_or("", |center| center.id.as_str());
+        self.metrics.call_failed(center, error.reason());
     }
 }
 

@@ -178,8 +178,12 @@ impl Check {
 
     /// The optional ID that makes a request idempotent.
     pub fn request_id(&mut self, value: &str) {
-        if !value.is_empty() && uuid::Uuid::try_parse(value).is_err() {
-            self.invalid("request_id", "a UUID");
+        match uuid::Uuid::try_parse(value) {
+            _ if value.is_empty() => {}
+            // What an unfilled field of a caller's own looks like: all such calls would be one.
+            Ok(id) if id.is_nil() => self.invalid("request_id", "a UUID that is not the nil UUID"),
+            Ok(_) => {}
+            Err(_) => self.invalid("request_id", "a UUID"),
         }
     }
 
@@ -280,6 +284,25 @@ mod tests {
     }
 
     #[test]
+    fn the_nil_uuid_is_no_request_id_in_any_spelling() {
+        let nil = uuid::Uuid::nil();
+        let refused = |id: &str| {
+            let mut check = Check::new();
+            check.request_id(id);
+            check.done().is_err()
+        };
+        let spellings =
+            [nil.hyphenated().to_string(), nil.simple().to_string(), nil.braced().to_string(), nil.urn().to_string()];
+        for spelling in &spellings {
+            assert!(refused(spelling), "{spelling}");
+            // The same spelling of another UUID.
+            let other = spelling.replacen('0', "a", 1);
+            assert!(!refused(&other), "{other}");
+        }
+        assert!(!refused(""), "the field is optional");
+    }
+
+    #[test]
     fn violations_past_the_bound_are_counted_and_not_recorded() {
         let mut check = Check::new();
         for index in 0..100_000 {
@@ -295,7 +318,7 @@ mod tests {
     #[test]
     fn a_list_that_is_too_long_is_one_violation() {
         let mut check = Check::new();
-        check.each::<View>("views", &[0; 100_000], (0, 64));
+        check.each::<View>("views", &vec![0; 100_000], (0, 64));
         let _: Vec<QueueName> = check.names("queues", &vec![String::new(); 100_000], (1, 100));
         let error = check.done().unwrap_err();
         let fields: Vec<&str> = error.violations().iter().map(|violation| violation.field.as_str()).collect();

@@ -15,7 +15,7 @@ use std::{fmt, io::Write as _, path::PathBuf, process::ExitCode, time::Duration}
 use clap::{Args, Parser, Subcommand};
 use switchboard::{
     clock::Clock,
-    config::Config,
+    config::{Config, Warning},
     gateway,
     store::{Stores, StoresError},
     telemetry,
@@ -81,7 +81,7 @@ struct ConfigFile {
 struct Check {
     #[command(flatten)]
     file: ConfigFile,
-    /// Also send one harmless read to each center's vendor, with the configured credentials
+    /// Also test the storage, and send one harmless read to each center's vendor with the configured credentials
     #[arg(long)]
     probe: bool,
 }
@@ -129,6 +129,7 @@ impl Failed {
 
 async fn serve(file: ConfigFile) -> Result<(), Failed> {
     let config = load(&file)?;
+    let warnings = config.warnings();
     let clock = Clock::system();
     let stores = Stores::open(&config, &clock).await.map_err(|error| match error {
         // An unreachable server is no mistake in the file.
@@ -137,6 +138,9 @@ async fn serve(file: ConfigFile) -> Result<(), Failed> {
     })?;
     let gateway = gateway::bind(config, clock, stores).await.map_err(Failed::running)?;
     let (grpc, http, admin) = addresses(&gateway)?;
+    for Warning { key, message } in warnings {
+        tracing::warn!(key, "{message}");
+    }
     ignore_hangups();
     tracing::info!(%grpc, %http, %admin, "serving");
     gateway.run(shutdown()).await.map_err(Failed::running)
@@ -145,11 +149,21 @@ async fn serve(file: ConfigFile) -> Result<(), Failed> {
 async fn check(check: Check) -> Result<(), Failed> {
     let config = load(&check.file)?;
     println!("{}: valid, {} center(s)", check.file.config.display(), config.centers.len());
+    for warning in config.warnings() {
+        eprintln!("switchboard: warning: {}: {warning}", check.file.config.display());
+    }
     if !check.probe {
         return Ok(());
     }
-    let probed = gateway::probe(&config, PROBE_TIMEOUT).await.map_err(Failed::running)?;
     let mut failed = 0;
+    match Stores::probe(&config).await {
+        Ok(key) => println!("{key}: the gateway can store its state there"),
+        Err(error) => {
+            failed += 1;
+            println!("{error}");
+        }
+    }
+    let probed = gateway::probe(&config, PROBE_TIMEOUT).await.map_err(Failed::running)?;
     for probed in &probed {
         match &probed.outcome {
             Ok(()) => println!("centers.{}: the vendor responds and accepts the credentials", probed.center),
@@ -161,7 +175,7 @@ async fn check(check: Check) -> Result<(), Failed> {
     }
     match failed {
         0 => Ok(()),
-        failed => Err(Failed::running(format!("{failed} of {} center(s) failed the probe", probed.len()))),
+        failed => Err(Failed::running(format!("{failed} of {} probe(s) failed", 1 + probed.len()))),
     }
 }
 

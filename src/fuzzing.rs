@@ -85,8 +85,13 @@ pub fn envelopes(body: &[u8]) {
             check_parsed(&reply, envelope::open(&operation, &reply));
         }
         for family in [BARE, MOBILE_AGENT, AGENT_SETTINGS, AGENT_ACCOUNT, DESCRIBED] {
-            let style =
-                api_fabric::Style { operation: "fuzzed", path: "/fuzzed", envelope: family, takes_caller_values: true };
+            let style = api_fabric::Style {
+                operation: "fuzzed",
+                path: "/fuzzed",
+                envelope: family,
+                takes_caller_values: true,
+                missing_is_404: false,
+            };
             let operation = Operation { name: "fuzzed", method: Method::POST, repeatable: false, style };
             check_parsed(&reply, family.open(&operation, &reply));
         }

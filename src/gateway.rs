@@ -58,6 +58,9 @@ pub async fn bind(mut config: Config, clock: Clock, stores: Stores) -> Result<Ga
     }
     let draining = Draining::default();
     let (centers, parts) = build(&config, clock, &stores, &draining)?;
+    if let Some(path) = stores.path() {
+        parts.metrics.add_database(path).map_err(|_| StartError::Metrics)?;
+    }
     let adapters = centers.iter().map(|center| (center.id.clone(), center.adapter.clone()));
     let ingress = Ingress::new(adapters, stores.events.clone(), parts.addresses, parts.metrics.clone());
     let writes = parts.connections.running_writes();

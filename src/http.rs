@@ -17,6 +17,8 @@ mod limit;
 
 pub(crate) mod retry;
 mod send_state;
+mod status;
+mod tls;
 mod transport;
 
 #[cfg(test)]
@@ -41,6 +43,7 @@ use self::{
 pub use self::{
     dialect::{Authorized, Dialect, HttpResponse, ParsedResponse, Refusal},
     endpoint::{Endpoint, Operation, Outgoing},
+    status::StatusMeaning,
     transport::{Failure, HttpRequest, Network, Transport},
 };
 use crate::{config, context::Context, error::Result, telemetry::Metrics};

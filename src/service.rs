@@ -1,7 +1,7 @@
-//! The contract, served: the one `impl ContactCenter`, a line or three per method.
+//! The service: the one `impl ContactCenter`, one line per method.
 //!
-//! Each method hands its request to a function of its family beneath this module, which checks it against the contract,
-//! finds the center and asks the center's adapter. Errors become statuses here, once.
+//! Each method passes its request to a function of its family in a submodule, which validates it against the contract,
+//! finds the center and calls the center's adapter. Errors become statuses here, once.
 
 mod agents;
 mod calls;
@@ -14,19 +14,21 @@ mod queues;
 mod softphones;
 mod subscriptions;
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use crate::{
     center::Centers,
     context::Context,
-    error::Result,
+    error::{Error, Result, code_name},
     proto::{EncodedWatchEventsResponse, service::contact_center_server::ContactCenter, v1},
+    telemetry::millis,
 };
 
-/// The service. Cheap to clone: clones serve the same centers.
+/// The service. Clones are cheap and serve the same centers.
 #[derive(Debug, Clone)]
 pub struct Service {
     centers: Arc<Centers>,
@@ -40,7 +42,7 @@ impl Service {
         Self { centers }
     }
 
-    /// Runs one unary method under the context that the edge has put into the request.
+    /// Runs one unary method with the context that the request layer put into the request.
     async fn run<Q, A>(
         &self,
         request: Request<Q>,
@@ -48,21 +50,42 @@ impl Service {
     ) -> Result<Response<A>, Status> {
         let (_, extensions, request) = request.into_parts();
         let Some(cx) = extensions.get::<Context>() else {
-            return Err(Status::internal("the service runs without its edge"));
+            return Err(Status::internal("the service runs without its request layer"));
         };
+        let start = Instant::now();
         match method(&self.centers, cx, request).await {
             Ok(answer) => Ok(Response::new(answer)),
             Err(error) => {
-                tracing::info!(
-                    method = cx.method(),
-                    trace_id = cx.trace_id(),
-                    center = cx.center().map(|c| c.id.as_str()),
-                    reason = error.reason().as_str_name(),
-                    "call failed"
-                );
+                log_failed(cx, &error, start.elapsed());
+                self.centers.count_failure(cx, &error);
                 Err(error.into_status(cx))
             }
         }
+    }
+}
+
+/// Logs one line of a failed call: a warning where only the operator can act.
+fn log_failed(cx: &Context, error: &Error, took: Duration) {
+    macro_rules! log {
+        ($level:ident) => {
+            tracing::$level!(
+                method = cx.method(),
+                trace_id = cx.trace_id(),
+                center = cx.center().map(|center| center.id.as_str()),
+                code = code_name(error.code()),
+                reason = error.reason().as_str_name(),
+                vendor_code = Some(error.vendor_code()).filter(|code| !code.is_empty()),
+                vendor_status = error.vendor_http_status(),
+                cause = error.cause(),
+                took_ms = millis(took),
+                "call failed"
+            )
+        };
+    }
+    if error.concerns_operator() {
+        log!(warn);
+    } else {
+        log!(info);
     }
 }
 

@@ -8,7 +8,7 @@ pub mod kv;
 pub mod sqlite;
 pub(crate) mod subscription_ids;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use self::idempotency::IdempotencyStore;
 use crate::{
@@ -65,6 +65,17 @@ impl Stores {
         Self::embedded(database, config, clock)
     }
 
+    /// Whether [`Stores::open`] would succeed, as far as that shows without a change. Returns the key that was probed.
+    ///
+    /// # Errors
+    /// As for [`Stores::open`].
+    pub async fn probe(config: &Config) -> Result<&'static str, StoresError> {
+        match &config.nats {
+            Some(nats) => JetStream::probe(nats).await.map(|()| "nats.url").map_err(StoresError::JetStream),
+            None => Database::probe(&config.storage).map(|()| "storage.path").map_err(StoresError::Database),
+        }
+    }
+
     /// Stores in this database.
     ///
     /// # Errors
@@ -84,6 +95,11 @@ impl Stores {
     /// When the database cannot be opened.
     pub fn in_memory(config: &Config, clock: &Clock) -> Result<Self, StoresError> {
         Self::embedded(Database::in_memory().map_err(StoresError::Database)?, config, clock)
+    }
+
+    /// The file of the embedded database, if there is one.
+    pub fn path(&self) -> Option<&Path> {
+        self.embedded.as_ref()?.path()
     }
 
     /// Closes the embedded database and releases its lock, so that the next gateway can open it at once. Later use of the

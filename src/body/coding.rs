@@ -63,10 +63,10 @@ fn inflate(body: &[u8], max: usize) -> Result<Vec<u8>, Unreadable> {
 }
 
 /// Reads up to `max` bytes, and one more to tell whether there are more.
-fn read(decoder: impl Read, max: usize) -> Result<Vec<u8>, Unreadable> {
+fn read(source: impl Read, max: usize) -> Result<Vec<u8>, Unreadable> {
     let mut decoded = Vec::new();
     let limit = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
-    match decoder.take(limit).read_to_end(&mut decoded) {
+    match source.take(limit).read_to_end(&mut decoded) {
         Ok(_) if decoded.len() > max => Err(Unreadable::TooLarge),
         Ok(_) => Ok(decoded),
         Err(_) => Err(Unreadable::Corrupt),

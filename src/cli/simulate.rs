@@ -123,7 +123,7 @@ fn credentials() -> (Credentials, bool) {
     let Credentials { app_id, sid, auth_token, app_key, app_secret } = Credentials::random();
     let mut any_random = false;
     let mut given = |name: &str, random: String| match env::var(name) {
-        Ok(value) if !value.is_empty() => value,
+        Ok(value) if !trimmed(&value).is_empty() => trimmed(&value).to_owned(),
         _ => {
             any_random = true;
             random
@@ -140,13 +140,19 @@ fn credentials() -> (Credentials, bool) {
     (credentials, any_random)
 }
 
+/// A credential without a byte order mark and line breaks: as a gateway reads it from the same variable.
+fn trimmed(value: &str) -> &str {
+    value.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n'])
+}
+
 /// Prints the configuration of a gateway. A secret from the environment is printed as the variable's name.
 fn print_welcome(vendor: Vendor, address: SocketAddr, credentials: &Credentials, any_random: bool) {
     let program = env::args().next().unwrap_or_default();
     let program = Path::new(&program).file_name().unwrap_or_default().to_string_lossy();
+    let address = super::sandbox::reachable(address);
     println!("# {program} simulates a vendor at http://{address}. For a gateway's configuration:");
     let secret = |name: &str, secret: &SecretString| {
-        let given = env::var(name).is_ok_and(|value| !value.is_empty());
+        let given = env::var(name).is_ok_and(|value| !trimmed(&value).is_empty());
         if given || !any_random { format!("{{ env = \"{name}\" }}") } else { format!("\"{}\"", secret.expose_secret()) }
     };
     match vendor {

@@ -397,4 +397,15 @@ mod tests {
         assert_eq!((window.items.len(), window.after), (4096, 1));
         assert_eq!(window.bytes, window.items.iter().map(Item::size).sum::<usize>());
     }
+
+    #[test]
+    fn a_window_of_just_its_bytes_is_kept_whole() {
+        let half = MAX_WINDOW_BYTES / 2;
+        let fixed = item(1, half - 1000).size() - (half - 1000);
+        let mut window = window(0);
+        window.push(vec![item(1, half - fixed), item(2, half - fixed)]);
+        assert_eq!((window.bytes, window.items.len()), (MAX_WINDOW_BYTES, 2));
+        window.push(vec![item(3, 0)]);
+        assert_eq!((window.after, window.items.len()), (1, 2));
+    }
 }

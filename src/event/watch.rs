@@ -1,5 +1,8 @@
 //! One `WatchEvents` stream: its position and its next item.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::VecDeque,
     fmt,

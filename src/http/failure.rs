@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use super::{Failure, HttpResponse, Operation, Refusal, retry};
+use super::{Failure, HttpResponse, Operation, Refusal, StatusMeaning, retry};
 use crate::{
     context::Context,
     error::{Error, ErrorReason, Vendor},
@@ -21,21 +21,16 @@ pub(super) const CALLER_DISCONNECTED: &str = "the caller disconnected";
 impl Failure {
     pub(super) fn outcome(&self) -> &'static str {
         match self {
-            Self::NotSent(_) => "not_sent",
+            Self::NotSent(_) | Self::Misconfigured(_) => "not_sent",
             Self::Broken(_) => "broken",
             Self::TooLarge => "too_large",
             Self::Unreadable(_) => "unreadable",
         }
     }
 
-    /// Whether the vendor responded.
-    pub(super) fn is_response(&self) -> bool {
-        matches!(self, Self::TooLarge | Self::Unreadable(_))
-    }
-
     pub(super) fn cause(&self) -> &'static str {
         match self {
-            Self::NotSent(cause) | Self::Broken(cause) | Self::Unreadable(cause) => cause,
+            Self::NotSent(cause) | Self::Misconfigured(cause) | Self::Broken(cause) | Self::Unreadable(cause) => cause,
             Self::TooLarge => "the response exceeds max_response_size",
         }
     }
@@ -51,6 +46,10 @@ pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failur
             "the vendor is unreachable; nothing was sent: it is safe to retry",
         )
         .retry_after(DEFAULT_RETRY_AFTER),
+        Failure::Misconfigured(cause) => Error::new(
+            ErrorReason::CenterMisconfigured,
+            format!("no connection to the vendor: {cause}; nothing was sent, and the operator must act before a retry"),
+        ),
         Failure::Broken(_) if operation.repeatable => {
             Error::new(ErrorReason::VendorUnavailable, "the connection to the vendor broke; it is safe to retry")
                 .retry_after(DEFAULT_RETRY_AFTER)
@@ -74,7 +73,7 @@ pub(super) fn refused<S>(
     refusal: Refusal,
     secrets: &[&str],
 ) -> Error {
-    let reason = if operation.repeatable { refusal.read } else { refusal.write };
+    let reason = refusal.reason(operation.repeatable);
     let vendor = Vendor {
         operation: operation.name,
         message: redact::vendor_text(&refusal.message, secrets),
@@ -88,9 +87,14 @@ pub(super) fn refused<S>(
         ErrorReason::VendorAuthFailed => {
             "the vendor rejects the gateway's credentials; the operator must check this center's configuration".into()
         }
-        ErrorReason::CenterMisconfigured => {
-            "the vendor rejects this center's configuration; the operator must check it".into()
-        }
+        ErrorReason::CenterMisconfigured => match refusal.status {
+            Some(StatusMeaning::WrongAddress(keys)) => format!(
+                "the configured address does not serve the vendor's API (HTTP {}); the operator must check {keys}",
+                response.status.as_u16()
+            )
+            .into(),
+            _ => "the vendor rejects this center's configuration; the operator must check it".into(),
+        },
         ErrorReason::VendorRateLimited => "the vendor limits the request rate".into(),
         ErrorReason::VendorUnavailable => "the vendor is unavailable".into(),
         ErrorReason::VendorTimeout => "the vendor reports a timeout".into(),
@@ -194,7 +198,12 @@ mod tests {
     fn each_meaning_of_a_refusal_has_words_of_its_own() {
         let reply = |headers| HttpResponse { status: StatusCode::BAD_REQUEST, headers, body: bytes::Bytes::new() };
         let refused = |reason, message: &str, headers| {
-            refused(&operation(true), &reply(headers), Refusal::new("4711", message, reason), &[])
+            refused(
+                &operation(true),
+                &reply(headers),
+                Refusal { code: "4711".into(), message: message.into(), read: reason, write: reason, status: None },
+                &[],
+            )
         };
         let mut messages = BTreeSet::new();
         for reason in [
@@ -233,32 +242,10 @@ mod tests {
         let reply =
             HttpResponse { status: StatusCode::BAD_GATEWAY, headers: HeaderMap::new(), body: bytes::Bytes::new() };
         let reason = |repeatable| {
-            let refusal = Refusal::of_status(reply.status).unwrap();
+            let refusal = StatusMeaning::by_specification(reply.status, "").unwrap().refusal(String::new());
             refused(&operation(repeatable), &reply, refusal, &[]).reason()
         };
         assert_eq!((reason(true), reason(false)), (ErrorReason::VendorUnavailable, ErrorReason::VendorOutcomeUnknown));
-    }
-
-    #[test]
-    fn what_a_status_without_a_code_means() {
-        use ErrorReason::{
-            ResourceNotFound, VendorAuthFailed, VendorInternal, VendorOutcomeUnknown, VendorRateLimited,
-            VendorRejected, VendorResponseInvalid, VendorUnavailable,
-        };
-        for status in 100..1000 {
-            let expected = match status {
-                200..300 => None,
-                401 | 403 => Some((VendorAuthFailed, VendorAuthFailed)),
-                404 | 410 => Some((ResourceNotFound, ResourceNotFound)),
-                429 => Some((VendorRateLimited, VendorRateLimited)),
-                400 | 406 | 422 => Some((VendorRejected, VendorRejected)),
-                502 | 503 | 504 => Some((VendorUnavailable, VendorOutcomeUnknown)),
-                500..600 => Some((VendorInternal, VendorOutcomeUnknown)),
-                _ => Some((VendorResponseInvalid, VendorOutcomeUnknown)),
-            };
-            let refusal = Refusal::of_status(StatusCode::from_u16(status).unwrap());
-            assert_eq!(refusal.map(|refusal| (refusal.read, refusal.write)), expected, "{status}");
-        }
     }
 
     #[test]

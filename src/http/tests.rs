@@ -137,11 +137,13 @@ impl Dialect for Numbered {
         if reply.status == StatusCode::OK && reply.body.is_empty() {
             return ParsedResponse::Unreadable("a body");
         }
-        let Some(mut refusal) = Refusal::of_status(reply.status) else {
+        let Some(meaning) = StatusMeaning::by_specification(reply.status, "base_url") else {
             return ParsedResponse::Payload(reply.body.clone());
         };
+        let mut refusal = meaning.refusal(String::new());
         if let Some((code, message)) = std::str::from_utf8(&reply.body).unwrap().split_once(' ') {
             (refusal.code, refusal.message) = (code.to_owned(), message.to_owned());
+            refusal.status = None;
         }
         ParsedResponse::Refused(refusal)
     }

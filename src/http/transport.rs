@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt as _};
 use http::{HeaderMap, Method};
 use url::Url;
 
-use super::HttpResponse;
+use super::{HttpResponse, tls};
 use crate::error::{Error, Result};
 
 /// Longest time to establish a connection.
@@ -42,6 +42,8 @@ pub struct HttpRequest {
 pub enum Failure {
     /// Nothing was sent.
     NotSent(&'static str),
+    /// Nothing was sent, and a retry fails in the same way until an operator acts.
+    Misconfigured(&'static str),
     /// The connection broke before or during the response; the request may have been sent.
     Broken(&'static str),
     /// The response exceeds `max_response_size`.
@@ -102,12 +104,14 @@ impl Transport for Network {
         *request.headers_mut() = headers;
         *request.body_mut() = body.map(Into::into);
         let mut response = pool.execute(request).await.map_err(|error| {
-            if !error.is_connect() && !error.is_builder() {
-                Failure::Broken("the connection broke before the response")
-            } else if error.is_timeout() {
-                Failure::NotSent("no connection within 2 s")
-            } else {
-                Failure::NotSent("connection failed")
+            match tls::error_in(&error) {
+                // It comes after the handshake of TLS 1.3, instead of a response.
+                Some(tls) if error.is_connect() || tls::requires_client_certificate(tls) => tls::failure(tls),
+                _ if !error.is_connect() && !error.is_builder() => {
+                    Failure::Broken("the connection broke before the response")
+                }
+                _ if error.is_timeout() => Failure::NotSent("no connection within 2 s"),
+                _ => Failure::NotSent("connection failed"),
             }
         })?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));

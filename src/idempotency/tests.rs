@@ -204,3 +204,12 @@ fn a_sealed_response_opens_only_with_its_own_key() {
     assert!(open::<StartCallbackResponse>(&key, Vec::new()).is_err());
     assert_ne!(text, seal(&key, 0, &answer.encode_to_vec()).unwrap(), "each nonce is new");
 }
+
+#[tokio::test]
+async fn a_call_that_has_ended_takes_no_memory() {
+    let fixture = fixture();
+    for caller in 0..100 {
+        fixture.call(&caller.to_string(), "a").await.unwrap();
+    }
+    assert!(fixture.idempotency.0.in_flight.lock().unwrap().is_empty());
+}

@@ -67,4 +67,14 @@ mod tests {
         assert_eq!(v1::WatchEventsResponse::decode(&*encoded.encode_to_vec()).unwrap(), response);
         assert_eq!(encoded.encoded_len(), response.encoded_len());
     }
+
+    #[test]
+    fn of_what_is_received_nothing_is_kept_but_whether_it_is_a_message() {
+        let bytes = v1::WatchEventsResponse { cursor: "c".into(), item: None }.encode_to_vec();
+        assert_eq!(EncodedWatchEventsResponse::decode(&*bytes).unwrap(), EncodedWatchEventsResponse::default());
+        assert!(EncodedWatchEventsResponse::decode(&bytes[..bytes.len() - 1]).is_err());
+        let mut encoded = EncodedWatchEventsResponse(bytes.into());
+        encoded.clear();
+        assert_eq!(encoded, EncodedWatchEventsResponse::default());
+    }
 }

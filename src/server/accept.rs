@@ -193,4 +193,23 @@ mod tests {
         drop(connection);
         assert!(connections.next().await.is_some());
     }
+
+    #[tokio::test]
+    async fn what_is_written_arrives_and_what_is_shut_down_ends() {
+        let (mut client, mut connection, _connections, _) = pair(8).await;
+        connection.write_all(b"one ").await.unwrap();
+        let parts = [io::IoSlice::new(b"and "), io::IoSlice::new(b"another")];
+        let mut written = connection.write_vectored(&parts).await.unwrap();
+        assert!(connection.is_write_vectored() && written > 4, "both parts at once");
+        while written < 11 {
+            written += connection.write(&b"and another"[written..]).await.unwrap();
+        }
+        connection.shutdown().await.unwrap();
+        let mut read = String::new();
+        client.read_to_string(&mut read).await.unwrap();
+        assert_eq!(read, "one and another");
+        // It can be read from yet.
+        client.write_u8(7).await.unwrap();
+        assert_eq!(connection.read_u8().await.unwrap(), 7);
+    }
 }

@@ -99,6 +99,14 @@ impl JetStream {
         Self::open(config, events, centers).await.map_err(JetStreamError)
     }
 
+    /// Connects to the configured servers, and creates nothing.
+    ///
+    /// # Errors
+    /// When no server responds in time, when it rejects the credentials or is too old.
+    pub async fn probe(config: &config::Nats) -> Result<(), JetStreamError> {
+        connect(config).await.map(drop).map_err(JetStreamError)
+    }
+
     async fn open<'a>(
         config: &config::Nats,
         events: &config::Events,

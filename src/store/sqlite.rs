@@ -8,11 +8,12 @@ mod event;
 mod file;
 mod idempotency;
 mod kv;
+mod probe;
 mod subscription;
 
 use std::{
     fmt, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -24,10 +25,11 @@ use self::file::FileLock;
 use crate::{
     config,
     error::{Error, ErrorReason, Result},
+    telemetry,
 };
 
 /// The migration from each schema version to the next, starting with an empty database. New ones are appended.
-const MIGRATIONS: [Migration; 4] = [
+static MIGRATIONS: [Migration; 4] = [
     |database| database.execute_batch(subscription::TABLE),
     |database| database.execute_batch(idempotency::TABLE),
     |database| {
@@ -55,6 +57,8 @@ struct Inner {
     writer: ClosableConnection,
     /// One permit: other reads wait for it as tasks and block no thread.
     read_permit: Arc<Semaphore>,
+    /// Its file; `None` in memory.
+    path: Option<PathBuf>,
     /// Held while the database is open.
     lock: Mutex<Option<FileLock>>,
 }
@@ -111,12 +115,18 @@ impl Database {
         file: Option<(impl FnOnce() -> rusqlite::Result<Connection>, FileLock)>,
     ) -> Result<Self, Cause> {
         migrate(&mut connection)?;
+        let path = connection.path().filter(|path| !path.is_empty()).map(PathBuf::from);
         let (reader, lock) = match file {
             Some((reader, lock)) => (Some(ClosableConnection::new(reader()?)), Some(lock)),
             None => (None, None),
         };
         let (writer, read_permit) = (ClosableConnection::new(connection), Arc::new(Semaphore::new(1)));
-        Ok(Self(Arc::new(Inner { reader, writer, read_permit, lock: Mutex::new(lock) })))
+        Ok(Self(Arc::new(Inner { reader, writer, read_permit, path, lock: Mutex::new(lock) })))
+    }
+
+    /// The database's file; `None` in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
     }
 
     /// Closes the database for every clone, after the operations that have begun; it can be opened again at once. Later
@@ -207,6 +217,7 @@ async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send
 }
 
 fn unavailable(error: &rusqlite::Error) -> Error {
+    telemetry::storage_failed();
     tracing::error!(cause = description(error), "storage failed");
     Error::new(ErrorReason::StorageUnavailable, "the gateway's storage is unavailable")
 }
@@ -230,16 +241,18 @@ fn migrate(connection: &mut Connection) -> Result<(), Cause> {
     let transaction = connection.transaction()?;
     transaction.execute_batch("CREATE TABLE IF NOT EXISTS schema (version INTEGER NOT NULL) STRICT")?;
     let version: Option<i64> = transaction.query_row("SELECT version FROM schema", (), |row| row.get(0)).optional()?;
-    let version = version.unwrap_or(0);
-    let migrations =
-        usize::try_from(version).ok().and_then(|applied| MIGRATIONS.get(applied..)).ok_or(Cause::Newer(version))?;
-    for migration in migrations {
+    for migration in migrations_from(version.unwrap_or(0))? {
         migration(&transaction)?;
     }
     transaction.execute("DELETE FROM schema", ())?;
     transaction
         .execute("INSERT INTO schema (version) VALUES (?1)", [i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)])?;
     Ok(transaction.commit()?)
+}
+
+/// The migrations that a schema of this version lacks.
+fn migrations_from(version: i64) -> Result<&'static [Migration], Cause> {
+    usize::try_from(version).ok().and_then(|applied| MIGRATIONS.get(applied..)).ok_or(Cause::Newer(version))
 }
 
 /// SQLite's name of the error code. Its message could quote data.

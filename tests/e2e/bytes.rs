@@ -303,12 +303,14 @@ fn payload(event: Event) -> Value {
     object.fields.iter().map(|(name, member)| (name.clone(), value(member))).collect()
 }
 
+type Encode = fn(&str) -> Vec<u8>;
+
 #[tokio::test]
 async fn callbacks_are_decoded() {
     let gateway = Gateway::start(&posting()).await;
     let mut watcher = Watcher::live(&gateway, request("beta")).await;
     let bodies = |number: usize| format!(r#"{{"callSerialNo":"c-{number}","called":"李四"}}"#);
-    let posts: Vec<(&[(&str, &str)], fn(&str) -> Vec<u8>)> = vec![
+    let posts: Vec<(&[(&str, &str)], Encode)> = vec![
         (&[(CODING, "gzip")], |body| gzip(body)),
         (&[(CODING, "deflate")], |body| zlib(body)),
         (&[], |body| gzip(body)),

@@ -190,7 +190,7 @@ fn with(mut request: Value, path: &[&str], value: Value) -> Value {
 
 #[tokio::test]
 async fn every_constraint_that_the_contract_states_is_enforced() {
-    let gateway = every_vendor().await;
+    let (gateway, _simulators) = every_vendor().await;
     let mut tried = 0;
     for (vendor, method) in VENDORS.iter().flat_map(|vendor| METHODS.map(|method| (vendor, method))) {
         let request = vendor.request(method);
@@ -286,7 +286,7 @@ fn supports(capabilities: &Value) -> BTreeMap<String, String> {
 
 #[tokio::test]
 async fn capabilities_name_every_method_and_each_does_what_they_say() {
-    let gateway = every_vendor().await;
+    let (gateway, _simulators) = every_vendor().await;
     for vendor in VENDORS {
         let center = vendor.center;
         let name = json!({"name": format!("centers/{center}/capabilities")});
@@ -310,7 +310,7 @@ async fn capabilities_name_every_method_and_each_does_what_they_say() {
 
 #[tokio::test]
 async fn fields_that_capabilities_call_unsupported_are_refused_when_set() {
-    let gateway = every_vendor().await;
+    let (gateway, _simulators) = every_vendor().await;
     for vendor in VENDORS {
         let center = vendor.center;
         let name = json!({"name": format!("centers/{center}/capabilities")});

@@ -48,10 +48,7 @@ impl Field {
 
     /// Whether the fields in it are walked instead.
     fn is_walked_into(&self) -> bool {
-        let message = match self.descriptor.kind() {
-            Kind::Message(message) => message,
-            _ => return false,
-        };
+        let Kind::Message(message) = self.descriptor.kind() else { return false };
         message.package_name() == "contactcenter.v1"
             && !self.descriptor.is_list()
             && !self.descriptor.is_map()

@@ -18,16 +18,20 @@ mod hostile;
 mod house;
 mod ingress;
 mod limits;
+mod limits_events;
 mod limits_locks;
 mod limits_server;
+mod operators;
 mod process;
 mod request_id;
 mod retention;
 mod secrecy;
 mod server;
 mod simulation;
+mod statuses;
 mod stores;
 mod support;
+mod tls;
 
 #[path = "../suites/event_log.rs"]
 mod event_log;

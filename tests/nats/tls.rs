@@ -49,7 +49,7 @@ async fn a_server_with_a_trusted_authority_is_trusted() {
     let config = folder.join("gateway.toml");
     let text = format!(
         "[listen]\ngrpc = '127.0.0.1:0'\nhttp = '127.0.0.1:0'\nadmin = '127.0.0.1:0'\n[nats]\nurl = '{url}'\n\
-         [events]\ncallback_key = 'key'\n[centers.acme]\nvendor = 'udesk'\nbase_url = 'https://acme.example.com'\n\
+         [events]\ncallback_key = 'key-of-all-gateways'\n[centers.acme]\nvendor = 'udesk'\nbase_url = 'https://acme.example.com'\n\
          app_id = 'app'\nsid = 'sid'\nauth_token = 'token'\n"
     );
     fs::write(&config, text).unwrap();

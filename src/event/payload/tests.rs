@@ -389,3 +389,25 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn objects_and_lists_after_so_many_values_become_json_text() {
+    let items = format!("[{}]", vec![r#"{"n":1}"#; 15_000].join(","));
+    let payload = payload(format!(r#"{{"items":{items}}}"#));
+    let items = payload["items"].as_array().unwrap();
+    assert_eq!((items.len(), &items[0]), (15_000, &json!({"n": 1})));
+    // The body and the list are values, and each object is two: so many are objects yet.
+    let objects = items.iter().take_while(|item| item.is_object()).count();
+    assert_eq!(objects, 9_999);
+    assert!(items[objects..].iter().all(|item| item == &json!(r#"{"n":1}"#)));
+}
+
+#[test]
+fn json_text_within_json_text_is_read_four_levels_deep() {
+    let mut body = json!({"password": "hidden"}).to_string();
+    for level in 0..6 {
+        body = json!({"inner": body}).to_string();
+        let text = text_of_object(&decodable_payload(&body));
+        assert!(!text.contains("hidden"), "{level}: {text}");
+    }
+}

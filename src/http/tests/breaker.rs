@@ -18,15 +18,18 @@ async fn silence_of_a_second_counts_as_a_failure_and_less_does_not() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_server_error_without_a_word_counts_as_a_failure_and_one_with_a_code_does_not() {
-    for (body, is_open) in [("", true), ("4711 busy", false)] {
-        let stage = Stage::of([Fate::Answer(Duration::ZERO, 500, body)]);
-        let client = stage.client("breaker = { consecutive_failures = 2 }");
+async fn an_outage_counts_as_a_failure_and_a_bare_500_or_a_code_does_not() {
+    for (status, body, is_open) in
+        [(502, "", true), (500, "", false), (500, "4711 busy", false), (502, "4711 x", false)]
+    {
+        let stage = Stage::of([Fate::Answer(Duration::ZERO, status, body)]);
+        let client = stage.client("breaker = { consecutive_failures = 2 }\nretry = { attempts = 1 }");
+        let reason = if status == 500 { ErrorReason::VendorInternal } else { ErrorReason::VendorUnavailable };
         for _ in 0..2 {
-            assert_eq!(told(&read(&client).await), ErrorReason::VendorInternal);
+            assert_eq!(told(&read(&client).await), reason);
         }
         stage.then([OK]);
-        assert_eq!(read(&client).await.is_err(), is_open, "{body:?}");
+        assert_eq!(read(&client).await.is_err(), is_open, "{status} {body:?}");
         assert!(!is_open || client.metrics.text().unwrap().contains("outcome=\"breaker_open\"} 1"));
     }
     // What cannot be read is an answer all the same.
@@ -41,7 +44,7 @@ async fn a_server_error_without_a_word_counts_as_a_failure_and_one_with_a_code_d
 /// Opens the breaker of a client, and waits until its penalty of a second has passed.
 async fn opened(stage: &Stage, keys: &str) -> Arc<Client<Numbered>> {
     let client = stage.client(&format!("breaker = {{ consecutive_failures = 1 }}\n{keys}"));
-    stage.then([Fate::Answer(Duration::ZERO, 500, "")]);
+    stage.then([BUSY]);
     read(&client).await.unwrap_err();
     advance(Duration::from_secs(1)).await;
     client

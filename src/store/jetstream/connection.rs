@@ -24,7 +24,10 @@ use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::replies::Replies;
-use crate::error::{Error, ErrorReason};
+use crate::{
+    error::{Error, ErrorReason},
+    telemetry,
+};
 
 /// Timeout of a request.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
@@ -298,6 +301,7 @@ impl Failure {
 impl From<Failure> for Error {
     fn from(failure: Failure) -> Self {
         let code = if let Failure::Rejected(code) = failure { code.0 } else { 0 };
+        telemetry::storage_failed();
         tracing::error!(cause = failure.cause(), code, "NATS failed");
         Self::new(ErrorReason::StorageUnavailable, "the gateway's storage is unavailable")
     }

@@ -1,7 +1,7 @@
 //! The database's file and its lock file.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
     path::Path,
 };
@@ -36,6 +36,15 @@ impl Drop for FileLock {
         // If the unlock fails, the end of the process releases it.
         let _ = self.0.unlock();
     }
+}
+
+/// Whether a file can be created beside `path`. The file is removed again.
+pub fn probe_folder(path: &Path) -> io::Result<()> {
+    let mut name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?.to_owned();
+    name.push(format!(".probe-{}", std::process::id()));
+    let probe = path.with_file_name(name);
+    File::create_new(&probe)?;
+    fs::remove_file(&probe)
 }
 
 /// Opens or creates a file with mode 0600; sets the mode of an existing file.

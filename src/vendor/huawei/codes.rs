@@ -4,13 +4,13 @@ use crate::error::ErrorReason::{
     self, CenterMisconfigured, ResourceNotFound, VendorCodeUnmapped, VendorInternal, VendorRejected,
 };
 
-/// The code of queryPhone that says there are no softphone numbers.
+/// The code of queryPhone for a tenant without softphone numbers.
 pub(super) const NO_MOBILE_AGENTS: &str = "2";
 
 /// mobileAgent/*.
 pub(super) fn mobile_agent(code: &str, _text: &str) -> ErrorReason {
     match code {
-        // The gateway always sends limit and offset, so 4 is the vendor's fault.
+        // The gateway always sends limit and offset, so 4 is the vendor's error.
         "1" | "4" => VendorInternal,
         NO_MOBILE_AGENTS => ResourceNotFound,
         "3" | "5" => CenterMisconfigured,
@@ -18,14 +18,14 @@ pub(super) fn mobile_agent(code: &str, _text: &str) -> ErrorReason {
     }
 }
 
-/// openapp/agentsettings/*, whose codes are not documented: the text says that there is nothing.
+/// openapp/agentsettings/*, "other values: failure": the text says that there is nothing.
 pub(super) fn agent_settings(_code: &str, text: &str) -> ErrorReason {
     let text = text.to_lowercase();
     let is_nothing = ["not exist", "not found", "no record", "no data"].iter().any(|words| text.contains(words));
-    if is_nothing { ResourceNotFound } else { VendorCodeUnmapped }
+    if is_nothing { ResourceNotFound } else { VendorRejected }
 }
 
-/// agentAccount/*, skill/*, accessCodeInfo/*, offline/*: the vendor refuses values.
+/// agentAccount/*, skill/*, accessCodeInfo/*, offline/*: the vendor rejected the values.
 pub(super) fn rejected(_code: &str, _text: &str) -> ErrorReason {
     VendorRejected
 }

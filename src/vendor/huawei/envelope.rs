@@ -1,4 +1,4 @@
-//! Return codes: every family of interfaces has its own (section B2). One row here is one family.
+//! Response envelopes: every family of interfaces has its own (section B2). One constant here is one family.
 
 use std::{collections::HashMap, fmt};
 
@@ -10,27 +10,27 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::{api_fabric::Style, codes};
+use super::{api_fabric::Style, codes, statuses};
 use crate::{
-    error::ErrorReason::{self, CenterMisconfigured, VendorInternal, VendorOutcomeUnknown, VendorRejected},
+    error::ErrorReason::{self, VendorInternal, VendorOutcomeUnknown},
     http::{HttpResponse, Operation, ParsedResponse, Refusal},
     vendor::de::Text,
 };
 
-/// A family's return code and payload.
+/// Where a family's answers have their return code and payload.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Envelope {
-    /// Field of the code; `None` where answers have none.
+    /// The member of the code; `None` where answers have no code.
     code: Option<&'static str>,
-    /// Field of the text beside it.
+    /// The member of the text beside the code.
     text: &'static str,
-    /// Field of the payload; `None` where it is the whole answer.
+    /// The member of the payload; `None` where the whole answer is the payload.
     payload: Option<&'static str>,
-    /// What a code other than "0" means, by code and text.
+    /// The meaning of a code other than "0", by code and text.
     meaning: fn(&str, &str) -> ErrorReason,
 }
 
-/// The members of an answer; `None` is one that is there twice and so says nothing.
+/// The members of an answer; `None` is a member that occurs twice and is ambiguous.
 struct Members<'a>(HashMap<String, Option<&'a RawValue>>);
 
 /// querySysInfo, queryAgentInfo: a bare object.
@@ -40,46 +40,42 @@ pub(crate) const BARE: Envelope = Envelope { code: None, text: "", payload: None
 pub(crate) const MOBILE_AGENT: Envelope =
     Envelope { code: Some("retCode"), text: "retMsg", payload: Some("result"), meaning: codes::mobile_agent };
 
-/// openapp/agentsettings/*: `returnCode`, `returnDesc`, all on top.
+/// openapp/agentsettings/*: `returnCode`, `returnDesc`, and the payload beside them.
 pub(crate) const AGENT_SETTINGS: Envelope =
     Envelope { code: Some("returnCode"), text: "returnDesc", payload: None, meaning: codes::agent_settings };
 
-/// agentAccount/*: `resultCode`, `resultMessage`, all on top.
+/// agentAccount/*: `resultCode`, `resultMessage`, and the payload beside them.
 pub(crate) const AGENT_ACCOUNT: Envelope =
     Envelope { code: Some("resultCode"), text: "resultMessage", payload: None, meaning: codes::rejected };
 
-/// skill/*, accessCodeInfo/*, offline/*: `returnCode`, `description`, all on top.
+/// skill/*, accessCodeInfo/*, offline/*: `returnCode`, `description`, and the payload beside them.
 pub(crate) const DESCRIBED: Envelope =
     Envelope { code: Some("returnCode"), text: "description", payload: None, meaning: codes::rejected };
 
 // === impl Envelope ===
 
 impl Envelope {
-    /// Takes an answer out of its wrapping. A code decides under 200 and 500; other statuses speak for themselves.
+    /// Parses an answer. The code decides under 200 and 500, and the HTTP status otherwise.
     pub(crate) fn open(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
-        let style = &operation.style;
-        match reply.status {
-            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => {
-                let turn = if style.takes_caller_values { VendorRejected } else { CenterMisconfigured };
-                return ParsedResponse::Refused(Refusal::new("", sentence(reply), turn));
-            }
-            status if status.is_success() || status == StatusCode::INTERNAL_SERVER_ERROR => {}
-            status => return by_status(status, "the HTTP status is not one of the documented"),
+        let by_status = |why| by_status(&operation.style, reply, why);
+        if !reply.status.is_success() && reply.status != StatusCode::INTERNAL_SERVER_ERROR {
+            return by_status("the HTTP status is not one of the documented");
         }
         let Ok(members) = serde_json::from_slice::<Members<'_>>(&reply.body) else {
-            return by_status(reply.status, "the answer is not the documented JSON");
+            return by_status("the answer is not the documented JSON");
         };
         if [self.code, self.payload].into_iter().flatten().any(|member| members.is_ambiguous(member)) {
-            return by_status(reply.status, "the answer says two things");
+            return by_status("the answer says two things");
         }
         let Some(code) = self.code else {
-            return match Refusal::of_status(reply.status) {
-                Some(refusal) => ParsedResponse::Refused(refusal),
-                None => ParsedResponse::Payload(reply.body.clone()),
+            return if reply.status.is_success() {
+                ParsedResponse::Payload(reply.body.clone())
+            } else {
+                by_status("the HTTP status says failure")
             };
         };
         match members.text(code).as_str() {
-            "" => by_status(reply.status, "the answer has no return code"),
+            "" => by_status("the answer has no return code"),
             "0" if !reply.status.is_success() => {
                 ParsedResponse::Unreadable("the return code says success, the HTTP status says failure")
             }
@@ -93,7 +89,7 @@ impl Envelope {
                 let message = members.text(self.text);
                 let read = (self.meaning)(code, &message);
                 let write = if read == VendorInternal { VendorOutcomeUnknown } else { read };
-                ParsedResponse::Refused(Refusal { code: code.to_owned(), message, read, write })
+                ParsedResponse::Refused(Refusal { code: code.to_owned(), message, read, write, status: None })
             }
         }
     }
@@ -141,14 +137,22 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-fn by_status(status: StatusCode, why: &'static str) -> ParsedResponse {
-    Refusal::of_status(status).map_or(ParsedResponse::Unreadable(why), ParsedResponse::Refused)
+fn by_status(style: &Style, reply: &HttpResponse, why: &'static str) -> ParsedResponse {
+    let text = sentence(reply);
+    match statuses::meaning(reply.status, style, &text) {
+        Some(meaning) => ParsedResponse::Refused(meaning.refusal(text)),
+        None => ParsedResponse::Unreadable(why),
+    }
 }
 
-/// Failures by status alone come as one sentence (B2); anything longer or stranger is not shown.
+/// Failures by status alone come as one sentence (B2), or as the member `schema` that the documents list; anything longer or
+/// stranger is not shown.
 fn sentence(reply: &HttpResponse) -> String {
     let body = std::str::from_utf8(&reply.body).unwrap_or_default().trim();
-    let plain = body.len() <= 512 && !body.contains(['<', '{', '[']);
+    if body.starts_with('{') {
+        return serde_json::from_str::<Members<'_>>(body).map(|members| members.text("schema")).unwrap_or_default();
+    }
+    let plain = body.len() <= 512 && !body.contains(['<', '[']);
     if plain { body.to_owned() } else { String::new() }
 }
 
@@ -159,12 +163,12 @@ mod tests {
 
     use super::*;
     use crate::error::ErrorReason::{
-        ResourceNotFound, VendorAuthFailed, VendorCodeUnmapped, VendorRateLimited, VendorResponseInvalid,
-        VendorUnavailable,
+        CenterMisconfigured, ResourceNotFound, VendorAuthFailed, VendorCodeUnmapped, VendorRateLimited, VendorRejected,
+        VendorResponseInvalid, VendorUnavailable,
     };
 
     fn operation(envelope: Envelope, takes_caller_values: bool) -> Operation<Style> {
-        let style = Style { operation: "test", path: "/test", envelope, takes_caller_values };
+        let style = Style { operation: "test", path: "/test", envelope, takes_caller_values, missing_is_404: false };
         Operation { name: "POST test", method: Method::POST, repeatable: true, style }
     }
 
@@ -221,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_twice_is_not_said() {
+    fn a_member_that_occurs_twice_is_ambiguous() {
         let invalid = Err((String::new(), VendorResponseInvalid));
         for body in [r#"{"retCode":"0","retCode":"2"}"#, r#"{"retCode":"0","result":{},"result":{"total":1}}"#] {
             assert_eq!(open(MOBILE_AGENT, false, 200, body), invalid);
@@ -235,30 +239,32 @@ mod tests {
     }
 
     #[test]
-    fn a_user_that_is_not_there_is_told_by_text_only() {
+    fn an_unknown_user_is_recognized_by_text_only() {
         let body = r#"{"returnCode":"1","returnDesc":"user does not exist"}"#;
         assert_eq!(open(AGENT_SETTINGS, true, 200, body), Err(("1".into(), ResourceNotFound)));
         let body = r#"{"returnCode":"1","returnDesc":"failed"}"#;
-        assert_eq!(open(AGENT_SETTINGS, true, 200, body), Err(("1".into(), VendorCodeUnmapped)));
+        assert_eq!(open(AGENT_SETTINGS, true, 200, body), Err(("1".into(), VendorRejected)));
     }
 
     #[test]
-    fn whose_turn_a_bad_request_is_depends_on_what_was_in_it() {
+    fn who_must_mend_a_bad_request_depends_on_its_content() {
         for status in [400, 404] {
             assert_eq!(open(BARE, false, status, "Check the request path."), Err((String::new(), CenterMisconfigured)));
-            assert_eq!(open(AGENT_SETTINGS, true, status, "{}"), Err((String::new(), VendorRejected)));
         }
+        assert_eq!(open(AGENT_SETTINGS, true, 400, "{}"), Err((String::new(), VendorRejected)));
+        // The path is the gateway's own, whose values are in the body.
+        assert_eq!(open(AGENT_SETTINGS, true, 404, "{}"), Err((String::new(), CenterMisconfigured)));
     }
 
     #[test]
-    fn other_statuses_speak_for_themselves() {
+    fn other_statuses_decide_without_a_code() {
         for (status, reason) in [
             (401, VendorAuthFailed),
             (403, VendorAuthFailed),
             (429, VendorRateLimited),
             (500, VendorInternal),
             (502, VendorUnavailable),
-            (418, VendorResponseInvalid),
+            (418, VendorRejected),
             (200, VendorResponseInvalid),
         ] {
             assert_eq!(open(AGENT_SETTINGS, true, status, "<html>"), Err((String::new(), reason)), "{status}");

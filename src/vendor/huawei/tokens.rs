@@ -7,17 +7,17 @@ use http::{
     HeaderMap, HeaderValue,
     header::{ACCEPT, CONTENT_TYPE},
 };
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use url::Url;
 
+use super::statuses;
 use crate::{
     config,
     context::Context,
     endpoint,
     error::{Error, ErrorReason, Result, Vendor},
-    http::{Authorized, Client, Dialect, Endpoint, HttpResponse, Operation, Outgoing, ParsedResponse, Refusal},
+    http::{Authorized, Client, Dialect, Endpoint, HttpResponse, Operation, Outgoing, ParsedResponse},
     token::{FETCH_TIMEOUT, Fetch, Fetched},
     vendor::{
         Parts,
@@ -31,18 +31,19 @@ pub(super) const PATH: &str = "/apigovernance/api/oauth/tokenByAkSk";
 /// Gets tokens for one center.
 #[derive(Debug)]
 pub(super) struct TokenByAkSk {
+    center: String,
     client: Arc<Client<TokenDialect>>,
     app_key: String,
-    app_secret: SecretString,
+    app_secret: config::VendorSecret,
     lifetime: Duration,
 }
 
-/// How tokenByAkSk is called: without credentials but those in its body.
+/// The dialect of tokenByAkSk, whose only credentials are in the body.
 pub(super) struct TokenDialect {
     url: Url,
     lifetime: Duration,
     app_key: String,
-    app_secret: SecretString,
+    app_secret: config::VendorSecret,
 }
 
 /// `POST tokenByAkSk`.
@@ -52,10 +53,10 @@ struct Ask<'a> {
     app_secret: &'a str,
 }
 
-// A second token does no harm, so asking may be repeated.
+// A second token is harmless, so the request may be retried.
 endpoint!(TokenDialect: Ask<'_>, POST "tokenByAkSk", ask, () => Granted);
 
-/// The answer: texts in the document; other clients have seen other spellings (section A, third parties).
+/// The answer: text members in the document; other clients have seen other spellings (section A, third parties).
 #[derive(Deserialize)]
 struct Granted {
     #[serde(rename = "AccessToken", alias = "access_token", alias = "accessToken", default)]
@@ -67,13 +68,15 @@ struct Granted {
 // === impl TokenByAkSk ===
 
 impl TokenByAkSk {
-    /// Asks as configured.
+    /// The client of a configured center.
     pub(super) fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
+        parts.metrics.declare_tokens(id);
         let mut url = huawei.token_base_url.clone();
         url.set_path(huawei.paths.get("tokenByAkSk").map_or(PATH, String::as_str));
         let (app_key, app_secret, lifetime) = (&huawei.app_key, &huawei.app_secret, huawei.token_lifetime);
         let dialect = TokenDialect { url, lifetime, app_key: app_key.clone(), app_secret: app_secret.clone() };
         Self {
+            center: id.to_owned(),
             client: Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone()),
             app_key: app_key.clone(),
             app_secret: app_secret.clone(),
@@ -82,29 +85,45 @@ impl TokenByAkSk {
     }
 }
 
+impl TokenByAkSk {
+    /// Asks with this version of the secret.
+    async fn ask(&self, cx: &Context, secret: usize) -> Result<Fetched> {
+        let ask = Ask { app_key: &self.app_key, app_secret: self.app_secret.expose_version(secret) };
+        self.client.call(cx, &ask).await?.token(self.lifetime)
+    }
+}
+
 #[async_trait]
 impl Fetch for TokenByAkSk {
     async fn fetch(&self) -> Result<Fetched> {
-        // On behalf of every waiter, so with a deadline of its own.
+        // All waiting calls share the request, so it has a deadline of its own.
         let cx = Context::new("tokenByAkSk", String::new(), Instant::now() + FETCH_TIMEOUT);
-        let ask = Ask { app_key: &self.app_key, app_secret: self.app_secret.expose_secret() };
-        self.client.call(&cx, &ask).await?.token(self.lifetime)
+        let secret = self.app_secret.version();
+        match self.ask(&cx, secret).await {
+            Err(error)
+                if error.reason() == ErrorReason::VendorAuthFailed && self.app_secret.is_replaced(secret).await =>
+            {
+                tracing::info!(center = self.center, "app_secret was read again after the vendor refused it");
+                self.ask(&cx, self.app_secret.version()).await
+            }
+            result => result,
+        }
     }
 }
 
 // === impl Granted ===
 
 impl Granted {
-    /// The token, if it can be sent in a header. `asked` is the life that was asked for.
+    /// The token, if it is a valid header value. `asked` is the requested lifetime.
     fn token(self, asked: Duration) -> Result<Fetched> {
         let token = self.access_token.into_string();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let message = "the vendor's answer holds no access token that can be sent in a header";
+            let message = "the vendor's answer contains no access token that is a valid header value";
             let operation = <Ask<'_> as Endpoint>::operation().name;
             return Err(Error::new(ErrorReason::VendorResponseInvalid, message)
                 .from_vendor(Vendor { operation, ..Vendor::default() }));
         }
-        // Both bounds are promises: the vendor's of how long it lives, ours of how long we asked for.
+        // The shorter one counts: the lifetime that the vendor states or the one that the gateway requested.
         let lifetime = match self.expires.0.and_then(|seconds| u64::try_from(seconds).ok()) {
             Some(seconds) if seconds > 0 => Duration::from_secs(seconds).min(asked),
             _ => asked,
@@ -113,15 +132,15 @@ impl Granted {
     }
 }
 
-/// The token in an answer of tokenByAkSk, as [`TokenByAkSk::fetch`] finds it.
+/// The token in an answer of tokenByAkSk, as [`TokenByAkSk::fetch`] parses it.
 pub(crate) fn read(reply: &HttpResponse, asked: Duration) -> Option<Fetched> {
     let ParsedResponse::Payload(payload) = open(reply) else { return None };
     serde_json::from_slice::<Granted>(&payload).ok()?.token(asked).ok()
 }
 
 fn open(reply: &HttpResponse) -> ParsedResponse {
-    match Refusal::of_status(reply.status) {
-        Some(refusal) => ParsedResponse::Refused(refusal),
+    match statuses::of_token_request(reply.status) {
+        Some(meaning) => ParsedResponse::Refused(meaning.refusal(String::new())),
         // A firewall in front answers in HTML.
         None if !reply.body.trim_ascii_start().starts_with(b"{") => {
             ParsedResponse::Unreadable("the answer is not JSON")
@@ -161,7 +180,7 @@ impl Dialect for TokenDialect {
     }
 
     fn secrets(&self) -> Vec<&str> {
-        vec![self.app_secret.expose_secret(), &self.app_key]
+        self.app_secret.iter().chain([self.app_key.as_str()]).collect()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The signature: `Sign = SHA1(Sid + AuthToken + Timestamp)`, in lower-case hex, over account and time only.
 //!
-//! It is good for ten minutes by the vendor's clock. When it is refused although the secret is right, our clock or the
-//! vendor's is off: the answer's `Date` tells by how much.
+//! It is valid for ten minutes by the vendor's clock. When it is refused although the secret is right, one of the two
+//! clocks is wrong: the answer's `Date` shows the offset.
 
 use std::{
     fmt,
@@ -14,7 +14,6 @@ use http::{
     HeaderMap, HeaderValue,
     header::{ACCEPT, CONTENT_TYPE, DATE},
 };
-use secrecy::{ExposeSecret as _, SecretString};
 use sha1::{Digest as _, Sha1};
 use url::Url;
 use uuid::Uuid;
@@ -29,48 +28,51 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Offsets beyond this are a broken clock at the vendor, not a skew.
+/// A larger offset is a broken clock at the vendor, not a skew.
 const LARGEST_OFFSET_MS: i64 = 24 * 3600 * 1000;
-/// Offsets that differ by less than this cannot be why a signature good for ten minutes was refused.
+/// A smaller difference of offsets cannot be why a signature was refused that is valid for ten minutes.
 const SMALLEST_SKEW_MS: i64 = 60 * 1000;
 
-/// How an operation spells and wraps things.
+/// How an operation spells its parameters and wraps its answer.
 #[derive(Debug)]
 pub(crate) struct Style {
     /// Name of the application's query parameter (C4).
     pub(super) app_id: &'static str,
-    /// Whether the query carries a fresh `MsgId` (C49).
+    /// Whether the query contains a fresh `MsgId` (C49).
     pub(super) message_id: bool,
-    /// `Content-Type`, which the document wants even where there is no body (C8, C9).
+    /// `Content-Type`, which the document requires even without a body (C8, C9).
     pub(super) content_type: Option<&'static str>,
-    /// Where code, text and payload are.
+    /// The envelope of its answers.
     pub(super) envelope: envelope::Kind,
 }
 
-/// The family of all `ccapi/v2` operations at one tenant.
+/// The dialect of `ccapi/v2` at one tenant.
 pub(super) struct Ccapi {
     center: String,
     base: Url,
     app_id: String,
     sid: String,
-    auth_token: SecretString,
+    auth_token: config::VendorSecret,
     unit: config::TimestampUnit,
     clock: Clock,
-    /// How far the vendor's clock is ahead of ours, as far as we know.
+    /// How far the vendor's clock is ahead of the gateway's, once known.
     offset_ms: AtomicI64,
     metrics: Metrics,
 }
 
-/// The clock offset a request was signed with.
+/// What a request was signed with: the clock offset, and the version of the secret.
+#[derive(Clone, Copy)]
 pub(super) struct Credentials {
     offset_ms: i64,
+    secret: usize,
 }
 
 // === impl Ccapi ===
 
 impl Ccapi {
-    /// Signs for a configured tenant.
+    /// The dialect of a configured tenant.
     pub(super) fn new(center: &str, base: &Url, config: &config::Udesk, clock: Clock, metrics: Metrics) -> Self {
+        metrics.clock_offset(center, 0);
         let mut base = base.clone();
         base.set_path("/ccapi/v2");
         Self {
@@ -106,8 +108,8 @@ fn sign(sid: &str, auth_token: &str, timestamp: &str) -> String {
     hex
 }
 
-/// How far the vendor's clock is ahead of ours by its `Date`, in milliseconds; `None` when it does not tell, or cannot be
-/// right.
+/// How far the vendor's clock is ahead of the gateway's by its `Date`, in milliseconds; `None` without a plausible
+/// `Date`.
 pub(crate) fn offset(headers: &HeaderMap, ours: u64) -> Option<i64> {
     let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
     let theirs = i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()?;
@@ -128,10 +130,12 @@ impl Dialect for Ccapi {
         outgoing: &Outgoing,
         refreshed: Option<&Credentials>,
     ) -> Result<Authorized<Credentials>> {
-        let offset_ms =
-            refreshed.map_or_else(|| self.offset_ms.load(Ordering::Relaxed), |credentials| credentials.offset_ms);
-        let timestamp = self.timestamp(offset_ms);
-        let signature = sign(&self.sid, self.auth_token.expose_secret(), &timestamp);
+        let credentials = refreshed.copied().unwrap_or_else(|| Credentials {
+            offset_ms: self.offset_ms.load(Ordering::Relaxed),
+            secret: self.auth_token.version(),
+        });
+        let timestamp = self.timestamp(credentials.offset_ms);
+        let signature = sign(&self.sid, self.auth_token.expose_version(credentials.secret), &timestamp);
 
         let mut url = self.base.clone();
         url.set_path(&format!("{}{}", self.base.path(), outgoing.path));
@@ -151,7 +155,7 @@ impl Dialect for Ccapi {
         if let Some(content_type) = operation.style.content_type {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
-        Ok(Authorized { url, headers, credentials: Credentials { offset_ms } })
+        Ok(Authorized { url, headers, credentials })
     }
 
     fn parse(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
@@ -159,23 +163,30 @@ impl Dialect for Ccapi {
     }
 
     async fn refresh(&self, _cx: &Context, refused: &Credentials, reply: &HttpResponse) -> Result<Option<Credentials>> {
+        let Credentials { offset_ms, secret } = *refused;
+        if self.auth_token.is_replaced(secret).await {
+            tracing::info!(center = self.center, "auth_token was read again after the vendor refused it");
+            return Ok(Some(Credentials { offset_ms, secret: self.auth_token.version() }));
+        }
         Ok(offset(&reply.headers, self.clock.unix_millis())
-            .filter(|offset| offset.saturating_sub(refused.offset_ms).abs() >= SMALLEST_SKEW_MS)
-            .map(|offset_ms| Credentials { offset_ms }))
+            .filter(|offset| offset.saturating_sub(offset_ms).abs() >= SMALLEST_SKEW_MS)
+            .map(|offset_ms| Credentials { offset_ms, secret }))
     }
 
     fn confirm(&self, credentials: &Credentials) {
-        self.offset_ms.store(credentials.offset_ms, Ordering::Relaxed);
+        if self.offset_ms.swap(credentials.offset_ms, Ordering::Relaxed) == credentials.offset_ms {
+            return;
+        }
         self.metrics.clock_offset(&self.center, credentials.offset_ms / 1000);
         tracing::warn!(
             center = self.center,
             offset_s = credentials.offset_ms / 1000,
-            "the vendor's clock and ours disagree"
+            "the vendor's clock differs from the gateway's"
         );
     }
 
     fn secrets(&self) -> Vec<&str> {
-        vec![self.auth_token.expose_secret(), &self.sid, &self.app_id]
+        self.auth_token.iter().chain([self.sid.as_str(), &self.app_id]).collect()
     }
 }
 

@@ -1,20 +1,21 @@
-//! Agents sign in and out: Udesk 22, 23.
+//! Signs agents in and out: Udesk 22, 23.
 
 use prost_types::Struct;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Api, about,
+    Api, about, agent_records,
     ccapi::Ccapi,
     formats::Formats as _,
+    is_missing, is_vague,
     operations::{SIGN_IN, SIGN_OUT},
 };
 use crate::{
     check::Check,
     context::Context,
     endpoint,
-    error::Result,
+    error::{Error, ErrorReason, Result},
     name::{AgentName, QueueName},
     proto::{enum_value, v1},
     vendor::vendor_data_reader::VendorDataReader,
@@ -43,7 +44,7 @@ struct SignOut<'a> {
 
 endpoint!(Ccapi: SignOut<'_>, POST "/agent/logout", write, SIGN_OUT => Message);
 
-/// Answer of Udesk 22 and 23, in which nothing is documented but that it may be empty (C49, C51).
+/// Answer of Udesk 22 and 23, of which only the empty form is documented (C49, C51).
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Message {
@@ -52,8 +53,8 @@ struct Message {
     data: Value,
 }
 
-/// States after sign-in. The document names 0 "Idle" and 1 "Waiting" and explains neither (C50): which of them is
-/// READY is a guess, so `vendor_data.state` can say the number itself.
+/// States after sign-in. The document names 0 "Idle" and 1 "Waiting" and explains neither (C50): which of them is READY
+/// is a guess, so `vendor_data.state` accepts the number.
 const IDLE: u32 = 0;
 const WAITING: u32 = 1;
 
@@ -85,8 +86,25 @@ pub(super) async fn sign_in(
     check.done()?;
     let queue_ids = queues.iter().map(QueueName::id).collect();
     let sign_in = SignIn { agent_id: name.id(), work_id: &employee_number, queue_ids, state: vendor_state.or(state) };
-    let message = ccapi.call(cx, &sign_in).await.map_err(|error| about(error, "Agent", name))?;
-    Ok(v1::LoginAgentResponse { vendor_data: message.into_vendor_data() })
+    match ccapi.call(cx, &sign_in).await {
+        Ok(message) => Ok(v1::LoginAgentResponse { vendor_data: message.into_vendor_data() }),
+        // "No records" may also be about a queue.
+        Err(error) if is_missing(&error) && !queues.is_empty() => Err(error),
+        Err(error) => Err(diagnosed(ccapi, cx, name, about(error, "Agent", name)).await),
+    }
+}
+
+/// "Agents without an extension cannot sign in", without a code for it (C62).
+async fn diagnosed(ccapi: &Api, cx: &Context, name: &AgentName, error: Error) -> Error {
+    if !is_vague(&error) {
+        return error;
+    }
+    match agent_records::get(ccapi, cx, name).await {
+        Ok(agent) if agent.extension_ids().next().is_none() => error
+            .explained(ErrorReason::AgentStateConflict, "an agent must have an extension to sign in")
+            .about("Agent", name),
+        _ => error,
+    }
 }
 
 /// Signs an agent out.
@@ -103,7 +121,7 @@ pub(super) async fn sign_out(ccapi: &Api, cx: &Context, name: &AgentName) -> Res
 fn vendor_state(check: &mut Check, vendor_data: Option<Struct>) -> Option<u32> {
     let mut reader = VendorDataReader::new(check, "vendor_data", vendor_data);
     let state = reader.one_of("state", &[IDLE, WAITING]);
-    reader.refuse_others("Udesk accepts the key \"state\" only");
+    reader.refuse_others("Udesk accepts only the key \"state\"");
     state
 }
 

@@ -108,7 +108,7 @@ fn numbers(name: &str, pattern: &str) -> BTreeSet<usize> {
 
 #[tokio::test]
 async fn every_method_is_in_every_table_of_methods() {
-    let gateway = every_vendor().await;
+    let (gateway, _simulated) = every_vendor().await;
     let (headings, rows) = readme();
     let mut missing = Vec::new();
     let mut supported = BTreeSet::new();
@@ -204,7 +204,11 @@ fn every_operation_of_udesk_is_in_every_table_of_operations() {
             "simulators/src/udesk/examples.rs",
             r"(?m)^ {4}\(?(?:\s{4})?(\d+),",
         ),
-        ("tests/e2e/conformance.rs: no row of ROWS asks", "tests/e2e/conformance.rs", r#"\("udesk", "(\d\d)_"#),
+        (
+            "tests/e2e/conformance/rows.rs: no row of ROWS asks",
+            "tests/e2e/conformance/rows.rs",
+            r#"\("udesk", "(\d\d)_"#,
+        ),
     ];
     for (what, name, pattern) in tables {
         let known = numbers(name, pattern);
@@ -273,7 +277,7 @@ fn every_method_is_read_written_or_streamed_as_its_name_and_request_say() {
 /// A vendor's narrower format of a name is one of `Capabilities.field_formats`.
 #[tokio::test]
 async fn every_name_that_a_vendor_narrows_is_one_of_its_formats() {
-    let gateway = every_vendor().await;
+    let (gateway, _simulated) = every_vendor().await;
     let mut missing = Vec::new();
     for vendor in VENDORS {
         let capabilities = capabilities(&gateway, vendor).await;
@@ -331,7 +335,7 @@ fn every_vendor_is_in_every_place_of_vendors() {
             missing.push(format!("tests/e2e/support/vendors.rs: VENDORS has no row of {name}"));
         }
         if !ROWS.iter().any(|(vendor, _)| *vendor == name) {
-            missing.push(format!("tests/e2e/conformance.rs: ROWS has no row of {name}"));
+            missing.push(format!("tests/e2e/conformance/rows.rs: ROWS has no row of {name}"));
         }
         let code = name[..1].to_uppercase() + &name[1..];
         for (file, text) in PLACES {

@@ -4,7 +4,7 @@ use super::*;
 
 /// The logs of this thread, which runs the test's runtime.
 #[derive(Clone, Default)]
-pub(super) struct Logs(pub(super) Arc<Mutex<Vec<u8>>>);
+pub struct Logs(pub(super) Arc<Mutex<Vec<u8>>>);
 
 /// The secrets and personal data of the inputs.
 #[derive(Default)]
@@ -29,7 +29,7 @@ pub(super) struct Found {
 
 impl Logs {
     /// Captures the logs at these `RUST_LOG` directives.
-    pub(super) fn capture(directives: &str) -> (Self, DefaultGuard) {
+    pub(crate) fn capture(directives: &str) -> (Self, DefaultGuard) {
         /// While only one dispatcher exists, tracing asks the dispatcher of the thread that meets an event first. If that is
         /// another test's thread, which has none, the event stays disabled.
         static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
@@ -45,7 +45,7 @@ impl Logs {
     }
 
     /// The text so far, without trace IDs, which are random.
-    pub(super) fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         Regex::new("trace_id=\"[0-9a-f]{32}\"").unwrap().replace_all(&text, "").into_owned()
     }

@@ -12,6 +12,9 @@ use super::{
     vendor::{Asked, huawei_options, serve_router, udesk_options},
 };
 
+/// Makes a part of a request.
+pub type Make = fn() -> Value;
+
 /// One vendor.
 pub struct Vendor {
     /// Its name in the contract.
@@ -26,9 +29,9 @@ pub struct Vendor {
     pub ids: &'static [Ids],
     /// What the vendor requires or refuses beyond the contract: a method, and the request's fields in place of the
     /// contract's own; null takes one away.
-    pub requests: &'static [(&'static str, fn() -> Value)],
+    pub requests: &'static [(&'static str, Make)],
     /// Keys of `vendor_data` that the vendor accepts: method, field, and a key with a value.
-    pub keys: &'static [(&'static str, &'static str, fn() -> Value)],
+    pub keys: &'static [(&'static str, &'static str, Make)],
     /// Query parameters that no two requests share.
     pub fresh: &'static [&'static str],
     /// Two posts of the vendor, which are events of two types, if it supports `WatchEvents`.
@@ -198,13 +201,20 @@ impl Simulated {
     }
 }
 
-/// A gateway before a seeded tenant of every vendor.
-pub async fn every_vendor() -> Gateway {
-    let mut centers = String::new();
+/// A gateway before a seeded tenant of every vendor, in the order of [`VENDORS`].
+pub async fn every_vendor() -> (Gateway, Vec<Simulated>) {
+    every_vendor_and("").await
+}
+
+/// The same with other centers, which are lines of a configuration.
+pub async fn every_vendor_and(centers: &str) -> (Gateway, Vec<Simulated>) {
+    let (mut centers, mut simulators) = (centers.to_owned(), Vec::new());
     for vendor in VENDORS {
-        centers += &(vendor.config)(vendor.center, serve_router((vendor.simulate)().router).await);
+        let simulator = (vendor.simulate)();
+        centers += &(vendor.config)(vendor.center, serve_router(simulator.router.clone()).await);
+        simulators.push(simulator);
     }
-    Gateway::start(&centers).await
+    (Gateway::start(&centers).await, simulators)
 }
 
 /// A request that the contract allows, for every method.

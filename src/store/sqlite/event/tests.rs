@@ -307,3 +307,23 @@ async fn what_was_seen_is_forgotten_after_its_window() {
         .unwrap();
     assert_eq!(seen, 1);
 }
+
+#[expect(clippy::await_holding_lock, reason = "holding it is what a hanging disk does")]
+#[tokio::test]
+async fn a_gateway_waits_two_seconds_for_a_disk_that_hangs_at_its_end() {
+    let text = "[centers.acme]\nvendor = 'udesk'\nbase_url = 'https://acme.example.com'\napp_id = 'app'\nsid = 'sid'\n\
+                auth_token = 'token'";
+    let config = Config::parse(text, "gateway.toml", &|_| None).unwrap();
+    let stores = crate::store::Stores::in_memory(&config, &Clock::system()).unwrap();
+    let database = stores.embedded.clone().unwrap();
+    let held = database.0.writer.lock();
+    tokio::time::pause();
+    let mut closed = tokio::spawn(async move { crate::server::close(&stores).await });
+    for (seconds, is_over) in [(1, false), (2, true)] {
+        tokio::task::yield_now().await;
+        tokio::time::advance(Duration::from_secs(seconds)).await;
+        tokio::task::yield_now().await;
+        assert_eq!((&mut closed).now_or_never().is_some(), is_over);
+    }
+    drop(held);
+}
