@@ -35,6 +35,7 @@ const PLACES: &[(&str, &str)] = &[
     ("src/config/{v}.rs", ""),
     ("src/config/vendor.rs", "Variant::new::<{V}>(\"{v}\""),
     ("src/vendor.rs", "config::Vendor::{V}("),
+    ("src/vendor.rs", "(\"{v}\", {v}::OPERATIONS)"),
     ("src/vendor/{v}.rs", ""),
     ("src/vendor/{v}/capabilities.rs", ""),
     ("src/cli/credentials.rs", "{v}::Options"),
