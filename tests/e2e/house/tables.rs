@@ -35,6 +35,7 @@ const PLACES: &[(&str, &str)] = &[
     ("src/config/{v}.rs", ""),
     ("src/config/vendor.rs", "Variant::new::<{V}>(\"{v}\""),
     ("src/vendor.rs", "config::Vendor::{V}("),
+    ("src/vendor.rs", "(\"{v}\", {v}::OPERATIONS)"),
     ("src/vendor/{v}.rs", ""),
     ("src/vendor/{v}/capabilities.rs", ""),
     ("src/cli/credentials.rs", "{v}::Options"),
@@ -335,7 +336,7 @@ fn every_vendor_is_in_every_place_of_vendors() {
             missing.push(format!("tests/e2e/support/vendors.rs: VENDORS has no row of {name}"));
         }
         if !ROWS.iter().any(|(vendor, _)| *vendor == name) {
-            missing.push(format!("tests/e2e/conformance.rs: ROWS has no row of {name}"));
+            missing.push(format!("tests/e2e/conformance/rows.rs: ROWS has no row of {name}"));
         }
         let code = name[..1].to_uppercase() + &name[1..];
         for (file, text) in PLACES {
