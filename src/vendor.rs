@@ -23,7 +23,7 @@ pub struct Parts {
     pub clock: Clock,
     /// Access tokens.
     pub tokens: Tokens,
-    /// Small records that outlive the gateway.
+    /// Durable key-value entries.
     pub kv: Arc<dyn KeyValueStore>,
     /// Where vendors post events.
     pub addresses: Addresses,

@@ -290,10 +290,10 @@ async fn standing_still<T>(call: impl Future<Output = T> + Send + 'static) -> T
 where
     T: Send + 'static,
 {
-    let patience = WallInstant::now() + Duration::from_secs(60);
+    let limit = WallInstant::now() + Duration::from_secs(60);
     let call = tokio::spawn(call);
     while !call.is_finished() {
-        assert!(WallInstant::now() < patience, "it does not end");
+        assert!(WallInstant::now() < limit, "it does not end");
         tokio::task::yield_now().await;
     }
     call.await.unwrap()
