@@ -11,6 +11,8 @@ use serde::{
     de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
 
+use crate::body::{LIST_TOO_LONG, shown_cause};
+
 /// Text; a number or a boolean is its text, and null is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Text(pub String);
@@ -20,8 +22,6 @@ const MAX_DURATION_SECONDS: i64 = 315_576_000_000;
 
 /// Most memory of one list's items, in bytes, without what they own.
 const MAX_LIST_BYTES: usize = 32 << 20;
-/// The error of a longer list. It names no value, so it may be shown.
-const LIST_TOO_LONG: &str = "a list in the response has more items than fit in 32 MiB; request less";
 
 /// A whole number, also as text; `None` for null, the empty text and anything else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -42,11 +42,6 @@ pub struct Anything;
 /// An object; null, the empty text and an empty list are its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Object<T>(pub T);
-
-/// The cause of an error that is safe to show: it says that a list is too long.
-pub fn shown_cause(error: &impl fmt::Display) -> Option<&'static str> {
-    error.to_string().starts_with(LIST_TOO_LONG).then_some(LIST_TOO_LONG)
-}
 
 /// An error without the values that its text may quote. `what` is the shape that was expected.
 pub fn without_values<E: de::Error>(error: &impl fmt::Display, what: &'static str) -> E {
