@@ -48,7 +48,7 @@ pub fn operations(vendor: &config::Vendor) -> &'static [&'static str] {
     }
 }
 
-/// Refuses the paths of an update mask that an adapter does not know, so that a new one is not ignored.
+/// Rejects the paths of an update mask that an adapter does not know, so that a new path is not ignored.
 fn refuse_other_paths(check: &mut Check, resource: &str, mask: &[String], known: &[&str]) {
     for path in mask.iter().filter(|path| !known.contains(&path.as_str())) {
         check.unsupported(format!("{resource}.{path}"), "this vendor cannot change it");

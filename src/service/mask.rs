@@ -4,10 +4,10 @@ use prost_types::FieldMask;
 
 use crate::check::Check;
 
-/// Most paths of a mask; no resource has as many fields.
+/// At most this many paths per mask; no resource has as many fields.
 const MAX_PATHS: usize = 64;
 
-/// One path a method can change.
+/// One path that a method can change.
 pub(super) struct Path {
     /// The field's name.
     pub(super) name: &'static str,

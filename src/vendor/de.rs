@@ -20,7 +20,7 @@ pub struct Text(pub String);
 /// Longest duration that `google.protobuf.Duration` carries, in seconds.
 const MAX_DURATION_SECONDS: i64 = 315_576_000_000;
 
-/// Most memory of one list's items, in bytes, without what they own.
+/// At most this much memory for one list's items, in bytes, without what they own.
 const MAX_LIST_BYTES: usize = 32 << 20;
 
 /// A whole number, also as text; `None` for null, the empty text and anything else.

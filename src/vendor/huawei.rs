@@ -72,7 +72,7 @@ use crate::{
 pub const NAME: &str = "huawei";
 
 /// The operations that the gateway calls, as metrics name them.
-pub const OPERATIONS: &[&str] = &[
+pub(super) const OPERATIONS: &[&str] = &[
     "POST accessCodeInfo/queryAccessCodeList",
     "POST agentAccount/addSkillsToAgent",
     "POST agentAccount/create",

@@ -66,7 +66,7 @@ use crate::{
 pub const NAME: &str = "udesk";
 
 /// The operations that the gateway calls, as metrics name them.
-pub const OPERATIONS: &[&str] = &[
+pub(super) const OPERATIONS: &[&str] = &[
     "POST /agent/login",
     "POST /agent/logout",
     "GET /agents",
@@ -159,7 +159,7 @@ fn or_empty<T: Default>(result: Result<T>) -> Result<T> {
     }
 }
 
-/// Names the one resource that Udesk's code can be about. A response without a code names none.
+/// Adds the one resource that Udesk's code can be about. A response without a code names none.
 fn about(error: Error, kind: &'static str, name: &impl ToString) -> Error {
     use ErrorReason::{AgentStateConflict, ResourceExists, ResourceNotFound};
     let is_refusal = matches!(error.reason(), ResourceNotFound | ResourceExists | AgentStateConflict);
@@ -171,7 +171,7 @@ fn about_new(error: Error, kind: &'static str, name: &impl ToString) -> Error {
     if error.reason() == ErrorReason::ResourceExists { about(error, kind, name) } else { error }
 }
 
-/// Whether Udesk itself said that there is no such record. A proxy's 404 does not say so, nor does any other code.
+/// Whether Udesk itself reported that the record does not exist. A proxy's 404 does not count, nor does any other code.
 fn is_missing(error: &Error) -> bool {
     error.reason() == ErrorReason::ResourceNotFound && codes::is_no_records(error.vendor_code())
 }

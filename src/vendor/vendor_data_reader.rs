@@ -148,7 +148,7 @@ mod tests {
         assert_eq!(reader.letters_and_digits("description", 50), None);
         assert_eq!(reader.object("skillParam"), None);
         assert_eq!(reader.number("absent", 0..=1), None);
-        reader.refuse_others("Huawei takes none");
+        reader.refuse_others("Huawei accepts none");
         let error = check.done().unwrap_err();
         let fields: Vec<&str> = error.violations().iter().map(|violation| violation.field.as_str()).collect();
         let expected = ["ccRoleId", "maxWaitNum", "description", "skillParam", "other"];
@@ -159,7 +159,7 @@ mod tests {
     fn only_keys_that_no_operation_accepts_are_unsupported() {
         let mut check = Check::new();
         VendorDataReader::new(&mut check, "vendor_data", data(&json!({ "other": 1 })))
-            .refuse_others("Huawei takes none");
+            .refuse_others("Huawei accepts none");
         assert_eq!(check.done().unwrap_err().reason(), ErrorReason::FieldUnsupported);
     }
 

@@ -34,7 +34,7 @@ pub(crate) struct Style {
     pub(crate) path: &'static str,
     /// The envelope of its answers.
     pub(crate) envelope: Envelope,
-    /// Whether a caller's own value is in the request: only then can a 400 be the caller's turn.
+    /// Whether the request contains a caller's value: only then can a 400 be the caller's error.
     pub(crate) takes_caller_values: bool,
     /// Whether a 404 says that the named resource is missing; elsewhere it says that the path is wrong.
     pub(crate) missing_is_404: bool,

@@ -18,7 +18,7 @@ pub(super) fn mobile_agent(code: &str, _text: &str) -> ErrorReason {
     }
 }
 
-/// openapp/agentsettings/*, "other values: failure": the text says that there is nothing.
+/// openapp/agentsettings/*, "other values: failure": the text shows whether the record is missing.
 pub(super) fn agent_settings(_code: &str, text: &str) -> ErrorReason {
     let text = text.to_lowercase();
     let is_nothing = ["not exist", "not found", "no record", "no data"].iter().any(|words| text.contains(words));

@@ -59,13 +59,13 @@ impl Envelope {
     pub(crate) fn open(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
         let by_status = |why| by_status(&operation.style, reply, why);
         if !reply.status.is_success() && reply.status != StatusCode::INTERNAL_SERVER_ERROR {
-            return by_status("the HTTP status is not one of the documented");
+            return by_status("the HTTP status is not documented");
         }
         let Ok(members) = serde_json::from_slice::<Members<'_>>(&reply.body) else {
             return by_status("the answer is not the documented JSON");
         };
         if [self.code, self.payload].into_iter().flatten().any(|member| members.is_ambiguous(member)) {
-            return by_status("the answer says two things");
+            return by_status("the answer contains a member twice");
         }
         let Some(code) = self.code else {
             return if reply.status.is_success() {
@@ -145,8 +145,8 @@ fn by_status(style: &Style, reply: &HttpResponse, why: &'static str) -> ParsedRe
     }
 }
 
-/// Failures by status alone come as one sentence (B2), or as the member `schema` that the documents list; anything longer or
-/// stranger is not shown.
+/// A failure without a code is one sentence of plain text (B2) or the documented member `schema`; anything else is not
+/// shown.
 fn sentence(reply: &HttpResponse) -> String {
     let body = std::str::from_utf8(&reply.body).unwrap_or_default().trim();
     if body.starts_with('{') {

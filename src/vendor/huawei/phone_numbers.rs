@@ -96,7 +96,7 @@ impl<'de> Deserialize<'de> for Codes {
         } else {
             serde_json::from_str(json).map(|list: List<Code>| Self { list: list.0, total: None })
         };
-        // The error's text would quote what it read.
+        // The error's text quotes the input.
         codes.map_err(|error| without_values(&error, "not a list of access codes"))
     }
 }

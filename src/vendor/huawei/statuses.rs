@@ -1,5 +1,5 @@
-//! What an HTTP status means without a return code: behind the API Fabric by the documents' lists of statuses, and for a token
-//! request, of which no failure is documented (section A).
+//! The meaning of an HTTP status without a return code: behind the API Fabric by the documents' lists of statuses, and
+//! for a token request, whose failures are not documented (section A).
 
 use http::StatusCode;
 
@@ -14,7 +14,7 @@ const FABRIC_KEYS: &str = "base_url and paths";
 const TOKEN_KEYS: &str = "token_base_url and paths.tokenByAkSk";
 
 /// The meaning of a status behind the API Fabric, with the vendor's text; `None` for a 2xx status.
-pub fn meaning(status: StatusCode, style: &Style, text: &str) -> Option<StatusMeaning> {
+pub(super) fn meaning(status: StatusCode, style: &Style, text: &str) -> Option<StatusMeaning> {
     Some(match status.as_u16() {
         // "Incorrect request. Check the request path and parameters."
         400 if style.takes_caller_values => Refused(VendorRejected),
@@ -28,9 +28,9 @@ pub fn meaning(status: StatusCode, style: &Style, text: &str) -> Option<StatusMe
     })
 }
 
-/// The meaning of a status of tokenByAkSk; `None` for a 2xx status. The request holds nothing of the caller's, so a refusal is
-/// about the configuration, or passes.
-pub fn of_token_request(status: StatusCode) -> Option<StatusMeaning> {
+/// The meaning of a status of tokenByAkSk; `None` for a 2xx status. The request contains no caller's value, so a
+/// refusal is about the configuration or temporary.
+pub(super) fn of_token_request(status: StatusCode) -> Option<StatusMeaning> {
     Some(match status.as_u16() {
         401 | 403 => Refused(VendorAuthFailed),
         // The firewall in front of the vendor refuses with 418.

@@ -86,7 +86,7 @@ impl TokenByAkSk {
 }
 
 impl TokenByAkSk {
-    /// Asks with this version of the secret.
+    /// Requests a token with this version of the secret.
     async fn ask(&self, cx: &Context, secret: usize) -> Result<Fetched> {
         let ask = Ask { app_key: &self.app_key, app_secret: self.app_secret.expose_version(secret) };
         self.client.call(cx, &ask).await?.token(self.lifetime)
@@ -141,7 +141,7 @@ pub(crate) fn read(reply: &HttpResponse, asked: Duration) -> Option<Fetched> {
 fn open(reply: &HttpResponse) -> ParsedResponse {
     match statuses::of_token_request(reply.status) {
         Some(meaning) => ParsedResponse::Refused(meaning.refusal(String::new())),
-        // A firewall in front answers in HTML.
+        // A firewall in front of the vendor answers in HTML.
         None if !reply.body.trim_ascii_start().starts_with(b"{") => {
             ParsedResponse::Unreadable("the answer is not JSON")
         }

@@ -182,7 +182,7 @@ impl<'de> Deserialize<'de> for QueueAgents {
         } else {
             serde_json::from_str(json)
         };
-        // The error's text would quote what it read.
+        // The error's text quotes the input.
         agents.map(|agents: List<Agent>| Self(agents.0)).map_err(|error| without_values(&error, "not a list of agents"))
     }
 }

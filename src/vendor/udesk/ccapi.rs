@@ -60,7 +60,7 @@ pub(super) struct Ccapi {
     metrics: Metrics,
 }
 
-/// What a request was signed with: the clock offset, and the version of the secret.
+/// The clock offset and the version of the secret of a signed request.
 #[derive(Clone, Copy)]
 pub(super) struct Credentials {
     offset_ms: i64,

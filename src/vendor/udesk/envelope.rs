@@ -47,7 +47,7 @@ struct Envelope<'a> {
 /// Why the outcome of a write is unknown after HTTP 202: "a request has entered the background queue".
 const QUEUED: &str = "the vendor queued the request (HTTP 202) and has not reported its outcome";
 
-/// Takes an answer out of its envelope.
+/// Parses an answer.
 pub(crate) fn open(operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
     // A callback is asynchronous by itself: its success is that Udesk accepted it.
     let is_queued =

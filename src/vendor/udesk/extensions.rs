@@ -101,8 +101,8 @@ fn checked<'a>(agent: &AgentName, extensions: &'a [ExtensionName]) -> Result<Vec
     Ok(extensions.iter().map(ExtensionName::id).collect())
 }
 
-/// Udesk's "no records" does not say of what. If the agent is there, it is an extension that the agent does not hold: which one
-/// is known when there is only one.
+/// Udesk's "no records" does not name the resource. If the agent exists, an extension is not bound to it; the error
+/// names it if only one is missing.
 async fn missing(ccapi: &Api, cx: &Context, agent: &AgentName, extensions: &[ExtensionName], error: Error) -> Error {
     if !is_missing(&error) {
         return about(error, "Agent", agent);
@@ -235,7 +235,7 @@ async fn create(ccapi: &Api, cx: &Context, name: ExtensionName, extension: v1::E
     let signal_type = u8::from(enum_value::<v1::ExtensionProtocol>(protocol) == v1::ExtensionProtocol::Webrtc);
     let create = CreateExtension { extension: name.id(), signal_type };
     let Object(mut made) = ccapi.call(cx, &create).await.map_err(|error| about_new(error, "Extension", &name))?;
-    // What was asked for stands where the answer is silent.
+    // The requested values fill what the answer omits.
     if made.extension.0.is_empty() {
         made.extension = VendorId(name.id().to_owned());
     }

@@ -109,8 +109,8 @@ fn checked<'a>(agent: &AgentName, queues: &'a [QueueName]) -> Result<Vec<&'a str
     Ok(queues.iter().map(QueueName::id).collect())
 }
 
-/// Udesk's "no records" does not say of what: the list of queues tells whether it is one of them. Also returns whether every
-/// queue is known to exist.
+/// Udesk's "no records" does not name the resource; the list of queues shows whether a queue is missing. Also returns
+/// whether every queue is known to exist.
 async fn missing_queue(ccapi: &Api, cx: &Context, queues: &[QueueName], error: Error) -> (Error, bool) {
     if !is_missing(&error) {
         return (error, false);

@@ -165,7 +165,7 @@ async fn set_default(ccapi: &Api, cx: &Context, name: PhoneNumberName) -> Result
     set.map(|Anything| ()).map_err(|error| about(error, "PhoneNumber", &name))
 }
 
-/// Leaves the center without a default caller ID.
+/// Removes the center's default caller ID.
 async fn clear_default(ccapi: &Api, cx: &Context) -> Result<()> {
     let cleared = ccapi.call(cx, &ClearDefault {}).await;
     cleared.map(|Anything| ())

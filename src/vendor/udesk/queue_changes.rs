@@ -210,7 +210,7 @@ pub(super) async fn update(
     Ok(queue.into_queue(&CenterName::new(name.center()), v1::View::Full))
 }
 
-/// Names the field that a refusal of a voice file is about.
+/// Adds the field to a refusal of a voice file.
 fn of_music(error: Error) -> Error {
     if error.reason() == ErrorReason::VendorRejected && codes::is_about_voice(error.vendor_code()) {
         return error.violating("queue.wait_music", "Udesk rejects this voice file");

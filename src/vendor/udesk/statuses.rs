@@ -1,4 +1,4 @@
-//! What an HTTP status means without an envelope: the document's list (section "HTTP Status Code"), and the HTTP
+//! The meaning of an HTTP status without an envelope: the document's list (section "HTTP Status Code"), and the HTTP
 //! specification for the others.
 
 use http::StatusCode;
@@ -11,9 +11,9 @@ use crate::{
 /// The configuration's keys of the address.
 const KEYS: &str = "base_url";
 
-/// The meaning of a status; `None` for a 2xx status. `names_record` is whether the request names a record of the caller's: only
-/// then can a 404 be about a record.
-pub fn meaning(status: StatusCode, names_record: bool) -> Option<StatusMeaning> {
+/// The meaning of a status; `None` for a 2xx status. `names_record` says whether the request names a caller's record:
+/// only then can a 404 be about a record.
+pub(super) fn meaning(status: StatusCode, names_record: bool) -> Option<StatusMeaning> {
     Some(match status.as_u16() {
         // "The server did not perform any new creation or modification operations."
         400 | 406 | 422 => Refused(VendorRejected),

@@ -127,7 +127,7 @@ fn identify(
 
 impl<'de> Deserialize<'de> for Records {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // An object's error text would quote what it read.
+        // The error's text quotes the input.
         let unreadable = |error| without_values(&error, "not a list of subscriptions");
         let json = <&RawValue>::deserialize(deserializer)?.get();
         let (list, is_one_object) = if json.starts_with('{') {
