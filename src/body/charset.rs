@@ -116,8 +116,9 @@ mod tests {
     }
 
     proptest! {
+        // Without the characters for private use: editions of GB 18030 differ in them, so that they do not come back.
         #[test]
-        fn every_text_survives_its_charset(text in "[^\u{feff}]{0,60}") {
+        fn every_text_survives_its_charset(text in "[^\u{feff}\u{e000}-\u{f8ff}]{0,60}") {
             let text = format!("{{{text}");
             prop_assert_eq!(decoded("gb18030", &GB18030.encode(&text).0), Ok(text.clone().into_bytes()));
             let units: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
