@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A new hire's first day: the same program at every center, whoever its vendor is.
+"""A new hire's first day: one program for every center of every vendor.
 
 It lists the queues, creates an agent, puts them into two queues, signs them in, lists the agents of a queue, signs them
 out, takes them out of the queues, and removes them. Where vendors differ it asks GetCapabilities and not who the vendor is.

@@ -1,6 +1,6 @@
 //! Bytes that a vendor sent, as text: the one place that reads the body of a response and of a callback.
 //!
-//! [`decode`] removes the content codings (`Content-Encoding`) and the charset (`Content-Type`); [`repair`] then makes
+//! [`decode`] removes the content codings (`Content-Encoding`) and the charset (`Content-Type`); [`repair()`] then makes
 //! JSON of text that is almost JSON. Both are bounded: a body is decoded up to the size cap of its reader, and
 //! [`MAX_GROWTH`] bounds the memory of its values.
 
@@ -9,7 +9,7 @@ pub mod coding;
 mod label;
 mod repair;
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
@@ -26,6 +26,8 @@ pub const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("gzip, deflate
 const MAX_GROWTH: usize = 16;
 /// As much is always allowed, in bytes.
 const MIN_MEMORY: usize = 1 << 20;
+/// The error of a list whose items need more than 32 MiB. It names no value, so it may be shown.
+pub const LIST_TOO_LONG: &str = "a list in the response has more items than fit in 32 MiB; request less";
 
 /// Why a body is not readable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -115,4 +117,9 @@ impl Unreadable {
             }
         }
     }
+}
+
+/// The cause of an error that is safe to show: it says that a list is too long.
+pub fn shown_cause(error: &impl fmt::Display) -> Option<&'static str> {
+    error.to_string().starts_with(LIST_TOO_LONG).then_some(LIST_TOO_LONG)
 }

@@ -22,7 +22,7 @@ pub(crate) struct Row {
 /// The methods that the gateway implements itself, so every center supports them.
 const GATEWAY: [Row; 3] = [Row::native("ListCenters"), Row::native("GetCenter"), Row::native("GetCapabilities")];
 
-/// What no vendor accepts, because the contract says so.
+/// Request fields that every center rejects, because the contract says so.
 const REFUSED_BY_CONTRACT: [(&str, &[&str]); 1] =
     [("UpdateAgent", &["agent.provision_extensions", "agent.login_password"])];
 

@@ -318,7 +318,7 @@ mod tests {
     #[test]
     fn a_list_that_is_too_long_is_one_violation() {
         let mut check = Check::new();
-        check.each::<View>("views", &[0; 100_000], (0, 64));
+        check.each::<View>("views", &vec![0; 100_000], (0, 64));
         let _: Vec<QueueName> = check.names("queues", &vec![String::new(); 100_000], (1, 100));
         let error = check.done().unwrap_err();
         let fields: Vec<&str> = error.violations().iter().map(|violation| violation.field.as_str()).collect();

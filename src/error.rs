@@ -1,9 +1,14 @@
 //! What went wrong, whose turn it is, and whether it is safe to retry.
 //!
 //! One error type for the whole gateway. Its kind is the contract's own [`ErrorReason`], so there is no second list to
-//! keep in sync. [`Error::into_status`] builds the caller's status; this is the only module that names a gRPC code. An
+//! keep in sync. [`Error::into_status`] builds the caller's status; only [`codes`] beneath it names gRPC codes. An
 //! error is safe to show: it contains no secrets and no personal data, and a vendor's text only after
 //! [`crate::redact`].
+
+mod codes;
+#[cfg(test)]
+mod tests;
+mod texts;
 
 use std::{borrow::Cow, collections::HashMap, time::Duration};
 
@@ -11,6 +16,11 @@ use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _, pb};
 
+use self::{
+    codes::code,
+    texts::{cut, header_bytes, shown},
+};
+pub(crate) use self::{codes::code_name, texts::truncate};
 use crate::context::Context;
 pub use crate::proto::v1::ErrorReason;
 
@@ -421,130 +431,5 @@ impl Violation {
     /// A violation of the field at this dotted path.
     pub fn new(field: impl Into<String>, description: impl Into<Cow<'static, str>>) -> Self {
         Self { field: field.into(), description: description.into() }
-    }
-}
-
-/// The gRPC code of each reason, in the order of the contract's enum.
-///
-/// An unknown outcome is never UNAVAILABLE, because clients retry that automatically: a customer would be called twice.
-fn code(reason: ErrorReason, deadline_passed: bool) -> Code {
-    match reason {
-        ErrorReason::Unspecified
-        | ErrorReason::GatewayInternal
-        | ErrorReason::VendorInternal
-        | ErrorReason::VendorResponseInvalid => Code::Internal,
-        ErrorReason::CenterNotFound | ErrorReason::ResourceNotFound => Code::NotFound,
-        ErrorReason::CenterMisconfigured
-        | ErrorReason::ResourceInUse
-        | ErrorReason::AgentStateConflict
-        | ErrorReason::RouteInvalid
-        // Never UNAUTHENTICATED, which is about the caller's credentials.
-        | ErrorReason::VendorAuthFailed => Code::FailedPrecondition,
-        ErrorReason::AccessDenied => Code::PermissionDenied,
-        ErrorReason::MethodUnsupported => Code::Unimplemented,
-        ErrorReason::FieldUnsupported
-        | ErrorReason::FieldInvalid
-        | ErrorReason::TokenInvalid
-        | ErrorReason::RequestIdReused
-        | ErrorReason::VendorRejected => Code::InvalidArgument,
-        ErrorReason::CursorExpired => Code::OutOfRange,
-        ErrorReason::CenterOverloaded | ErrorReason::RequestTooLarge | ErrorReason::VendorRateLimited => {
-            Code::ResourceExhausted
-        }
-        ErrorReason::CallerUnauthenticated => Code::Unauthenticated,
-        ErrorReason::DeadlineBeforeSend | ErrorReason::VendorTimeout => Code::DeadlineExceeded,
-        ErrorReason::GatewayDraining | ErrorReason::StorageUnavailable | ErrorReason::VendorUnavailable => {
-            Code::Unavailable
-        }
-        ErrorReason::PartiallyApplied => Code::Aborted,
-        ErrorReason::ResourceExists => Code::AlreadyExists,
-        ErrorReason::VendorOutcomeUnknown if deadline_passed => Code::DeadlineExceeded,
-        ErrorReason::VendorOutcomeUnknown | ErrorReason::VendorCodeUnmapped => Code::Unknown,
-    }
-}
-
-/// The code's name in the gRPC specification.
-pub(crate) fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
-    }
-}
-
-/// Truncates text to at most `bytes` at a character boundary.
-pub(crate) fn truncate(text: &mut String, bytes: usize) {
-    if text.len() > bytes {
-        let end = (0..=bytes).rev().find(|&end| text.is_char_boundary(end)).unwrap_or(0);
-        text.truncate(end);
-    }
-}
-
-/// Truncates text and marks that it did.
-fn cut(text: &mut String, bytes: usize) {
-    if text.len() > bytes {
-        truncate(text, bytes - '\u{2026}'.len_utf8());
-        text.push('\u{2026}');
-    }
-}
-
-/// The path of a field as messages show it.
-fn shown(field: &str) -> Cow<'_, str> {
-    if field.len() <= MAX_FIELD_BYTES {
-        return Cow::Borrowed(field);
-    }
-    let mut field = field.to_owned();
-    cut(&mut field, MAX_FIELD_BYTES);
-    Cow::Owned(field)
-}
-
-/// The size of a status in headers: its message is percent-encoded, its details are in base64.
-fn header_bytes(status: &Status) -> usize {
-    let is_plain = |byte: u8| (b' '..=b'~').contains(&byte) && byte != b'%';
-    let message: usize = status.message().bytes().map(|byte| if is_plain(byte) { 1 } else { 3 }).sum();
-    message + status.details().len().div_ceil(3) * 4
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::time::Instant;
-
-    use super::*;
-
-    #[test]
-    fn a_status_is_small_whatever_it_repeats() {
-        let cx = Context::new("CreateAgent", String::new(), Instant::now());
-        for text in ["k".repeat(5000), "\u{5ea7}\u{5e2d}".repeat(3000), "%\n".repeat(900)] {
-            let violation = |index| Violation::new(format!("agent.vendor_data.{index}{text}"), text.clone());
-            for violations in [vec![violation(0)], (0..100).map(violation).collect()] {
-                let vendor = Vendor {
-                    operation: "POST /agents",
-                    code: text.clone(),
-                    message: text.clone(),
-                    http_status: Some(400),
-                };
-                let error = Error::invalid(violations).about("Agent", &text).from_vendor(vendor).with("cause", &text);
-                let status = error.into_status(&cx);
-                assert!(header_bytes(&status) <= MAX_STATUS_BYTES, "{}", header_bytes(&status));
-                let details = status.get_error_details();
-                assert_eq!(details.error_info().unwrap().reason, "FIELD_INVALID");
-                let first = &details.bad_request().unwrap().field_violations[0];
-                assert!(first.field.starts_with("agent.") && first.field.ends_with('\u{2026}'), "{}", first.field);
-            }
-        }
     }
 }

@@ -46,7 +46,7 @@ pub use self::{
     status::StatusMeaning,
     transport::{Failure, HttpRequest, Network, Transport},
 };
-use crate::{config, context::Context, error::Result, telemetry::Metrics};
+use crate::{body, config, context::Context, error::Result, telemetry::Metrics};
 
 /// Connections to vendors. All centers share one value.
 #[derive(Debug, Clone)]
@@ -144,7 +144,7 @@ impl<D: Dialect> Client<D> {
             // The error's Display quotes the payload.
             let place = format!("line {}, column {} of the payload", error.line(), error.column());
             tracing::warn!(center = self.center, operation = operation.name, place, "unreadable vendor response");
-            let cause = match crate::vendor::de::shown_cause(&error) {
+            let cause = match body::shown_cause(&error) {
                 Some(cause) => cause.to_owned(),
                 None => format!("does not match the documented shape at {place}"),
             };

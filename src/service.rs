@@ -1,7 +1,7 @@
-//! The contract, served: the one `impl ContactCenter`, a line or three per method.
+//! The service: the one `impl ContactCenter`, one line per method.
 //!
-//! Each method hands its request to a function of its family beneath this module, which checks it against the contract,
-//! finds the center and asks the center's adapter. Errors become statuses here, once.
+//! Each method passes its request to a function of its family in a submodule, which validates it against the contract,
+//! finds the center and calls the center's adapter. Errors become statuses here, once.
 
 mod agents;
 mod calls;
@@ -28,7 +28,7 @@ use crate::{
     telemetry::millis,
 };
 
-/// The service. Cheap to clone: clones serve the same centers.
+/// The service. Clones are cheap and serve the same centers.
 #[derive(Debug, Clone)]
 pub struct Service {
     centers: Arc<Centers>,
@@ -42,7 +42,7 @@ impl Service {
         Self { centers }
     }
 
-    /// Runs one unary method under the context that the edge has put into the request.
+    /// Runs one unary method with the context that the request layer put into the request.
     async fn run<Q, A>(
         &self,
         request: Request<Q>,
@@ -50,7 +50,7 @@ impl Service {
     ) -> Result<Response<A>, Status> {
         let (_, extensions, request) = request.into_parts();
         let Some(cx) = extensions.get::<Context>() else {
-            return Err(Status::internal("the service runs without its edge"));
+            return Err(Status::internal("the service runs without its request layer"));
         };
         let start = Instant::now();
         match method(&self.centers, cx, request).await {

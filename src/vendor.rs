@@ -1,4 +1,4 @@
-//! The vendors: the only place that matches on their names.
+//! The vendors' adapters. Only this module matches on a vendor's name.
 
 pub(crate) mod de;
 pub(crate) mod huawei;
@@ -12,18 +12,18 @@ use crate::{
     store::kv::KeyValueStore, telemetry::Metrics, token::Tokens,
 };
 
-/// What every adapter is built with.
+/// What every adapter requires.
 #[derive(Debug, Clone)]
 pub struct Parts {
     /// Connections to vendors.
     pub connections: Connections,
-    /// Counters.
+    /// Metrics.
     pub metrics: Metrics,
     /// Time.
     pub clock: Clock,
     /// Access tokens.
     pub tokens: Tokens,
-    /// What outlives the gateway.
+    /// Durable key-value entries.
     pub kv: Arc<dyn KeyValueStore>,
     /// Where vendors post events.
     pub addresses: Addresses,
@@ -32,7 +32,7 @@ pub struct Parts {
 /// Builds the adapter of a configured center.
 ///
 /// # Errors
-/// When an address of the configuration cannot be used.
+/// When an address in the configuration is not usable.
 pub fn build(id: &str, center: &config::Center, parts: &Parts) -> Result<Arc<dyn Adapter>> {
     Ok(match &center.vendor {
         config::Vendor::Udesk(udesk) => Arc::new(udesk::Udesk::new(id, center, udesk, parts)),

@@ -2,16 +2,15 @@
 
 mod centers;
 
-use std::{
-    env,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::PathBuf,
-};
+use std::{env, net::SocketAddr, path::PathBuf};
 
 use clap::Args;
 
 use self::centers::{Addresses, HUAWEI_CENTER, Listen, Sandbox, UDESK_CENTER};
-use super::{Failed, addresses, shutdown, simulate::event_templates};
+use super::{
+    Failed, addresses, shutdown,
+    simulate::{event_templates, reachable},
+};
 
 #[derive(Debug, Args)]
 #[command(
@@ -87,15 +86,6 @@ pub async fn run(arguments: Arguments) -> Result<(), Failed> {
     print_welcome(reachable(grpc), reachable(http), reachable(admin));
     print_simulators(reachable(sandbox.udesk), reachable(sandbox.huawei));
     sandbox.gateway.run(shutdown()).await.map_err(Failed::running)
-}
-
-/// An address to connect to from this machine, for a bound one.
-pub(super) fn reachable(bound: SocketAddr) -> SocketAddr {
-    match bound {
-        SocketAddr::V4(address) if address.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
-        SocketAddr::V6(address) if address.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, address.port()).into(),
-        address => address,
-    }
 }
 
 fn print_welcome(grpc: SocketAddr, http: SocketAddr, admin: SocketAddr) {

@@ -2,7 +2,7 @@
 
 use std::{
     env,
-    net::SocketAddr,
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
 };
 
@@ -149,7 +149,7 @@ fn trimmed(value: &str) -> &str {
 fn print_welcome(vendor: Vendor, address: SocketAddr, credentials: &Credentials, any_random: bool) {
     let program = env::args().next().unwrap_or_default();
     let program = Path::new(&program).file_name().unwrap_or_default().to_string_lossy();
-    let address = super::sandbox::reachable(address);
+    let address = reachable(address);
     println!("# {program} simulates a vendor at http://{address}. For a gateway's configuration:");
     let secret = |name: &str, secret: &SecretString| {
         let given = env::var(name).is_ok_and(|value| !trimmed(&value).is_empty());
@@ -166,5 +166,14 @@ fn print_welcome(vendor: Vendor, address: SocketAddr, credentials: &Credentials,
             println!("app_key = \"{}\"", credentials.app_key);
             println!("app_secret = {}", secret("HUAWEI_APP_SECRET", &credentials.app_secret));
         }
+    }
+}
+
+/// An address to connect to from this machine, for a bound one.
+pub(super) fn reachable(bound: SocketAddr) -> SocketAddr {
+    match bound {
+        SocketAddr::V4(address) if address.ip().is_unspecified() => (Ipv4Addr::LOCALHOST, address.port()).into(),
+        SocketAddr::V6(address) if address.ip().is_unspecified() => (Ipv6Addr::LOCALHOST, address.port()).into(),
+        address => address,
     }
 }

@@ -128,7 +128,7 @@ mod tests {
         refused("[listn]", "listn: unknown key; did you mean `listen`?");
         let known = "cache: unknown key; known keys: centers, deadline, events, listen, nats, storage";
         refused("[cache]", known);
-        refused("[cache]\n[events]\ncallback_key = 'k'\n[nats]\nurl = 'nats://a'", known);
+        refused("[cache]\n[events]\ncallback_key = 'key-of-all-gateways'\n[nats]\nurl = 'nats://a'", known);
         refused("[storage]\nfile = 'x'", "storage.file: unknown key; known keys: path");
         refused("storage = 'x'", "storage: expected a table, found a string");
         refused("[[storage]]", "storage: expected a table, found an array");

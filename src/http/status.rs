@@ -129,7 +129,7 @@ mod tests {
         for status in 100..1000 {
             let expected = match status {
                 200..=299 => None,
-                301 | 307 | 308 | 402 | 405 | 407 => Some((CenterMisconfigured, CenterMisconfigured)),
+                402 | 405 | 407 => Some((CenterMisconfigured, CenterMisconfigured)),
                 401 | 403 => Some((VendorAuthFailed, VendorAuthFailed)),
                 404 | 410 => Some((ResourceNotFound, ResourceNotFound)),
                 408 | 421 | 425 => Some((VendorUnavailable, VendorRejected)),

@@ -409,7 +409,7 @@ mod tests {
     async fn a_stream_that_does_not_start_is_counted_with_its_status() {
         let metrics = Metrics::new().unwrap();
         let answer = |cx: Context| async move { Error::deadline_before_send().into_status(&cx).into_http() };
-        // Whoever takes the head may never ask for a body.
+        // A receiver of the head may never poll the body.
         drop(answered(&metrics, "WatchEvents", answer).await);
         let text = metrics.text().unwrap();
         let line = format!(

@@ -20,12 +20,12 @@ use crate::{
     },
 };
 
-/// Fewest and most queues of one request.
+/// The minimum and maximum number of queues per request.
 const QUEUES: (usize, usize) = (1, 100);
-/// Fewest and most extensions of one request.
+/// The minimum and maximum number of extensions per request.
 const EXTENSIONS: (usize, usize) = (1, 8);
 
-/// Why fields of a new agent are refused in a change.
+/// Why an update rejects a field of a new agent.
 const CREATE_ONLY: &str = "only CreateAgent accepts it";
 
 pub(super) async fn list_agents(
@@ -125,7 +125,7 @@ pub(super) async fn login_agent(
     let LoginAgentRequest {
         name,
         initial_state,
-        employee_number: _, // formats and keys of these are the vendor's
+        employee_number: _, // the vendor validates formats and keys
         queues,
         phone_number: _,
         vendor_data: _,
@@ -240,14 +240,14 @@ fn membership(agent: &str, queues: &[String]) -> Result<(AgentName, Vec<QueueNam
     Ok((agent, queues))
 }
 
-/// Checks what a new or a changed agent holds, and gives what `UpdateAgent` can change. Output-only fields are ignored, as
-/// the contract says.
+/// Validates the fields of a new or changed agent and returns the paths that `UpdateAgent` can change. The contract
+/// ignores output-only fields.
 fn agent_fields(check: &mut Check, agent: &Agent) -> [Path; 9] {
     let Agent {
         name: _, // UpdateAgent reads it, CreateAgent ignores it
         display_name,
         employee_number,
-        mobile_number, // its format is the vendor's
+        mobile_number, // the vendor validates its format
         email,
         role,
         enabled,
@@ -263,7 +263,7 @@ fn agent_fields(check: &mut Check, agent: &Agent) -> [Path; 9] {
         queues: _,
         extensions: _,
         default_phone_number: _,
-        vendor_data, // its keys are the vendor's
+        vendor_data, // the vendor validates its keys
         provisioned_extensions: _,
     } = agent;
     check.at_most("agent.display_name", display_name, 128);

@@ -9,7 +9,7 @@ use crate::{
     proto::v1::{StartCallbackRequest, StartCallbackResponse},
 };
 
-/// Most variables of a call, and longest key of one.
+/// At most this many variables per call, and bytes per key.
 const VARIABLES: usize = 50;
 const KEY_BYTES: usize = 64;
 
@@ -22,7 +22,7 @@ pub(super) async fn start_callback(
         parent,
         customer_number,
         entry_number,
-        caller_id: _, // its format is the vendor's
+        caller_id: _, // the vendor validates its format
         variables,
         request_id,
     } = &request;
@@ -31,7 +31,7 @@ pub(super) async fn start_callback(
     check.required("customer_number", customer_number);
     check.required("entry_number", entry_number);
     check.count("variables", variables.len(), (0, VARIABLES));
-    // A key may be anybody's data, so the violation does not repeat it.
+    // A key may be personal data, so the violation does not repeat it.
     if !variables.keys().all(|key| is_variable(key)) {
         check.invalid("variables", "every key matches ^[A-Za-z_]\\w{0,63}$");
     }

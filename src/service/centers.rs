@@ -1,4 +1,4 @@
-//! Centers and what they can do. Nothing here asks a vendor.
+//! Centers and their capabilities. No vendor request is sent.
 
 use crate::{
     center::Centers,

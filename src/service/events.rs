@@ -18,9 +18,9 @@ use crate::{
     },
 };
 
-/// Most event types of a stream.
+/// At most this many event types per stream.
 const EVENT_TYPES: usize = 64;
-/// Silence after which a heartbeat is sent, when the caller does not say.
+/// The default interval of heartbeats on a silent stream.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 pub(super) async fn watch_events(

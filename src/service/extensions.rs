@@ -74,7 +74,7 @@ pub(super) async fn delete_extension(centers: &Centers, cx: &Context, request: D
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.delete_extension(&cx, name).await).await
 }
 
-/// Checks what a new extension holds. Output-only fields are ignored, as the contract says.
+/// Validates the fields of a new extension. The contract ignores output-only fields.
 fn extension_fields(check: &mut Check, extension: &Extension) {
     let Extension {
         name: _, // extension_id names it
@@ -84,7 +84,7 @@ fn extension_fields(check: &mut Check, extension: &Extension) {
         state: _,
         description: _,
         initial_password: _,
-        vendor_data: _, // its keys are the vendor's
+        vendor_data: _, // the vendor validates its keys
     } = extension;
     check.chosen::<ExtensionProtocol>("extension.protocol", *protocol);
 }

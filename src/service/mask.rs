@@ -13,24 +13,24 @@ pub(super) struct Path {
     pub(super) name: &'static str,
     /// Whether the request sets it.
     pub(super) set: bool,
-    /// Whether unset has a meaning: an empty text clears, an unset enum or optional says nothing.
+    /// Whether an unset value has a meaning: an empty text clears the field, an unset enum or optional does not.
     pub(super) clears: bool,
 }
 
 impl Path {
-    /// A text or a list: empty clears it.
+    /// A text or a list: an empty value clears the field.
     pub(super) const fn clearing(name: &'static str, set: bool) -> Self {
         Self { name, set, clears: true }
     }
 
-    /// An enum, an optional or a message: unset says nothing.
+    /// An enum, an optional or a message: an unset value is an error.
     pub(super) const fn needed(name: &'static str, set: bool) -> Self {
         Self { name, set, clears: false }
     }
 }
 
-/// The paths to change, in the order of `paths`: those of the mask, or every one that is set when there is no mask.
-/// `resource` is the field of the request that holds the resource.
+/// The paths to change, in the order of `paths`: those in the mask, or without a mask those that are set. `resource` is
+/// the field of the request that holds the resource.
 pub(super) fn paths(check: &mut Check, resource: &str, mask: Option<&FieldMask>, paths: &[Path]) -> Vec<String> {
     let chosen: Vec<&Path> = match mask {
         None => paths.iter().filter(|path| path.set).collect(),
@@ -47,7 +47,7 @@ pub(super) fn paths(check: &mut Check, resource: &str, mask: Option<&FieldMask>,
     };
     for path in &chosen {
         if !path.set && !path.clears {
-            check.invalid(format!("{resource}.{}", path.name), "named by update_mask but not set");
+            check.invalid(format!("{resource}.{}", path.name), "named in update_mask but not set");
         }
     }
     if chosen.is_empty() {

@@ -99,7 +99,7 @@ pub(super) async fn add_queue_agents(
     Ok(AddQueueAgentsResponse {})
 }
 
-/// Checks what a new or a changed queue holds, and gives what `UpdateQueue` can change.
+/// Validates the fields of a new or changed queue and returns the paths that `UpdateQueue` can change.
 fn queue_fields(check: &mut Check, queue: &Queue) -> [Path; 5] {
     let Queue {
         name: _, // UpdateQueue reads it, CreateQueue ignores it
@@ -107,7 +107,7 @@ fn queue_fields(check: &mut Check, queue: &Queue) -> [Path; 5] {
         strategy,
         wait_timeout,
         wait_music,
-        vendor_data, // its keys are the vendor's
+        vendor_data, // the vendor validates its keys
     } = queue;
     check.at_most("queue.display_name", display_name, 128);
     check.known::<QueueStrategy>("queue.strategy", *strategy);

@@ -15,7 +15,7 @@ use crate::{
     },
 };
 
-/// Most numbers a user may have of a kind.
+/// At most this many numbers per list.
 const NUMBERS: usize = 5;
 
 pub(super) async fn get_softphone_config(
@@ -47,7 +47,7 @@ pub(super) async fn access_softphone_credentials(
     if !center.expose_credentials {
         return Err(Error::new(
             ErrorReason::AccessDenied,
-            "this center gives no passwords away; whoever runs the gateway can set expose_credentials",
+            "this center does not return passwords; the operator can set expose_credentials",
         ));
     }
     center.adapter.access_softphone_credentials(cx, parent, agent, page).await
@@ -86,8 +86,8 @@ pub(super) async fn update_user_call_settings(
         .await
 }
 
-/// Checks what changed settings hold, and gives what `UpdateUserCallSettings` can change. Output-only fields are ignored, as
-/// the contract says.
+/// Validates the fields of changed settings and returns the paths that `UpdateUserCallSettings` can change. The
+/// contract ignores output-only fields.
 fn call_settings_fields(check: &mut Check, settings: &UserCallSettings) -> [Path; 6] {
     let UserCallSettings {
         name: _,
@@ -97,7 +97,7 @@ fn call_settings_fields(check: &mut Check, settings: &UserCallSettings) -> [Path
         extension_numbers,
         default_extension_number,
         agent_account: _,
-        vendor_data, // its keys are the vendor's
+        vendor_data, // the vendor validates its keys
     } = settings;
     check.known::<OutboundCallType>("user_call_settings.call_type", *call_type);
     check.count("user_call_settings.caller_ids", caller_ids.len(), (0, NUMBERS));

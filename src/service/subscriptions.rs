@@ -20,7 +20,7 @@ use crate::{
     redact::is_masked_uri,
 };
 
-/// Most event types of a subscription.
+/// At most this many event types per subscription.
 const EVENT_TYPES: usize = 64;
 
 pub(super) async fn list_subscriptions(
@@ -107,8 +107,8 @@ pub(super) async fn delete_subscription(
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.delete_subscription(&cx, name).await).await
 }
 
-/// What an adapter is to change: in a mask, `event_types` stands for both lists. Without a mask each list is a field of
-/// its own, which stays as it is when it is not set.
+/// The paths that an adapter changes. In a mask, `event_types` stands for both lists; without a mask each list is a
+/// field of its own and stays unchanged when it is not set.
 fn with_both_lists(mut paths: Vec<String>, is_masked: bool, subscription: &Subscription) -> Vec<String> {
     let Some(place) = paths.iter().position(|path| path == "event_types") else { return paths };
     let lists = [
@@ -120,7 +120,7 @@ fn with_both_lists(mut paths: Vec<String>, is_masked: bool, subscription: &Subsc
     paths
 }
 
-/// Checks what a new or a changed subscription holds, and gives what `UpdateSubscription` can change.
+/// Validates the fields of a new or changed subscription and returns the paths that `UpdateSubscription` can change.
 fn subscription_fields(check: &mut Check, subscription: &Subscription, fewest_events: usize) -> [Path; 4] {
     let Subscription {
         name: _, // UpdateSubscription reads it, CreateSubscription ignores it
@@ -130,7 +130,7 @@ fn subscription_fields(check: &mut Check, subscription: &Subscription, fewest_ev
         enabled,
         vendor_event_types,
     } = subscription;
-    // In a mask, event_types stands for both lists: together they are the events that are delivered.
+    // In a mask, event_types stands for both lists, which together are the delivered events.
     let events = event_types.len() + vendor_event_types.len();
     check.count("subscription.event_types", events, (fewest_events, EVENT_TYPES));
     check.at_most("subscription.display_name", display_name, 128);
@@ -151,7 +151,10 @@ fn subscription_fields(check: &mut Check, subscription: &Subscription, fewest_ev
         check.each::<EventType>("subscription.event_types", event_types, (0, EVENT_TYPES));
     }
     if event_types.contains(&EventType::Vendor.into()) {
-        check.invalid("subscription.event_types", "EVENT_TYPE_VENDOR is only received; name it in vendor_event_types");
+        check.invalid(
+            "subscription.event_types",
+            "EVENT_TYPE_VENDOR cannot be subscribed to; name the event in vendor_event_types",
+        );
     }
     [
         Path::needed("display_name", !display_name.is_empty()),

@@ -8,6 +8,7 @@ mod event;
 mod file;
 mod idempotency;
 mod kv;
+mod probe;
 mod subscription;
 
 use std::{
@@ -97,15 +98,6 @@ impl Database {
         let connection = Connection::open(path).and_then(configure).map_err(|error| failed(error.into()))?;
         let reader = || Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
         Self::with_connection(connection, Some((reader, lock))).map_err(failed)
-    }
-
-    /// Whether [`Database::open`] would succeed. It creates and changes nothing that stays, and migrates nothing.
-    ///
-    /// # Errors
-    /// As for [`Database::open`]. A database that another process has open can be used: that is a running gateway's.
-    pub fn probe(config: &config::Storage) -> Result<(), DatabaseError> {
-        let path = &config.path;
-        probe(path).map_err(|cause| DatabaseError { path: path.clone(), cause })
     }
 
     /// An in-memory database, which is discarded with the last clone.
@@ -234,26 +226,6 @@ impl fmt::Debug for Database {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Database")
     }
-}
-
-fn probe(path: &Path) -> Result<(), Cause> {
-    if !path.exists() {
-        return file::probe_folder(path).map_err(|error| Cause::Io(error.kind()));
-    }
-    file::open_private(path).map_err(|error| Cause::Io(error.kind()))?;
-    let _lock = match FileLock::acquire(path) {
-        Err(Cause::InUse) => return Ok(()),
-        lock => lock?,
-    };
-    // Writable, so that the write-ahead log that the connection may create goes with it.
-    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    let has_schema: bool =
-        connection.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'schema'", (), |row| row.get(0))?;
-    if has_schema {
-        let version = connection.query_row("SELECT version FROM schema", (), |row| row.get(0)).optional()?;
-        migrations_from(version.unwrap_or(0))?;
-    }
-    Ok(())
 }
 
 fn configure(connection: Connection) -> rusqlite::Result<Connection> {
@@ -392,38 +364,6 @@ mod tests {
             .unwrap();
         let error = Database::open(&config(&directory)).unwrap_err().to_string();
         assert!(error.contains("cannot be used: "), "{error}");
-    }
-
-    #[tokio::test]
-    async fn a_probe_fails_where_opening_would_and_leaves_nothing() {
-        let directory = tempfile::tempdir().unwrap();
-        let files = || fs::read_dir(directory.path()).unwrap().count();
-        let missing = config::Storage { path: directory.path().join("missing/switchboard.db") };
-        assert_eq!(
-            Database::probe(&missing).unwrap_err().to_string(),
-            Database::open(&missing).unwrap_err().to_string()
-        );
-        let folder = config::Storage { path: directory.path().to_owned() };
-        assert!(Database::probe(&folder).is_err());
-
-        Database::probe(&config(&directory)).unwrap();
-        assert_eq!(files(), 0);
-        let open = Database::open(&config(&directory)).unwrap();
-        Database::probe(&config(&directory)).unwrap();
-        open.close().await;
-        Database::probe(&config(&directory)).unwrap();
-
-        let connection = Connection::open(config(&directory).path).unwrap();
-        connection.execute("UPDATE schema SET version = 0", ()).unwrap();
-        Database::probe(&config(&directory)).unwrap();
-        let version: i64 = connection.query_row("SELECT version FROM schema", (), |row| row.get(0)).unwrap();
-        assert_eq!(version, 0, "nothing was migrated");
-        connection.execute("UPDATE schema SET version = 999", ()).unwrap();
-        drop(connection);
-        assert!(Database::probe(&config(&directory)).unwrap_err().to_string().contains("version 999"));
-        fs::write(config(&directory).path, "no database, and longer than the header of one would be".repeat(99))
-            .unwrap();
-        assert!(Database::probe(&config(&directory)).unwrap_err().to_string().contains("cannot be used: "));
     }
 
     #[test]

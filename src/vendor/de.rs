@@ -1,7 +1,7 @@
-//! Reading what vendors really send: numbers as text, text as numbers, and many spellings of nothing.
+//! Lenient types for vendors' JSON: numbers as text, text as numbers, and several spellings of an absent value.
 //!
-//! Each type reads every form that a vendor's document or its examples show for one meaning. None of them fails on a
-//! value it does not know: a new value of a vendor must not fail a call.
+//! Each type accepts every form that a vendor's document or its examples show. No type fails on an unknown value,
+//! because a new value must not fail a call.
 
 use std::fmt;
 
@@ -10,6 +10,8 @@ use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
+
+use crate::body::{LIST_TOO_LONG, shown_cause};
 
 /// Text; a number or a boolean is its text, and null is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,8 +22,6 @@ const MAX_DURATION_SECONDS: i64 = 315_576_000_000;
 
 /// Most memory of one list's items, in bytes, without what they own.
 const MAX_LIST_BYTES: usize = 32 << 20;
-/// The error of a longer list. It names no value, so it may be shown.
-const LIST_TOO_LONG: &str = "a list in the response has more items than fit in 32 MiB; request less";
 
 /// A whole number, also as text; `None` for null, the empty text and anything else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,18 +35,13 @@ pub struct Flag(pub Option<bool>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct List<T>(pub Vec<T>);
 
-/// Any JSON at all, not looked at.
+/// Any JSON; its value is ignored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Anything;
 
 /// An object; null, the empty text and an empty list are its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Object<T>(pub T);
-
-/// The cause of an error that is safe to show: it says that a list is too long.
-pub fn shown_cause(error: &impl fmt::Display) -> Option<&'static str> {
-    error.to_string().starts_with(LIST_TOO_LONG).then_some(LIST_TOO_LONG)
-}
 
 /// An error without the values that its text may quote. `what` is the shape that was expected.
 pub fn without_values<E: de::Error>(error: &impl fmt::Display, what: &'static str) -> E {
@@ -107,7 +102,7 @@ impl<'de> Visitor<'de> for TextVisitor {
         Ok(Text::default())
     }
 
-    // Vendors write an empty list or object for nothing.
+    // Vendors send an empty list or object for an absent value.
     fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Text, A::Error> {
         while items.next_element::<IgnoredAny>()?.is_some() {}
         Ok(Text::default())
@@ -274,7 +269,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_whatever_says_it() {
+    fn text_has_many_forms() {
         for (json, text) in [
             ("\"a\"", "a"),
             ("7", "7"),
@@ -308,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn a_list_may_be_nothing_or_one() {
+    fn a_list_may_be_absent_or_one_object() {
         #[derive(Debug, Default, PartialEq, Deserialize)]
         struct Item {
             id: Text,

@@ -3,25 +3,25 @@
 //! Sources: the Huawei documents on `querySysInfo`, `queryPhone` (V2) and `agentsettings/query`, and Huawei's public
 //! documentation by section (A, B1 to B3). Where they contradict themselves:
 //!
-//! - paths are spelled in several ways (B1), so each operation has its path as data, and a center can override it:
+//! - several spellings of paths (B1), so each operation has its path as data and a center can override it:
 //!   [`operations`];
-//! - every family has its own return code (B2): [`envelope`];
+//! - a return code per family (B2): [`envelope`];
 //! - bodies that the tables wrap and the examples do not (B3.5 to B3.11): [`request_wrapper`];
-//! - agents have numbers, accounts have names, and the samples of either lack the other (B3.2, B3.8): [`directory`];
-//! - `userAccount` and `accountCode` for one thing (B3.11), and an empty list that means everybody (B3.10):
+//! - agents have numbers and accounts have names, and the samples of either omit the other (B3.2, B3.8): [`directory`];
+//! - `userAccount` and `accountCode` for the same value (B3.11), and an empty list that means all agents (B3.10):
 //!   [`memberships`];
-//! - a new queue whose number the answer may not tell (B3.13), and `skillParam` of three parts or five:
+//! - a new queue whose number the answer may omit (B3.13), and `skillParam` with three parts or five:
 //!   [`queue_changes`];
-//! - access codes in a list that is named for something else, or in none (B3.17), 200 at most: [`phone_numbers`];
-//! - ports and limits are text in the tables and numbers in the examples: [`crate::vendor::de`];
-//! - the example of `queryPhone` has the shape of its first version: [`extensions`];
-//! - success without an ID means that a user has no call settings yet (B3.22): [`call_settings`];
-//! - passwords come in clear in ordinary answers; they leave the adapter by `AccessSoftphoneCredentials` alone:
+//! - access codes in a list with another name, or without one (B3.17), at most 200: [`phone_numbers`];
+//! - ports and limits that are text in the tables and numbers in the examples: [`crate::vendor::de`];
+//! - the example of `queryPhone`, which has the structure of its first version: [`extensions`];
+//! - success without an ID, which means that a user has no call settings yet (B3.22): [`call_settings`];
+//! - plaintext passwords in ordinary answers; only `AccessSoftphoneCredentials` returns them:
 //!   [`softphone_credentials`];
-//! - callbacks that do not name themselves, as JSON or as a Java map's text (B3.21): [`callbacks`].
+//! - callbacks without a name, as JSON or as a Java map's text (B3.21): [`callbacks`].
 //!
-//! The vendor tells "not there", "there already" and "in use" from other refusals by text alone, so after a refusal one
-//! read tells. What takes several calls is done in the order of the request: [`partial`].
+//! Huawei distinguishes "not found", "already exists" and "in use" from other refusals by text only, so one read after
+//! a refusal decides. A change that needs several calls makes them in the order of the request: [`partial`].
 
 mod accounts;
 mod agent_changes;
@@ -105,7 +105,7 @@ pub struct Huawei {
     api_fabric: Api,
     directory: Directory,
     request_wrapper: RequestWrapper,
-    /// One change at a time of what is read, merged and written back, by resource name.
+    /// Serializes read-modify-write changes, by resource name.
     locks: KeyedMutex<String>,
     app_secret: config::VendorSecret,
     callback_secret: Option<SecretString>,
@@ -148,7 +148,7 @@ impl Adapter for Huawei {
 impl Calls for Huawei {}
 impl Subscriptions for Huawei {}
 
-/// Callbacks are entered in the vendor's console (B3.21), so the secret of their address is configured.
+/// The callback address is entered in the vendor's console (B3.21), so its secret is configured.
 impl Events for Huawei {
     fn can_post(&self) -> Result<()> {
         if self.callback_secret.is_some() {
@@ -156,8 +156,8 @@ impl Events for Huawei {
         }
         Err(Error::new(
             ErrorReason::CenterMisconfigured,
-            "this center receives no events: callback_secret is not configured, and so no address for Huawei to post to; \
-             whoever runs the gateway can set it and enter the address in Huawei's console",
+            "this center receives no events: callback_secret is not configured; the operator can set it and enter the callback \
+             address in Huawei's console",
         ))
     }
 

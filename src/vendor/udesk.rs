@@ -1,19 +1,19 @@
 //! Udesk `ccapi/v2`.
 //!
 //! Source: the Udesk document; numbers such as "Udesk 12" are its operations. Where the document contradicts itself the
-//! number of the contradiction (C1 to C66) stands beside the code that settles it:
+//! number of the contradiction (C1 to C66) stands beside the code that resolves it:
 //!
-//! - one signature over account and time only, in the query string (C1 to C4): `ccapi`;
-//! - three envelopes, and a return code that decides whatever the HTTP status says (C6, C10, C11, C14): `envelope`;
-//! - two generations of return codes for one meaning (C13), and rules without a code (C62): `codes`, `is_vague`;
-//! - IDs with `@app` behind them in some answers and without in others (C18, C19): `VendorId`;
+//! - a signature over account and time only, in the query string (C1 to C4): `ccapi`;
+//! - three envelopes, and a return code that overrides the HTTP status (C6, C10, C11, C14): `envelope`;
+//! - two generations of return codes (C13), and rules without a code (C62): `codes`, `is_vague`;
+//! - IDs with the suffix `@app` in some answers only (C18, C19): `VendorId`;
 //! - numbers, booleans and lists in several spellings (C25, C30, C33, C46): [`crate::vendor::de`];
-//! - one agent in three spellings (C33, C55, C56), never paged (C35), so the gateway pages by ID: `agent_records`;
-//! - extensions that are numbers or objects (C30), accounts that are no accounts (C24): `extensions`;
-//! - queues that get another ID than asked for, or none (C20, C21, C38), and are written whole (C15): `queue_changes`;
-//! - subscriptions whose ID is told once and never again (C42, C45, C46): `subscription_answers`,
-//!   `subscription_changes`, `subscription_list`;
-//! - events of which the document has the names and no payload (Udesk 18): [`callbacks`].
+//! - agents in three spellings (C33, C55, C56), without pages (C35), so the gateway pages by ID: `agent_records`;
+//! - extensions that are numbers or objects (C30), numbers that are not accounts (C24): `extensions`;
+//! - queues that get another ID than requested, or none (C20, C21, C38), and are written whole (C15): `queue_changes`;
+//! - subscriptions whose ID Udesk returns only once (C42, C45, C46): `subscription_answers`, `subscription_changes`,
+//!   `subscription_list`;
+//! - events whose names are documented and whose payload is not (Udesk 18): [`callbacks`].
 
 mod agent_changes;
 mod agent_records;
@@ -103,12 +103,12 @@ type Api = Arc<Client<Ccapi>>;
 pub struct Udesk {
     ccapi: Api,
     subscriptions: subscription_changes::Register,
-    /// Changes of a queue, which is written whole: one at a time (C15).
+    /// Serializes changes of a queue, which is written whole (C15).
     queue_locks: KeyedMutex<String>,
     auth_token: config::VendorSecret,
 }
 
-/// An ID as requests spell it: text or number, cut at the last `@` (C18, C19).
+/// An ID as requests spell it: text or number, without the suffix from the last `@` (C18, C19).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 struct VendorId(String);
 
@@ -140,7 +140,7 @@ impl Adapter for Udesk {
     }
 }
 
-/// The document says nothing of how a callback is to be acknowledged; this is its own form of success (C6).
+/// The document does not say how to acknowledge a callback; this is its form of success (C6).
 impl Events for Udesk {
     fn acknowledgement(&self) -> &'static str {
         r#"{"ErrCode":"000000","ErrDesc":"OK"}"#
@@ -151,7 +151,7 @@ impl Events for Udesk {
     }
 }
 
-/// In a list, "no records" is an empty list.
+/// For a list, "no records" is an empty list.
 fn or_empty<T: Default>(result: Result<T>) -> Result<T> {
     match result {
         Err(error) if codes::is_no_records(error.vendor_code()) => Ok(T::default()),
@@ -176,12 +176,12 @@ fn is_missing(error: &Error) -> bool {
     error.reason() == ErrorReason::ResourceNotFound && codes::is_no_records(error.vendor_code())
 }
 
-/// Whether a refusal leaves open which of the document's rules was broken: several have no code of their own (C62).
+/// Whether a refusal does not say which rule was broken: several rules have no code (C62).
 fn is_vague(error: &Error) -> bool {
     matches!(error.reason(), ErrorReason::VendorRejected | ErrorReason::VendorCodeUnmapped)
 }
 
-/// How many there are, as the contract counts.
+/// A count, as the contract's type.
 fn count(items: usize) -> i32 {
     i32::try_from(items).unwrap_or(i32::MAX)
 }
@@ -189,7 +189,7 @@ fn count(items: usize) -> i32 {
 // === impl VendorId ===
 
 impl VendorId {
-    /// Without what stands behind the last `@`.
+    /// Removes the suffix from the last `@`.
     fn cut(mut id: String) -> Self {
         if let Some(at) = id.rfind('@') {
             id.truncate(at);

@@ -1,4 +1,4 @@
-//! The keys of a caller's `vendor_data`: an operation reads those that it accepts, and refuses the others.
+//! Reads the keys of a caller's `vendor_data` that an operation accepts, and rejects the others.
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value as Json};
 
 use crate::check::Check;
 
-/// A caller's `vendor_data`, without the keys that were read.
+/// The keys of a caller's `vendor_data` that were not read yet.
 pub(super) struct VendorDataReader<'a> {
     check: &'a mut Check,
     field: &'static str,
@@ -44,7 +44,7 @@ impl<'a> VendorDataReader<'a> {
 
     /// A whole number.
     pub(super) fn integer(&mut self, key: &str) -> Option<i64> {
-        /// Beyond this a double does not hold every whole number.
+        /// Above this a double does not represent every whole number.
         const EXACT: f64 = 9_007_199_254_740_992.0;
         match self.fields.remove(key)?.kind {
             Some(Kind::NumberValue(number)) if number.fract() == 0.0 && number.abs() < EXACT => {
@@ -59,7 +59,7 @@ impl<'a> VendorDataReader<'a> {
         }
     }
 
-    /// Letters and digits of any language, up to so many.
+    /// At most `longest` letters and digits of any language.
     pub(super) fn letters_and_digits(&mut self, key: &str, longest: usize) -> Option<String> {
         match self.fields.remove(key)?.kind {
             Some(Kind::StringValue(text))
@@ -75,7 +75,7 @@ impl<'a> VendorDataReader<'a> {
         }
     }
 
-    /// An object, whatever is in it.
+    /// Any object.
     pub(super) fn object(&mut self, key: &str) -> Option<Map<String, Json>> {
         match self.fields.remove(key)?.kind {
             Some(Kind::StructValue(fields)) => Some(object(fields)),
@@ -86,7 +86,7 @@ impl<'a> VendorDataReader<'a> {
         }
     }
 
-    /// Refuses every key that was not read. `accepted` says which keys are.
+    /// Rejects every key that was not read. `accepted` names the accepted keys.
     pub(super) fn refuse_others(self, accepted: &'static str) {
         for key in self.fields.into_keys() {
             self.check.unsupported(format!("{}.{key}", self.field), accepted);
@@ -104,13 +104,13 @@ fn whole(value: &Value) -> Option<u32> {
     }
 }
 
-/// Without its nulls: the vendor knows none, an optional member is left out.
+/// Without nulls: the vendor omits an optional member instead.
 fn object(fields: Struct) -> Map<String, Json> {
     let members = fields.fields.into_iter().map(|(key, value)| (key, json(value)));
     members.filter(|(_, value)| !value.is_null()).collect()
 }
 
-/// As JSON; whole numbers without a fraction, because the vendor wants integers.
+/// As JSON; whole numbers without a fraction, because the vendor requires integers.
 fn json(value: Value) -> Json {
     let integer = whole(&value);
     match value.kind {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_taken_and_all_that_is_wrong_is_told() {
+    fn keys_are_read_and_every_violation_is_reported() {
         let mut check = Check::new();
         let given = json!({
             "agentType": 5, "ccRoleId": 1, "maxWaitNum": 1.5, "description": "two words", "skillParam": 3, "other": 1,
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn only_keys_that_nobody_takes_are_unsupported() {
+    fn only_keys_that_no_operation_accepts_are_unsupported() {
         let mut check = Check::new();
         VendorDataReader::new(&mut check, "vendor_data", data(&json!({ "other": 1 })))
             .refuse_others("Huawei takes none");

@@ -36,7 +36,7 @@ callback_secret = "{SECRET}"
 def checks(world: World):
     """The checks of this file, by name."""
     for check in (
-        what_was_acknowledged_outlives_a_kill,
+        an_acknowledged_event_survives_a_kill,
         tail_goes_on_after_a_restart,
         tail_does_not_lose_what_it_cannot_print,
         tail_says_what_is_wrong,
@@ -72,7 +72,7 @@ def watched(stub, count: int, **start) -> list:
     raise AssertionError("the stream ended")
 
 
-def what_was_acknowledged_outlives_a_kill(world: World) -> None:
+def an_acknowledged_event_survives_a_kill(world: World) -> None:
     text = configuration(world)
     with Gateway(world, text) as gateway, channel(gateway.grpc) as wire:
         for number in range(5):

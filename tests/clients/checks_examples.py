@@ -33,7 +33,7 @@ deleted
 """
 NOWHERE_TOLD = """\
 first_day: GetCapabilities: NOT_FOUND CENTER_NOT_FOUND: \
-there is no center centers/nowhere; ListCenters tells which there are
+no such center: centers/nowhere; ListCenters lists the centers
 """
 
 

@@ -1,11 +1,12 @@
 //! Bad input: what is wrong is named, nothing is sent, and nothing else breaks.
 
 use serde_json::{Value, json};
-use switchboard_simulators::{huawei, udesk};
+use switchboard_simulators::udesk;
 
 use crate::support::{
-    Gateway, acme, beta,
-    vendor::{huawei_options, serve_router, udesk_options},
+    Gateway, acme,
+    vendor::{serve_router, udesk_options},
+    vendors::{Simulated, every_vendor},
 };
 
 /// A bad request: method, request, code, reason, and the fields that are named.
@@ -309,18 +310,14 @@ pub fn rows() -> Vec<Row> {
 
 #[tokio::test]
 async fn each_bad_request_is_told_what_is_wrong_and_nothing_is_sent() {
-    let simulator = udesk::Simulator::new(udesk_options());
-    let udesk = serve_router(simulator.router()).await;
-    let huawei = huawei::Simulator::new(huawei_options());
-    let gateway = Gateway::start(&format!("{}{}", acme(udesk), beta(serve_router(huawei.router()).await))).await;
+    let (gateway, simulators) = every_vendor().await;
     for (method, request, code, reason, fields) in rows() {
-        simulator.forget_requests();
-        huawei.forget_requests();
+        simulators.iter().for_each(Simulated::forget);
         let failure = gateway.client.call(method, request.clone()).await.expect_err(method);
         let told = (format!("{:?}", failure.code), failure.reason.as_str(), failure.fields.as_slice());
         let fields: Vec<String> = fields.iter().map(|&field| field.to_owned()).collect();
         assert_eq!(told, (code.to_owned(), reason, fields.as_slice()), "{method} {request}: {failure:?}");
-        let asked = simulator.requests().len() + huawei.requests().len();
+        let asked: usize = simulators.iter().map(|simulator| simulator.asked().len()).sum();
         if code == INVALID || reason == "CENTER_NOT_FOUND" {
             assert_eq!(asked, 0, "{method} {request} reached a vendor");
         } else {

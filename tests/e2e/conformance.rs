@@ -4,123 +4,63 @@
 //! field by field, what the vendor's document answers, and the contract's answer. Each row runs twice: against the
 //! recorded answers, and against the vendor's simulator: playing the document's tenant, or one of its own with a quirk.
 
+mod rows;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    net::SocketAddr,
     path::PathBuf,
 };
 
+use axum::Router;
+use regex::Regex;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 use switchboard_simulators::{huawei, udesk};
 
+pub use self::rows::ROWS;
 use crate::support::{
-    APP_KEY, APP_SECRET, AUTH_TOKEN, Gateway, SID, acme, beta,
+    APP_KEY, APP_SECRET, AUTH_TOKEN, Gateway, SID,
     vendor::{Answer, Asked, Scripted, huawei_options, serve_router, udesk_options},
+    vendors::VENDORS,
 };
 
-/// Every row: the vendor, and the example's name.
-pub const ROWS: &[(&str, &str)] = &[
-    ("udesk", "00_error_form"),
-    ("udesk", "01_get_phone_number"),
-    ("udesk", "01_list_phone_numbers"),
-    ("udesk", "02_set_default_phone_number"),
-    ("udesk", "02_set_default_phone_number_of_nobody"),
-    ("udesk", "03_clear_default_phone_number"),
-    ("udesk", "04_create_agent"),
-    ("udesk", "04_create_agent_with_everything"),
-    ("udesk", "05_disable_a_signed_in_agent"),
-    ("udesk", "05_update_agent"),
-    ("udesk", "05_update_agent_with_everything"),
-    ("udesk", "06_access_softphone_credentials"),
-    ("udesk", "06_get_extension"),
-    ("udesk", "06_list_agents"),
-    ("udesk", "06_list_agents_filtered"),
-    ("udesk", "06_list_extensions"),
-    ("udesk", "07_bind_agent_extensions"),
-    ("udesk", "08_unbind_agent_extensions"),
-    ("udesk", "09_delete_a_bound_extension"),
-    ("udesk", "09_delete_extension"),
-    ("udesk", "10_create_extension"),
-    ("udesk", "11_get_queue"),
-    ("udesk", "11_list_queues"),
-    ("udesk", "12_create_queue"),
-    ("udesk", "12_create_queue_without_an_id"),
-    ("udesk", "13_update_queue"),
-    ("udesk", "13_update_queue_strategy"),
-    ("udesk", "14_delete_a_queue_with_agents"),
-    ("udesk", "14_delete_queue"),
-    ("udesk", "15_add_queue_agents"),
-    ("udesk", "16_add_agent_queues"),
-    ("udesk", "16_set_agent_queues"),
-    ("udesk", "17_remove_agent_queues"),
-    ("udesk", "18_create_subscription"),
-    ("udesk", "18_create_subscription_disabled"),
-    ("udesk", "18_create_subscription_refused"),
-    ("udesk", "18_create_subscription_to_everything"),
-    ("udesk", "19_update_subscription"),
-    ("udesk", "20_delete_subscription"),
-    ("udesk", "21_get_subscription"),
-    ("udesk", "21_list_subscriptions"),
-    ("udesk", "22_login_agent"),
-    ("udesk", "22_login_agent_with_everything"),
-    ("udesk", "23_logout_agent"),
-    ("udesk", "24_start_callback"),
-    ("udesk", "24_start_callback_with_everything"),
-    ("udesk", "25_access_softphone_credentials_of_agent"),
-    ("udesk", "25_get_agent"),
-    ("udesk", "26_list_agents_of_queue"),
-    ("udesk", "c06_empty_bodies"),
-    ("udesk", "c06_http_statuses"),
-    ("udesk", "c10_number_codes"),
-    ("udesk", "c13_second_generation_codes"),
-    ("udesk", "c14_nulls"),
-    ("udesk", "c18_suffixed_ids"),
-    ("udesk", "c21_assigned_queue_ids"),
-    ("udesk", "c25_unknown_enums"),
-    ("udesk", "c30_exten_infos_strings"),
-    ("udesk", "c33_text_booleans"),
-    ("udesk", "c33_text_numbers"),
-    ("udesk", "c35_pages"),
-    ("udesk", "c38_result_as_text"),
-    ("udesk", "c42_sub_succ_object"),
-    ("udesk", "c46_subscriptions_with_ids"),
-    ("udesk", "c55_wrapped_queue_agents"),
-    ("udesk", "c56_extra_fields"),
-    ("huawei", "000_get_softphone_config"),
-    ("huawei", "000_access_softphone_credentials"),
-    ("huawei", "001_list_extensions"),
-    ("huawei", "002_get_user_call_settings"),
-    ("huawei", "000_get_agent_without_account"),
-    ("huawei", "001_get_extension"),
-    ("huawei", "b3_05_create_agent"),
-    ("huawei", "b3_05_create_agent_refused"),
-    ("huawei", "b3_06_update_agent"),
-    ("huawei", "b3_07_delete_agent"),
-    ("huawei", "b3_08_get_agent"),
-    ("huawei", "b3_08_list_agents"),
-    ("huawei", "b3_09_add_queue_agents"),
-    ("huawei", "b3_09_add_agent_queues"),
-    ("huawei", "b3_09_add_agent_queues_half_way"),
-    ("huawei", "b3_10_remove_agent_queues"),
-    ("huawei", "b3_10_set_agent_queues"),
-    ("huawei", "b3_11_list_agents_of_queue"),
-    ("huawei", "b3_13_create_queue"),
-    ("huawei", "b3_13_create_queue_without_id"),
-    ("huawei", "b3_14_update_queue"),
-    ("huawei", "b3_15_delete_queue"),
-    ("huawei", "b3_15_delete_queue_with_agents"),
-    ("huawei", "b3_16_list_queues"),
-    ("huawei", "b3_16_get_queue"),
-    ("huawei", "b3_16_get_queue_not_there"),
-    ("huawei", "b3_17_list_phone_numbers"),
-    ("huawei", "b3_17_list_phone_numbers_older"),
-    ("huawei", "b3_17_get_phone_number"),
-    ("huawei", "b3_20_login_agent"),
-    ("huawei", "b3_20_logout_agent"),
-    ("huawei", "b3_22_update_user_call_settings"),
-    ("huawei", "b3_22_create_user_call_settings"),
+/// What the table needs to know of a vendor.
+struct Play {
+    vendor: &'static str,
+    /// What the vendor answers before the first exchange, and how it must be asked for it.
+    first: fn() -> Vec<Answer>,
+    check_first: fn(&Asked),
+    /// Checks the credentials in a request, and takes out of its query what no two requests share.
+    check_credentials: fn(&mut Asked),
+    /// The simulator of the document's tenant, or of its own with these quirks.
+    simulate: fn(Option<&[String]>) -> Router,
+    /// Method and path of every operation, by the vendor's page in `docs`. `{id}` stands for a number.
+    documented: fn() -> BTreeSet<String>,
+}
+
+const PLAYS: &[Play] = &[
+    Play {
+        vendor: "udesk",
+        first: Vec::new,
+        check_first: |_| {},
+        check_credentials: check_signature,
+        simulate: udesk_tenant,
+        documented: udesk_operations,
+    },
+    Play {
+        vendor: "huawei",
+        first: || vec![Answer::token()],
+        check_first: check_token,
+        check_credentials: |asked| {
+            assert_eq!(asked.headers["authorization"], "Bearer token-of-the-tests");
+            assert_eq!(asked.headers["x-app-key"], APP_KEY);
+        },
+        simulate: huawei_tenant,
+        documented: huawei_operations,
+    },
 ];
 
 /// An example, as its file holds it.
@@ -215,8 +155,9 @@ fn every_example_is_a_row() {
     let rows: BTreeSet<String> = ROWS.iter().map(|(vendor, name)| format!("{vendor}/{name}.json")).collect();
     assert_eq!(rows.len(), ROWS.len(), "no row is there twice");
     let mut files = BTreeSet::new();
-    for vendor in ["udesk", "huawei"] {
-        for file in fs::read_dir(folder().join(vendor)).unwrap() {
+    for vendor in fs::read_dir(folder()).unwrap() {
+        let vendor = vendor.unwrap().file_name().into_string().unwrap();
+        for file in fs::read_dir(folder().join(&vendor)).unwrap() {
             files.insert(format!("{vendor}/{}", file.unwrap().file_name().into_string().unwrap()));
         }
     }
@@ -225,15 +166,12 @@ fn every_example_is_a_row() {
 
 /// A gateway before a vendor that gives an example's recorded answers.
 pub async fn recorded(vendor: &str, example: &Example) -> (Gateway, Scripted) {
-    let is_huawei = vendor == "huawei";
-    let token = is_huawei.then(Answer::token);
-    let answers = example.exchanges.iter().map(|exchange| match &exchange.answer {
+    let script = example.exchanges.iter().map(|exchange| match &exchange.answer {
         Value::Null => Answer::text(exchange.status, ""),
         answer => Answer::status(exchange.status, answer),
     });
-    let scripted = Scripted::start(token.into_iter().chain(answers)).await;
-    let centers = if is_huawei { beta(scripted.address) } else { acme(scripted.address) };
-    (Gateway::start(&centers).await, scripted)
+    let scripted = Scripted::start((play(vendor).first)().into_iter().chain(script)).await;
+    (before(vendor, scripted.address).await, scripted)
 }
 
 /// A gateway before the simulator of an example's tenant; `None` where the simulator cannot answer the same.
@@ -241,13 +179,18 @@ pub async fn simulated(vendor: &str, example: &Example) -> Option<Gateway> {
     if example.not_simulated.is_some() {
         return None;
     }
-    let router = if vendor == "huawei" {
-        huawei::Simulator::new(huawei::Options { tenant: huawei::Tenant::Document, ..huawei_options() }).router()
-    } else {
-        udesk::Simulator::new(udesk_tenant(example)).router()
-    };
-    let address = serve_router(router).await;
-    Some(Gateway::start(&if vendor == "huawei" { beta(address) } else { acme(address) }).await)
+    let quirks = example.simulated.as_ref().map(|simulated| simulated.quirks.as_slice());
+    Some(before(vendor, serve_router((play(vendor).simulate)(quirks)).await).await)
+}
+
+/// A gateway before a vendor at this address.
+async fn before(vendor: &str, address: SocketAddr) -> Gateway {
+    let vendor = VENDORS.iter().find(|known| known.name == vendor).unwrap_or_else(|| panic!("no vendor {vendor}"));
+    Gateway::start(&(vendor.config)(vendor.center, address)).await
+}
+
+fn play(vendor: &str) -> &'static Play {
+    PLAYS.iter().find(|play| play.vendor == vendor).unwrap_or_else(|| panic!("nothing plays {vendor}"))
 }
 
 #[tokio::test]
@@ -259,9 +202,8 @@ async fn each_row_against_the_recorded_answers() {
         assert_eq!(outcome(&gateway, &example).await, expected(&example), "{vendor}/{name}");
 
         let mut asked = scripted.asked();
-        if *vendor == "huawei" {
-            check_token(&asked.remove(0));
-        }
+        let first = asked.drain(..(play(vendor).first)().len()).collect::<Vec<_>>();
+        first.iter().for_each(play(vendor).check_first);
         assert_eq!(asked.len(), example.exchanges.len(), "{vendor}/{name}: {asked:?}");
         for (asked, exchange) in asked.into_iter().zip(&example.exchanges) {
             check(vendor, name, asked, &exchange.asked);
@@ -279,14 +221,25 @@ async fn each_row_against_the_simulator() {
     }
 }
 
-fn udesk_tenant(example: &Example) -> udesk::Options {
-    match &example.simulated {
+/// The document's tenant, or one of the simulator's own with these quirks.
+fn udesk_tenant(quirks: Option<&[String]>) -> Router {
+    let options = match quirks {
         None => udesk::Options { tenant: udesk::Tenant::Document, ..udesk_options() },
-        Some(Seeded { quirks }) => {
+        Some(quirks) => {
             let quirks = quirks.iter().map(|name| name.parse::<udesk::Quirk>().unwrap());
             udesk::Options { quirks: quirks.collect(), ..udesk_options() }
         }
-    }
+    };
+    udesk::Simulator::new(options).router()
+}
+
+/// The same for Huawei.
+fn huawei_tenant(quirks: Option<&[String]>) -> Router {
+    let options = match quirks {
+        None => huawei::Options { tenant: huawei::Tenant::Document, ..huawei_options() },
+        Some(quirks) => huawei::Options { quirks: quirks.join(",").parse().unwrap(), ..huawei_options() },
+    };
+    huawei::Simulator::new(options).router()
 }
 
 #[test]
@@ -301,33 +254,63 @@ fn every_quirk_of_the_simulator_has_a_row() {
     assert_eq!(missing, [&udesk::Quirk::Pages]);
 }
 
-/// Every documented operation has a row that asks it.
+/// Every documented operation has a row that asks it, and no row asks another.
 #[test]
 fn every_operation_has_a_row() {
-    let mut asked = BTreeSet::new();
-    for (vendor, name) in ROWS.iter().filter(|(vendor, _)| *vendor == "udesk") {
-        for exchange in example(vendor, name).exchanges {
-            let path = exchange.asked.path.trim_start_matches("/ccapi/v2");
-            let mut steps: Vec<&str> = path.split('/').collect();
-            if let Some(last) = steps.last_mut().filter(|last| last.bytes().all(|byte| byte.is_ascii_digit())) {
-                *last = "{id}";
+    for play in PLAYS {
+        let mut asked = BTreeSet::new();
+        for (vendor, name) in ROWS.iter().filter(|(vendor, _)| *vendor == play.vendor) {
+            for Exchange { asked: ExpectedAsk { method, path, .. }, .. } in example(vendor, name).exchanges {
+                let is_number = |step: &str| !step.is_empty() && step.bytes().all(|byte| byte.is_ascii_digit());
+                let steps = path.split('/').map(|step| if is_number(step) { "{id}" } else { step });
+                asked.insert(format!("{method} {}", steps.collect::<Vec<_>>().join("/")));
             }
-            asked.insert(format!("{} {}", exchange.asked.method, steps.join("/")));
+        }
+        assert_eq!(asked, (play.documented)(), "{}", play.vendor);
+    }
+}
+
+fn page(name: &str) -> String {
+    fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("docs").join(name)).unwrap()
+}
+
+/// From headings such as `### 05 PUT /agents/{id}`.
+fn udesk_operations() -> BTreeSet<String> {
+    let heading = Regex::new(r"(?m)^### \d\d (\S+) (\S+)$").unwrap();
+    let number = Regex::new(r"\{\w+\}").unwrap();
+    let operation =
+        |found: regex::Captures<'_>| format!("{} /ccapi/v2{}", &found[1], number.replace(&found[2], "{id}"));
+    heading.captures_iter(&page("udesk.md")).map(operation).collect()
+}
+
+/// From rows such as `` | `POST R/skill/createSkill`, `modifySkill` | ``, but for the token, which every call needs.
+fn huawei_operations() -> BTreeSet<String> {
+    let mut operations = BTreeSet::new();
+    for row in page("huawei.md").lines().filter(|line| line.starts_with("| `POST ") || line.starts_with("| `GET ")) {
+        let mut last = String::new();
+        for name in row.split('|').nth(1).unwrap_or_default().split('`').skip(1).step_by(2) {
+            last = match (name.split_once(' '), last.rsplit_once('/')) {
+                (Some((method, path)), _) => {
+                    let path = path.replacen("M/", "/apiaccess/CC-Management/v1/", usize::from(path.starts_with('M')));
+                    let path =
+                        path.replacen("R/", "/apiaccess/rest/cc-management/v1/", usize::from(path.starts_with('R')));
+                    format!("{method} {path}")
+                }
+                (None, Some((family, _))) => format!("{family}/{name}"),
+                (None, None) => panic!("{name} is of no family"),
+            };
+            operations.insert(last.clone());
         }
     }
-    assert_eq!(asked.len(), 26, "{asked:#?}");
+    assert!(operations.remove("POST /apigovernance/api/oauth/tokenByAkSk"), "{operations:?}");
+    operations
 }
 
 /// Compares a request with what it must be. Nothing may be there that is not expected.
 fn check(vendor: &str, name: &str, mut asked: Asked, expected: &ExpectedAsk) {
     let place = format!("{vendor}/{name}");
     assert_eq!((&asked.method, &asked.path), (&expected.method, &expected.path), "{place}");
-    if vendor == "udesk" {
-        check_signature(&mut asked.query);
-    } else {
-        assert_eq!(asked.headers["authorization"], "Bearer token-of-the-tests", "{place}");
-        assert_eq!(asked.headers["x-app-key"], APP_KEY, "{place}");
-    }
+    (play(vendor).check_credentials)(&mut asked);
     for (key, value) in &expected.query {
         if value == "(uuid)" {
             let given = asked.query.get_mut(key).unwrap_or_else(|| panic!("{place}: no {key}"));
@@ -343,7 +326,7 @@ fn check(vendor: &str, name: &str, mut asked: Asked, expected: &ExpectedAsk) {
 }
 
 /// `Sign = SHA1(Sid + AuthToken + Timestamp)` in lower-case hex, over milliseconds.
-fn check_signature(query: &mut BTreeMap<String, String>) {
+fn check_signature(Asked { query, .. }: &mut Asked) {
     let timestamp = query.remove("Timestamp").unwrap();
     assert!(timestamp.len() == 13 && timestamp.bytes().all(|byte| byte.is_ascii_digit()), "{timestamp}");
     let digest = Sha1::digest(format!("{SID}{AUTH_TOKEN}{timestamp}"));

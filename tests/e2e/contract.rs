@@ -19,7 +19,9 @@ use tonic::Code;
 use crate::{
     fields,
     support::{
+        Gateway,
         client::{Failure, POOL, comment, descriptor},
+        vendor::serve_router,
         vendors::{VENDORS, every_vendor},
     },
 };
@@ -188,7 +190,7 @@ fn with(mut request: Value, path: &[&str], value: Value) -> Value {
 
 #[tokio::test]
 async fn every_constraint_that_the_contract_states_is_enforced() {
-    let gateway = every_vendor().await;
+    let (gateway, _simulators) = every_vendor().await;
     let mut tried = 0;
     for (vendor, method) in VENDORS.iter().flat_map(|vendor| METHODS.map(|method| (vendor, method))) {
         let request = vendor.request(method);
@@ -244,6 +246,36 @@ async fn every_constraint_that_the_contract_states_is_enforced() {
     assert!(tried > 120 * VENDORS.len(), "{tried}");
 }
 
+/// An ID of the contract may hold any byte, percent-encoded: in a vendor's path it stays within its segment.
+#[tokio::test]
+async fn no_id_leaves_its_segment_of_a_vendors_path() {
+    for vendor in VENDORS {
+        let simulated = (vendor.simulate)();
+        let address = serve_router(simulated.router.clone()).await;
+        let gateway = Gateway::start(&(vendor.config)(vendor.center, address)).await;
+        for method in METHODS {
+            for field in fields::fields(method) {
+                let Some((_, format)) = field.comment.split_once("Format: centers/{center}/") else { continue };
+                let collection = format.split(['/', '.', ' ']).next().unwrap_or_default();
+                let suffix = if format.contains("}/callSettings") { "/callSettings" } else { "" };
+                // The IDs `a/../escaped?escaped=1` and `..`.
+                for id in ["a%2F..%2Fescaped%3Fescaped%3D1", "%2E."] {
+                    let name = json!(format!("centers/{}/{collection}/{id}{suffix}", vendor.center));
+                    let value = if field.descriptor.is_list() { json!([name]) } else { name };
+                    let steps: Vec<&str> = field.path.iter().map(String::as_str).collect();
+                    drop(gateway.client.call(method, with(vendor.request(method), &steps, value)).await);
+                }
+                let asked = simulated.asked();
+                let is_escaped = |path: &str, query: &BTreeMap<String, String>| {
+                    path.contains("/escaped") || path.ends_with('/') || query.contains_key("escaped")
+                };
+                let escaped = asked.iter().find(|asked| is_escaped(&asked.path, &asked.query));
+                assert!(escaped.is_none(), "{} {method} {}: {escaped:?}", vendor.name, field.place());
+            }
+        }
+    }
+}
+
 fn supports(capabilities: &Value) -> BTreeMap<String, String> {
     let methods = capabilities["methods"].as_array().unwrap();
     methods
@@ -254,7 +286,7 @@ fn supports(capabilities: &Value) -> BTreeMap<String, String> {
 
 #[tokio::test]
 async fn capabilities_name_every_method_and_each_does_what_they_say() {
-    let gateway = every_vendor().await;
+    let (gateway, _simulators) = every_vendor().await;
     for vendor in VENDORS {
         let center = vendor.center;
         let name = json!({"name": format!("centers/{center}/capabilities")});
@@ -278,7 +310,7 @@ async fn capabilities_name_every_method_and_each_does_what_they_say() {
 
 #[tokio::test]
 async fn fields_that_capabilities_call_unsupported_are_refused_when_set() {
-    let gateway = every_vendor().await;
+    let (gateway, _simulators) = every_vendor().await;
     for vendor in VENDORS {
         let center = vendor.center;
         let name = json!({"name": format!("centers/{center}/capabilities")});

@@ -1,5 +1,7 @@
 //! Habits of `CONTRIBUTING.md` that a machine can hold, over every source file of the gateway and the simulators.
 
+pub mod tables;
+
 use std::{
     collections::BTreeMap,
     fs,

@@ -68,9 +68,9 @@ impl World {
             let client = self.gateway.client.clone();
             async move { client.call(first.0, first.1).await }
         });
-        let patience = Instant::now() + Duration::from_secs(60);
+        let limit = Instant::now() + Duration::from_secs(60);
         while !(self.asked)()[before..].iter().any(|line| line == write.1) {
-            assert!(Instant::now() < patience && !hanging.is_finished(), "{}: {:?}", write.1, (self.asked)());
+            assert!(Instant::now() < limit && !hanging.is_finished(), "{}: {:?}", write.1, (self.asked)());
             tokio::task::yield_now().await;
         }
         let asked = (self.asked)();

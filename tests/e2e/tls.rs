@@ -2,7 +2,7 @@
 
 use std::{fs, net::SocketAddr, path::Path, process::Command, sync::Arc};
 
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, date_time_ymd};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::{
     ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer},
@@ -33,9 +33,11 @@ const PLAIN_HTTP: &[u8] = b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\
 // === impl Authority ===
 
 impl Authority {
-    fn new() -> Self {
+    fn new(name: &str) -> Self {
         install_cryptography();
         let mut params = CertificateParams::new([]).unwrap();
+        // By their names alone, one is no issuer of what the other signed.
+        params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
         let pem = params.self_signed(&key).unwrap().pem();
@@ -100,7 +102,7 @@ async fn respond(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let _ = stream.shutdown().await;
 }
 
-/// A ServerHello of TLS 1.1.
+/// A `ServerHello` of TLS 1.1.
 fn tls_1_1() -> &'static [u8] {
     let mut hello = vec![0x16, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
     hello.extend([7; 32]);
@@ -143,7 +145,7 @@ async fn probe(authority: &Authority, centers: &str) -> String {
 
 #[tokio::test]
 async fn a_probe_says_what_is_wrong_with_a_certificate() {
-    let (trusted, other) = (Authority::new(), Authority::new());
+    let (trusted, other) = (Authority::new("trusted"), Authority::new("other"));
     let good = trusted.vendor("127.0.0.1", 2090).await;
     let told = probe(&trusted, &acme(good)).await;
     assert!(told.contains("centers.acme: the vendor responds"), "{told}");
@@ -164,7 +166,7 @@ async fn a_probe_says_what_is_wrong_with_a_certificate() {
 
 #[tokio::test]
 async fn a_failed_handshake_is_told_in_the_error_and_in_the_log() {
-    let untrusted = Authority::new().vendor("127.0.0.1", 2090).await;
+    let untrusted = Authority::new("trusted").vendor("127.0.0.1", 2090).await;
     let version = "neither TLS 1.2 nor TLS 1.3";
     for (address, cause) in [
         (untrusted, "unknown authority"),

@@ -104,9 +104,9 @@ async fn two_gateways_agree_at_the_same_moment() {
     while bodies.len() < newest {
         bodies.extend(reader.next().await.unwrap().into_iter().map(|record| record.body));
     }
-    let stored: BTreeSet<&Bytes> = bodies.iter().collect();
-    assert_eq!((stored.len(), bodies.len()), (newest, newest), "no event is stored twice");
-    assert!((0..200).step_by(2).all(|event| stored.contains(&Bytes::from(identified(event)))));
+    let distinct: BTreeSet<&Bytes> = bodies.iter().collect();
+    assert_eq!((distinct.len(), bodies.len()), (newest, newest), "no event is stored twice");
+    assert!((0..200).step_by(2).all(|event| distinct.contains(&Bytes::from(identified(event)))));
     // On a stalled machine some posts may fail with an unknown outcome.
     if outcomes.iter().all(Result::is_ok) {
         assert_eq!(newest, 200);

@@ -340,7 +340,7 @@ async fn heartbeats_come_while_events_pass_by_that_were_not_asked_for() {
 
 #[tokio::test(start_paused = true)]
 async fn a_stream_ends_at_its_deadline_whatever_there_is_to_read() {
-    let fixture = Fixture::new([OTHER; 5000]);
+    let fixture = Fixture::new(vec![OTHER; 5000]);
     let deadline = Some(Instant::now());
     let asked = WatchOptions { event_types: vec![WANTED], deadline, ..options(Fixture::cursor(0, false)) };
     let mut watch = fixture.watch(asked).await.unwrap();
@@ -357,7 +357,7 @@ async fn a_stream_ends_at_its_deadline_whatever_there_is_to_read() {
 
 #[tokio::test(start_paused = true)]
 async fn a_drain_ends_a_stream_that_waits_and_one_that_reads() {
-    let fixture = Fixture::new([OTHER; 5000]);
+    let fixture = Fixture::new(vec![OTHER; 5000]);
     let mut waiting = fixture.watch(options(Start::Live)).await.unwrap();
     assert_eq!(next(&mut waiting).await, Told::Heartbeat(5000));
     let asked = WatchOptions { event_types: vec![WANTED], ..options(Fixture::cursor(0, false)) };

@@ -1,4 +1,4 @@
-//! Agents' business accounts: agentAccount/query (B3.8), and how it is read with the numbers of queryAgentInfo.
+//! Agents' business accounts: agentAccount/query (B3.8), joined with the numbers of queryAgentInfo.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ struct QueryAccount<'a> {
     user_account: &'a str,
 }
 
-/// `POST agentAccount/query` for a page of all.
+/// `POST agentAccount/query` for one page of all accounts.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct QueryAccounts {
@@ -119,12 +119,12 @@ impl Account {
     }
 }
 
-/// The softphone that came with an agent, if one did.
+/// The softphone that Huawei assigned to an agent, if any.
 pub(super) fn extensions(center: &str, sip_account: Text) -> Vec<String> {
     if sip_account.is_empty() { Vec::new() } else { vec![ExtensionName::new(center, sip_account.0).to_string()] }
 }
 
-/// One account; `None` when there is none of this name.
+/// One account; `None` when no account has this name.
 pub(super) async fn find(huawei: &Huawei, cx: &Context, user_account: &str) -> Result<Option<Account>> {
     let accounts = request_wrapper::ask(huawei, cx, QueryAccount { user_account }).await?.data;
     Ok(accounts.into_iter().find(|account| *account.user_account == *user_account))
@@ -139,7 +139,7 @@ pub(super) async fn list(huawei: &Huawei, cx: &Context, offset: usize, size: usi
     .await
 }
 
-/// The account of an agent, with its number; `None` when the agent has none. For a change the pair is read anew.
+/// The account of an agent, with its number; `None` when the agent has no account. A change reads the directory again.
 pub(super) async fn of_agent(huawei: &Huawei, cx: &Context, name: &AgentName, anew: bool) -> Result<Option<Account>> {
     let mut remembered = huawei.directory.remembered().filter(|_| !anew);
     loop {
@@ -151,7 +151,7 @@ pub(super) async fn of_agent(huawei: &Huawei, cx: &Context, name: &AgentName, an
             Some("") => return Ok(None),
             Some(user_account) => {
                 let account = find(huawei, cx, user_account).await?;
-                // The account may have been given to another agent meanwhile.
+                // The account may belong to another agent by now.
                 if let Some(account) = account.filter(|it| it.work_no.is_empty() || *it.work_no == *name.id()) {
                     return Ok(Some(Account { work_no: Text(name.id().to_owned()), ..account }));
                 }
@@ -164,12 +164,12 @@ pub(super) async fn of_agent(huawei: &Huawei, cx: &Context, name: &AgentName, an
     }
 }
 
-/// The account of an agent that is to be changed.
+/// The account of an agent, for a change.
 pub(super) async fn to_change(huawei: &Huawei, cx: &Context, name: &AgentName) -> Result<Account> {
     of_agent(huawei, cx, name, true).await?.ok_or_else(|| without_account(name))
 }
 
-/// Gives accounts their numbers where the answer has none. Those that have none at all are dropped and counted.
+/// Fills in the numbers that the answer omits. Accounts without any number are discarded and counted.
 pub(super) async fn with_numbers(
     huawei: &Huawei,
     cx: &Context,
@@ -191,11 +191,11 @@ pub(super) async fn with_numbers(
     Ok((map, before - accounts.len()))
 }
 
-/// The agent is there, but what is asked for goes by its account only.
+/// The agent exists, but the operation requires its account.
 pub(super) fn without_account(name: &AgentName) -> Error {
     Error::new(
         ErrorReason::AgentStateConflict,
-        format!("{name} has no business account, by which alone Huawei changes agents; create one in its console"),
+        format!("{name} has no business account, and Huawei changes agents only by their account; create one in Huawei's console"),
     )
     .about(AgentName::KIND, name)
 }

@@ -1,4 +1,4 @@
-//! Agents are created, changed and deleted: agentAccount/create, update, delete (B3.5 to B3.7).
+//! Creates, changes and deletes agents: agentAccount/create, update, delete (B3.5 to B3.7).
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ use crate::{
     },
 };
 
-/// `POST agentAccount/create`. The vendor chooses the agent's number.
+/// `POST agentAccount/create`. The vendor assigns the agent's number.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Create<'a> {
@@ -39,7 +39,7 @@ struct Create<'a> {
     phone: &'a str,
 }
 
-/// `POST agentAccount/update`. What is left out stays.
+/// `POST agentAccount/update`. Omitted fields stay unchanged.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Update<'a> {
@@ -56,14 +56,14 @@ struct Update<'a> {
     cc_role_id: Option<u32>,
 }
 
-/// `POST agentAccount/delete`. The agent goes in any state.
+/// `POST agentAccount/delete`, in any state of the agent.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Delete<'a> {
     user_account: &'a str,
 }
 
-// The tables spell the member in two ways.
+// The tables have two spellings of the member.
 impl Wrap for Create<'_> {
     const MEMBER: &'static str = "requestParam";
 }
@@ -87,20 +87,20 @@ struct Created {
     work_no: Text,
 }
 
-/// Audio agent; multimedia, video, all-round are the others (B3.5).
+/// Audio agent; the others are multimedia, video and all-round (B3.5).
 const DEFAULT_AGENT_TYPE: u32 = 4;
 const AGENT_TYPES: &[u32] = &[4, 5, 11, 99];
-/// Agent; quality inspector and outbound agent are the others (B3.5).
+/// Agent; the others are quality inspector and outbound agent (B3.5).
 const DEFAULT_ROLE: u32 = 2;
 const ROLES: &[u32] = &[2, 3, 4];
-const TAKES: &str = "Huawei takes the keys \"agentType\" and \"ccRoleId\" only";
+const TAKES: &str = "Huawei accepts only the keys \"agentType\" and \"ccRoleId\"";
 
-/// Why fields of the contract are refused.
-const NO_EMPLOYEE_NUMBER: &str = "Huawei knows agents by number and account only";
-const NO_ROLE: &str = "Huawei's roles are not the contract's; use vendor_data.ccRoleId";
+/// Why fields of the contract are rejected.
+const NO_EMPLOYEE_NUMBER: &str = "Huawei has no employee number; it identifies an agent by number and account";
+const NO_ROLE: &str = "Huawei has other roles than the contract; set vendor_data.ccRoleId";
 const NO_FLAG: &str = "Huawei cannot disable an agent; use DeleteAgent";
-const NO_CHOICE: &str = "Huawei gives a new agent a softphone by itself";
-const NO_WRAP_UP: &str = "on Huawei it belongs to the queue; use its vendor_data.maxAgentWrapupTime";
+const NO_CHOICE: &str = "Huawei assigns a softphone to every new agent";
+const NO_WRAP_UP: &str = "Huawei has one wrap-up time per queue; set vendor_data.maxAgentWrapupTime of the queue";
 
 /// Creates an agent with an account.
 pub(super) async fn create(
@@ -140,7 +140,7 @@ pub(super) async fn update(
     let before = accounts::to_change(huawei, cx, name).await?;
     if !login_account.is_empty() && *login_account != *before.user_account {
         let mut check = Check::new();
-        check.unsupported("agent.login_account", "Huawei cannot rename an account; leave it empty");
+        check.unsupported("agent.login_account", "Huawei cannot rename an account; leave this field empty");
         check.done()?;
     }
     update.user_account = &before.user_account;
@@ -166,29 +166,29 @@ pub(super) async fn delete(huawei: &Huawei, cx: &Context, name: &AgentName) -> R
     Ok(())
 }
 
-/// An account's name is its key for ever, so one that is there is not asked for again.
+/// An account's name is its permanent key, so an existing name is rejected before anything is sent.
 async fn check_free(huawei: &Huawei, cx: &Context, center: &CenterName, user_account: &str) -> Result<()> {
     match accounts::find(huawei, cx, user_account).await {
         Ok(None) => Ok(()),
         Ok(Some(account)) => {
             let name = AgentName::new(center.center(), account.work_no.0);
-            let message = "agent.login_account is taken; nothing was sent";
+            let message = "agent.login_account already exists; nothing was sent";
             Err(Error::new(ErrorReason::ResourceExists, message).about(AgentName::KIND, name))
         }
-        // How the vendor answers for an account that is not there is not documented.
+        // The answer for an unknown account is not documented.
         Err(error) if !error.vendor_code().is_empty() => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// The number of an agent that was just created, where the answer did not tell it.
+/// The number of a new agent, where the answer omits it.
 async fn number_of_created(huawei: &Huawei, cx: &Context, user_account: &str) -> Result<Text> {
     let map = directory::read(huawei, cx).await;
     let work_no = map.ok().and_then(|map| map.work_no(user_account).map(str::to_owned));
     work_no.map(Text).ok_or_else(|| {
         Error::new(
             ErrorReason::VendorOutcomeUnknown,
-            "the agent was created, but Huawei does not tell its number; look for it with ListAgents",
+            "the agent was created, but Huawei did not return its number; find it with ListAgents",
         )
     })
 }
@@ -208,7 +208,7 @@ fn text(text: &str) -> Text {
 // === impl Create ===
 
 impl<'a> Create<'a> {
-    /// A new agent, checked.
+    /// Validates a new agent.
     fn checked(agent_id: &str, agent: &'a v1::Agent) -> Result<Self> {
         let v1::Agent {
             name: _,
@@ -223,7 +223,7 @@ impl<'a> Create<'a> {
             provision_extensions,
             login_account,
             login_password,
-            // The rest but vendor_data is output only.
+            // All other fields but vendor_data are output only.
             state: _,
             vendor_state: _,
             state_reason: _,
@@ -235,7 +235,11 @@ impl<'a> Create<'a> {
             provisioned_extensions: _,
         } = agent;
         let mut check = Check::new();
-        check.unsupported_if(!agent_id.is_empty(), "agent_id", "Huawei chooses the number of an agent; leave it empty");
+        check.unsupported_if(
+            !agent_id.is_empty(),
+            "agent_id",
+            "Huawei assigns the number of an agent; leave this field empty",
+        );
         check.account("agent.login_account", login_account);
         check.new_user_name("agent.display_name", display_name);
         check.password("agent.login_password", login_password);
@@ -261,7 +265,7 @@ impl<'a> Create<'a> {
         })
     }
 
-    /// The account as it was asked for.
+    /// The account as requested.
     fn as_account(&self) -> Account {
         Account {
             user_account: text(self.user_account),
@@ -278,13 +282,13 @@ impl<'a> Create<'a> {
 // === impl Update ===
 
 impl<'a> Update<'a> {
-    /// What `mask` changes of an agent, checked, for an account that is yet to be read; and the account that the request
-    /// names.
+    /// Validates what `mask` changes of an agent, and returns it with the account that the request names. The agent's
+    /// own account is filled in later.
     fn checked(name: &AgentName, agent: &'a v1::Agent, mask: &[String]) -> Result<(Self, &'a str)> {
         let v1::Agent {
             name: _,
             display_name,
-            employee_number: _, // refused by the mask, as what follows
+            employee_number: _, // the mask rejects this and the following
             mobile_number,
             email,
             role: _,
@@ -294,7 +298,7 @@ impl<'a> Update<'a> {
             provision_extensions: _, // only CreateAgent accepts it
             login_account,
             login_password: _, // only CreateAgent accepts it
-            // The rest but vendor_data is output only.
+            // All other fields but vendor_data are output only.
             state: _,
             vendor_state: _,
             state_reason: _,
@@ -336,7 +340,7 @@ impl<'a> Update<'a> {
         Ok((update, login_account))
     }
 
-    /// The account as it should be after the change.
+    /// The account as expected after the change.
     fn applied_to(&self, before: Account) -> Account {
         Account {
             user_name: self.user_name.map_or(before.user_name, text),

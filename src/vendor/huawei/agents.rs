@@ -1,4 +1,4 @@
-//! Agents as they are read: agentAccount/query, queryAgentInfoBySkillId, and querySysInfo for those without an account.
+//! Reads agents: agentAccount/query, queryAgentInfoBySkillId, and querySysInfo for agents without an account.
 
 use std::collections::HashSet;
 
@@ -129,7 +129,7 @@ struct AgentPage {
     incomplete_reason: String,
 }
 
-/// A page of all agents, in the vendor's order and pages.
+/// One page of all agents, in the vendor's order.
 async fn page_of_all(huawei: &Huawei, cx: &Context, page: &Page) -> Result<AgentPage> {
     let mut slice = accounts::list(huawei, cx, page.offset()?, page.size).await?;
     let (map, unnamed) = accounts::with_numbers(huawei, cx, &mut slice.items).await?;
@@ -141,8 +141,8 @@ async fn page_of_all(huawei: &Huawei, cx: &Context, page: &Page) -> Result<Agent
     })
 }
 
-/// A page of those that match. The vendor filters by queue only, and tells of a queue's agents less than of all, so
-/// all are read.
+/// One page of the matching agents. The vendor filters only by queue and then returns fewer fields, so all agents are
+/// read.
 async fn page_of_matching(
     huawei: &Huawei,
     cx: &Context,
@@ -164,7 +164,7 @@ async fn page_of_matching(
     Ok(AgentPage { accounts, next_page_token, total_size, incomplete_reason })
 }
 
-/// An agent without an account has a number and perhaps a softphone.
+/// An agent without an account, which has a number and possibly a softphone.
 async fn without_account(huawei: &Huawei, cx: &Context, name: &AgentName, view: v1::View) -> Result<v1::Agent> {
     let agents = huawei.api_fabric.call(cx, &QuerySysInfo {}).await?.agents;
     let agent = agents.into_iter().find(|agent| *agent.work_no == *name.id());
@@ -183,7 +183,7 @@ async fn without_account(huawei: &Huawei, cx: &Context, name: &AgentName, view: 
     })
 }
 
-/// What is wrong with a request for a list; else the text to look for, in lower case, and the view.
+/// Validates a list request and returns the lower-case text to search for and the view.
 fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<(String, v1::View)> {
     let v1::ListAgentsRequest {
         parent: _,
@@ -201,10 +201,14 @@ fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<
     if let Some(queue) = queue {
         check.queue_id("queue", queue.id());
     }
-    check.unsupported_if(role != 0, "role", "Huawei's roles are not the contract's; see vendor_data.ccRoleId");
-    check.unsupported_if(enabled.is_some(), "enabled", "Huawei has no such flag");
-    check.unsupported_if(state != 0, "state", "Huawei's lists do not tell states");
-    check.unsupported_if(!vendor_state.is_empty(), "vendor_state", "Huawei's lists do not tell states");
+    check.unsupported_if(role != 0, "role", "Huawei has other roles than the contract; see vendor_data.ccRoleId");
+    check.unsupported_if(
+        enabled.is_some(),
+        "enabled",
+        "Huawei cannot disable an agent, so there is nothing to filter by",
+    );
+    check.unsupported_if(state != 0, "state", "Huawei's lists do not contain states");
+    check.unsupported_if(!vendor_state.is_empty(), "vendor_state", "Huawei's lists do not contain states");
     check.done()?;
     Ok((query.to_lowercase(), enum_value(view)))
 }
@@ -214,11 +218,11 @@ fn incomplete_reason(without_account: usize, unnamed: usize) -> String {
     let mut reasons = Vec::new();
     if without_account > 0 {
         reasons.push(format!(
-            "agents without a business account are in no list, {without_account} of this center; GetAgent reads them"
+            "Huawei lists no agent without a business account, {without_account} in this center; GetAgent returns them"
         ));
     }
     if unnamed > 0 {
-        reasons.push(format!("business accounts without an agent are in no list, {unnamed} of those that were read"));
+        reasons.push(format!("business accounts without an agent are not listed, {unnamed} of those that were read"));
     }
     reasons.join("; ")
 }

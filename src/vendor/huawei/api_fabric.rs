@@ -1,4 +1,4 @@
-//! How interfaces behind the API Fabric are called: `Authorization: Bearer` and `X-APP-Key`.
+//! The dialect of the interfaces behind the API Fabric: `Authorization: Bearer` and `X-APP-Key`.
 
 use std::{
     collections::BTreeMap,
@@ -25,14 +25,14 @@ use crate::{
     vendor::Parts,
 };
 
-/// Where an operation is and how it answers.
+/// An operation's path and envelope.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Style {
-    /// The operation as the configuration calls it, e.g. `querySysInfo`.
+    /// The operation's name in the configuration, e.g. `querySysInfo`.
     pub(crate) operation: &'static str,
     /// Its path; a center can override it.
     pub(crate) path: &'static str,
-    /// Where its return code is.
+    /// The envelope of its answers.
     pub(crate) envelope: Envelope,
     /// Whether a caller's own value is in the request: only then can a 400 be the caller's turn.
     pub(crate) takes_caller_values: bool,
@@ -55,7 +55,7 @@ pub(super) struct ApiFabric {
 // === impl ApiFabric ===
 
 impl ApiFabric {
-    /// Calls as configured.
+    /// The dialect of a configured center.
     pub(super) fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
         let mut fingerprint = DefaultHasher::new();
         (&huawei.app_key, huawei.app_secret.expose_secret(), huawei.token_base_url.as_str()).hash(&mut fingerprint);
@@ -135,7 +135,7 @@ impl Dialect for ApiFabric {
 
 fn secret_header(text: &str) -> Result<HeaderValue> {
     let mut value = HeaderValue::from_str(text).map_err(|_| {
-        Error::new(ErrorReason::VendorResponseInvalid, "the vendor's access token cannot be sent in a header")
+        Error::new(ErrorReason::VendorResponseInvalid, "the vendor's access token is not a valid header value")
     })?;
     value.set_sensitive(true);
     Ok(value)

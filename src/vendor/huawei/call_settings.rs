@@ -32,7 +32,7 @@ struct Query<'a> {
 #[serde(transparent)]
 struct Create(Map<String, Value>);
 
-/// `POST openapp/agentsettings/update`: the whole record, as the vendor gave it but for what changes.
+/// `POST openapp/agentsettings/update`: the whole record, as the vendor returned it except for the changes.
 #[derive(Serialize)]
 #[serde(transparent)]
 struct Update(Map<String, Value>);
@@ -48,7 +48,7 @@ struct Created {
     id: Text,
 }
 
-/// Answer of agentsettings/query: everything on top, beside the return code.
+/// Answer of agentsettings/query: all members beside the return code.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Settings {
@@ -65,7 +65,7 @@ struct Settings {
 #[derive(Default)]
 struct Numbers(Vec<String>);
 
-/// The members of a record that create and update take, as the table orders them.
+/// The members that create and update accept, in the table's order.
 const WRITABLE: [&str; 5] = ["callType", "callerPresent", "callNumber", "callNumberDefault", "callerPresentDefault"];
 
 // === impl Numbers ===
@@ -86,11 +86,14 @@ impl<'de> Deserialize<'de> for Numbers {
 // === impl Settings ===
 
 impl Settings {
-    /// Reads a record of which `returnCode` has been looked at.
+    /// Parses a record whose `returnCode` is success.
     fn read(record: &Map<String, Value>) -> Result<Self> {
         Self::deserialize(record).map_err(|_| {
-            // The error's text would quote what it read.
-            Error::new(ErrorReason::VendorResponseInvalid, "the vendor's call settings are not of the documented shape")
+            // The error's text quotes the input.
+            Error::new(
+                ErrorReason::VendorResponseInvalid,
+                "the vendor's call settings do not have the documented structure",
+            )
         })
     }
 
@@ -118,7 +121,7 @@ impl Settings {
     }
 }
 
-/// The members of a record that `mask` changes, checked.
+/// Validates the members that `mask` changes, and returns them.
 fn changed(settings: &v1::UserCallSettings, mask: &[String]) -> Result<Map<String, Value>> {
     let v1::UserCallSettings {
         name: _,
@@ -128,7 +131,7 @@ fn changed(settings: &v1::UserCallSettings, mask: &[String]) -> Result<Map<Strin
         extension_numbers,
         default_extension_number,
         agent_account: _, // output only
-        vendor_data: _,   // refused by the mask
+        vendor_data: _,   // the mask rejects it
     } = settings;
     let mut check = Check::new();
     let mut members = Map::new();
@@ -164,7 +167,7 @@ fn call_type_code(call_type: v1::OutboundCallType) -> Value {
     }
 }
 
-/// A list of numbers, none of which is empty.
+/// A list of numbers. An empty number is invalid.
 fn numbers(check: &mut Check, field: &str, numbers: &[String]) -> Value {
     for (index, number) in numbers.iter().enumerate() {
         check.settings_number(format!("{field}[{index}]"), number, 1);
@@ -178,7 +181,7 @@ fn number(check: &mut Check, field: String, number: &str) -> Value {
     json!(number)
 }
 
-/// A user's record; `None` when there is none yet, which the vendor tells by success without an ID.
+/// A user's record; `None` when the user has none, for which the vendor returns success without an ID.
 async fn record(huawei: &Huawei, cx: &Context, name: &CallSettingsName) -> Result<Option<Map<String, Value>>> {
     match huawei.api_fabric.call(cx, &Query { user_id: name.id() }).await {
         Ok(record) => {
@@ -203,7 +206,7 @@ pub(super) async fn get(
     Ok(Settings::read(&record)?.into_resource(name, view))
 }
 
-/// Reads the record, changes the fields in `mask` and writes the whole back; creates it where there is none.
+/// Reads the record, changes the fields in `mask` and writes the whole record; creates a missing record if allowed.
 pub(super) async fn update(
     huawei: &Huawei,
     cx: &Context,
@@ -235,7 +238,7 @@ pub(super) async fn update(
     read_back(huawei, cx, name, &record).await
 }
 
-/// What was written, read back; as it was sent when it cannot be read.
+/// The record read back after a write, or as sent when the read fails.
 async fn read_back(
     huawei: &Huawei,
     cx: &Context,

@@ -1,10 +1,10 @@
-//! What Huawei posts to a tenant's callback addresses, as an event (B3.21).
+//! Huawei's callbacks as events (B3.21).
 //!
-//! Two callbacks are documented, and neither names itself: they are told apart by their fields. `Event.vendor_type` is
-//! the title of the vendor's page, so that it stays when pages are renumbered: `call_status_event` of "Call Status Event
-//! Callback" (pages 0067 and, before, 1318 of the API reference) and `release_event` of "Release Event Callback" (0068
-//! and 1319; 0080 and 2805 for voice notifications). The pages on calls show a Java map's text, those on voice
-//! notifications JSON.
+//! Two callbacks are documented. Neither contains its name, so their fields distinguish them. `Event.vendor_type` is
+//! the title of the vendor's page, which survives renumbering: `call_status_event` of "Call Status Event Callback"
+//! (pages 0067 and, before, 1318 of the API reference) and `release_event` of "Release Event Callback" (0068 and 1319;
+//! 0080 and 2805 for voice notifications). The pages on calls show a Java map's text, those on voice notifications
+//! JSON.
 
 use crate::{
     event::payload::{CallbackBody, Fields, FreeText, parse_timestamp},
@@ -12,13 +12,13 @@ use crate::{
     proto::v1::{CallDirection, CallHungUp, CallReference, CallStateChanged, Event, EventType, event::Payload},
 };
 
-/// `vendor_type` of the callback for calls that moved on.
+/// `vendor_type` of the callback for a call's progress.
 pub(super) const CALL_STATUS_EVENT: &str = "call_status_event";
-/// `vendor_type` of the callback for calls that ended.
+/// `vendor_type` of the callback for a call's end.
 pub(super) const RELEASE_EVENT: &str = "release_event";
 
-/// What whoever starts a call gives along with it, up to 1024 characters of any kind. It is the last member of "Call Status
-/// Event Callback"; in the example of "Release Event Callback" others stand behind it.
+/// The text that the starter of a call attaches, up to 1024 characters of any kind. It is the last member of "Call
+/// Status Event Callback"; in the example of "Release Event Callback" others follow it.
 const CALL_DATA: FreeText = FreeText {
     name: "callData",
     members: &[
@@ -44,7 +44,7 @@ const CALL_DATA: FreeText = FreeText {
     last_behind: &["callSerialNo", "serviceNo", "called"],
 };
 
-/// What only a call that ended has. Which of them come depends on how far the call got.
+/// Members of an ended call only. Which of them are present depends on the call's progress.
 const OF_A_RELEASE: &[&str] = &[
     "releasereason",
     "releasetime",
@@ -60,14 +60,14 @@ const CALL_STATE: &[&str] = &["state", "callstate"];
 /// What the state means.
 const CALL_STATE_TEXT: &[&str] = &["statedesc", "callstatedesc"];
 
-/// What another callback may be named by: the gateway's pushes have `eventType`.
+/// Members that may contain the name of another callback.
 const OTHER: &[&str] = &["eventtype", "event", "type"];
 
 /// Longest name of an event, in bytes.
 const VENDOR_TYPE: usize = 128;
 
-/// The event of a callback's body; `secrets` are taken out of all of it. `event_id`, `center` and `receive_time` are
-/// the caller's to fill.
+/// The event of a callback's body, with `secrets` removed everywhere. The caller fills in `event_id`, `center` and
+/// `receive_time`.
 pub(crate) fn read_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
     let posted = CallbackBody::read_with_free_text(&CALL_DATA, body, secrets);
     let fields = posted.fields(&[]);
@@ -76,7 +76,7 @@ pub(crate) fn read_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
     } else if OF_A_RELEASE.iter().any(|name| fields.has(name)) {
         let cause = fields.value(&["releasereason"], &[]);
         Event {
-            // The document's times have no zone; calls are queried with Unix time, which is read here too.
+            // The documented times have no zone; Unix time, which call queries use, is accepted too.
             event_time: fields.texts(&["releasetime", "agentreleasetime"]).find_map(|text| parse_timestamp(&text)),
             ..of_call(EventType::CallHungUp, RELEASE_EVENT, Payload::CallHungUp(CallHungUp { cause }), center, &fields)
         }
@@ -100,7 +100,7 @@ fn of_call(event_type: EventType, name: &str, arm: Payload, center: &str, fields
             call_id: text("callserialno"),
             from_number: text("caller"),
             to_number: text("called"),
-            // Both are of calls that the center makes: `caller` is the agent's phone, `called` the customer's.
+            // Both callbacks are about outbound calls: `caller` is the agent's phone, `called` the customer's.
             direction: CallDirection::Outbound.into(),
         }),
         payload: Some(arm),

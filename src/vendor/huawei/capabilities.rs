@@ -1,4 +1,4 @@
-//! What a Huawei center can do.
+//! The capabilities of a Huawei center.
 
 use super::{NAME, formats::FIELD_FORMATS};
 use crate::{
@@ -10,8 +10,8 @@ use crate::{
 const ROWS: &[Row] = &[
     Row::native("ListPhoneNumbers")
         .never_fills(&["phone_numbers.is_default"])
-        .limited("Huawei gives the first 200 access codes only, and no default caller ID"),
-    Row::derived("GetPhoneNumber", "looks among the first 200 access codes that contain the number")
+        .limited("Huawei returns only the first 200 access codes, and no default caller ID"),
+    Row::derived("GetPhoneNumber", "searches the first 200 access codes that contain the number")
         .never_fills(&["is_default"]),
     Row::native("ListAgents")
         .refuses(&["role", "enabled", "state", "vendor_state"])
@@ -30,7 +30,7 @@ const ROWS: &[Row] = &[
             "agents.default_phone_number",
             "agents.provisioned_extensions",
         ])
-        .limited("agents without a business account are not listed; incomplete_reason tells how many there are"),
+        .limited("agents without a business account are not listed; incomplete_reason counts them"),
     Row::native("GetAgent").never_fills(NOT_OF_AGENTS),
     Row::native("CreateAgent")
         .refuses(&[
@@ -44,7 +44,7 @@ const ROWS: &[Row] = &[
         ])
         .requires(&["agent.display_name", "agent.email", "agent.login_account", "agent.login_password"])
         .never_fills(NOT_OF_AGENTS)
-        .limited("vendor_data takes agentType (4, 5, 11, 99; 4 when absent) and ccRoleId (2, 3, 4; 2 when absent)"),
+        .limited("vendor_data accepts agentType (4, 5, 11, 99; default 4) and ccRoleId (2, 3, 4; default 2)"),
     Row::native("UpdateAgent")
         .refuses(&[
             "agent.employee_number",
@@ -55,11 +55,11 @@ const ROWS: &[Row] = &[
             "agent.login_account",
         ])
         .never_fills(NOT_OF_AGENTS)
-        .limited("a changed display_name has at most 20 bytes; vendor_data takes agentType and ccRoleId"),
+        .limited("display_name has at most 20 bytes; vendor_data accepts agentType and ccRoleId"),
     Row::native("DeleteAgent").limited("an agent without a business account cannot be deleted"),
     Row::native("LoginAgent")
         .refuses(&["initial_state", "employee_number", "queues", "vendor_data"])
-        .limited("only agents who answer on an ordinary phone; without phone_number, on the agent's mobile_number"),
+        .limited("only agents who answer on an ordinary phone; phone_number defaults to the agent's mobile_number"),
     Row::native("LogoutAgent").limited("only agents who answer on an ordinary phone"),
     Row::derived("AddAgentQueues", "one vendor call for each queue, in the order of the request; all weights are 1"),
     Row::derived("SetAgentQueues", "one vendor call for each queue that is added, then for each that is released"),
@@ -69,7 +69,7 @@ const ROWS: &[Row] = &[
         "extensions.agent",
         "extensions.initial_password",
     ]),
-    Row::derived("GetExtension", "reads the list until the number is found").never_fills(&[
+    Row::derived("GetExtension", "reads the list of extensions up to the number").never_fills(&[
         "protocol",
         "agent",
         "initial_password",
@@ -81,27 +81,27 @@ const ROWS: &[Row] = &[
         .requires(&["queue.display_name"])
         .never_fills(&["strategy", "wait_music"])
         .limited(
-            "vendor_data takes mediaTypeId (5 when absent), maxWaitNum, maxAgentWrapupTime, description and skillParam",
+            "vendor_data accepts mediaTypeId (default 5), maxWaitNum, maxAgentWrapupTime, description and skillParam",
         ),
     Row::native("UpdateQueue")
         .refuses(&["queue.display_name", "queue.strategy", "queue.wait_music"])
         .never_fills(&["strategy", "wait_music"])
-        .limited("vendor_data takes maxWaitNum, maxAgentWrapupTime, description and skillParam"),
+        .limited("vendor_data accepts maxWaitNum, maxAgentWrapupTime, description and skillParam"),
     Row::native("DeleteQueue"),
     Row::native("AddQueueAgents").limited("50 agents a vendor call, in the order of the request; all weights are 1"),
     Row::native("GetSoftphoneConfig"),
     Row::native("AccessSoftphoneCredentials")
         .never_fills(&["credentials.protocol"])
-        .limited("agents first, then softphone numbers; Huawei does not say which number is which agent's"),
+        .limited("agents first, then softphone numbers; Huawei does not say which agent has which number"),
     Row::native("GetUserCallSettings"),
     Row::native("UpdateUserCallSettings")
         .refuses(&["user_call_settings.vendor_data"])
         .limited("the record is read, merged and written back whole"),
     Row::native("WatchEvents")
-        .limited("needs callback_secret in the center's configuration, and its address in Huawei's console"),
+        .limited("requires callback_secret in the center's configuration, and its address in Huawei's console"),
 ];
 
-/// Fields of an agent that Huawei does not tell.
+/// Fields of an agent that Huawei does not return.
 const NOT_OF_AGENTS: &[&str] = &[
     "employee_number",
     "role",
@@ -118,7 +118,7 @@ const NOT_OF_AGENTS: &[&str] = &[
     "provisioned_extensions",
 ];
 
-/// Everything in one answer; the caller fills in the name.
+/// All capabilities. The caller fills in the name.
 pub(super) fn capabilities() -> v1::Capabilities {
     v1::Capabilities {
         name: String::new(),

@@ -4,13 +4,13 @@ use crate::error::ErrorReason::{
     self, CenterMisconfigured, ResourceNotFound, VendorCodeUnmapped, VendorInternal, VendorRejected,
 };
 
-/// The code of queryPhone that says there are no softphone numbers.
+/// The code of queryPhone for a tenant without softphone numbers.
 pub(super) const NO_MOBILE_AGENTS: &str = "2";
 
 /// mobileAgent/*.
 pub(super) fn mobile_agent(code: &str, _text: &str) -> ErrorReason {
     match code {
-        // The gateway always sends limit and offset, so 4 is the vendor's fault.
+        // The gateway always sends limit and offset, so 4 is the vendor's error.
         "1" | "4" => VendorInternal,
         NO_MOBILE_AGENTS => ResourceNotFound,
         "3" | "5" => CenterMisconfigured,
@@ -25,7 +25,7 @@ pub(super) fn agent_settings(_code: &str, text: &str) -> ErrorReason {
     if is_nothing { ResourceNotFound } else { VendorRejected }
 }
 
-/// agentAccount/*, skill/*, accessCodeInfo/*, offline/*: the vendor refuses values.
+/// agentAccount/*, skill/*, accessCodeInfo/*, offline/*: the vendor rejected the values.
 pub(super) fn rejected(_code: &str, _text: &str) -> ErrorReason {
     VendorRejected
 }

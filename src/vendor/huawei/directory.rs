@@ -1,8 +1,8 @@
-//! Who is who: agents have numbers (`workNo`), accounts have names (`userAccount`), and queryAgentInfo tells which belong
-//! together (B3.2).
+//! The directory of agents: queryAgentInfo maps their numbers (`workNo`) to the names of their accounts (`userAccount`)
+//! (B3.2).
 //!
-//! The map are remembered for a minute, for reads. What changes an agent reads them anew: an account may have been
-//! given to another agent.
+//! Reads use a map that is cached for a minute. A change reads the map again, because an account may belong to another
+//! agent by now.
 
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -20,7 +20,7 @@ use crate::{
     vendor::de::{List, Text},
 };
 
-/// How long map are remembered.
+/// How long a map is cached.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// `GET queryAgentInfo`. The passwords in its answer are not read.
@@ -36,7 +36,7 @@ struct AgentInfo {
     agents: List<AgentAccount>,
 }
 
-/// An agent's number and account; without an account the latter is empty.
+/// An agent's number and account. The account is empty when the agent has none.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct AgentAccount {
@@ -47,7 +47,7 @@ struct AgentAccount {
 /// Every agent of the tenant.
 pub(super) struct AgentAccountMap(Vec<AgentAccount>);
 
-/// The map of one tenant.
+/// The cached map of one tenant.
 #[derive(Debug)]
 pub(super) struct Directory {
     clock: Clock,
@@ -57,7 +57,7 @@ pub(super) struct Directory {
 // === impl AgentAccountMap ===
 
 impl AgentAccountMap {
-    /// The account of an agent, empty when it has none; `None` when there is no such agent.
+    /// The account of an agent, empty when the agent has none; `None` for an unknown agent.
     pub(super) fn account(&self, work_no: &str) -> Option<&str> {
         self.0.iter().find(|pair| *pair.work_no == *work_no).map(|pair| &*pair.account_code)
     }
@@ -76,18 +76,18 @@ impl AgentAccountMap {
 // === impl Directory ===
 
 impl Directory {
-    /// Nothing is remembered.
+    /// An empty cache.
     pub(super) fn new(clock: Clock) -> Self {
         Self { clock, remembered: Mutex::default() }
     }
 
-    /// What was read within the last minute.
+    /// The map, if it was read within the last minute.
     pub(super) fn remembered(&self) -> Option<Arc<AgentAccountMap>> {
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
         remembered.as_ref().filter(|(_, until)| self.clock.steady() < *until).map(|(map, _)| map.clone())
     }
 
-    /// After a change: what was read before it is not true any more.
+    /// Discards the map after a change.
     pub(super) fn forget(&self) {
         *self.remembered.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
@@ -104,7 +104,7 @@ impl std::fmt::Debug for AgentAccountMap {
     }
 }
 
-/// The map as they are now.
+/// Reads the map and caches it.
 pub(super) async fn read(huawei: &Huawei, cx: &Context) -> Result<Arc<AgentAccountMap>> {
     let map = Arc::new(AgentAccountMap(huawei.api_fabric.call(cx, &QueryAgentInfo {}).await?.agents.0));
     huawei.directory.remember(&map);

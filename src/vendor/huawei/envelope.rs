@@ -1,4 +1,4 @@
-//! Return codes: every family of interfaces has its own (section B2). One row here is one family.
+//! Response envelopes: every family of interfaces has its own (section B2). One constant here is one family.
 
 use std::{collections::HashMap, fmt};
 
@@ -17,20 +17,20 @@ use crate::{
     vendor::de::Text,
 };
 
-/// A family's return code and payload.
+/// Where a family's answers have their return code and payload.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Envelope {
-    /// Field of the code; `None` where answers have none.
+    /// The member of the code; `None` where answers have no code.
     code: Option<&'static str>,
-    /// Field of the text beside it.
+    /// The member of the text beside the code.
     text: &'static str,
-    /// Field of the payload; `None` where it is the whole answer.
+    /// The member of the payload; `None` where the whole answer is the payload.
     payload: Option<&'static str>,
-    /// What a code other than "0" means, by code and text.
+    /// The meaning of a code other than "0", by code and text.
     meaning: fn(&str, &str) -> ErrorReason,
 }
 
-/// The members of an answer; `None` is one that is there twice and so says nothing.
+/// The members of an answer; `None` is a member that occurs twice and is ambiguous.
 struct Members<'a>(HashMap<String, Option<&'a RawValue>>);
 
 /// querySysInfo, queryAgentInfo: a bare object.
@@ -40,22 +40,22 @@ pub(crate) const BARE: Envelope = Envelope { code: None, text: "", payload: None
 pub(crate) const MOBILE_AGENT: Envelope =
     Envelope { code: Some("retCode"), text: "retMsg", payload: Some("result"), meaning: codes::mobile_agent };
 
-/// openapp/agentsettings/*: `returnCode`, `returnDesc`, all on top.
+/// openapp/agentsettings/*: `returnCode`, `returnDesc`, and the payload beside them.
 pub(crate) const AGENT_SETTINGS: Envelope =
     Envelope { code: Some("returnCode"), text: "returnDesc", payload: None, meaning: codes::agent_settings };
 
-/// agentAccount/*: `resultCode`, `resultMessage`, all on top.
+/// agentAccount/*: `resultCode`, `resultMessage`, and the payload beside them.
 pub(crate) const AGENT_ACCOUNT: Envelope =
     Envelope { code: Some("resultCode"), text: "resultMessage", payload: None, meaning: codes::rejected };
 
-/// skill/*, accessCodeInfo/*, offline/*: `returnCode`, `description`, all on top.
+/// skill/*, accessCodeInfo/*, offline/*: `returnCode`, `description`, and the payload beside them.
 pub(crate) const DESCRIBED: Envelope =
     Envelope { code: Some("returnCode"), text: "description", payload: None, meaning: codes::rejected };
 
 // === impl Envelope ===
 
 impl Envelope {
-    /// Takes an answer out of its wrapping. A code decides under 200 and 500; other statuses speak for themselves.
+    /// Parses an answer. The code decides under 200 and 500, and the HTTP status otherwise.
     pub(crate) fn open(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
         let by_status = |why| by_status(&operation.style, reply, why);
         if !reply.status.is_success() && reply.status != StatusCode::INTERNAL_SERVER_ERROR {
@@ -68,9 +68,10 @@ impl Envelope {
             return by_status("the answer says two things");
         }
         let Some(code) = self.code else {
-            return match reply.status.is_success() {
-                true => ParsedResponse::Payload(reply.body.clone()),
-                false => by_status("the HTTP status says failure"),
+            return if reply.status.is_success() {
+                ParsedResponse::Payload(reply.body.clone())
+            } else {
+                by_status("the HTTP status says failure")
             };
         };
         match members.text(code).as_str() {
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_said_twice_is_not_said() {
+    fn a_member_that_occurs_twice_is_ambiguous() {
         let invalid = Err((String::new(), VendorResponseInvalid));
         for body in [r#"{"retCode":"0","retCode":"2"}"#, r#"{"retCode":"0","result":{},"result":{"total":1}}"#] {
             assert_eq!(open(MOBILE_AGENT, false, 200, body), invalid);
@@ -238,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_user_that_is_not_there_is_told_by_text_only() {
+    fn an_unknown_user_is_recognized_by_text_only() {
         let body = r#"{"returnCode":"1","returnDesc":"user does not exist"}"#;
         assert_eq!(open(AGENT_SETTINGS, true, 200, body), Err(("1".into(), ResourceNotFound)));
         let body = r#"{"returnCode":"1","returnDesc":"failed"}"#;
@@ -246,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn whose_turn_a_bad_request_is_depends_on_what_was_in_it() {
+    fn who_must_mend_a_bad_request_depends_on_its_content() {
         for status in [400, 404] {
             assert_eq!(open(BARE, false, status, "Check the request path."), Err((String::new(), CenterMisconfigured)));
         }
@@ -256,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn other_statuses_speak_for_themselves() {
+    fn other_statuses_decide_without_a_code() {
         for (status, reason) in [
             (401, VendorAuthFailed),
             (403, VendorAuthFailed),

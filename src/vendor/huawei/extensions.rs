@@ -23,7 +23,7 @@ use crate::{
     vendor_data::VendorData,
 };
 
-/// `POST v2/mobileAgent/queryPhone`. Both fields are text in the table, and never left out (its code 4).
+/// `POST v2/mobileAgent/queryPhone`. Both fields are text in the table and required (code 4).
 #[derive(Serialize)]
 struct QueryPhone {
     limit: String,
@@ -32,7 +32,8 @@ struct QueryPhone {
 
 endpoint!(ApiFabric: QueryPhone, POST "queryPhone", ask, QUERY_PHONE => Object<Phones>);
 
-/// Answer of queryPhone: nodes alone or in a pool, and the shape of its first version, which the document's example has.
+/// Answer of queryPhone: single nodes or a pool, and the structure of its first version, which the document's example
+/// has.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Phones {
@@ -156,11 +157,11 @@ async fn list(
     let view = enum_value(view);
     let mut slice = phones(&huawei.api_fabric, cx, page.offset()?, page.size).await?;
     let given = slice.items.len();
-    // What has no number has no name.
+    // A softphone without a number has no resource name.
     slice.items.retain(|phone| !phone.phone_num.is_empty());
     let incomplete_reason = match given - slice.items.len() {
         0 => String::new(),
-        nameless => format!("Huawei tells no number for {nameless} of the softphones on this page"),
+        nameless => format!("Huawei returned no number for {nameless} of the softphones on this page"),
     };
     Ok(v1::ListExtensionsResponse {
         total_size: slice.total_size(),

@@ -1,8 +1,8 @@
-//! Formats that Huawei imposes (B3.5 to B3.22), enforced before anything is sent.
+//! Formats that Huawei requires (B3.5 to B3.22), enforced before anything is sent.
 
 use crate::check::Check;
 
-/// A field and the pattern its whole value must match, as `Capabilities.field_formats` tells them.
+/// A field and the pattern its whole value must match, as `Capabilities.field_formats` lists them.
 pub(super) const FIELD_FORMATS: &[(&str, &str)] = &[
     ("ListAgentsRequest.queue", QUEUE),
     ("GetAgentRequest.name", AGENT),
@@ -54,10 +54,10 @@ const SKILL_NAME: usize = 100;
 /// Longest wait in a queue, in seconds (B3.13).
 const MAX_WAIT_TIME: i64 = 60_000;
 
-/// What a queue's name may not hold (B3.13).
+/// Characters that a queue's name must not contain (B3.13).
 const NOT_IN_SKILL_NAMES: &str = "`~!#$%^&*()+=|{}':;,<>/?\u{2026}\n\r\t";
 
-/// A field of Huawei's own format.
+/// Checks of Huawei's formats.
 pub(super) trait Formats {
     /// `workNo` in a name.
     fn agent_id(&mut self, field: impl Into<String>, id: &str);
@@ -69,7 +69,7 @@ pub(super) trait Formats {
     fn password(&mut self, field: &str, password: &str);
     /// `userName` of a new agent.
     fn new_user_name(&mut self, field: &str, name: &str);
-    /// `userName` of an agent that is there.
+    /// `userName` of an existing agent.
     fn user_name(&mut self, field: &str, name: &str);
     /// `email`.
     fn ascii_email(&mut self, field: &str, email: &str);
@@ -86,20 +86,20 @@ pub(super) trait Formats {
 impl Formats for Check {
     fn agent_id(&mut self, field: impl Into<String>, id: &str) {
         if !(3..=6).contains(&id.len()) || !is_number(id) {
-            self.invalid(field, "Huawei numbers agents from 101 to 999999");
+            self.invalid(field, "Huawei requires a number from 101 to 999999");
         }
     }
 
     fn queue_id(&mut self, field: impl Into<String>, id: &str) {
         if !(1..=9).contains(&id.len()) || !is_number(id) {
-            self.invalid(field, "Huawei takes a number of 1 to 9 digits");
+            self.invalid(field, "Huawei requires a number of 1 to 9 digits that does not begin with 0");
         }
     }
 
     fn account(&mut self, field: &str, account: &str) {
         let alphabet = account.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"@.-_".contains(&byte));
         if !(6..=50).contains(&account.len()) || !alphabet {
-            self.invalid(field, "Huawei takes 6 to 50 letters, digits, \"@\", \".\", \"-\" and \"_\"");
+            self.invalid(field, "Huawei requires 6 to 50 letters, digits, \"@\", \".\", \"-\" and \"_\"");
         }
     }
 
@@ -110,7 +110,7 @@ impl Formats for Check {
         if !fits || !classes.into_iter().all(has) {
             self.invalid(
                 field,
-                "Huawei takes exactly 8 characters: upper case, lower case, digit and special, no space",
+                "Huawei requires exactly 8 characters: at least one upper-case letter, lower-case letter, digit and special character, no space",
             );
         }
     }
@@ -118,46 +118,51 @@ impl Formats for Check {
     fn new_user_name(&mut self, field: &str, name: &str) {
         let length = name.chars().count();
         if !(1..=USER_NAME).contains(&length) || name.contains(|char| "\"[]'&()=;<>,".contains(char)) {
-            self.invalid(field, "Huawei takes 1 to 20 characters, none of \" [ ] ' & ( ) = ; < > ,");
+            self.invalid(field, "Huawei requires 1 to 20 characters, without \" [ ] ' & ( ) = ; < > ,");
         }
     }
 
     fn user_name(&mut self, field: &str, name: &str) {
         if !(1..=USER_NAME).contains(&name.len()) || name.contains(|char| "\"[]=;<>".contains(char)) {
-            self.invalid(field, "Huawei takes 1 to 20 bytes when it changes a name, none of \" [ ] = ; < >");
+            self.invalid(field, "Huawei requires 1 to 20 bytes in a changed name, without \" [ ] = ; < >");
         }
     }
 
     fn ascii_email(&mut self, field: &str, email: &str) {
-        // The contract has checked the rest of it.
+        // The service has validated the rest.
         if email.is_empty() || !email.is_ascii() {
-            self.invalid(field, "Huawei takes an e-mail address in ASCII, and none can be left out");
+            self.invalid(field, "Huawei requires an ASCII e-mail address");
         }
     }
 
     fn phone(&mut self, field: &str, phone: &str) {
         if phone.len() > PHONE || !phone.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
-            self.invalid(field, "Huawei takes at most 25 characters of a dial format");
+            self.invalid(field, "Huawei accepts at most 25 printable ASCII characters");
         }
     }
 
     fn skill_name(&mut self, field: &str, name: &str) {
         if !(1..=SKILL_NAME).contains(&name.len()) || name.contains(|char| NOT_IN_SKILL_NAMES.contains(char)) {
-            self.invalid(field, "Huawei takes 1 to 100 bytes without punctuation other than \" @ [ ] \\ - _ and .");
+            self.invalid(field, "Huawei requires 1 to 100 bytes without punctuation other than \" @ [ ] \\ - _ and .");
         }
     }
 
     fn wait_time(&mut self, field: &str, seconds: i64) {
         if seconds > MAX_WAIT_TIME {
-            self.invalid(field, "Huawei takes at most 60000 s");
+            self.invalid(field, "Huawei accepts at most 60000 s");
         }
     }
 
     fn settings_number(&mut self, field: impl Into<String>, number: &str, fewest: usize) {
-        // Where the vendor lists numbers in one text, a comma parts them.
+        // A comma separates numbers where the vendor lists them in one text.
         let fits = number.bytes().all(|byte| byte.is_ascii_graphic() && byte != b',');
         if !fits || !(fewest..=SETTINGS_NUMBER).contains(&number.len()) {
-            self.invalid(field, format!("Huawei takes {fewest} to {SETTINGS_NUMBER} characters of a dial format"));
+            self.invalid(
+                field,
+                format!(
+                    "Huawei requires {fewest} to {SETTINGS_NUMBER} printable ASCII characters, no space and no comma"
+                ),
+            );
         }
     }
 }

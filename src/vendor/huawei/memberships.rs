@@ -1,8 +1,8 @@
-//! Who is in which queue: addSkillsToAgent, releaseAgentBySkillId, queryAgentInfoBySkillId (B3.9 to B3.11).
+//! Memberships of queues: addSkillsToAgent, releaseAgentBySkillId, queryAgentInfoBySkillId (B3.9 to B3.11).
 //!
-//! One call is about one queue, so a change of several is made of several calls, in the order of the request. What is
-//! as it should be already is left alone, so that a repeat does no more than is left to do, and weights that were set in
-//! the vendor's console survive.
+//! One vendor call changes one queue, so a change of several queues makes several calls, in the order of the request.
+//! Existing memberships are not sent again, so a retry completes the rest, and weights that were set in the vendor's
+//! console survive.
 
 use std::collections::HashSet;
 
@@ -28,9 +28,9 @@ use crate::{
     vendor::de::{Anything, Integer, List, Text},
 };
 
-/// Most accounts of one addSkillsToAgent (B3.9).
+/// At most this many accounts per addSkillsToAgent (B3.9).
 const LARGEST_BATCH: usize = 50;
-/// The weights that every agent begins with; the contract has none.
+/// The initial weights; the contract has none.
 const WEIGHT: u32 = 1;
 
 /// `POST agentAccount/addSkillsToAgent`.
@@ -43,7 +43,7 @@ struct Add<'a> {
     skill_weight: u32,
 }
 
-/// `POST agentAccount/releaseAgentBySkillId`. No accounts would mean all of them: see `Huawei::make`.
+/// `POST agentAccount/releaseAgentBySkillId`. An empty list means all accounts: see `make`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Release<'a> {
@@ -86,14 +86,14 @@ struct Member {
     account_code: Text,
 }
 
-/// What one call does.
+/// One vendor call.
 struct Change {
     direction: Direction,
     queue: QueueName,
     skill_id: u32,
     /// Never empty.
     accounts: Vec<String>,
-    /// What the request names for it: agents, or the queue.
+    /// The request's IDs for this call: agents, or the queue.
     ids: Vec<String>,
 }
 
@@ -125,7 +125,7 @@ impl Change {
         })
     }
 
-    /// One queue and agents, each with its account; at least one.
+    /// One queue and at least one agent, each with its account.
     fn of_agents(queue: &QueueName, agents: &[(String, String)]) -> Result<Self> {
         let (ids, accounts) = agents.iter().cloned().unzip();
         Ok(Self { direction: Direction::Add, queue: queue.clone(), skill_id: skill_id(queue)?, accounts, ids })
@@ -156,7 +156,7 @@ pub(super) async fn remove_queues(
     apply(huawei, cx, &changes.collect::<Result<Vec<_>>>()?).await
 }
 
-/// Makes these the queues of an agent: first it is added, then released, so that it is never in none.
+/// Replaces the queues of an agent. It is added first and released then, so that it is always in a queue.
 pub(super) async fn set_queues(huawei: &Huawei, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
     check_membership(agent, queues)?;
     let _guard = huawei.locks.lock(agent.to_string(), cx.deadline()).await?;
@@ -193,7 +193,7 @@ pub(super) async fn add_agents(huawei: &Huawei, cx: &Context, queue: &QueueName,
     apply(huawei, cx, &changes.collect::<Result<Vec<_>>>()?).await
 }
 
-/// Accounts of a queue's agents. Those without an account are not told.
+/// Accounts of a queue's agents. Huawei omits agents without an account.
 pub(super) async fn members(huawei: &Huawei, cx: &Context, queue: &QueueName) -> Result<Vec<String>> {
     let skill_id = skill_id(queue)?;
     let members = Slice::by_page(0, usize::MAX, async |page_num, page_size| {
@@ -206,7 +206,7 @@ pub(super) async fn members(huawei: &Huawei, cx: &Context, queue: &QueueName) ->
     }
 }
 
-/// Makes the calls in their order. When one fails, what was done before it is told.
+/// Makes the calls in order. The error of a failed call names what was applied before.
 async fn apply(huawei: &Huawei, cx: &Context, changes: &[Change]) -> Result<()> {
     for (index, change) in changes.iter().enumerate() {
         if let Err(error) = make(huawei, cx, change).await {
@@ -222,7 +222,7 @@ async fn apply(huawei: &Huawei, cx: &Context, changes: &[Change]) -> Result<()> 
 async fn make(huawei: &Huawei, cx: &Context, change: &Change) -> Result<()> {
     let (user_accounts, skill_id) = (&change.accounts[..], change.skill_id);
     if user_accounts.is_empty() {
-        return Err(Error::internal("a change of a queue without accounts, which would empty it"));
+        return Err(Error::internal("a change of a queue names no account and would empty the queue"));
     }
     let Anything = match change.direction {
         Direction::Add => {
@@ -243,7 +243,7 @@ fn check_membership(agent: &AgentName, queues: &[QueueName]) -> Result<()> {
     check.done()
 }
 
-/// A number, as the vendor wants it. A queue of the vendor's own that has none cannot be asked for.
+/// A queue's number. A queue without one does not exist at the vendor.
 fn skill_id(queue: &QueueName) -> Result<u32> {
     queue.id().parse().map_err(|_| Error::not_found(QueueName::KIND, queue))
 }

@@ -1,7 +1,7 @@
-//! Every operation: its name in `[centers.<id>.paths]`, its path, its family of return codes.
+//! Every operation: its name in `[centers.<id>.paths]`, its path and its envelope.
 //!
-//! The vendor spells prefixes in several ways (B1), in places the same one in two: `CC-Management` is what the documents
-//! have, `CC-Mangemant` what some pages have. A center whose tenant differs overrides the path.
+//! The vendor has several spellings of prefixes (B1): `CC-Management` in the documents, `CC-Mangemant` on some pages. A
+//! center whose tenant differs overrides the path.
 
 use super::{
     api_fabric::Style,
@@ -68,7 +68,7 @@ const fn style(operation: &'static str, path: &'static str, envelope: Envelope) 
 // === impl Style ===
 
 impl Style {
-    /// The operation with a caller's own values in the request.
+    /// The operation with a caller's values in the request.
     #[must_use]
     pub(super) const fn of_caller(self) -> Self {
         Self { takes_caller_values: true, ..self }

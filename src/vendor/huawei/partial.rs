@@ -1,15 +1,15 @@
-//! A change that takes several vendor calls and fails half-way.
+//! A change of several vendor calls, one of which fails.
 
 use crate::error::{Error, ErrorReason};
 
-/// Most IDs that are told, and most bytes of them.
+/// At most this many IDs, and bytes of them, in an error.
 const TOLD_IDS: usize = 50;
 const TOLD_BYTES: usize = 512;
 
-/// What came of a change, one call of which failed with `error`: so many of the request's items were changed before it,
-/// `failed` were in that call, `rest` were not tried. IDs are in the order of the request.
+/// The error of a change, one call of which failed with `error`: `applied` items of the request were changed before,
+/// `failed` were in that call, `rest` were not sent. IDs are in the order of the request.
 ///
-/// A first call that fails is that failure itself: nothing was changed before it.
+/// When the first call fails, its error is returned unchanged: nothing was applied.
 pub(super) fn failure<'a>(
     error: Error,
     applied: usize,
@@ -25,8 +25,10 @@ pub(super) fn failure<'a>(
     };
     let remaining = listed(failed.iter().chain(rest));
     let cause = error.reason().as_str_name();
-    let message =
-        format!("{applied} were changed, then the vendor failed ({}); the request can be repeated", error.message());
+    let message = format!(
+        "{applied} were changed, then a vendor request failed ({}); the same request can be sent again",
+        error.message()
+    );
     error
         .explained(ErrorReason::PartiallyApplied, message)
         .with("appliedCount", applied.to_string())
@@ -35,7 +37,7 @@ pub(super) fn failure<'a>(
         .with("causeReason", cause)
 }
 
-/// The first IDs, as many as are told.
+/// The first IDs, up to both limits.
 fn listed<'a>(ids: impl Iterator<Item = &'a String>) -> String {
     let mut list = String::new();
     for id in ids.take(TOLD_IDS) {
@@ -76,7 +78,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_done_and_what_was_not_is_told() {
+    async fn applied_and_remaining_ids_are_reported() {
         let rest = ids(52..54);
         let (code, told_) = told(ErrorReason::VendorRejected, 50, &rest);
         assert_eq!(code, Code::Aborted);
@@ -86,13 +88,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_failed_first_is_that_failure() {
+    async fn the_error_of_a_failed_first_call_is_unchanged() {
         let (code, told) = told(ErrorReason::VendorRejected, 0, &ids(0..3));
         assert_eq!((code, told), (Code::InvalidArgument, Vec::new()));
     }
 
     #[tokio::test]
-    async fn what_remains_is_bounded() {
+    async fn the_remaining_ids_are_bounded() {
         let rest = ids(100_000..100_450);
         let (_, told) = told(ErrorReason::VendorRejected, 1, &rest);
         assert!(told[2].len() <= TOLD_BYTES && told[2].split(',').count() <= TOLD_IDS);

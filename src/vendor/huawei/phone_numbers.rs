@@ -19,10 +19,10 @@ use crate::{
     vendor_data::VendorData,
 };
 
-/// The largest offset: codes after the first 200 are out of reach.
+/// The largest offset: codes after the first 200 cannot be read.
 const LARGEST_OFFSET: usize = 100;
 
-/// `POST accessCodeInfo/queryAccessCodeList` for all.
+/// `POST accessCodeInfo/queryAccessCodeList` for all codes.
 #[derive(Serialize)]
 struct ListCodes {
     limit: usize,
@@ -48,7 +48,7 @@ struct Answer {
     data: Codes,
 }
 
-/// The codes: in a member that is named for something else, beside a total; in the older shape the list alone.
+/// The codes: in a member with another name, beside a total; in the older version a bare list.
 #[derive(Default)]
 struct Codes {
     list: Vec<Code>,
@@ -61,7 +61,7 @@ struct Codes {
 struct Code {
     id: Value,
     access_code: Text,
-    // With a lower-case t here.
+    // With a lower-case t in this answer.
     #[serde(rename = "mediatypeId")]
     media_type_id: Value,
     #[serde(rename = "n400Number")]
@@ -70,7 +70,7 @@ struct Code {
     num_call_attr: Value,
 }
 
-/// All codes within reach, and why those may not be all.
+/// The codes that can be read, and why they may not be all.
 struct Reached {
     codes: Vec<Code>,
     total: i32,
@@ -176,7 +176,7 @@ async fn get(
 ) -> Result<v1::PhoneNumber> {
     let v1::GetPhoneNumberRequest { name: _, view } = request;
     let view = enum_value(view);
-    // The vendor finds every code that contains the number.
+    // The vendor returns every code that contains the number.
     let access_code = name.id();
     let ask =
         async |offset| Ok(huawei.api_fabric.call(cx, &FindCodes { access_code, limit: LARGEST, offset }).await?.data);
@@ -188,7 +188,7 @@ async fn get(
 // === impl Reached ===
 
 impl Reached {
-    /// Both pages that can be asked for. `ask` asks for the one at an offset.
+    /// Reads both pages. `ask` reads the page at an offset.
     async fn read<F: Future<Output = Result<Codes>>>(ask: impl Fn(usize) -> F) -> Result<Self> {
         let Codes { mut list, mut total } = ask(0).await?;
         if list.len() >= LARGEST && total.is_none_or(|total| total > LARGEST) {
@@ -198,7 +198,7 @@ impl Reached {
         }
         let reached = list.len();
         let more = total.map_or(reached >= LARGEST + LARGEST_OFFSET, |total| total > reached);
-        // A code may be there once for each kind of media; its name can be given once.
+        // A code may occur once per media type; its resource name must be unique.
         let mut seen = HashSet::new();
         list.retain(|code| seen.insert(code.access_code.0.clone()));
         let doubles = reached - list.len();
@@ -207,7 +207,7 @@ impl Reached {
             codes: list,
             total: i32::try_from(total).unwrap_or(i32::MAX),
             incomplete_reason: if more {
-                format!("Huawei gives the first {reached} access codes only")
+                format!("Huawei returns only the first {reached} access codes")
             } else {
                 String::new()
             },

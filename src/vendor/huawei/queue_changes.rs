@@ -1,4 +1,4 @@
-//! Queues are created, changed and deleted: skill/createSkill, modifySkill, deleteSkill (B3.13 to B3.15).
+//! Creates, changes and deletes queues: skill/createSkill, modifySkill, deleteSkill (B3.13 to B3.15).
 
 use prost_types::{Duration, Struct};
 use serde::{Deserialize, Serialize};
@@ -39,7 +39,7 @@ struct CreateSkill<'a> {
     skill_param: Map<String, Value>,
 }
 
-/// `POST skill/modifySkill`. What is left out stays.
+/// `POST skill/modifySkill`. Omitted fields stay unchanged.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ModifySkill {
@@ -67,8 +67,8 @@ endpoint!(ApiFabric: CreateSkill<'_>, POST "skill/createSkill", write, CREATE_SK
 endpoint!(ApiFabric: ModifySkill, POST "skill/modifySkill", write, MODIFY_SKILL.of_caller() => Anything);
 endpoint!(ApiFabric: DeleteSkill<'_>, POST "skill/deleteSkill", write, DELETE_SKILL.of_caller().missing_as_404() => Anything);
 
-/// Answer of skill/createSkill, of which the documentation shows the beginning only: the new queue's number is on top, in
-/// `data`, or nowhere.
+/// Answer of skill/createSkill, of which the documentation shows only the beginning: the new queue's number may be a
+/// top-level member, in `data`, or absent.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct SkillCreated {
@@ -91,23 +91,24 @@ struct Parameters {
     skill_param: Option<Map<String, Value>>,
 }
 
-/// Voice; click to dial, video to dial, video and multimedia are the others (B3.13).
+/// Voice; the others are click to dial, video to dial, video and multimedia (B3.13).
 const VOICE: u32 = 5;
 const MEDIA_TYPES: &[u32] = &[2, 5, 18, 19, 53];
-/// Voice and video queues need all five parts of `skillParam`, the others take three (B3.13).
+/// Voice and video queues require all five parts of `skillParam`, the others three (B3.13).
 const WITH_VOICE: [u32; 2] = [5, 19];
-/// What a new queue gets when the caller does not say.
+/// Defaults of a new queue.
 const WAIT_TIME: i64 = 60;
 const WAIT_NUM: u32 = 100;
 const WRAP_UP_TIME: u32 = 5;
 /// Longest `description`, in letters and digits.
 const DESCRIPTION: usize = 50;
 
-/// Why fields of the contract are refused.
-const NO_STRATEGY: &str = "Huawei's interfaces tell no strategy";
-const NO_MUSIC: &str = "Huawei has it in vendor_data.skillParam.waitVoice";
-const CREATE_TAKES: &str = "Huawei takes mediaTypeId, maxWaitNum, maxAgentWrapupTime, description and skillParam only";
-const UPDATE_TAKES: &str = "Huawei can change maxWaitNum, maxAgentWrapupTime, description and skillParam only";
+/// Why fields of the contract are rejected.
+const NO_STRATEGY: &str = "Huawei's interfaces have no queue strategy";
+const NO_MUSIC: &str = "set vendor_data.skillParam.waitVoice instead";
+const CREATE_TAKES: &str =
+    "Huawei accepts only mediaTypeId, maxWaitNum, maxAgentWrapupTime, description and skillParam";
+const UPDATE_TAKES: &str = "Huawei can change only maxWaitNum, maxAgentWrapupTime, description and skillParam";
 
 /// Creates a queue.
 pub(super) async fn create(
@@ -120,7 +121,11 @@ pub(super) async fn create(
     let v1::Queue { name: _, display_name, strategy, wait_timeout, wait_music, vendor_data } =
         queue.unwrap_or_default();
     let mut check = Check::new();
-    check.unsupported_if(!queue_id.is_empty(), "queue_id", "Huawei chooses the number of a queue; leave it empty");
+    check.unsupported_if(
+        !queue_id.is_empty(),
+        "queue_id",
+        "Huawei assigns the number of a queue; leave this field empty",
+    );
     check.skill_name("queue.display_name", &display_name);
     check.unsupported_if(strategy != 0, "queue.strategy", NO_STRATEGY);
     check.unsupported_if(!wait_music.is_empty(), "queue.wait_music", NO_MUSIC);
@@ -154,7 +159,7 @@ pub(super) async fn update(
     let mut modify = ModifySkill::checked(name, queue, mask)?;
     let _guard = huawei.locks.lock(name.to_string(), cx.deadline()).await?;
     if let Some(given) = modify.skill_param.take() {
-        // The vendor wants all parts of it or none.
+        // The vendor requires all parts of it or none.
         let skill = queues::find(huawei, cx, name).await?.ok_or_else(|| Error::not_found(QueueName::KIND, name))?;
         let Object(mut skill_param) = skill.skill_param;
         skill_param.extend(given);
@@ -180,16 +185,16 @@ pub(super) async fn delete(huawei: &Huawei, cx: &Context, name: &QueueName) -> R
     if error.reason() != ErrorReason::VendorRejected {
         return Err(error);
     }
-    // Nor does the vendor tell that agents are in the way.
+    // The vendor's refusal does not say that the queue has agents.
     Err(match memberships::members(huawei, cx, name).await {
         Ok(members) if !members.is_empty() => error
-            .explained(ErrorReason::ResourceInUse, format!("{name} has agents; take them out first"))
+            .explained(ErrorReason::ResourceInUse, format!("{name} has agents; remove them first"))
             .about(QueueName::KIND, name),
         _ => error,
     })
 }
 
-/// The vendor does not tell "that name is taken" from other refusals, so one read tells.
+/// The vendor does not distinguish a taken name from other refusals, so one read decides.
 async fn explain_name(huawei: &Huawei, cx: &Context, error: Error, center: &CenterName, display_name: &str) -> Error {
     if error.reason() != ErrorReason::VendorRejected {
         return error;
@@ -197,7 +202,7 @@ async fn explain_name(huawei: &Huawei, cx: &Context, error: Error, center: &Cent
     match queues::find_named(huawei, cx, display_name).await {
         Ok(Some(skill)) => {
             let name = QueueName::new(center.center(), skill.skill_id.0);
-            let message = format!("{name} has this display_name already");
+            let message = format!("{name} already has this display_name");
             error.explained(ErrorReason::ResourceExists, message).about(QueueName::KIND, name)
         }
         Ok(None) | Err(_) => error,
@@ -207,18 +212,18 @@ async fn explain_name(huawei: &Huawei, cx: &Context, error: Error, center: &Cent
 fn created_without_number() -> Error {
     Error::new(
         ErrorReason::VendorOutcomeUnknown,
-        "the queue was created, but Huawei does not tell its number; look for it with ListQueues",
+        "the queue was created, but Huawei did not return its number; find it with ListQueues",
     )
 }
 
-/// `maxWaitTime`; zero and nothing mean the default.
+/// `maxWaitTime`; zero and an absent value mean the default.
 fn wait_time(check: &mut Check, wait_timeout: Option<Duration>) -> i64 {
     let seconds = wait_timeout.map_or(0, |timeout| timeout.seconds);
     check.wait_time("queue.wait_timeout", seconds);
     if seconds == 0 { WAIT_TIME } else { seconds }
 }
 
-/// What becomes of calls that cannot be served: they are released.
+/// The `skillParam` that releases calls that cannot be served.
 fn release(media_type_id: u32) -> Map<String, Value> {
     let release = json!({ "transferType": "Release" });
     let mut param = Map::new();
@@ -256,7 +261,7 @@ impl<'a> CreateSkill<'a> {
         let media_type_id = parameters.media_type_id.unwrap_or(VOICE);
         let mut skill_param = release(media_type_id);
         skill_param.extend(parameters.skill_param.unwrap_or_default());
-        // The page takes letters and digits only, so what else is in the name cannot be in its description.
+        // The description accepts only letters and digits, so the name's other characters are removed.
         let description = || name.chars().filter(|char| char.is_alphanumeric()).take(DESCRIPTION).collect();
         Self {
             media_type_id,
@@ -269,7 +274,7 @@ impl<'a> CreateSkill<'a> {
         }
     }
 
-    /// The queue as it was asked for.
+    /// The queue as requested.
     fn as_skill(&self, id: &str) -> Skill {
         Skill {
             skill_id: Text(id.to_owned()),
@@ -288,7 +293,7 @@ impl<'a> CreateSkill<'a> {
 
 impl ModifySkill {
     fn checked(name: &QueueName, queue: v1::Queue, mask: &[String]) -> Result<Self> {
-        // What is `_` here the mask refuses.
+        // The mask rejects the fields that are `_` here.
         let v1::Queue { name: _, display_name: _, strategy: _, wait_timeout, wait_music: _, vendor_data } = queue;
         let mut check = Check::new();
         check.queue_id("queue.name", name.id());
@@ -306,7 +311,7 @@ impl ModifySkill {
         let given = Parameters::read(&mut check, masked_data, false);
         check.done()?;
         Ok(Self {
-            skill_id: name.id().parse().map_err(|_| Error::internal("a queue's checked number is none"))?,
+            skill_id: name.id().parse().map_err(|_| Error::internal("a checked queue number is not a number"))?,
             description: given.description,
             max_wait_time,
             max_wait_num: given.max_wait_num,
@@ -315,7 +320,7 @@ impl ModifySkill {
         })
     }
 
-    /// What is known of the queue after the change, when it cannot be read back.
+    /// The known part of the queue after the change, when reading it back fails.
     fn as_skill(&self, name: &QueueName) -> Skill {
         Skill {
             skill_id: Text(name.id().to_owned()),

@@ -1,4 +1,4 @@
-//! Queues as they are read: skill/querySkills (B3.16).
+//! Reads queues: skill/querySkills (B3.16).
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ use crate::{
     vendor_data::VendorData,
 };
 
-/// `POST skill/querySkills` for a page of all. Both are text in the table.
+/// `POST skill/querySkills` for one page of all queues. Both fields are text in the table.
 #[derive(Serialize)]
 struct ListSkills {
     limit: String,
@@ -67,7 +67,7 @@ pub(super) struct Skill {
     pub(super) max_wait_time: Integer,
     pub(super) max_wait_num: Value,
     pub(super) max_agent_wrapup_time: Value,
-    /// What becomes of calls that cannot be served: kept as it came, for whoever changes part of it.
+    /// The handling of calls that cannot be served, unchanged for partial updates.
     pub(super) skill_param: Object<Map<String, Value>>,
 }
 
@@ -174,7 +174,7 @@ async fn get(huawei: &Huawei, cx: &Context, name: QueueName, request: v1::GetQue
     Ok(skill.into_queue(name.center(), view))
 }
 
-/// One queue; `None` when there is none of this number.
+/// One queue; `None` when no queue has this number.
 pub(super) async fn find(huawei: &Huawei, cx: &Context, name: &QueueName) -> Result<Option<Skill>> {
     let find = FindSkills { skill_ids: vec![name.id()], ..FindSkills::first_page() };
     let skills = huawei.api_fabric.call(cx, &find).await?.data;
@@ -188,7 +188,7 @@ pub(super) async fn find_named(huawei: &Huawei, cx: &Context, name: &str) -> Res
     Ok(named.max_by_key(|skill| (skill.skill_id.len(), skill.skill_id.0.clone())))
 }
 
-/// The vendor does not tell "no such queue" from other refusals, so one read tells.
+/// The vendor does not distinguish a missing queue from other refusals, so one read decides.
 pub(super) async fn explain(huawei: &Huawei, cx: &Context, error: Error, name: &QueueName) -> Error {
     if error.reason() != ErrorReason::VendorRejected {
         return error;

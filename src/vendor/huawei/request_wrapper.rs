@@ -1,7 +1,7 @@
-//! Bodies that the tables of agentAccount wrap in a member of their own and that their examples do not (B3.5 to B3.11).
+//! Request bodies that the tables of agentAccount wrap in a member and that the examples do not (B3.5 to B3.11).
 //!
-//! Which of the two a tenant takes shows when it first reads: what the examples show is tried, and after an HTTP 400 what
-//! the tables say. A write is never tried: each follows a read.
+//! The first read shows which form a tenant accepts: it tries the examples' form and, after an HTTP 400, the tables'
+//! form. A write never tries, because a read precedes every write.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -12,7 +12,7 @@ use crate::{context::Context, error::Result, http::Endpoint};
 
 /// Fields that may be wrapped.
 pub(super) trait Wrap: Serialize + Send + Sync {
-    /// The member that the table wraps them in.
+    /// The wrapping member in the table.
     const MEMBER: &'static str;
 }
 
@@ -22,7 +22,7 @@ pub(super) struct Wrapped<T> {
     fields: T,
 }
 
-/// What is known of how a tenant takes bodies.
+/// Which form of bodies a tenant accepts, once known.
 #[derive(Debug, Default)]
 pub(super) struct RequestWrapper(AtomicU8);
 
@@ -46,7 +46,7 @@ impl<T: Wrap> Serialize for Wrapped<T> {
 // === impl RequestWrapper ===
 
 impl RequestWrapper {
-    /// `None` as long as nothing was read.
+    /// `None` until the first read.
     fn known(&self) -> Option<bool> {
         match self.0.load(Ordering::Relaxed) {
             PLAIN => Some(false),
@@ -60,12 +60,12 @@ impl RequestWrapper {
     }
 }
 
-/// The fields of a write, as this tenant takes them.
+/// The fields of a write, in the form that this tenant accepts.
 pub(super) fn wrapped<T: Wrap>(huawei: &Huawei, fields: T) -> Wrapped<T> {
     Wrapped { wrap: huawei.request_wrapper.known().unwrap_or(false), fields }
 }
 
-/// Reads, and learns how this tenant takes bodies.
+/// Sends a read, and learns which form this tenant accepts.
 pub(super) async fn ask<T>(huawei: &Huawei, cx: &Context, fields: T) -> Result<<Wrapped<T> as Endpoint>::Response>
 where
     T: Wrap,

@@ -1,4 +1,4 @@
-//! Agents who answer on an ordinary phone sign in and out: offline/agent/login, logout (B3.20).
+//! Signs agents who answer on an ordinary phone in and out: offline/agent/login, logout (B3.20).
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -38,10 +38,10 @@ struct Logout {
 endpoint!(ApiFabric: Login<'_>, POST "offline/agent/login", write, OFFLINE_LOGIN.of_caller() => Map<String, Value>);
 endpoint!(ApiFabric: Logout, POST "offline/agent/logout", write, OFFLINE_LOGOUT.of_caller() => Map<String, Value>);
 
-/// What says no more than that it went well.
+/// Members that only report success.
 const SUCCESS: [&str; 2] = ["returnCode", "description"];
 
-/// Signs an agent in on the phone of the request, else on its own.
+/// Signs an agent in on the requested phone, or on the agent's own.
 pub(super) async fn sign_in(
     huawei: &Huawei,
     cx: &Context,
@@ -53,11 +53,15 @@ pub(super) async fn sign_in(
         request;
     let mut check = Check::new();
     check.agent_id("name", name.id());
-    check.unsupported_if(initial_state != 0, "initial_state", "Huawei takes no state at sign-in");
-    check.unsupported_if(!employee_number.is_empty(), "employee_number", "Huawei signs agents in by number");
-    check.unsupported_if(!queues.is_empty(), "queues", "Huawei takes calls of all the agent's queues");
+    check.unsupported_if(initial_state != 0, "initial_state", "Huawei accepts no state at sign-in");
+    check.unsupported_if(
+        !employee_number.is_empty(),
+        "employee_number",
+        "Huawei has no employee number; it signs agents in by agent number",
+    );
+    check.unsupported_if(!queues.is_empty(), "queues", "Huawei signs an agent in to all of their queues");
     check.phone("phone_number", &phone_number);
-    check.unsupported_if(vendor_data.is_some(), "vendor_data", "Huawei has no further fields at sign-in");
+    check.unsupported_if(vendor_data.is_some(), "vendor_data", "Huawei accepts no further fields at sign-in");
     check.done()?;
     let work_no = work_no(name)?;
     let phone = match phone_number {
@@ -85,12 +89,12 @@ pub(super) async fn sign_out(huawei: &Huawei, cx: &Context, name: &AgentName) ->
 async fn own_phone(huawei: &Huawei, cx: &Context, name: &AgentName) -> Result<String> {
     let phone = accounts::of_agent(huawei, cx, name, true).await?.map(|account| account.phone.into_string());
     phone.filter(|phone| !phone.is_empty()).ok_or_else(|| {
-        let why = "required: Huawei knows no mobile number of this agent";
+        let why = "required: this agent has no mobile number in Huawei";
         Error::invalid(vec![Violation::new("phone_number", why)])
     })
 }
 
-/// The vendor does not tell "no such agent" from other refusals, so one read tells.
+/// The vendor does not distinguish a missing agent from other refusals, so one read decides.
 async fn explain_agent(huawei: &Huawei, cx: &Context, error: Error, name: &AgentName) -> Error {
     if error.reason() != ErrorReason::VendorRejected {
         return error;
@@ -103,9 +107,9 @@ async fn explain_agent(huawei: &Huawei, cx: &Context, error: Error, name: &Agent
     }
 }
 
-/// A number, as the vendor wants it.
+/// An agent's number.
 fn work_no(name: &AgentName) -> Result<u32> {
-    name.id().parse().map_err(|_| Error::internal("an agent's checked number is none"))
+    name.id().parse().map_err(|_| Error::internal("a checked agent number is not a number"))
 }
 
 fn beyond_success(answer: &Map<String, Value>) -> Option<prost_types::Struct> {

@@ -1,18 +1,18 @@
-//! Parts of lists that the vendor gives in pages of its own size.
+//! Slices of lists that the vendor returns in pages of its own size.
 
 use crate::{
     error::Result,
     vendor::de::{Integer, List},
 };
 
-/// Most items of one answer (B3.8, B3.11, B3.16, B3.17, B3.21).
+/// At most this many items per answer (B3.8, B3.11, B3.16, B3.17, B3.21).
 pub(super) const LARGEST: usize = 100;
 
-/// What one answer holds.
+/// The items of one answer.
 pub(super) struct Batch<T> {
     /// The items.
     pub(super) items: List<T>,
-    /// How many there are in all, where the vendor counts them.
+    /// The total, where the vendor counts.
     pub(super) total: Integer,
 }
 
@@ -20,16 +20,16 @@ pub(super) struct Batch<T> {
 pub(super) struct Slice<T> {
     /// The items.
     pub(super) items: Vec<T>,
-    /// How many there are in all; `None` where the vendor does not count them.
+    /// The total; `None` where the vendor does not count.
     pub(super) total: Option<usize>,
-    /// Where the next items begin, if there are any.
+    /// The offset of the next item, if there is one.
     pub(super) next_offset: Option<usize>,
 }
 
 // === impl Slice ===
 
 impl<T> Slice<T> {
-    /// Up to `size` items from `offset` on. `ask(at, limit)` asks for up to `limit` items from `at` on.
+    /// Up to `size` items from `offset` on. `ask(at, limit)` requests up to `limit` items from `at` on.
     pub(super) async fn by_offset<F>(offset: usize, size: usize, mut ask: impl FnMut(usize, usize) -> F) -> Result<Self>
     where
         F: Future<Output = Result<Batch<T>>>,
@@ -44,12 +44,13 @@ impl<T> Slice<T> {
         }
     }
 
-    /// The same from a vendor that counts pages, from 0. `ask(number, size)` asks for one.
+    /// The same from a vendor that numbers pages from 0. `ask(number, size)` requests one page.
     pub(super) async fn by_page<F>(offset: usize, size: usize, mut ask: impl FnMut(usize, usize) -> F) -> Result<Self>
     where
         F: Future<Output = Result<Batch<T>>>,
     {
-        // The caller's pages where they are the vendor's too, else the vendor's largest and what is too much of them.
+        // The caller's page size where it fits the vendor's pages; else the vendor's largest, cut to the requested
+        // slice.
         let limit = if size <= LARGEST && offset.is_multiple_of(size) { size } else { LARGEST };
         let (mut number, begin) = (offset / limit, offset - offset % limit);
         let wanted = (offset - begin).saturating_add(size);
@@ -65,12 +66,12 @@ impl<T> Slice<T> {
         }
     }
 
-    /// Takes an answer in. Says whether there is more to ask for.
+    /// Appends an answer and returns whether more items may follow.
     fn extend(&mut self, batch: Batch<T>, begin: usize, limit: usize) -> bool {
         let got = batch.items.0.len();
         self.items.extend(batch.items);
         self.total = batch.total.0.and_then(|total| usize::try_from(total).ok());
-        // A vendor that does not count leaves only the length of the answer to go by.
+        // Without the vendor's count, the answer's length decides.
         got > 0 && self.total.map_or(got >= limit, |total| begin + self.items.len() < total)
     }
 
@@ -81,7 +82,7 @@ impl<T> Slice<T> {
         self
     }
 
-    /// How many there are in all, as the contract tells it.
+    /// The total, as the contract reports it.
     pub(super) fn total_size(&self) -> i32 {
         self.total.map_or(0, |total| i32::try_from(total).unwrap_or(i32::MAX))
     }

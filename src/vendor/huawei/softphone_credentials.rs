@@ -1,4 +1,5 @@
-//! Passwords: the one way they leave the adapter. Agents' from querySysInfo, then softphone numbers' from queryPhone.
+//! Passwords, which only this file returns: those of agents from querySysInfo, then those of softphone numbers from
+//! queryPhone.
 
 use super::{
     Api,
@@ -55,7 +56,7 @@ pub(super) async fn access(
     }
 }
 
-/// Up to `size` agents after one, by number; and the position after them if there are more.
+/// Up to `size` agents after the given one, by number; and the next position if more follow.
 fn after_agent(mut agents: Vec<SysAgent>, after: &str, size: usize) -> (Vec<SysAgent>, Option<String>) {
     let number = |agent: &SysAgent| (agent.work_no.len(), agent.work_no.0.clone());
     agents.retain(|agent| number(agent) > (after.len(), after.to_owned()));

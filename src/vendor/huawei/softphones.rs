@@ -1,4 +1,4 @@
-//! Where agents sign in and softphones register: querySysInfo (document 000) with the nodes of queryPhone.
+//! The addresses of sign-in and registration: querySysInfo (document 000) with the nodes of queryPhone.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -23,7 +23,7 @@ use crate::{
     vendor::de::{Integer, List, Object, Text},
 };
 
-/// `GET querySysInfo`: everything at once, passwords included.
+/// `GET querySysInfo`, whose answer includes passwords.
 #[derive(Serialize)]
 pub(super) struct QuerySysInfo {}
 
@@ -40,7 +40,7 @@ pub(super) struct SysInfo {
     pub(super) agents: List<SysAgent>,
 }
 
-/// An agent of querySysInfo. Type and role are on the newest page only.
+/// An agent of querySysInfo. Only the newest document has type and role.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct SysAgent {
@@ -52,7 +52,7 @@ pub(super) struct SysAgent {
     pub(super) cc_role_id: Value,
 }
 
-/// Asks one harmless question.
+/// Sends a read without side effects.
 pub(super) async fn probe(api_fabric: &Api, cx: &Context) -> Result<()> {
     api_fabric.call(cx, &QuerySysInfo {}).await.map(|_| ())
 }
@@ -105,7 +105,7 @@ async fn get_config(huawei: &Huawei, cx: &Context, center: CenterName) -> Result
     })
 }
 
-/// Nodes of queryPhone, in whichever of its three shapes; where it names none, the node of querySysInfo alone.
+/// The nodes of queryPhone, in any of its three structures; without any, the node of querySysInfo.
 fn registrars(info: &SysInfo, phones: Phones) -> Result<Vec<v1::SoftphoneRegistrar>> {
     let Phones { single_reg_serv, pool_reg_serv: Object(Pool { node1, node2 }), reg_ip_address, reg_port, .. } = phones;
     let sys_info = || address(info.sip_service_ip.clone(), info.sip_service_port);
@@ -132,7 +132,7 @@ fn registrars(info: &SysInfo, phones: Phones) -> Result<Vec<v1::SoftphoneRegistr
     Ok(registrars)
 }
 
-/// An address; `None` when the vendor names no host.
+/// An address; `None` without a host.
 fn address(host: Text, port: Integer) -> Result<Option<v1::ServiceAddress>> {
     if host.is_empty() {
         return Ok(None);
@@ -140,7 +140,7 @@ fn address(host: Text, port: Integer) -> Result<Option<v1::ServiceAddress>> {
     let port = match port.0 {
         None => 0,
         Some(port) => i32::try_from(port).ok().filter(|port| (0..=65535).contains(port)).ok_or_else(|| {
-            Error::new(ErrorReason::VendorResponseInvalid, "the vendor's answer holds a port above 65535")
+            Error::new(ErrorReason::VendorResponseInvalid, "the vendor's answer contains a port above 65535")
         })?,
     };
     Ok(Some(v1::ServiceAddress { host: host.into_string(), port }))

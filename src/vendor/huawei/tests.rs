@@ -54,7 +54,7 @@ const APP_SECRET: &str = "test-app-secret";
 /// The second at which the clock stands first.
 const START: u64 = 1_545_650_171;
 
-/// How a bench is set up.
+/// How a server is set up.
 #[derive(Default)]
 struct Setup {
     tenant: Tenant,
@@ -64,35 +64,35 @@ struct Setup {
     config: &'static str,
 }
 
-/// A simulator on a socket of its own, and the adapter of a center that it plays.
-struct Bench {
+/// A simulator on its own socket, and the adapter of its center.
+struct TestServer {
     simulator: Arc<Simulator>,
     adapter: Arc<dyn Adapter>,
     metrics: Metrics,
-    hand: Hand,
+    time: ManualClock,
     script: Script,
 }
 
-/// Time that moves when told, for both sides.
+/// A clock that the test advances, for both sides.
 #[derive(Clone, Default)]
-struct Hand(Arc<AtomicU64>);
+struct ManualClock(Arc<AtomicU64>);
 
-/// Answers that take the place of the simulator's.
+/// Answers that replace the simulator's.
 #[derive(Clone, Default)]
 struct Script(Arc<Mutex<Vec<Scripted>>>);
 
 struct Scripted {
     /// End of the path.
     operation: &'static str,
-    /// So many requests reach the simulator first.
+    /// This many requests reach the simulator first.
     after: usize,
     status: u16,
     body: String,
-    /// The simulator does what it is asked, and its answer is replaced.
+    /// The simulator executes the request, and its answer is replaced.
     does: bool,
 }
 
-impl Source for Hand {
+impl Source for ManualClock {
     fn now(&self) -> SystemTime {
         SystemTime::UNIX_EPOCH + Duration::from_secs(START) + self.steady()
     }
@@ -102,22 +102,22 @@ impl Source for Hand {
     }
 }
 
-impl Hand {
+impl ManualClock {
     fn advance(&self, time: Duration) {
         self.0.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::AcqRel);
     }
 }
 
-impl Bench {
+impl TestServer {
     async fn start(quirks: &'static str) -> Self {
         Self::with(Setup { quirks, ..Setup::default() }).await
     }
 
     async fn with(setup: Setup) -> Self {
-        // There may be one already, from another test.
+        // Another test may have installed it.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let hand = Hand::default();
-        let clock = Clock::from_source(hand.clone());
+        let time = ManualClock::default();
+        let clock = Clock::from_source(time.clone());
         let simulator = Simulator::new(Options {
             app_key: APP_KEY.into(),
             app_secret: APP_SECRET.into(),
@@ -151,7 +151,7 @@ impl Bench {
             kv: state,
         };
         let adapter = build("beta", &config.centers["beta"], &parts).unwrap();
-        Self { simulator, adapter, metrics, hand, script }
+        Self { simulator, adapter, metrics, time, script }
     }
 
     /// The next request of this operation gets this answer, and does not reach the simulator.
@@ -164,12 +164,12 @@ impl Bench {
         self.script.add(Scripted { operation, after, status, body: body.to_owned(), does: false });
     }
 
-    /// The next request of this operation is done, and gets this answer.
+    /// The simulator executes the next request of this operation, which gets this answer.
     fn answer_is_lost(&self, operation: &'static str, status: u16, body: &str) {
         self.script.add(Scripted { operation, after: 0, status, body: body.to_owned(), does: true });
     }
 
-    /// What has reached the simulator since the last look, as operations; requests for tokens left out.
+    /// The operations requested from the simulator since the last call, without token requests.
     fn calls(&self) -> Vec<String> {
         self.requests().into_iter().map(|(operation, _)| operation).collect()
     }
@@ -186,7 +186,7 @@ impl Bench {
         .collect()
     }
 
-    /// How often a token was asked for since the last look.
+    /// The number of token requests since the last call.
     fn token_requests(&self) -> usize {
         let requests = self.simulator.requests();
         requests.iter().filter(|request| request.path.ends_with("tokenByAkSk")).count()
@@ -306,7 +306,7 @@ fn extra(data: Option<&prost_types::Struct>, key: &str) -> String {
     }
 }
 
-/// The fields that were refused.
+/// The refused fields.
 fn fields(error: &Error) -> Vec<&str> {
     error.violations().iter().map(|violation| violation.field.as_str()).collect()
 }

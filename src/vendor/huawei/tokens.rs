@@ -38,7 +38,7 @@ pub(super) struct TokenByAkSk {
     lifetime: Duration,
 }
 
-/// How tokenByAkSk is called: without credentials but those in its body.
+/// The dialect of tokenByAkSk, whose only credentials are in the body.
 pub(super) struct TokenDialect {
     url: Url,
     lifetime: Duration,
@@ -53,10 +53,10 @@ struct Ask<'a> {
     app_secret: &'a str,
 }
 
-// A second token does no harm, so asking may be repeated.
+// A second token is harmless, so the request may be retried.
 endpoint!(TokenDialect: Ask<'_>, POST "tokenByAkSk", ask, () => Granted);
 
-/// The answer: texts in the document; other clients have seen other spellings (section A, third parties).
+/// The answer: text members in the document; other clients have seen other spellings (section A, third parties).
 #[derive(Deserialize)]
 struct Granted {
     #[serde(rename = "AccessToken", alias = "access_token", alias = "accessToken", default)]
@@ -68,7 +68,7 @@ struct Granted {
 // === impl TokenByAkSk ===
 
 impl TokenByAkSk {
-    /// Asks as configured.
+    /// The client of a configured center.
     pub(super) fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
         parts.metrics.declare_tokens(id);
         let mut url = huawei.token_base_url.clone();
@@ -96,7 +96,7 @@ impl TokenByAkSk {
 #[async_trait]
 impl Fetch for TokenByAkSk {
     async fn fetch(&self) -> Result<Fetched> {
-        // On behalf of every waiter, so with a deadline of its own.
+        // All waiting calls share the request, so it has a deadline of its own.
         let cx = Context::new("tokenByAkSk", String::new(), Instant::now() + FETCH_TIMEOUT);
         let secret = self.app_secret.version();
         match self.ask(&cx, secret).await {
@@ -114,16 +114,16 @@ impl Fetch for TokenByAkSk {
 // === impl Granted ===
 
 impl Granted {
-    /// The token, if it can be sent in a header. `asked` is the life that was asked for.
+    /// The token, if it is a valid header value. `asked` is the requested lifetime.
     fn token(self, asked: Duration) -> Result<Fetched> {
         let token = self.access_token.into_string();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let message = "the vendor's answer holds no access token that can be sent in a header";
+            let message = "the vendor's answer contains no access token that is a valid header value";
             let operation = <Ask<'_> as Endpoint>::operation().name;
             return Err(Error::new(ErrorReason::VendorResponseInvalid, message)
                 .from_vendor(Vendor { operation, ..Vendor::default() }));
         }
-        // Both bounds are promises: the vendor's of how long it lives, ours of how long we asked for.
+        // The shorter one counts: the lifetime that the vendor states or the one that the gateway requested.
         let lifetime = match self.expires.0.and_then(|seconds| u64::try_from(seconds).ok()) {
             Some(seconds) if seconds > 0 => Duration::from_secs(seconds).min(asked),
             _ => asked,
@@ -132,7 +132,7 @@ impl Granted {
     }
 }
 
-/// The token in an answer of tokenByAkSk, as [`TokenByAkSk::fetch`] finds it.
+/// The token in an answer of tokenByAkSk, as [`TokenByAkSk::fetch`] parses it.
 pub(crate) fn read(reply: &HttpResponse, asked: Duration) -> Option<Fetched> {
     let ParsedResponse::Payload(payload) = open(reply) else { return None };
     serde_json::from_slice::<Granted>(&payload).ok()?.token(asked).ok()

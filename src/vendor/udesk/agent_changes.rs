@@ -1,4 +1,4 @@
-//! Agents as they are written: Udesk 04, 05.
+//! Writes agents: Udesk 04, 05.
 
 use prost_types::{Duration, Struct};
 use serde::{Deserialize, Serialize};
@@ -28,10 +28,10 @@ use crate::{
     vendor_data::VendorData,
 };
 
-/// The one field of Udesk 04 and 05 without a neutral home. It is written and never read.
+/// The one field of Udesk 04 and 05 without a neutral counterpart. Udesk never returns it.
 const ACCESS_RIGHT: &str = "AssistantAccessRight";
 
-/// What Udesk 05 can change of an agent.
+/// The paths that Udesk 05 can change.
 const PATHS: &[&str] = &[
     "display_name",
     "employee_number",
@@ -44,9 +44,9 @@ const PATHS: &[&str] = &[
     "vendor_data",
 ];
 
-const NO_ACCOUNT: &str = "Udesk agents have no account of their own";
+const NO_ACCOUNT: &str = "Udesk agents have no login account";
 
-/// What Udesk 04 and 05 write of an agent. What is not sent stays as it is (C15).
+/// The fields of an agent in Udesk 04 and 05. Omitted fields stay unchanged (C15).
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct Fields<'a> {
@@ -56,7 +56,7 @@ struct Fields<'a> {
     name: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     mobile: Option<&'a str>,
-    /// The document lost this row's name (C29).
+    /// The document lacks this row's name (C29).
     #[serde(skip_serializing_if = "Option::is_none")]
     email: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -85,7 +85,7 @@ struct CreateAgent<'a> {
 
 endpoint!(Ccapi: CreateAgent<'_>, POST "/agents", write, WRITE => Object<Created>);
 
-/// Answer of Udesk 04. It holds passwords.
+/// Answer of Udesk 04. It contains passwords.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Created {
@@ -156,7 +156,7 @@ pub(super) async fn update(
     Ok(read_back(ccapi, cx, name, fields).await)
 }
 
-/// The agent as it is now, with what Udesk 25 does not tell (C56); as far as it was sent, when it cannot be read.
+/// Reads the agent back and adds what Udesk 25 omits (C56); the agent as sent when the read fails.
 async fn read_back(ccapi: &Api, cx: &Context, name: &AgentName, fields: Fields<'_>) -> v1::Agent {
     let sent = fields.to_agent(name);
     let Ok(agent) = agent_records::get(ccapi, cx, name).await else {
@@ -171,7 +171,7 @@ async fn read_back(ccapi: &Api, cx: &Context, name: &AgentName, fields: Fields<'
     agent
 }
 
-/// An agent is disabled only while offline; the document has no code for that (C62).
+/// An agent can be disabled only while offline; the document has no code for this rule (C62).
 async fn diagnosed(ccapi: &Api, cx: &Context, name: &AgentName, fields: &Fields<'_>, error: Error) -> Error {
     if fields.enable != Some(false) || !is_vague(&error) {
         return error;
@@ -188,14 +188,14 @@ async fn diagnosed(ccapi: &Api, cx: &Context, name: &AgentName, fields: &Fields<
 fn access_right(check: &mut Check, vendor_data: Option<&Struct>) -> Option<i64> {
     let mut reader = VendorDataReader::new(check, "agent.vendor_data", vendor_data.cloned());
     let right = reader.integer(ACCESS_RIGHT);
-    reader.refuse_others("Udesk accepts the key \"AssistantAccessRight\" only");
+    reader.refuse_others("Udesk accepts only the key \"AssistantAccessRight\"");
     right
 }
 
 // === impl Fields ===
 
 impl<'a> Fields<'a> {
-    /// The fields of an agent that are sent: `is_sent` decides, by a field's path and whether it is set.
+    /// Validates an agent and returns the fields to send: `is_sent` decides, by a field's path and whether it is set.
     fn checked(check: &mut Check, agent: &'a v1::Agent, is_sent: impl Fn(&str, bool) -> bool) -> Self {
         let v1::Agent {
             name: _,
@@ -210,7 +210,7 @@ impl<'a> Fields<'a> {
             provision_extensions,
             login_account,
             login_password,
-            // The rest but vendor_data is output only.
+            // All other fields but vendor_data are output only.
             state: _,
             vendor_state: _,
             state_reason: _,
@@ -243,7 +243,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// An agent of which only these fields are known.
+    /// An agent with these fields only.
     fn to_agent(&self, name: &AgentName) -> v1::Agent {
         let text = |text: Option<&str>| text.unwrap_or_default().to_owned();
         let duration = |seconds: Option<i64>| seconds.map(|seconds| Duration { seconds, nanos: 0 });
@@ -291,7 +291,7 @@ impl Created {
         agent
     }
 
-    /// What `ExtenInfos` tells, with what `Extension`, `Number` and `Password` add to it (C30).
+    /// The lines of `ExtenInfos`, completed by `Extension`, `Number` and `Password` (C30).
     fn into_lines(self) -> Vec<Line> {
         let mut lines = self.exten_infos.0;
         lines.retain(|line| !line.id().is_empty());

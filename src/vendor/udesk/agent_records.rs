@@ -1,4 +1,4 @@
-//! Agents as they are read: Udesk 06, 25, 26. They answer with one record in three spellings (C18, C33, C56).
+//! Reads agents: Udesk 06, 25, 26, which return one record in three spellings (C18, C33, C56).
 
 use prost_types::Struct;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -15,7 +15,7 @@ use crate::{
     vendor_data::VendorData,
 };
 
-/// The only `State` whose meaning the document gives (example of Udesk 25).
+/// The only documented `State` (example of Udesk 25).
 pub(super) const OFFLINE: &str = "4";
 
 /// `GET /agents/{id}` (Udesk 25).
@@ -24,7 +24,7 @@ struct GetAgent<'a> {
     id: &'a str,
 }
 
-// Nothing at all is read as no agent (C14).
+// An empty answer is no agent (C14).
 endpoint!(Ccapi: GetAgent<'_>, GET "/agents/{id}", read, READ => List<Object<Agent>>, path |e| format!("/agents/{}", e.id));
 
 /// `GET /agents` (Udesk 06). An empty filter is not sent.
@@ -70,7 +70,7 @@ pub(super) struct AgentPage {
 #[derive(Default)]
 struct QueueAgents(Vec<Agent>);
 
-/// An agent, as Udesk 06, 25 and 26 give it; every field may be missing. It holds passwords.
+/// An agent in Udesk 06, 25 and 26; every field may be missing. It contains passwords.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Agent {
@@ -96,7 +96,7 @@ pub(super) struct Agent {
     exten_infos: List<Line>,
 }
 
-/// What a list is narrowed to, in Udesk's own words. Nothing is no condition.
+/// The filters of a list, in Udesk's values. An empty value does not filter.
 #[derive(Default)]
 pub(super) struct Filter {
     /// `agent`, `leader`.
@@ -125,7 +125,7 @@ pub(super) async fn find(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<A
     or_empty(ccapi.call(cx, &list).await).map(|Object(page)| page)
 }
 
-/// The agents of a queue that match a filter, which Udesk does not apply to them.
+/// The agents of a queue that match a filter, which the gateway applies.
 pub(super) async fn find_in_queue(ccapi: &Api, cx: &Context, queue: &QueueName, filter: Filter) -> Result<AgentPage> {
     let filter = Filter { query: filter.query.to_lowercase(), ..filter };
     let mut agents = of_queue(ccapi, cx, queue).await?;
@@ -143,7 +143,7 @@ pub(super) async fn of_queue(ccapi: &Api, cx: &Context, queue: &QueueName) -> Re
 pub(super) async fn get(ccapi: &Api, cx: &Context, name: &AgentName) -> Result<Agent> {
     let answer = ccapi.call(cx, &GetAgent { id: name.id() }).await.map_err(|error| about(error, "Agent", name))?;
     let Object(mut agent) = answer.into_iter().next().ok_or_else(|| Error::not_found("Agent", name))?;
-    // What was asked for names the agent, also where the answer does not.
+    // The requested ID counts, because the answer may omit it.
     agent.agent_id = VendorId(name.id().to_owned());
     Ok(agent)
 }
@@ -151,21 +151,21 @@ pub(super) async fn get(ccapi: &Api, cx: &Context, name: &AgentName) -> Result<A
 // === impl AgentPage ===
 
 impl AgentPage {
-    /// Udesk tells of pages but documents no way to ask for another (C35). Empty when there is one page.
+    /// Udesk counts pages but documents no way to request another (C35). Empty when there is one page.
     pub(super) fn incomplete_reason(&self) -> String {
         let given = self.agent_list.0.len();
         match (self.curr_page.0.unwrap_or(1), self.total_page.0.unwrap_or(1)) {
             (current, last) if current < last => {
-                format!("Udesk gave page {current} of {last} and documents no way to ask for the others")
+                format!("Udesk returned page {current} of {last} and documents no way to request the others")
             }
             _ => match self.total.0.and_then(|total| usize::try_from(total).ok()) {
-                Some(total) if total > given => format!("Udesk counts {total} agents and gave {given}"),
+                Some(total) if total > given => format!("Udesk counts {total} agents and returned {given}"),
                 _ => String::new(),
             },
         }
     }
 
-    /// How many match in all, also beyond this page.
+    /// The total, including agents beyond this page.
     pub(super) fn total_size(&self) -> i32 {
         let total = self.total.0.map_or(0, |total| i32::try_from(total).unwrap_or(i32::MAX));
         total.max(super::count(self.agent_list.0.len()))
@@ -195,12 +195,12 @@ impl Agent {
         &self.agent_id.0
     }
 
-    /// Whether it is in a state that is not the documented one for being signed out.
+    /// Whether it is in a state other than the documented signed-out one.
     pub(super) fn is_signed_in(&self) -> bool {
         !self.state.is_empty() && *self.state != *OFFLINE
     }
 
-    /// Its extensions with what is known of each: those of `Extensions`, then those that only `ExtenInfos` has.
+    /// Its extensions with their details: those of `Extensions`, then those that only `ExtenInfos` has.
     pub(super) fn into_lines(self) -> Vec<Line> {
         let mut infos = self.exten_infos.0;
         infos.retain(|line| !line.id().is_empty());
@@ -259,7 +259,7 @@ impl Agent {
                 number => PhoneNumberName::new(center, number).to_string(),
             },
             vendor_data,
-            // The rest is only ever read, or told once.
+            // All other fields are input only, or returned once.
             ..v1::Agent::default()
         }
     }
@@ -284,7 +284,7 @@ impl Agent {
     }
 }
 
-/// The role in Udesk's words; empty for none.
+/// Udesk's code of a role; empty for none.
 pub(super) fn role_code(role: v1::AgentRole) -> &'static str {
     match role {
         v1::AgentRole::Unspecified => "",
@@ -301,7 +301,7 @@ fn role(code: &str) -> v1::AgentRole {
     }
 }
 
-/// The state that Udesk's code stands for, where its document tells.
+/// The state of Udesk's code, where it is documented.
 pub(super) fn state(code: &str) -> v1::AgentState {
     match code {
         OFFLINE => v1::AgentState::Offline,

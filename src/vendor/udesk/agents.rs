@@ -1,4 +1,4 @@
-//! Agents: what the contract asks, led to Udesk 04 to 08, 16, 17, 22, 23, 25, 26.
+//! Agents: Udesk 04 to 08, 16, 17, 22, 23, 25, 26.
 
 use async_trait::async_trait;
 
@@ -19,7 +19,7 @@ use crate::{
     proto::{enum_value, v1},
 };
 
-/// The filters of a list, in Udesk's words, and the view.
+/// Validates a list request and returns the filters, in Udesk's values, and the view.
 fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<(Filter, v1::View)> {
     let v1::ListAgentsRequest {
         parent: _,
@@ -42,7 +42,7 @@ fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<
     check.unsupported_if(
         !known_state,
         "state",
-        "Udesk does not document its code for this state; use vendor_state, or state OFFLINE",
+        "Udesk does not document its code for this state; set vendor_state instead",
     );
     check.done()?;
     let state = if state == v1::AgentState::Offline { OFFLINE.to_owned() } else { vendor_state };

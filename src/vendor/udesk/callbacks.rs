@@ -1,8 +1,8 @@
-//! What Udesk posts to a subscription's callback, as an event.
+//! Udesk's callbacks as events.
 //!
-//! The document names 20 events (Udesk 18) and shows no payload. So nothing here is demanded of a body: names and
-//! fields are looked for in every spelling that Udesk's documents use (`names`), at the top or in `data` or `message`,
-//! which may be JSON text; and whatever is found or not, there is an event, and it holds the whole body.
+//! The document names the events (Udesk 18) and shows no payload, so no body is invalid. Names and fields are searched
+//! in every spelling that Udesk's documents use (`names`), at the top level and in `data` or `message`, which may be
+//! JSON text. Every body is an event and contains the whole body.
 
 mod arms;
 mod names;
@@ -22,8 +22,8 @@ use crate::{
 /// Longest name of an event, in bytes.
 const VENDOR_TYPE: usize = 128;
 
-/// The event of a callback's body; `secrets` are taken out of all of it. `event_id`, `center` and `receive_time` are
-/// the caller's to fill.
+/// The event of a callback's body, with `secrets` removed everywhere. The caller fills in `event_id`, `center` and
+/// `receive_time`.
 pub(crate) fn read_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
     let posted = CallbackBody::read(body, secrets);
     let fields = posted.fields(INNER);
@@ -44,7 +44,7 @@ pub(crate) fn read_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
     event
 }
 
-/// What happened: the first name that the document has, or else the first text where a name is looked for.
+/// The event's type: the first documented name, or else the first text in a member for names.
 fn named(fields: &Fields<'_>) -> (EventType, String) {
     let known = fields.each_text(EVENT).find_map(|name| Some((events::event_type(&name)?, name.into_owned())));
     known.unwrap_or_else(|| {
@@ -59,7 +59,7 @@ fn agent(center: &str, fields: &Fields<'_>, names: &[&str]) -> String {
     resource(fields, names, |id| AgentName::new(center, id))
 }
 
-/// A resource's name. An ID that no name has, such as somebody's display name, is left to the payload.
+/// A resource's name. A text that is not a valid ID, such as a display name, stays in the payload only.
 fn resource<N: ResourceName + ToString>(fields: &Fields<'_>, names: &[&str], name: impl Fn(String) -> N) -> String {
     fields
         .texts(names)
@@ -72,7 +72,7 @@ fn call(fields: &Fields<'_>, event_type: EventType) -> Option<CallReference> {
     let direction =
         fields.texts(DIRECTION).map(|word| direction(&word)).find(|known| *known != CallDirection::Unspecified);
     let direction = direction.unwrap_or_default();
-    // A message has an ID of the same name; only of a call's own events can it be the call's.
+    // A message has an ID of the same name, so only an event about a call uses it as the call's ID.
     let is_calls = !matches!(
         event_type,
         EventType::AgentStateChanged
@@ -82,7 +82,7 @@ fn call(fields: &Fields<'_>, event_type: EventType) -> Option<CallReference> {
     );
     let message_id = || if is_calls && !fields.has("events") { fields.innermost(MESSAGE_ID) } else { None };
     let call_id = fields.short(CALL_ID).or_else(message_id).unwrap_or_default();
-    // Udesk's other products name the two numbers by whose they are.
+    // Udesk's other products name the two numbers by their owner.
     let (from, to) = match direction {
         CallDirection::Inbound => (THEIR_NUMBER, OUR_NUMBER),
         CallDirection::Outbound => (OUR_NUMBER, THEIR_NUMBER),
@@ -94,7 +94,7 @@ fn call(fields: &Fields<'_>, event_type: EventType) -> Option<CallReference> {
     (call != CallReference::default()).then_some(call)
 }
 
-/// The direction that a word such as `in`, `out_callback` or `CallIn` tells. Numbers are not guessed at.
+/// The direction of a word such as `in`, `out_callback` or `CallIn`. Numbers have no documented meaning.
 fn direction(word: &str) -> CallDirection {
     let word = word.to_ascii_lowercase();
     let word = word.strip_prefix("call").unwrap_or(&word).trim_start_matches(['_', '-', ' ']);

@@ -27,10 +27,10 @@ struct CallBack<'a> {
     variables: Option<String>,
 }
 
-// The answer is taken for the call's ID (C54).
+// The answer is read as the call's ID (C54).
 endpoint!(Ccapi: CallBack<'_>, POST "/callback2ivr", write, CALLBACK => Text);
 
-/// One IVR variable, as the text of `variables` lists them (C53).
+/// One IVR variable in the text of `variables` (C53).
 #[derive(Serialize)]
 struct Variable<'a> {
     key: &'a str,
@@ -80,13 +80,13 @@ async fn start_callback(
     Ok(v1::StartCallbackResponse { call_id: call_id.into_string() })
 }
 
-/// The list of variables as JSON inside a text; `None` when there are none.
+/// The list of variables as JSON text; `None` without variables.
 fn variables_text(variables: &BTreeMap<String, String>) -> Result<Option<String>> {
     if variables.is_empty() {
         return Ok(None);
     }
     let list: Vec<_> = variables.iter().map(|(key, value)| Variable { key, r#type: "string", value }).collect();
-    serde_json::to_string(&list).map(Some).map_err(|_| Error::internal("variables could not be written as JSON"))
+    serde_json::to_string(&list).map(Some).map_err(|_| Error::internal("the variables could not be serialized"))
 }
 
 #[cfg(test)]

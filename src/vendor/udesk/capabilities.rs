@@ -1,4 +1,4 @@
-//! What a Udesk center can do.
+//! The capabilities of a Udesk center.
 
 use super::{NAME, events::EVENTS, formats::FIELD_FORMATS};
 use crate::{
@@ -6,19 +6,19 @@ use crate::{
     proto::v1,
 };
 
-/// What no agent of a Udesk center has.
+/// Fields that Udesk has for no agent.
 const NEVER_OF_AN_AGENT: &[&str] = &["login_account", "login_password", "provisioned_extensions"];
 
 /// In the contract's order.
 const ROWS: &[Row] = &[
     Row::native("ListPhoneNumbers").never_fills(&["phone_numbers.vendor_data"]),
     Row::derived("GetPhoneNumber", "found in the list of all numbers").never_fills(&["vendor_data"]),
-    Row::native("SetDefaultPhoneNumber").limited("the list of numbers is read first: the number must be one of it"),
+    Row::native("SetDefaultPhoneNumber").limited("the list of numbers is read first and must contain the number"),
     Row::native("ClearDefaultPhoneNumber"),
     Row::native("ListAgents")
         .never_fills(&["agents.login_account", "agents.login_password", "agents.provisioned_extensions"])
-        .limited("state can only be OFFLINE, the one state whose code Udesk documents; vendor_state takes any code"),
-    Row::native("GetAgent").never_fills(NEVER_OF_AN_AGENT).limited("wrap-up times are told by ListAgents only"),
+        .limited("state accepts only OFFLINE, the one state whose code Udesk documents; vendor_state accepts any code"),
+    Row::native("GetAgent").never_fills(NEVER_OF_AN_AGENT).limited("only ListAgents returns wrap-up times"),
     Row::native("CreateAgent")
         .refuses(&["agent.login_account", "agent.login_password"])
         .requires(&["agent_id", "agent.employee_number"])
@@ -32,26 +32,28 @@ const ROWS: &[Row] = &[
             "login_account",
             "login_password",
         ])
-        .limited("the answer is what was sent and what Udesk made; vendor_data takes AssistantAccessRight only"),
+        .limited(
+            "the answer contains what was sent and what Udesk created; vendor_data accepts only AssistantAccessRight",
+        ),
     Row::native("UpdateAgent")
         .refuses(&["agent.login_account"])
         .never_fills(NEVER_OF_AN_AGENT)
-        .limited("an agent is disabled only while OFFLINE; vendor_data takes AssistantAccessRight only"),
+        .limited("an agent can be disabled only while OFFLINE; vendor_data accepts only AssistantAccessRight"),
     Row::native("LoginAgent")
         .refuses(&["phone_number"])
-        .limited("Udesk does not say which of its two states is READY; vendor_data.state takes its number"),
+        .limited("Udesk does not say which of its two states is READY; vendor_data.state accepts the number"),
     Row::native("LogoutAgent"),
     Row::native("BindAgentExtensions"),
     Row::native("UnbindAgentExtensions"),
     Row::native("AddAgentQueues"),
     Row::native("SetAgentQueues"),
     Row::native("RemoveAgentQueues"),
-    Row::derived("ListExtensions", "only extensions that an agent holds are visible").never_fills(&[
+    Row::derived("ListExtensions", "only extensions bound to an agent are visible").never_fills(&[
         "extensions.state",
         "extensions.description",
         "extensions.initial_password",
     ]),
-    Row::derived("GetExtension", "only extensions that an agent holds are visible").never_fills(&[
+    Row::derived("GetExtension", "only extensions bound to an agent are visible").never_fills(&[
         "state",
         "description",
         "initial_password",
@@ -66,23 +68,25 @@ const ROWS: &[Row] = &[
         .never_fills(&["strategy", "wait_timeout", "vendor_data"]),
     Row::native("UpdateQueue")
         .refuses(&["queue.vendor_data"])
-        .limited("read, merged and written whole: a change made elsewhere at the same moment may be lost"),
+        .limited("the queue is read, merged and written whole: a concurrent change made elsewhere may be lost"),
     Row::native("DeleteQueue"),
     Row::native("AddQueueAgents"),
-    Row::derived("AccessSoftphoneCredentials", "only passwords that Udesk shows with an agent; others are not listed")
+    Row::derived("AccessSoftphoneCredentials", "only passwords that Udesk returns with an agent")
         .never_fills(&["credentials.agent_login_password"]),
     Row::native("StartCallback"),
-    Row::native("ListSubscriptions")
-        .limited("Udesk tells no IDs: one that the gateway did not make has a stand-in and can only be read"),
+    Row::native("ListSubscriptions").limited(
+        "Udesk lists no IDs: a subscription that the gateway did not create has a placeholder ID and is read-only",
+    ),
     Row::derived("GetSubscription", "found in the list of all subscriptions"),
-    Row::native("CreateSubscription").limited("enabled = false is a second request"),
-    Row::native("UpdateSubscription")
-        .limited("one whose ID the gateway does not know can only be replaced whole, with every path in update_mask"),
+    Row::native("CreateSubscription").limited("enabled = false sends a second request"),
+    Row::native("UpdateSubscription").limited(
+        "a subscription whose ID the gateway does not know can only be replaced whole, with every path in update_mask",
+    ),
     Row::native("DeleteSubscription"),
-    Row::native("WatchEvents").limited("brings what Udesk posts to subscriptions without a callback_uri"),
+    Row::native("WatchEvents").limited("streams what Udesk posts to subscriptions without a callback_uri"),
 ];
 
-/// Everything in one answer; the caller fills in the name.
+/// All capabilities. The caller fills in the name.
 pub(super) fn capabilities() -> v1::Capabilities {
     let strategies = [v1::QueueStrategy::RoundRobin, v1::QueueStrategy::FewestCalls, v1::QueueStrategy::LongestIdle];
     v1::Capabilities {

@@ -1,7 +1,7 @@
 //! The signature: `Sign = SHA1(Sid + AuthToken + Timestamp)`, in lower-case hex, over account and time only.
 //!
-//! It is good for ten minutes by the vendor's clock. When it is refused although the secret is right, our clock or the
-//! vendor's is off: the answer's `Date` tells by how much.
+//! It is valid for ten minutes by the vendor's clock. When it is refused although the secret is right, one of the two
+//! clocks is wrong: the answer's `Date` shows the offset.
 
 use std::{
     fmt,
@@ -28,25 +28,25 @@ use crate::{
     telemetry::Metrics,
 };
 
-/// Offsets beyond this are a broken clock at the vendor, not a skew.
+/// A larger offset is a broken clock at the vendor, not a skew.
 const LARGEST_OFFSET_MS: i64 = 24 * 3600 * 1000;
-/// Offsets that differ by less than this cannot be why a signature good for ten minutes was refused.
+/// A smaller difference of offsets cannot be why a signature was refused that is valid for ten minutes.
 const SMALLEST_SKEW_MS: i64 = 60 * 1000;
 
-/// How an operation spells and wraps things.
+/// How an operation spells its parameters and wraps its answer.
 #[derive(Debug)]
 pub(crate) struct Style {
     /// Name of the application's query parameter (C4).
     pub(super) app_id: &'static str,
-    /// Whether the query carries a fresh `MsgId` (C49).
+    /// Whether the query contains a fresh `MsgId` (C49).
     pub(super) message_id: bool,
-    /// `Content-Type`, which the document wants even where there is no body (C8, C9).
+    /// `Content-Type`, which the document requires even without a body (C8, C9).
     pub(super) content_type: Option<&'static str>,
-    /// Where code, text and payload are.
+    /// The envelope of its answers.
     pub(super) envelope: envelope::Kind,
 }
 
-/// The family of all `ccapi/v2` operations at one tenant.
+/// The dialect of `ccapi/v2` at one tenant.
 pub(super) struct Ccapi {
     center: String,
     base: Url,
@@ -55,7 +55,7 @@ pub(super) struct Ccapi {
     auth_token: config::VendorSecret,
     unit: config::TimestampUnit,
     clock: Clock,
-    /// How far the vendor's clock is ahead of ours, as far as we know.
+    /// How far the vendor's clock is ahead of the gateway's, once known.
     offset_ms: AtomicI64,
     metrics: Metrics,
 }
@@ -70,7 +70,7 @@ pub(super) struct Credentials {
 // === impl Ccapi ===
 
 impl Ccapi {
-    /// Signs for a configured tenant.
+    /// The dialect of a configured tenant.
     pub(super) fn new(center: &str, base: &Url, config: &config::Udesk, clock: Clock, metrics: Metrics) -> Self {
         metrics.clock_offset(center, 0);
         let mut base = base.clone();
@@ -108,8 +108,8 @@ fn sign(sid: &str, auth_token: &str, timestamp: &str) -> String {
     hex
 }
 
-/// How far the vendor's clock is ahead of ours by its `Date`, in milliseconds; `None` when it does not tell, or cannot be
-/// right.
+/// How far the vendor's clock is ahead of the gateway's by its `Date`, in milliseconds; `None` without a plausible
+/// `Date`.
 pub(crate) fn offset(headers: &HeaderMap, ours: u64) -> Option<i64> {
     let date = httpdate::parse_http_date(headers.get(DATE)?.to_str().ok()?).ok()?;
     let theirs = i64::try_from(date.duration_since(UNIX_EPOCH).ok()?.as_millis()).ok()?;
@@ -181,7 +181,7 @@ impl Dialect for Ccapi {
         tracing::warn!(
             center = self.center,
             offset_s = credentials.offset_ms / 1000,
-            "the vendor's clock and ours disagree"
+            "the vendor's clock differs from the gateway's"
         );
     }
 

@@ -12,10 +12,10 @@ use crate::{
 /// Success, in all three envelopes.
 pub(super) const SUCCESS: &str = "000000";
 
-/// A code, and what it means after a read and after a write.
+/// A code, and its meaning after a read and after a write.
 type Row = (&'static str, ErrorReason, ErrorReason);
 
-/// Every documented code but success.
+/// Every documented code except success.
 pub(super) const CODES: &[Row] = &[
     ("000001", VendorRejected, VendorRejected),           // Invalid parameter
     ("000035", VendorTimeout, VendorOutcomeUnknown),      // Request timeout
@@ -63,7 +63,7 @@ pub(super) const CODES: &[Row] = &[
     ("200024", RouteInvalid, RouteInvalid),               // Missing start or end node
 ];
 
-/// What a code other than success means.
+/// The meaning of a code other than success.
 pub(super) fn refusal(code: String, message: String) -> Refusal {
     let known = CODES.binary_search_by_key(&code.as_str(), |(known, ..)| known);
     let (read, write) = known.map_or((VendorCodeUnmapped, VendorCodeUnmapped), |row| (CODES[row].1, CODES[row].2));
@@ -87,7 +87,7 @@ pub fn is_about_voice(code: &str) -> bool {
     matches!(code, "100007" | "100008" | "100009")
 }
 
-/// Whether a code says that there is nothing (both generations, C13).
+/// Whether a code means that there are no records (both generations, C13).
 pub(super) fn is_no_records(code: &str) -> bool {
     matches!(code, "100018" | "200004")
 }
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_that_is_not_documented_is_told_as_it_is() {
+    fn an_undocumented_code_is_returned_unchanged() {
         let refusal = refusal("300000".into(), "new".into());
         assert_eq!((refusal.read, refusal.code.as_str()), (VendorCodeUnmapped, "300000"));
     }

@@ -1,5 +1,5 @@
-//! The three envelopes (C10): `{ErrCode, ErrDesc, Result}`, `{ErrCode, ErrDesc, msg_id, results, data}` and
-//! `{code, message, results}`. The code decides, whatever the HTTP status (C6).
+//! The three envelopes (C10): `{ErrCode, ErrDesc, Result}`, `{ErrCode, ErrDesc, msg_id, results, data}` and `{code,
+//! message, results}`. The code overrides the HTTP status (C6).
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -25,7 +25,7 @@ pub(super) enum Kind {
     Results,
 }
 
-/// All three, read at once.
+/// The members of all three.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(rename = "ErrCode", default)]
@@ -102,7 +102,7 @@ fn undetermined(refusal: Refusal) -> Refusal {
     }
 }
 
-/// A code that came as a number has lost its zeros.
+/// Restores the leading zeros of a numeric code.
 fn padded(code: String) -> String {
     let short = !code.is_empty() && code.len() < 6 && code.bytes().all(|byte| byte.is_ascii_digit());
     if short { format!("{code:0>6}") } else { code }
@@ -112,7 +112,7 @@ fn nothing() -> Bytes {
     Bytes::from_static(b"null")
 }
 
-/// The payload without a copy; JSON inside a text is taken out of it (C38).
+/// The payload, without a copy; JSON text is unwrapped (C38).
 fn payload(body: &Bytes, raw: Option<&RawValue>) -> Bytes {
     let Some(raw) = raw else { return nothing() };
     let inner = || serde_json::from_str::<String>(raw.get()).ok().filter(|text| text.starts_with(['{', '[']));
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn the_code_decides_whatever_the_status() {
+    fn the_code_overrides_the_status() {
         assert_eq!(read(200, r#"{"ErrCode":"000000","ErrDesc":"OK","Result":{"a":1}}"#), Ok(r#"{"a":1}"#.into()));
         assert_eq!(read(200, r#"{"ErrCode":"100018","ErrDesc":"x"}"#), Err(("100018".into(), ResourceNotFound)));
         assert_eq!(read(404, r#"{"ErrCode":"200020"}"#), Err(("200020".into(), VendorAuthFailed)));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_code_the_status_speaks() {
+    fn without_a_code_the_status_decides() {
         for (status, reason) in [
             (200, VendorResponseInvalid),
             (400, VendorRejected),

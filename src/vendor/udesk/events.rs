@@ -1,4 +1,4 @@
-//! The 20 events of Udesk 18 (`all_type`), in the document's order (C44).
+//! The events of Udesk 18 (`all_type`), in the document's order (C44).
 
 use crate::proto::v1::EventType;
 

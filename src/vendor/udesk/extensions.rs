@@ -1,4 +1,4 @@
-//! Extensions: Udesk 07 to 10. There is no list of them: what agents hold is what can be seen (Udesk 06).
+//! Extensions: Udesk 07 to 10. Udesk has no list of extensions; only those bound to an agent are visible (Udesk 06).
 
 use async_trait::async_trait;
 use serde::{Deserialize, Deserializer, Serialize};
@@ -20,7 +20,7 @@ use crate::{
     vendor_data::VendorData,
 };
 
-/// `POST /agents/extensions` (Udesk 07). The rest of its table is a leaked agent (C36).
+/// `POST /agents/extensions` (Udesk 07). The rest of its table describes an agent (C36).
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct BindExtensions<'a> {
@@ -49,7 +49,7 @@ struct DeleteExtension<'a> {
 
 endpoint!(Ccapi: DeleteExtension<'_>, DELETE "/extensions", write, WRITE => Anything);
 
-/// `POST /extensions` (Udesk 10). The password is the system's own (C23).
+/// `POST /extensions` (Udesk 10). Udesk generates the password (C23).
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct CreateExtension<'a> {
@@ -59,8 +59,8 @@ struct CreateExtension<'a> {
 
 endpoint!(Ccapi: CreateExtension<'_>, POST "/extensions", write, WRITE => Object<Fields>);
 
-/// An extension with what is told of it: by Udesk 10, and in `ExtenInfos` of 04, 06, 25 and 26, where it may be its
-/// number alone (C30). It holds a password.
+/// An extension and its details: the answer of Udesk 10, and `ExtenInfos` of 04, 06, 25 and 26, where it may be a bare
+/// number (C30). It contains a password.
 #[derive(Default)]
 pub(super) struct Line(Fields);
 
@@ -121,7 +121,7 @@ async fn missing(ccapi: &Api, cx: &Context, agent: &AgentName, extensions: &[Ext
     }
 }
 
-/// Every extension that an agent holds, each once, and why there may be more.
+/// Every extension bound to an agent, each once, and why there may be more.
 async fn bound(ccapi: &Api, cx: &Context) -> Result<(Vec<(AgentId, Line)>, String)> {
     let page = agent_records::all(ccapi, cx).await?;
     let incomplete_reason = page.incomplete_reason();
@@ -135,7 +135,7 @@ async fn bound(ccapi: &Api, cx: &Context) -> Result<(Vec<(AgentId, Line)>, Strin
     Ok((lines, incomplete_reason))
 }
 
-/// Whose extension it is.
+/// The ID of the agent to which an extension is bound.
 type AgentId = String;
 
 #[async_trait]
@@ -219,7 +219,7 @@ async fn create(ccapi: &Api, cx: &Context, name: ExtensionName, extension: v1::E
     let v1::Extension {
         name: _,
         protocol,
-        // The rest but vendor_data is output only.
+        // All other fields but vendor_data are output only.
         account: _,
         agent: _,
         state: _,
@@ -258,7 +258,7 @@ async fn delete(ccapi: &Api, cx: &Context, name: ExtensionName) -> Result<()> {
     // "An extension bound to an agent cannot be deleted", without a code for it (C62).
     match bound(ccapi, cx).await {
         Ok((lines, _)) if lines.iter().any(|(_, line)| line.id() == name.id()) => Err(error
-            .explained(ErrorReason::ResourceInUse, "an extension that is bound to an agent cannot be deleted")
+            .explained(ErrorReason::ResourceInUse, "an extension bound to an agent cannot be deleted")
             .about("Extension", name)),
         _ => Err(error),
     }
@@ -267,12 +267,12 @@ async fn delete(ccapi: &Api, cx: &Context, name: ExtensionName) -> Result<()> {
 // === impl Line ===
 
 impl Line {
-    /// An extension of which the type is not told.
+    /// An extension without a known type.
     pub(super) fn new(extension: VendorId, number: Text, password: Text) -> Self {
         Self(Fields { extension, number, password, signal_type: Text::default() })
     }
 
-    /// An extension of which nothing else is told.
+    /// An extension without known details.
     pub(super) fn bare(id: String) -> Self {
         Self::new(VendorId(id), Text::default(), Text::default())
     }
@@ -282,12 +282,12 @@ impl Line {
         &self.0.extension.0
     }
 
-    /// Its password; empty when it is not told.
+    /// Its password; empty when unknown.
     pub(super) fn password(&self) -> &str {
         &self.0.password
     }
 
-    /// The account its softphone registers with: company prefix and number, 14 digits (C24). Empty when not told.
+    /// The account its softphone registers with: company prefix and number, 14 digits (C24). Empty when unknown.
     pub(super) fn account(&self) -> &str {
         let number = &*self.0.number;
         let is_account =
@@ -295,12 +295,12 @@ impl Line {
         if is_account { number } else { "" }
     }
 
-    /// Its protocol. `voip`, which Udesk 25 shows for either, is not guessed at (C25).
+    /// Its protocol. Udesk 25 shows `voip` for both, which is unspecified (C25).
     pub(super) fn protocol(&self) -> v1::ExtensionProtocol {
         protocol(&self.0.signal_type)
     }
 
-    /// Takes over from another telling of the same extension what this one lacks.
+    /// Fills in missing details from another record of the same extension.
     pub(super) fn complete(&mut self, other: Self) {
         for (field, value) in [(&mut self.0.number, other.0.number), (&mut self.0.password, other.0.password)] {
             if field.is_empty() {
@@ -328,13 +328,13 @@ impl Line {
         }
     }
 
-    /// An extension that was just made for an agent, with its password.
+    /// A new extension of an agent, with its password.
     pub(super) fn into_provisioned(self, center: &CenterName, agent: &AgentName) -> v1::Extension {
         let initial_password = self.password().to_owned();
         v1::Extension { initial_password, ..self.into_extension(center, agent, v1::View::Full) }
     }
 
-    /// An extension that was just made and is nobody's, with its password.
+    /// A new extension without an agent, with its password.
     fn into_new(self, center: &CenterName) -> v1::Extension {
         self.into_provisioned(center, &AgentName::default())
     }
@@ -344,18 +344,18 @@ impl<'de> Deserialize<'de> for Line {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Told {
-            InFull(Fields),
+        enum Form {
+            Object(Fields),
             Number(VendorId),
         }
-        Ok(match Told::deserialize(deserializer)? {
-            Told::InFull(fields) => Self(fields),
-            Told::Number(VendorId(id)) => Self::bare(id),
+        Ok(match Form::deserialize(deserializer)? {
+            Form::Object(fields) => Self(fields),
+            Form::Number(VendorId(id)) => Self::bare(id),
         })
     }
 }
 
-/// What a `SignalType` stands for.
+/// The protocol of a `SignalType`.
 pub(super) fn protocol(signal_type: &str) -> v1::ExtensionProtocol {
     match signal_type {
         "0" => v1::ExtensionProtocol::Sip,

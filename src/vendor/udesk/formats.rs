@@ -1,9 +1,9 @@
-//! Formats that Udesk imposes (section "Data Format Conventions"), enforced before anything is sent.
+//! Formats that Udesk requires (section "Data Format Conventions"), enforced before anything is sent.
 
 use crate::check::Check;
 
-/// A field and the pattern its whole value must match, as `Capabilities.field_formats` tells them, in the contract's
-/// order. Of a list, the pattern is that of each item.
+/// A field and the pattern its whole value must match, as `Capabilities.field_formats` lists them, in the contract's
+/// order. The pattern of a list applies to each item.
 pub(super) const FIELD_FORMATS: &[(&str, &str)] = &[
     ("ListAgentsRequest.queue", QUEUE),
     ("GetAgentRequest.name", AGENT),
@@ -50,7 +50,7 @@ const WORK_ID: &str = r"[0-9A-Za-z_]{1,32}";
 /// Landline and international numbers begin with 0, mobile numbers have 11 digits, agents' SIP numbers are 9 and 13 digits.
 const PSTN: &str = r"0[0-9]{6,31}|[1-9][0-9]{10}|9[0-9]{13}";
 
-/// A field of Udesk's own format.
+/// Checks of Udesk's formats.
 pub(super) trait Formats {
     /// `AgentId`, `QueueId` or an extension in a name: digits, up to 32 (C20, C22, C27).
     fn digits(&mut self, field: impl Into<String>, id: &str);
@@ -58,9 +58,9 @@ pub(super) trait Formats {
     fn work_id(&mut self, field: &str, id: &str);
     /// A queue ID that the caller chooses (C20).
     fn chosen_queue_id(&mut self, field: &str, id: &str);
-    /// An extension that the caller chooses: narrower than what is read (C22).
+    /// An extension ID that the caller chooses: narrower than existing IDs (C22).
     fn chosen_extension(&mut self, field: &str, id: &str);
-    /// The ID of a subscription to change. One that nobody knows has a stand-in, which only reads (C46).
+    /// The ID of a subscription to change. A placeholder ID is read-only (C46).
     fn subscription_id(&mut self, field: &str, id: &str);
     /// A number on the public network.
     fn pstn(&mut self, field: &str, number: &str);
@@ -69,32 +69,32 @@ pub(super) trait Formats {
 impl Formats for Check {
     fn digits(&mut self, field: impl Into<String>, id: &str) {
         if !(1..=32).contains(&id.len()) || !all_digits(id) {
-            self.invalid(field, "Udesk takes an ID of 1 to 32 digits");
+            self.invalid(field, "Udesk requires an ID of 1 to 32 digits");
         }
     }
 
     fn work_id(&mut self, field: &str, id: &str) {
         let word = id.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
         if !(1..=32).contains(&id.len()) || !word {
-            self.invalid(field, "Udesk takes 1 to 32 letters, digits and underscores");
+            self.invalid(field, "Udesk requires 1 to 32 letters, digits and underscores");
         }
     }
 
     fn chosen_queue_id(&mut self, field: &str, id: &str) {
         if !is_chosen(id, '9') {
-            self.invalid(field, "Udesk takes 9 and three digits");
+            self.invalid(field, "Udesk requires 9 followed by three digits");
         }
     }
 
     fn chosen_extension(&mut self, field: &str, id: &str) {
         if !is_chosen(id, '1') {
-            self.invalid(field, "Udesk takes 1 and three digits");
+            self.invalid(field, "Udesk requires 1 followed by three digits");
         }
     }
 
     fn subscription_id(&mut self, field: &str, id: &str) {
         if id.starts_with('~') {
-            self.invalid(field, "Udesk does not tell this subscription's ID, so that it can only be read");
+            self.invalid(field, "the ID of this subscription is unknown, so the subscription is read-only");
         } else {
             self.digits(field, id);
         }
@@ -111,7 +111,7 @@ impl Formats for Check {
         if !fits {
             self.invalid(
                 field,
-                "Udesk takes 0 and area code and number, an 11-digit mobile number, or 00 and country code and number",
+                "Udesk requires a landline number with area code (0...), an 11-digit mobile number, or an international number (00...)",
             );
         }
     }
@@ -135,7 +135,7 @@ mod tests {
         violations.done().is_ok()
     }
 
-    /// What checks a field, and whether its value is a name that ends with what is checked.
+    /// The check of a field, and the collection where its value is a resource name.
     fn check_of(field: &str) -> (fn(&mut Check, &str), Option<&'static str>) {
         let digits: fn(&mut Check, &str) = |check, id| check.digits("f", id);
         let (message, field) = field.split_once('.').unwrap();
@@ -159,7 +159,7 @@ mod tests {
         }
     }
 
-    /// Values at the edges of one format or another.
+    /// Boundary values of the formats.
     const VALUES: [&str; 36] = [
         "",
         "0",
@@ -200,18 +200,21 @@ mod tests {
     ];
 
     #[test]
-    fn what_callers_are_told_is_what_is_checked() {
+    fn the_published_patterns_are_the_enforced_ones() {
         for (field, pattern) in FIELD_FORMATS {
             let told = regex::Regex::new(&format!("^(?:{pattern})$")).unwrap();
             let (check, collection) = check_of(field);
-            let is_told = |value: &str| match collection {
+            let is_reported = |value: &str| match collection {
                 Some(collection) => told.is_match(&format!("centers/acme/{collection}/{value}")),
                 None => told.is_match(value),
             };
             for value in VALUES {
-                assert_eq!(is_told(value), accepts(|violations| check(violations, value)), "{field}: {value}");
+                assert_eq!(is_reported(value), accepts(|violations| check(violations, value)), "{field}: {value}");
             }
-            assert!(VALUES.iter().any(|value| is_told(value)) && !VALUES.iter().all(|value| is_told(value)), "{field}");
+            assert!(
+                VALUES.iter().any(|value| is_reported(value)) && !VALUES.iter().all(|value| is_reported(value)),
+                "{field}"
+            );
         }
     }
 

@@ -1,4 +1,4 @@
-//! Who is in which queue, as it is changed: Udesk 15 to 17.
+//! Changes memberships of queues: Udesk 15 to 17.
 
 use serde::Serialize;
 
@@ -25,24 +25,24 @@ endpoint!(Ccapi: AddAgents<'_>, POST "/queues/agents", write, WRITE => Anything)
 /// `POST /agents/queues` (Udesk 16).
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Enroll<'a> {
+struct SetQueues<'a> {
     agent_id: &'a str,
     queues: Vec<&'a str>,
     /// 1 replaces the agent's queues, 0 adds to them.
     is_full: u8,
 }
 
-endpoint!(Ccapi: Enroll<'_>, POST "/agents/queues", write, WRITE => Anything);
+endpoint!(Ccapi: SetQueues<'_>, POST "/agents/queues", write, WRITE => Anything);
 
 /// `DELETE /agents/queues` (Udesk 17), with a body (C7).
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
-struct Leave<'a> {
+struct RemoveQueues<'a> {
     agent_id: &'a str,
     queues: Vec<&'a str>,
 }
 
-endpoint!(Ccapi: Leave<'_>, DELETE "/agents/queues", write, WRITE => Anything);
+endpoint!(Ccapi: RemoveQueues<'_>, DELETE "/agents/queues", write, WRITE => Anything);
 
 /// Adds agents to a queue.
 pub(super) async fn add_agents(ccapi: &Api, cx: &Context, queue: &QueueName, agents: &[AgentName]) -> Result<()> {
@@ -61,17 +61,23 @@ pub(super) async fn add_agents(ccapi: &Api, cx: &Context, queue: &QueueName, age
 
 /// Adds an agent to queues.
 pub(super) async fn add_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
-    enroll(ccapi, cx, agent, queues, 0).await
+    set_or_add_queues(ccapi, cx, agent, queues, 0).await
 }
 
 /// Replaces the queues of an agent.
 pub(super) async fn set_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
-    enroll(ccapi, cx, agent, queues, 1).await
+    set_or_add_queues(ccapi, cx, agent, queues, 1).await
 }
 
-async fn enroll(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName], is_full: u8) -> Result<()> {
+async fn set_or_add_queues(
+    ccapi: &Api,
+    cx: &Context,
+    agent: &AgentName,
+    queues: &[QueueName],
+    is_full: u8,
+) -> Result<()> {
     let ids = checked(agent, queues)?;
-    match ccapi.call(cx, &Enroll { agent_id: agent.id(), queues: ids, is_full }).await {
+    match ccapi.call(cx, &SetQueues { agent_id: agent.id(), queues: ids, is_full }).await {
         Ok(Anything) => Ok(()),
         Err(error) => {
             let (error, is_queue_known) = missing_queue(ccapi, cx, queues, error).await;
@@ -83,7 +89,8 @@ async fn enroll(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueNam
 /// Removes an agent from queues.
 pub(super) async fn remove_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
     let ids = checked(agent, queues)?;
-    let Err(error) = ccapi.call(cx, &Leave { agent_id: agent.id(), queues: ids }).await.map(|Anything| ()) else {
+    let Err(error) = ccapi.call(cx, &RemoveQueues { agent_id: agent.id(), queues: ids }).await.map(|Anything| ())
+    else {
         return Ok(());
     };
     let (error, is_queue_known) = missing_queue(ccapi, cx, queues, error).await;

@@ -7,9 +7,9 @@ const JSON: Option<&str> = Some("application/json;charset=utf-8");
 /// Udesk 01, 06, 11, 21, 25, 26: reads.
 pub(crate) const READ: Style =
     Style { app_id: "AppId", message_id: false, content_type: None, envelope: envelope::Kind::Result };
-/// Udesk 02 to 05, 07 to 10, 12 to 19: writes with JSON; 03 names the type without a body.
+/// Udesk 02 to 05, 07 to 10, 12 to 19: writes with JSON; 03 has the content type without a body.
 pub(super) const WRITE: Style = Style { content_type: JSON, ..READ };
-/// Udesk 20: the type of a form, without a body.
+/// Udesk 20: the content type of a form, without a body.
 pub(super) const UNSUBSCRIBE: Style = Style { content_type: Some("application/x-www-form-urlencoded"), ..READ };
 /// Udesk 22.
 pub(crate) const SIGN_IN: Style = Style { message_id: true, envelope: envelope::Kind::Message, ..WRITE };

@@ -27,7 +27,7 @@ struct ListNumbers {}
 
 endpoint!(Ccapi: ListNumbers, GET "/spnumbers", read, READ => Object<Numbers>);
 
-/// Answer of Udesk 01. The default need not be one of the list (C28).
+/// Answer of Udesk 01. The default may be missing in the list (C28).
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Numbers {
@@ -50,7 +50,7 @@ struct ClearDefault {}
 
 endpoint!(Ccapi: ClearDefault, DELETE "/spnumbers/default", write_bare, WRITE => Anything);
 
-/// Asks one harmless question.
+/// Sends a read without side effects.
 pub(super) async fn probe(ccapi: &Api, cx: &Context) -> Result<()> {
     read(ccapi, cx).await.map(drop)
 }
@@ -60,7 +60,7 @@ async fn read(ccapi: &Api, cx: &Context) -> Result<Numbers> {
     or_empty(ccapi.call(cx, &ListNumbers {}).await).map(|Object(numbers)| numbers)
 }
 
-/// A number is in the resource's name, never in the message.
+/// The number is in the resource's name, never in the message.
 fn unknown(name: &PhoneNumberName) -> Error {
     Error::new(ErrorReason::ResourceNotFound, "the center has no such phone number").about("PhoneNumber", name)
 }
@@ -157,7 +157,7 @@ async fn get(
 
 /// Makes a number the default caller ID.
 async fn set_default(ccapi: &Api, cx: &Context, name: PhoneNumberName) -> Result<()> {
-    // The default must be one of the list, and no code is documented for one that is not (C28).
+    // The default must be in the list, and no code is documented for a number that is not (C28).
     if !read(ccapi, cx).await?.all().iter().any(|number| number == name.id()) {
         return Err(unknown(&name));
     }

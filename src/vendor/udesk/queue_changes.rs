@@ -1,4 +1,4 @@
-//! Queues as they are written: Udesk 12 to 14.
+//! Writes queues: Udesk 12 to 14.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// `POST /queues` (Udesk 12). The answer's ID wins over the one asked for (C21).
+/// `POST /queues` (Udesk 12). The answer's ID overrides the requested one (C21).
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct CreateQueue<'a> {
@@ -50,7 +50,7 @@ enum QueueCreated {
     Text(VendorId),
 }
 
-/// `GET /queues` (Udesk 11), kept as the vendor writes it, to be written back.
+/// `GET /queues` (Udesk 11), unchanged, to be written back.
 #[derive(Serialize)]
 struct ReadQueues {}
 
@@ -62,7 +62,7 @@ struct RawQueues {
     queues: List<Map<String, Value>>,
 }
 
-/// `PUT /queues` (Udesk 13), the whole queue: whether what is left out stays or is reset is not documented (C15).
+/// `PUT /queues` (Udesk 13), the whole queue: whether omitted fields stay or are reset is not documented (C15).
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct UpdateQueue {
@@ -88,7 +88,7 @@ struct DeleteQueue<'a> {
 
 endpoint!(Ccapi: DeleteQueue<'_>, DELETE "/queues", write, WRITE => Anything);
 
-/// What is to change of a queue, in Udesk's words.
+/// The changes of a queue, in Udesk's values.
 struct Change {
     name: Option<String>,
     strategy: Option<i64>,
@@ -110,7 +110,7 @@ pub(super) async fn create(
     if !queue_id.is_empty() {
         check.chosen_queue_id("queue_id", &queue_id);
     }
-    // C39: Udesk requires no name, but a queue nobody can tell apart helps nobody.
+    // C39: Udesk requires no name, but a queue without one cannot be identified.
     check.required("queue.display_name", &display_name);
     check.unsupported_if(strategy != 0, "queue.strategy", "only UpdateQueue can set it on Udesk");
     check.unsupported_if(wait_timeout.is_some(), "queue.wait_timeout", "only UpdateQueue can set it on Udesk");
@@ -129,7 +129,7 @@ pub(super) async fn create(
     Ok(v1::Queue { name, display_name, wait_music, ..v1::Queue::default() })
 }
 
-/// The ID of a queue that was made, where the answer does not tell it: no two queues have one name (code 100006).
+/// The ID of a new queue, where the answer omits it: names are unique (code 100006).
 async fn id_of_new(ccapi: &Api, cx: &Context, name: &str) -> Result<String> {
     let mut named: Vec<queues::Queue> = match queues::all(ccapi, cx).await {
         Ok(queues) => queues.into_iter().filter(|queue| queue.name() == name).collect(),
@@ -139,7 +139,7 @@ async fn id_of_new(ccapi: &Api, cx: &Context, name: &str) -> Result<String> {
         (Some(only), true) if !only.id().is_empty() => Ok(only.id().to_owned()),
         _ => Err(Error::new(
             ErrorReason::VendorOutcomeUnknown,
-            "Udesk reports success without the new queue's ID, and the list of queues does not tell it",
+            "Udesk reported success without the new queue's ID, and the list of queues does not identify it",
         )
         .from_vendor(Vendor {
             operation: CreateQueue::operation().name,
@@ -151,10 +151,10 @@ async fn id_of_new(ccapi: &Api, cx: &Context, name: &str) -> Result<String> {
 
 const NO_FURTHER_FIELDS: &str = "Udesk has no further fields for queues";
 
-/// What `mask` names of a queue, checked.
+/// Validates and returns what `mask` changes of a queue.
 fn checked(name: &QueueName, queue: v1::Queue, mask: &[String]) -> Result<Change> {
     let is_masked = |path: &str| mask.iter().any(|masked| masked == path);
-    // Without vendor_data in the mask there is none.
+    // The mask decides about vendor_data.
     let v1::Queue { name: _, display_name, strategy, wait_timeout, wait_music, vendor_data: _ } = queue;
     let mut check = Check::new();
     check.digits("queue.name", name.id());
@@ -240,8 +240,8 @@ pub(super) async fn delete(ccapi: &Api, cx: &Context, name: &QueueName) -> Resul
 // === impl Change ===
 
 impl Change {
-    /// The whole queue as it shall be: what is not changed is the vendor's own JSON, so that a strategy which the
-    /// contract has no word for survives.
+    /// The whole queue after the change: unchanged members are the vendor's own JSON, so that a strategy without a
+    /// contract value survives.
     fn merged(self, name: &QueueName, queue: Map<String, Value>) -> UpdateQueue {
         let old_name = text(&queue, "Name").or_else(|| text(&queue, "QueueName")).filter(|name| !name.is_empty());
         UpdateQueue {
@@ -254,13 +254,13 @@ impl Change {
     }
 }
 
-/// A field as text; `None` for null and for no field.
+/// A field as text; `None` for null and an absent field.
 fn text(queue: &Map<String, Value>, field: &str) -> Option<String> {
     let value = queue.get(field).filter(|value| !value.is_null())?;
     Text::deserialize(value).ok().map(Text::into_string)
 }
 
-/// A field as the number that Udesk 13 takes, or as whatever it is; `None` for nothing.
+/// A field as the number that Udesk 13 requires, or unchanged; `None` for an absent or empty value.
 fn number(queue: &Map<String, Value>, field: &str) -> Option<Value> {
     let value = queue.get(field).filter(|value| !value.is_null())?;
     match value.as_str().map(str::trim) {
@@ -273,9 +273,9 @@ fn number(queue: &Map<String, Value>, field: &str) -> Option<Value> {
 // === impl UpdateQueue ===
 
 impl UpdateQueue {
-    /// What was written, as if it were read.
+    /// The written queue, as if it were read.
     fn as_read(&self) -> Result<queues::Queue> {
         let written = serde_json::to_value(self).and_then(serde_json::from_value);
-        written.map_err(|_| Error::internal("a queue that was written cannot be read"))
+        written.map_err(|_| Error::internal("a written queue cannot be read back"))
     }
 }

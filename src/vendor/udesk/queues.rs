@@ -1,4 +1,4 @@
-//! Queues as they are read: Udesk 11. What changes them is led to Udesk 12 to 15.
+//! Queues: Udesk 11, which lists them, and 12 to 15.
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ struct QueueList {
     queues: List<Queue>,
 }
 
-/// A queue as Udesk 11 gives it. The name is read in either spelling (C37).
+/// A queue in Udesk 11. Both spellings of the name are read (C37).
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct Queue {
@@ -50,7 +50,7 @@ pub(super) async fn all(ccapi: &Api, cx: &Context) -> Result<Vec<Queue>> {
     or_empty(ccapi.call(cx, &ListQueues {}).await).map(|Object(QueueList { queues })| queues.0)
 }
 
-/// One queue: Udesk has no operation for one.
+/// One queue, from the list: Udesk has no operation for one.
 pub(super) async fn find(ccapi: &Api, cx: &Context, name: &QueueName) -> Result<Queue> {
     let queues = all(ccapi, cx).await?;
     queues.into_iter().find(|queue| queue.id() == name.id()).ok_or_else(|| Error::not_found("Queue", name))
@@ -73,7 +73,7 @@ impl Queue {
     pub(super) fn into_queue(self, center: &CenterName, view: v1::View) -> v1::Queue {
         let strategy = strategy(&self.strategy);
         let display_name = self.name().to_owned();
-        // A code the contract has no word for is not lost.
+        // A code without a contract value stays visible.
         let vendor_data = match view {
             v1::View::Full => VendorData::new().text("Strategy", self.strategy.0).build(),
             v1::View::Basic | v1::View::Unspecified => None,

@@ -1,4 +1,4 @@
-//! Agents sign in and out: Udesk 22, 23.
+//! Signs agents in and out: Udesk 22, 23.
 
 use prost_types::Struct;
 use serde::{Deserialize, Serialize};
@@ -44,7 +44,7 @@ struct SignOut<'a> {
 
 endpoint!(Ccapi: SignOut<'_>, POST "/agent/logout", write, SIGN_OUT => Message);
 
-/// Answer of Udesk 22 and 23, in which nothing is documented but that it may be empty (C49, C51).
+/// Answer of Udesk 22 and 23, of which only the empty form is documented (C49, C51).
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Message {
@@ -53,8 +53,8 @@ struct Message {
     data: Value,
 }
 
-/// States after sign-in. The document names 0 "Idle" and 1 "Waiting" and explains neither (C50): which of them is
-/// READY is a guess, so `vendor_data.state` can say the number itself.
+/// States after sign-in. The document names 0 "Idle" and 1 "Waiting" and explains neither (C50): which of them is READY
+/// is a guess, so `vendor_data.state` accepts the number.
 const IDLE: u32 = 0;
 const WAITING: u32 = 1;
 
@@ -121,7 +121,7 @@ pub(super) async fn sign_out(ccapi: &Api, cx: &Context, name: &AgentName) -> Res
 fn vendor_state(check: &mut Check, vendor_data: Option<Struct>) -> Option<u32> {
     let mut reader = VendorDataReader::new(check, "vendor_data", vendor_data);
     let state = reader.one_of("state", &[IDLE, WAITING]);
-    reader.refuse_others("Udesk accepts the key \"state\" only");
+    reader.refuse_others("Udesk accepts only the key \"state\"");
     state
 }
 

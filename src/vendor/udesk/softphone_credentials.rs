@@ -1,4 +1,4 @@
-//! Softphone passwords, which Udesk puts into ordinary reads: `ExtenInfos` of Udesk 06 and 25.
+//! Softphone passwords, which Udesk returns in ordinary reads: `ExtenInfos` of Udesk 06 and 25.
 
 use super::{
     Api,
@@ -15,7 +15,7 @@ use crate::{
     proto::v1,
 };
 
-/// The passwords that Udesk tells, by extension; or those of one agent.
+/// The passwords that Udesk returns, by extension; or those of one agent.
 pub(super) async fn access(
     ccapi: &Api,
     cx: &Context,
@@ -40,7 +40,7 @@ pub(super) async fn access(
     Ok(v1::AccessSoftphoneCredentialsResponse { credentials, next_page_token })
 }
 
-/// The extensions of an agent whose password is told.
+/// The extensions of an agent whose password is known.
 fn of_agent(agent: Agent) -> impl Iterator<Item = (String, Line)> {
     let id = agent.id().to_owned();
     agent.into_lines().into_iter().filter(|line| !line.password().is_empty()).map(move |line| (id.clone(), line))

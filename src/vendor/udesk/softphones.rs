@@ -1,4 +1,4 @@
-//! Softphones: what the contract asks, led to the reads that tell passwords.
+//! Softphones: their passwords.
 
 use async_trait::async_trait;
 

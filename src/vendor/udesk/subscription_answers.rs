@@ -1,4 +1,4 @@
-//! What Udesk answers when a subscription is made (18) or changed (19), and what that means.
+//! The answers of Udesk 18 and 19, and their meaning.
 
 use std::collections::BTreeMap;
 
@@ -30,66 +30,66 @@ struct Asked<'a> {
 
 endpoint!(Ccapi: Subscribe<'_>, POST "/subscriptions", write, WRITE => Object<Subscribed>);
 
-/// Answer of Udesk 18, which names what failed beside a code of success (C42).
+/// Answer of Udesk 18, which contains failures beside a code of success (C42).
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Subscribed {
-    sub_succ: List<Made>,
+    sub_succ: List<CreatedSubscription>,
     sub_fail: Value,
 }
 
-/// A subscription that was made.
+/// A created subscription.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub(super) struct Made {
-    /// Its ID, which is told only here.
+pub(super) struct CreatedSubscription {
+    /// Its ID, which Udesk returns only here.
     pub(super) subid: VendorId,
-    /// Need not be the name asked for.
+    /// Its name, which may differ from the requested one.
     pub(super) name: Text,
 }
 
-/// Answer of Udesk 19: "Subscription Name & Event ID", as in `{"ymtest111": 164}` (C45). Nothing of it is needed, so
-/// whatever it holds is an answer.
+/// Answer of Udesk 19: "Subscription Name & Event ID", as in `{"ymtest111": 164}` (C45). Any content is accepted,
+/// because nothing of it is required.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Replaced(pub(super) Option<(String, i64)>);
 
-/// Makes a subscription.
+/// Creates a subscription.
 ///
 /// # Errors
-/// `VENDOR_REJECTED` only where Udesk tells of a failure and of no subscription. `VENDOR_OUTCOME_UNKNOWN` where it tells
-/// of both or of neither: the code says success, so there may be one.
-pub(super) async fn subscribe(ccapi: &Api, cx: &Context, spec: &SubscriptionSpec) -> Result<Made> {
+/// `VENDOR_REJECTED` only where Udesk reports a failure and no subscription. `VENDOR_OUTCOME_UNKNOWN` where it reports
+/// both or neither: the code says success, so the subscription may exist.
+pub(super) async fn subscribe(ccapi: &Api, cx: &Context, spec: &SubscriptionSpec) -> Result<CreatedSubscription> {
     let asked = Asked { callback: &spec.callback, events: &spec.events, name: &spec.name };
     let request = Subscribe { subscriptions: [asked] };
     let Object(Subscribed { sub_succ, sub_fail }) = ccapi.call(cx, &request).await?;
-    let is_told = !sub_succ.0.is_empty();
+    let is_reported = !sub_succ.0.is_empty();
     let made = sub_succ.into_iter().find(|made| !made.subid.0.is_empty());
     let failures = texts(&sub_fail);
     let vendor = Vendor { operation: Subscribe::operation().name, code: SUCCESS.into(), ..Vendor::default() };
     let unknown = |cause, vendor| Err(Error::outcome_unknown(cause).from_vendor(vendor));
     match made {
         Some(made) if failures.is_empty() => Ok(made),
-        Some(_) => unknown("Udesk reports that the subscription was made, and that it failed", vendor),
+        Some(_) => unknown("Udesk reported both that the subscription was created and that it failed", vendor),
         None if !failures.is_empty() => {
             let sent = redact::secrets_in(&serde_json::to_vec(&request).unwrap_or_default());
             let mut secrets = ccapi.dialect().secrets();
             secrets.extend(sent.iter().map(String::as_str));
-            // People's words, and what Udesk may well name as that which failed.
+            // The name is personal data, and Udesk may repeat it in the failure.
             secrets.push(&spec.name);
             let message = redact::vendor_text(&failures.join(", "), &secrets);
             let (told, message) = if message.contains(char::is_alphanumeric) {
                 (format!("Udesk refused the subscription: {message}"), message)
             } else {
-                ("Udesk refused the subscription and does not say why".to_owned(), String::new())
+                ("Udesk refused the subscription without a reason".to_owned(), String::new())
             };
             Err(Error::new(ErrorReason::VendorRejected, told).from_vendor(Vendor { message, ..vendor }))
         }
-        None if is_told => unknown("Udesk reports that the subscription was made, but not its ID", vendor),
-        None => unknown("Udesk reports neither a subscription nor a failure", vendor),
+        None if is_reported => unknown("Udesk reported that the subscription was created, but not its ID", vendor),
+        None => unknown("Udesk reported neither a subscription nor a failure", vendor),
     }
 }
 
-/// Whatever is told somewhere in a value; null and the empty text tell nothing.
+/// Every text, number and flag in a value, except null and empty text.
 fn texts(value: &Value) -> Vec<String> {
     match value {
         Value::Null => Vec::new(),
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_to_a_change_names_the_subscription_or_says_nothing() {
+    fn an_answer_to_a_change_names_the_subscription_or_nothing() {
         for (json, name) in [
             (r#"{"ymtest111": 164}"#, Some(("ymtest111".to_owned(), 164))),
             (r#"{"a": "7"}"#, Some(("a".to_owned(), 7))),

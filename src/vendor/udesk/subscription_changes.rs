@@ -1,8 +1,8 @@
-//! Subscriptions as they are changed: Udesk 18 to 20, and what is kept before and after.
+//! Changes subscriptions: Udesk 18 to 20, and what the gateway stores before and after.
 //!
-//! Udesk tells a subscription's ID when it is made and never again (C46), and may post before it answers. So what is
-//! needed for either is kept before Udesk is asked; what a refusal leaves is dropped, what an outcome that nobody knows
-//! leaves stays.
+//! Udesk returns a subscription's ID only when it is created (C46), and may post before it answers. So the gateway
+//! stores what it needs for either before it sends the request. After a refusal it discards this, after an unknown
+//! outcome it retains it.
 
 use serde::Serialize;
 use url::Url;
@@ -57,18 +57,18 @@ endpoint!(
 #[derive(Debug)]
 pub(super) struct Register {
     ccapi: Api,
-    /// Where Udesk is.
+    /// Udesk's address.
     vendor: Url,
     subscription_ids: SubscriptionIds,
     addresses: Addresses,
-    /// Changes of a subscription, which is written whole: one at a time (C45).
+    /// Serializes changes of a subscription, which is written whole (C45).
     locks: KeyedMutex<String>,
 }
 
 // === impl Register ===
 
 impl Register {
-    /// Of the tenant that this client speaks for.
+    /// The subscriptions of this client's tenant.
     pub(super) fn new(ccapi: Api, vendor: &Url, parts: &Parts) -> Self {
         Self {
             ccapi,
@@ -85,7 +85,7 @@ pub(super) async fn list(register: &Register, cx: &Context, center: &str) -> Res
     subscription_list::list(&register.ccapi, &register.subscription_ids, &register.addresses, cx, center).await
 }
 
-/// Makes a subscription and keeps its ID.
+/// Creates a subscription and stores its ID.
 pub(super) async fn create(
     register: &Register,
     cx: &Context,
@@ -93,38 +93,38 @@ pub(super) async fn create(
     change: Change,
 ) -> Result<v1::Subscription> {
     let id = center.center();
-    let spec = change.into_new().settled(&register.addresses, id, None, &register.vendor).await?;
+    let spec = change.into_new().into_spec(&register.addresses, id, None, &register.vendor).await?;
     let callback = CallbackHash::of(&spec.callback);
     if let Err(error) = register.subscription_ids.add_pending(id, &spec.name, callback).await {
-        discard(register, id, &spec).await;
+        discard_address(register, id, &spec).await;
         return Err(error);
     }
     let made = match subscribe(&register.ccapi, cx, &spec).await {
         Ok(made) => made,
         Err(error) => {
             let _ = register.subscription_ids.remove_pending(id, &spec.name, callback).await;
-            if did_nothing(&error) {
-                discard(register, id, &spec).await;
+            if had_no_effect(&error) {
+                discard_address(register, id, &spec).await;
             }
             return Err(about_new(error, "Subscription", center));
         }
     };
-    // Udesk 21 may list it by the name it was asked for or by the one it answered with (C42).
+    // Udesk 21 may list it by the requested name or by the one in the answer (C42).
     let names = [spec.name.as_str(), if made.name.is_empty() { &spec.name } else { &made.name }];
     let name = SubscriptionName::new(id, made.subid.0);
     if register.subscription_ids.resolve_pending(id, name.id(), &names, callback).await.is_err() {
-        tracing::error!(center = id, id = name.id(), "the ID of a new subscription could not be kept");
+        tracing::error!(center = id, id = name.id(), "the ID of a new subscription could not be stored");
     }
-    adopted(register, &name, &spec, &[]).await;
+    store_addresses(register, &name, &spec, &[]).await;
     if !spec.enable {
-        // Udesk 18 has no flag for it (C47).
+        // Udesk 18 has no such field (C47).
         let disabled = register.ccapi.call(cx, &Replace { id: name.id(), spec: &spec }).await;
-        disabled.map_err(|error| partly_done(error, &name))?;
+        disabled.map_err(|error| partially_applied(error, &name))?;
     }
     Ok(spec.into_subscription(&name))
 }
 
-/// Writes what a subscription is to be, whole.
+/// Changes a subscription: read, merged, written whole.
 pub(super) async fn update(
     register: &Register,
     cx: &Context,
@@ -139,25 +139,25 @@ pub(super) async fn update(
         Err(change) => {
             let listed = list(register, cx, center).await?.subscriptions;
             let found = listed.into_iter().find(|identified| identified.id == id);
-            change.merged(found.ok_or_else(|| unlisted(name))?.record)?
+            change.merged(found.ok_or_else(|| not_listed(name))?.record)?
         }
     };
-    let spec = plan.settled(&register.addresses, center, Some(id), &register.vendor).await?;
+    let spec = plan.into_spec(&register.addresses, center, Some(id), &register.vendor).await?;
     replace(register, cx, name, &spec, &former).await?;
     Ok(spec.into_subscription(name))
 }
 
-/// Ends a subscription.
+/// Deletes a subscription.
 pub(super) async fn delete(register: &Register, cx: &Context, name: &SubscriptionName) -> Result<()> {
     let deleted = register.ccapi.call(cx, &Unsubscribe { id: name.id() }).await;
     if deleted.as_ref().map_or_else(is_missing, |_| true) {
-        gone(register, name).await;
+        forget(register, name).await;
     }
     deleted.map(|Anything| ()).map_err(|error| about(error, "Subscription", name))
 }
 
-/// Writes a whole subscription. What it will be listed by is known before it is sent, what it was listed by until
-/// done; the same goes for where it posts, of which `former` are the gateway's own.
+/// Writes a whole subscription. The new name and callback are stored before the request, the old ones until it
+/// succeeded. `former` are the gateway's own addresses to which it posted before.
 async fn replace(
     register: &Register,
     cx: &Context,
@@ -169,7 +169,7 @@ async fn replace(
     let is_new = match register.subscription_ids.add(center, id, &spec.name, callback).await {
         Ok(is_new) => is_new,
         Err(error) => {
-            discard(register, center, spec).await;
+            discard_address(register, center, spec).await;
             return Err(error);
         }
     };
@@ -180,29 +180,29 @@ async fn replace(
                 // Udesk 21 may list it by that name, as after Udesk 18.
                 let _ = register.subscription_ids.add(center, id, &listed, callback).await;
                 if number.to_string() != id {
-                    tracing::warn!(center, id, "the answer to a change of a subscription has another number");
+                    tracing::warn!(center, id, "the answer to a change of a subscription has another ID");
                 }
             }
-            adopted(register, name, spec, former).await;
+            store_addresses(register, name, spec, former).await;
             Ok(())
         }
         Err(error) => {
-            if did_nothing(&error) {
-                discard(register, center, spec).await;
+            if had_no_effect(&error) {
+                discard_address(register, center, spec).await;
                 if is_new {
                     let _ = register.subscription_ids.remove(center, id, &spec.name, callback).await;
                 }
             }
             if is_missing(&error) {
-                gone(register, name).await;
+                forget(register, name).await;
             }
             Err(about(error, "Subscription", name))
         }
     }
 }
 
-/// After Udesk took it: it posts by these spec and no longer to its former addresses.
-async fn adopted(register: &Register, name: &SubscriptionName, spec: &SubscriptionSpec, former: &[Nonce]) {
+/// Udesk accepted the change: it posts to the address in `spec` and no longer to the former ones.
+async fn store_addresses(register: &Register, name: &SubscriptionName, spec: &SubscriptionSpec, former: &[Nonce]) {
     let (center, id) = (name.center(), name.id());
     let current = spec.ingress.as_ref().map(|ingress| &ingress.nonce);
     let adopted = match current {
@@ -212,39 +212,43 @@ async fn adopted(register: &Register, name: &SubscriptionName, spec: &Subscripti
     let former: Vec<Nonce> = former.iter().filter(|nonce| current != Some(*nonce)).cloned().collect();
     let retired = register.addresses.retire(center, &former).await;
     if adopted.and(retired).is_err() {
-        tracing::error!(center, id, "where a subscription posts could not be kept; its former addresses still work");
+        tracing::error!(
+            center,
+            id,
+            "a subscription's new callback address could not be stored; its former addresses still work"
+        );
     }
 }
 
-/// After Udesk said that there is no such subscription.
-async fn gone(register: &Register, name: &SubscriptionName) {
+/// Udesk reported that the subscription does not exist.
+async fn forget(register: &Register, name: &SubscriptionName) {
     let (center, id) = (name.center(), name.id());
-    // Done is done: what cannot be forgotten now names nothing.
+    // The subscription is deleted; a leftover record names nothing.
     let _ = register.subscription_ids.remove_all(center, id).await;
     if register.addresses.retire_all(center, id).await.is_err() {
-        tracing::error!(center, id, "the addresses of a subscription that is gone could not be given up");
+        tracing::error!(center, id, "the callback addresses of a deleted subscription could not be retired");
     }
 }
 
-/// Gives up the address that was made for a request that did nothing.
-async fn discard(register: &Register, center: &str, spec: &SubscriptionSpec) {
+/// Discards the address that was created for a request without effect.
+async fn discard_address(register: &Register, center: &str, spec: &SubscriptionSpec) {
     if let Some(Ingress { nonce, is_fresh: true }) = &spec.ingress {
-        // One that stays is known to nobody.
+        // Nobody knows a leftover address.
         let _ = register.addresses.discard(center, nonce).await;
     }
 }
 
-/// Whether a write that failed did nothing for certain.
-fn did_nothing(error: &Error) -> bool {
+/// Whether a failed write certainly had no effect.
+fn had_no_effect(error: &Error) -> bool {
     !matches!(error.reason(), ErrorReason::VendorOutcomeUnknown | ErrorReason::VendorCodeUnmapped)
 }
 
-fn partly_done(error: Error, name: &SubscriptionName) -> Error {
+fn partially_applied(error: Error, name: &SubscriptionName) -> Error {
     let unknown = u8::from(error.reason() == ErrorReason::VendorOutcomeUnknown);
     error
         .explained(
             ErrorReason::PartiallyApplied,
-            "the subscription was made, but disabling it failed; UpdateSubscription can disable it",
+            "the subscription was created, but disabling it failed; disable it with UpdateSubscription",
         )
         .with("appliedCount", "1")
         .with("unknownCount", unknown.to_string())
@@ -252,8 +256,8 @@ fn partly_done(error: Error, name: &SubscriptionName) -> Error {
         .about("Subscription", name)
 }
 
-/// Udesk 21 tells no IDs, so one that the gateway did not give out cannot be found in its list.
-fn unlisted(name: &SubscriptionName) -> Error {
-    let message = format!("no listed subscription is known by this ID; {WHOLE}");
+/// Udesk 21 lists no IDs, so a subscription that the gateway did not create cannot be found in its list.
+fn not_listed(name: &SubscriptionName) -> Error {
+    let message = format!("no listed subscription has this ID; {WHOLE}");
     Error::new(ErrorReason::ResourceNotFound, message).about("Subscription", name)
 }

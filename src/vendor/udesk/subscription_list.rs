@@ -1,4 +1,4 @@
-//! Subscriptions as they are read: Udesk 21. It documents no IDs, so those of Udesk 18 are remembered (C46).
+//! Reads subscriptions: Udesk 21. It documents no IDs, so the gateway stores those of Udesk 18 (C46).
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,11 +32,11 @@ endpoint!(Ccapi: ListSubscriptions, GET "/subscriptions", read, READ => Records)
 #[derive(Default)]
 struct Records {
     records: Vec<Record>,
-    /// Whether it was one object, as in the example, which does not say that there are no others.
+    /// Whether the answer is one object, as in the example, so that there may be others.
     is_one_object: bool,
 }
 
-/// A subscription as Udesk 21 gives it. Its callback may hold a secret.
+/// A subscription in Udesk 21. Its callback may contain a secret.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Record {
@@ -44,7 +44,7 @@ pub(super) struct Record {
     id: VendorId,
     /// Its name.
     pub(super) name: Text,
-    /// Where it posts.
+    /// The address to which it posts.
     pub(super) callback: Text,
     /// Udesk's names of its events.
     pub(super) events: List<Text>,
@@ -52,7 +52,7 @@ pub(super) struct Record {
     pub(super) enable: Flag,
 }
 
-/// A subscription with its ID: the vendor's, or `~` and a hash where nobody knows it.
+/// A subscription with its ID: the vendor's, or the placeholder `~` and a hash where it is unknown.
 pub(super) struct Identified {
     /// The ID.
     pub(super) id: String,
@@ -64,9 +64,9 @@ pub(super) struct Identified {
 
 /// The subscriptions of a center.
 pub(super) struct Listed {
-    /// Those that the vendor lists.
+    /// The listed subscriptions.
     pub(super) subscriptions: Vec<Identified>,
-    /// Why there may be more; empty when there are none.
+    /// Why the list may be incomplete; empty when it is complete.
     pub(super) incomplete_reason: String,
 }
 
@@ -98,11 +98,11 @@ pub(super) async fn list(
     Ok(Listed { subscriptions, incomplete_reason })
 }
 
-/// Gives each record its ID, and tells of which IDs there is no record. One that is remembered names one record only: two
-/// subscriptions may look the same.
+/// Assigns each record its ID, and returns the stored IDs without a record. A stored ID names one record only, because
+/// two subscriptions may look the same.
 ///
-/// Each comes with whether it posts to an address of the gateway's own. Such an address was made for one subscription, so
-/// it tells which: the name that Udesk 21 gives is the tenant's, by its table, and need not be the one that was asked for.
+/// The flag of a record says whether it posts to one of the gateway's own addresses. Such an address belongs to one
+/// subscription and identifies it, because the name in Udesk 21 may differ from the requested one.
 fn identify(
     records: Vec<(Record, bool)>,
     mut known: Vec<SubscriptionRecord>,
@@ -117,7 +117,7 @@ fn identify(
         if let Some(id) = &id {
             known.retain(|known| known.id != *id);
         }
-        Identified { id: id.unwrap_or_else(|| record.stand_in()), record, is_ingress }
+        Identified { id: id.unwrap_or_else(|| record.placeholder()), record, is_ingress }
     };
     let identified = records.into_iter().map(identify).collect();
     (identified, known)
@@ -146,13 +146,13 @@ impl<'de> Deserialize<'de> for Records {
 // === impl Record ===
 
 impl Record {
-    /// The ID that the vendor tells, if it does.
+    /// The vendor's ID, if the record contains one.
     fn own_id(&self) -> Option<&str> {
         [&self.subid, &self.id].into_iter().map(|id| id.0.as_str()).find(|id| !id.is_empty())
     }
 
-    /// What stands for an ID that nobody knows: the same for the same name and callback.
-    fn stand_in(&self) -> String {
+    /// The placeholder for an unknown ID: the same for the same name and callback.
+    fn placeholder(&self) -> String {
         let digest = Sha256::new().chain_update(&*self.name).chain_update([0]).chain_update(&*self.callback).finalize();
         let mut id = String::from("~");
         for byte in &digest[..8] {
@@ -181,7 +181,7 @@ impl Identified {
     }
 }
 
-/// Udesk's names of events, as event types and, where the contract has none, as they are.
+/// Udesk's names of events as event types, and unchanged where the contract has none.
 pub(super) fn split(names: impl IntoIterator<Item = String>) -> (Vec<i32>, Vec<String>) {
     let (mut known, mut others) = (Vec::new(), Vec::new());
     for name in names {
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_is_told_or_remembered_or_stood_in_for() {
+    fn an_id_is_listed_or_stored_or_a_placeholder() {
         let json = r#"[{"name":"a","callback":"x","subid":7},{"name":"b","callback":"x","id":"8"},
             {"name":"c","callback":"x"},{"name":"c","callback":"y"}]"#;
         let ids = ids(json, &[("9", "c", "x"), ("9", "c", "z")]);
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_of_our_own_tells_the_subscription_whatever_its_name() {
+    fn the_gateways_own_address_identifies_the_subscription_under_any_name() {
         let json = r#"[{"name":"tenant","callback":"ours-1"},{"callback":"ours-2"},{"name":"a","callback":"ours-3"},
             {"name":"tenant","callback":"x"}]"#;
         let ids = ids(json, &[("7", "a", "ours-1"), ("8", "b", "ours-2"), ("9", "c", "x")]);
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn a_remembered_id_names_one_subscription() {
+    fn a_stored_id_names_one_subscription() {
         let twins = r#"[{"name":"a","callback":"x"},{"name":"a","callback":"x"},{"name":"a","callback":"x"}]"#;
         let ids = ids(twins, &[("7", "a", "x"), ("8", "a", "x")]);
         assert_eq!(ids[..2], ["7", "8"]);

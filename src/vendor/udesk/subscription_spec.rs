@@ -1,4 +1,4 @@
-//! What a subscription consists of, and what is to change of it, in Udesk's words.
+//! A subscription's fields and their changes, in Udesk's values.
 
 use serde::Serialize;
 use url::Url;
@@ -19,14 +19,13 @@ use crate::{
     vendor::de::Text,
 };
 
-/// What helps where Udesk 21 does not.
-pub(super) const WHOLE: &str =
-    "an update_mask of display_name, callback_uri, event_types and enabled replaces the whole of it without looking";
+/// The advice where Udesk 21 does not return the whole subscription.
+pub(super) const WHOLE: &str = "an update_mask of display_name, callback_uri, event_types and enabled replaces the whole subscription without reading it";
 
-/// Everything a subscription consists of, as it is written.
+/// All fields of a subscription, as written.
 #[derive(Serialize)]
 pub(super) struct SubscriptionSpec {
-    /// Where it posts; may hold a secret.
+    /// The address to which it posts; may contain a secret.
     pub(super) callback: String,
     /// Its name.
     pub(super) name: String,
@@ -34,20 +33,20 @@ pub(super) struct SubscriptionSpec {
     pub(super) events: Vec<String>,
     /// Whether it is delivered.
     pub(super) enable: bool,
-    /// Which of the gateway's own addresses the callback is, if it is one.
+    /// The gateway's own address, if the callback is one.
     #[serde(skip)]
     pub(super) ingress: Option<Ingress>,
 }
 
 /// One of the gateway's own addresses.
 pub(super) struct Ingress {
-    /// Which one.
+    /// The nonce of the address.
     pub(super) nonce: Nonce,
-    /// Whether it was made for the request under way, so that nobody knows of it when that is refused.
+    /// Whether it was created for the current request and is unknown to Udesk until the request succeeds.
     pub(super) is_fresh: bool,
 }
 
-/// Everything a subscription is to consist of.
+/// All fields of a subscription before its address exists.
 pub(super) struct Plan {
     destination: Destination,
     name: String,
@@ -55,7 +54,7 @@ pub(super) struct Plan {
     enable: bool,
 }
 
-/// What is to change of a subscription.
+/// The changes of a subscription.
 pub(super) struct Change {
     destination: Option<Destination>,
     name: Option<String>,
@@ -66,23 +65,23 @@ pub(super) struct Change {
     enable: Option<bool>,
 }
 
-/// Where a subscription is to post.
+/// The new destination of a subscription.
 enum Destination {
-    /// To an address of the gateway's own that is yet to be made.
+    /// A new address of the gateway.
     Ingress,
-    /// To this address.
+    /// This address.
     Uri(String),
 }
 
 // === impl Plan ===
 
 impl Plan {
-    /// Makes the address, where it is to be a new one of the gateway's own. `id` is the vendor's, once it is known;
-    /// `vendor` is where the vendor is.
+    /// Creates the address where the destination is the gateway. `id` is the vendor's ID, once known; `vendor` is the
+    /// vendor's address.
     ///
     /// # Errors
-    /// As for [`Addresses::mint`]; the vendor must not be asked.
-    pub(super) async fn settled(
+    /// As for [`Addresses::mint`]; nothing must be sent then.
+    pub(super) async fn into_spec(
         self,
         addresses: &Addresses,
         center: &str,
@@ -107,7 +106,7 @@ impl Plan {
 // === impl Change ===
 
 impl Change {
-    /// The fields that are to change, checked together with what `check` holds already.
+    /// Validates the changed fields, together with the violations in `check`.
     pub(super) fn of(
         subscription: v1::Subscription,
         is_masked: impl Fn(&str) -> bool,
@@ -128,18 +127,18 @@ impl Change {
         })
     }
 
-    /// A new subscription, to the gateway's own ingress and enabled unless told.
+    /// A new subscription. By default it posts to the gateway and is enabled.
     pub(super) fn into_new(self) -> Plan {
         let Self { destination, name, event_types, vendor_event_types, enable } = self;
         Plan {
             destination: destination.unwrap_or(Destination::Ingress),
             name: name.unwrap_or_default(),
-            events: both(event_types.unwrap_or_default(), vendor_event_types.unwrap_or_default()),
+            events: union(event_types.unwrap_or_default(), vendor_event_types.unwrap_or_default()),
             enable: enable.unwrap_or(true),
         }
     }
 
-    /// The whole subscription, where everything is to change: then nothing needs to be read.
+    /// The whole subscription, where every field changes, so that no read is required.
     pub(super) fn into_whole(self) -> Result<Plan, Self> {
         match self {
             Self {
@@ -148,21 +147,21 @@ impl Change {
                 event_types: Some(event_types),
                 vendor_event_types: Some(vendor_event_types),
                 enable: Some(enable),
-            } => Ok(Plan { destination, name, events: both(event_types, vendor_event_types), enable }),
+            } => Ok(Plan { destination, name, events: union(event_types, vendor_event_types), enable }),
             partial => Err(partial),
         }
     }
 
-    /// The whole subscription: what is not to change is as the vendor has it, events without a name here included.
+    /// The whole subscription: unchanged fields keep the vendor's values, including events without an event type.
     ///
     /// # Errors
-    /// `FIELD_INVALID` where the vendor does not tell all of it, which its document allows: written as nothing, events
-    /// would end and a subscription that is disabled would be enabled.
+    /// `FIELD_INVALID` where the vendor does not return all fields, which its document allows: written without them,
+    /// events would stop and a disabled subscription would be enabled.
     pub(super) fn merged(self, record: Record) -> Result<Plan> {
         let Record { name, callback, events, enable, .. } = record;
         let told = |text: Text| Some(text.into_string()).filter(|text| !text.is_empty());
         let events: Vec<String> = events.into_iter().filter_map(told).collect();
-        // A list that is empty may be one of which nothing is told: then no event is known to be kept.
+        // An empty list may be an omitted one, so no event is known.
         let (event_types, vendor_event_types) = if events.is_empty() {
             (None, None)
         } else {
@@ -176,20 +175,20 @@ impl Change {
             vendor_event_types: self.vendor_event_types.or(vendor_event_types),
             enable: self.enable.or(enable.0),
         };
-        whole.into_whole().map_err(|partial| partial.untold())
+        whole.into_whole().map_err(|partial| partial.missing())
     }
 
-    fn untold(&self) -> Error {
+    fn missing(&self) -> Error {
         let fields = [
             ("display_name", self.name.is_none()),
             ("callback_uri", self.destination.is_none()),
             ("event_types", self.event_types.is_none() || self.vendor_event_types.is_none()),
             ("enabled", self.enable.is_none()),
         ];
-        let untold: Vec<&str> = fields.into_iter().filter_map(|(field, is_none)| is_none.then_some(field)).collect();
+        let missing: Vec<&str> = fields.into_iter().filter_map(|(field, is_none)| is_none.then_some(field)).collect();
         let description = format!(
-            "the vendor does not tell {} of this subscription, and nothing was written; {WHOLE}",
-            untold.join(", ")
+            "the vendor did not return {} of this subscription, and nothing was written; {WHOLE}",
+            missing.join(", ")
         );
         Error::invalid(vec![Violation::new("update_mask", description)])
     }
@@ -214,7 +213,7 @@ impl SubscriptionSpec {
     }
 }
 
-/// Udesk's names of the event types asked for; of these and the others each must come once.
+/// Udesk's names of the requested event types. Each of these and of the others must occur once.
 fn event_names(check: &mut Check, event_types: Vec<v1::EventType>, others: &[String]) -> Vec<String> {
     let mut names = Vec::with_capacity(event_types.len());
     for (index, event) in event_types.into_iter().enumerate() {
@@ -222,7 +221,7 @@ fn event_names(check: &mut Check, event_types: Vec<v1::EventType>, others: &[Str
             Some(name) => names.push(name.to_owned()),
             None => check.unsupported(
                 format!("subscription.event_types[{index}]"),
-                "Udesk has no such event; GetCapabilities tells which it has",
+                "Udesk has no such event; GetCapabilities lists its event types",
             ),
         }
     }
@@ -237,8 +236,8 @@ fn event_names(check: &mut Check, event_types: Vec<v1::EventType>, others: &[Str
     names
 }
 
-/// Everything that is to be delivered, each once: an event that is kept may be asked for in the other list.
-fn both(mut events: Vec<String>, others: Vec<String>) -> Vec<String> {
+/// All events to deliver, each once: a retained event may be in the other list, too.
+fn union(mut events: Vec<String>, others: Vec<String>) -> Vec<String> {
     for name in others {
         if !events.contains(&name) {
             events.push(name);

@@ -1,7 +1,7 @@
-//! Subscriptions: what the contract asks, led to Udesk 18 to 21.
+//! Subscriptions: Udesk 18 to 21.
 //!
-//! Udesk tells a subscription's ID when it is made and never again, so the gateway remembers it before it answers.
-//! A subscription whose ID nobody knows can be read but not changed.
+//! Udesk returns a subscription's ID only when it is created, so the gateway stores it before it answers. A
+//! subscription whose ID is unknown is read-only.
 
 use async_trait::async_trait;
 
@@ -23,7 +23,7 @@ use crate::{
     vendor::refuse_other_paths,
 };
 
-/// What Udesk 19 can change of a subscription.
+/// The paths that Udesk 19 can change.
 const PATHS: &[&str] = &["display_name", "callback_uri", "event_types", "vendor_event_types", "enabled"];
 
 #[async_trait]

@@ -52,7 +52,7 @@ const AUTH_TOKEN: &str = "token-for-tests";
 pub const NOW: Duration = Duration::from_millis(1_700_000_000_123);
 
 /// The adapter of a center at the simulator.
-pub struct Desk {
+pub struct TestServer {
     pub udesk: Arc<dyn Adapter>,
     pub simulator: Arc<Simulator>,
     pub storage: Database,
@@ -93,9 +93,9 @@ impl Source for At {
     }
 }
 
-// === impl Desk ===
+// === impl TestServer ===
 
-impl Desk {
+impl TestServer {
     /// The seeded tenant.
     pub async fn open() -> Self {
         Self::with(|_| {}).await
@@ -132,7 +132,7 @@ impl Desk {
         at_address(&self.base, &Database::in_memory().unwrap())
     }
 
-    /// What is remembered of its subscriptions.
+    /// The stored IDs of its subscriptions.
     pub fn subscription_ids(&self) -> SubscriptionIds {
         SubscriptionIds::new(Arc::new(self.storage.clone()))
     }
@@ -195,7 +195,7 @@ impl Script {
         let line = format!("{method} {}", uri.path().trim_start_matches("/ccapi/v2"));
         self.requests.lock().unwrap().push((line, body(&String::from_utf8_lossy(bytes))));
         self.queries.lock().unwrap().push(uri.query().unwrap_or_default().to_owned());
-        // A request beyond the script is the test's fault, and says so.
+        // A request beyond the script is an error of the test.
         let reply = self.replies.lock().unwrap().pop_front().unwrap_or(Reply::new(418, "no more answers"));
         let mut response = Response::builder().status(reply.status);
         if let Some(date) = reply.date {
@@ -298,7 +298,7 @@ pub async fn at(vendor: axum::Router, storage: &Database) -> Arc<dyn Adapter> {
     adapter(&serve(vendor).await, NOW, config::TimestampUnit::Milliseconds, storage, &metrics())
 }
 
-/// The adapter of a center at a vendor that nobody asks.
+/// The adapter of a center at a vendor that no test calls.
 pub fn at_address(base: &str, storage: &Database) -> Arc<dyn Adapter> {
     adapter(base, NOW, config::TimestampUnit::Milliseconds, storage, &metrics())
 }
@@ -308,7 +308,7 @@ pub fn addresses(storage: &Database, now: Duration) -> Addresses {
     Addresses::new(&events(), Arc::new(storage.clone()), Clock::from_source(At(now)))
 }
 
-/// Where the gateway's own addresses are; their key is made.
+/// The configuration of the gateway's own addresses, with a generated key.
 fn events() -> config::Events {
     config::Events {
         callback_base_url: "http://127.0.0.1:8080/".parse().unwrap(),
@@ -341,7 +341,7 @@ fn adapter(
     storage: &Database,
     metrics: &Metrics,
 ) -> Arc<dyn Adapter> {
-    // The client is built for TLS and refuses to exist without a provider for it.
+    // The client requires a TLS provider.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let clock = Clock::from_source(At(now));
     let state: Arc<dyn KeyValueStore> = Arc::new(storage.clone());

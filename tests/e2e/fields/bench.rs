@@ -188,7 +188,7 @@ fn leaves(place: &str, value: &Value, found: &mut Wire) {
     match value {
         Value::Null => {}
         Value::Object(members) => {
-            members.iter().for_each(|(name, value)| leaves(&format!("{place}.{name}"), value, found))
+            members.iter().for_each(|(name, value)| leaves(&format!("{place}.{name}"), value, found));
         }
         Value::Array(items) => items.iter().for_each(|item| leaves(&format!("{place}[]"), item, found)),
         Value::String(text) => drop(found.insert(format!("{place}={text}"))),

@@ -79,7 +79,7 @@ impl Client {
         deadline: Duration,
         sent: impl Fn() -> bool,
     ) -> Result<Value, Failure> {
-        // Whoever yields all the time leaves the clock no reason to leap by itself.
+        // A task that yields all the time keeps a paused clock from advancing by itself.
         let limit = Instant::now() + Duration::from_secs(60);
         tokio::time::pause();
         let client = self.clone();

@@ -166,3 +166,8 @@ pub fn install_cryptography() {
         let _ = rustls::crypto::ring::default_provider().install_default();
     });
 }
+
+/// A time in whole seconds: timers fire up to a millisecond late.
+pub fn whole_seconds(time: Duration) -> u64 {
+    u64::try_from((time.as_millis() + 500) / 1000).unwrap()
+}

@@ -308,6 +308,7 @@ async fn what_was_seen_is_forgotten_after_its_window() {
     assert_eq!(seen, 1);
 }
 
+#[expect(clippy::await_holding_lock, reason = "holding it is what a hanging disk does")]
 #[tokio::test]
 async fn a_gateway_waits_two_seconds_for_a_disk_that_hangs_at_its_end() {
     let text = "[centers.acme]\nvendor = 'udesk'\nbase_url = 'https://acme.example.com'\napp_id = 'app'\nsid = 'sid'\n\

@@ -10,11 +10,11 @@ fn list(page_size: i32) -> v1::ListAgentsRequest {
 }
 
 /// IDs of every page, and how many pages there were.
-async fn all(bench: &Bench, request: v1::ListAgentsRequest) -> (Vec<String>, usize) {
+async fn all(server: &TestServer, request: v1::ListAgentsRequest) -> (Vec<String>, usize) {
     let (mut ids, mut pages, mut token) = (Vec::new(), 0, String::new());
     loop {
         let page = v1::ListAgentsRequest { page_token: token, ..request.clone() };
-        let answer = bench.list_agents(page).await.unwrap();
+        let answer = server.list_agents(page).await.unwrap();
         ids.extend(answer.agents.iter().map(|agent| last(&agent.name)));
         pages += 1;
         token = answer.next_page_token;
@@ -25,9 +25,9 @@ async fn all(bench: &Bench, request: v1::ListAgentsRequest) -> (Vec<String>, usi
 }
 
 #[tokio::test]
-async fn an_agent_is_what_account_and_number_tell() {
-    let bench = Bench::start("").await;
-    let agent = bench.agent("1002").await.unwrap();
+async fn an_agent_combines_account_and_number() {
+    let server = TestServer::start("").await;
+    let agent = server.agent("1002").await.unwrap();
     let expected = v1::Agent {
         name: "centers/beta/agents/1002".into(),
         display_name: "Ben Okafor".into(),
@@ -40,107 +40,107 @@ async fn an_agent_is_what_account_and_number_tell() {
         ..v1::Agent::default()
     };
     assert_eq!(agent, expected);
-    assert_eq!(bench.calls(), ["queryAgentInfo", "agentAccount/query"]);
-    let basic = bench.adapter.get_agent(&cx("GetAgent"), agent_name("1002"), v1::GetAgentRequest::default()).await;
+    assert_eq!(server.calls(), ["queryAgentInfo", "agentAccount/query"]);
+    let basic = server.adapter.get_agent(&cx("GetAgent"), agent_name("1002"), v1::GetAgentRequest::default()).await;
     assert_eq!(basic.unwrap(), v1::Agent { vendor_data: None, ..expected });
 }
 
 #[tokio::test]
-async fn the_pair_of_number_and_account_is_remembered_for_a_minute() {
-    let bench = Bench::start("").await;
-    bench.agent("1001").await.unwrap();
-    bench.hand.advance(Duration::from_secs(59));
-    bench.agent("1002").await.unwrap();
-    assert_eq!(bench.calls(), ["queryAgentInfo", "agentAccount/query", "agentAccount/query"]);
-    bench.hand.advance(Duration::from_secs(1));
-    bench.agent("1001").await.unwrap();
-    assert_eq!(bench.calls(), ["queryAgentInfo", "agentAccount/query"]);
+async fn the_map_of_numbers_and_accounts_is_cached_for_a_minute() {
+    let server = TestServer::start("").await;
+    server.agent("1001").await.unwrap();
+    server.time.advance(Duration::from_secs(59));
+    server.agent("1002").await.unwrap();
+    assert_eq!(server.calls(), ["queryAgentInfo", "agentAccount/query", "agentAccount/query"]);
+    server.time.advance(Duration::from_secs(1));
+    server.agent("1001").await.unwrap();
+    assert_eq!(server.calls(), ["queryAgentInfo", "agentAccount/query"]);
 }
 
 #[tokio::test]
-async fn an_account_that_was_given_to_another_agent_is_not_shown_as_the_first_ones() {
-    let bench = Bench::start("").await;
-    bench.agent("1001").await.unwrap();
-    bench.calls();
+async fn an_account_of_another_agent_is_not_shown_as_the_first_ones() {
+    let server = TestServer::start("").await;
+    server.agent("1001").await.unwrap();
+    server.calls();
     let moved = r#"{"resultCode":"0","data":[{"userAccount":"anna.berg","workNo":1044}]}"#;
-    bench.reply("agentAccount/query", 200, moved);
+    server.reply("agentAccount/query", 200, moved);
     let agents = r#"{"agents":[{"workNo":1044,"accountCode":"anna.berg"},{"workNo":1001,"accountCode":"anna.old"}]}"#;
-    bench.reply("queryAgentInfo", 200, agents);
-    bench.reply("agentAccount/query", 200, r#"{"resultCode":"0","data":[{"userAccount":"anna.old"}]}"#);
-    let agent = bench.agent("1001").await.unwrap();
+    server.reply("queryAgentInfo", 200, agents);
+    server.reply("agentAccount/query", 200, r#"{"resultCode":"0","data":[{"userAccount":"anna.old"}]}"#);
+    let agent = server.agent("1001").await.unwrap();
     assert_eq!((last(&agent.name).as_str(), agent.login_account.as_str()), ("1001", "anna.old"));
 }
 
 #[tokio::test]
 async fn an_agent_without_an_account_is_read_from_the_softphones() {
-    let bench = Bench::start("").await;
-    let agent = bench.agent("1011").await.unwrap();
+    let server = TestServer::start("").await;
+    let agent = server.agent("1011").await.unwrap();
     let expected = v1::Agent {
         name: "centers/beta/agents/1011".into(),
         extensions: vec!["centers/beta/extensions/88880011".into()],
         ..v1::Agent::default()
     };
     assert_eq!(agent, expected);
-    assert_eq!(bench.calls(), ["queryAgentInfo", "querySysInfo"]);
+    assert_eq!(server.calls(), ["queryAgentInfo", "querySysInfo"]);
 }
 
 #[tokio::test]
-async fn an_agent_that_is_not_there_is_not_found() {
-    let bench = Bench::start("").await;
-    let error = bench.agent("1099").await.unwrap_err();
+async fn an_unknown_agent_is_not_found() {
+    let server = TestServer::start("").await;
+    let error = server.agent("1099").await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::ResourceNotFound);
-    assert_eq!(bench.calls(), ["queryAgentInfo"]);
+    assert_eq!(server.calls(), ["queryAgentInfo"]);
 }
 
 #[tokio::test]
 async fn agents_are_listed_in_pages_of_any_size() {
-    let bench = Bench::start("").await;
+    let server = TestServer::start("").await;
     let expected: Vec<String> = (1001..=1010).map(|id| id.to_string()).collect();
     for (size, pages) in [(1, 10), (3, 4), (10, 1), (0, 1), (500, 1)] {
-        assert_eq!(all(&bench, list(size)).await, (expected.clone(), pages), "{size}");
+        assert_eq!(all(&server, list(size)).await, (expected.clone(), pages), "{size}");
     }
-    let answer = bench.list_agents(list(3)).await.unwrap();
+    let answer = server.list_agents(list(3)).await.unwrap();
     assert_eq!(answer.total_size, 10);
     assert_eq!(
         answer.incomplete_reason,
-        "agents without a business account are in no list, 2 of this center; GetAgent reads them"
+        "Huawei lists no agent without a business account, 2 in this center; GetAgent returns them"
     );
     assert!(answer.agents.iter().all(|agent| agent.vendor_data.is_none()));
 }
 
 #[tokio::test]
 async fn the_size_of_a_page_may_change_between_pages() {
-    let bench = Bench::start("").await;
-    let first = bench.list_agents(list(3)).await.unwrap();
+    let server = TestServer::start("").await;
+    let first = server.list_agents(list(3)).await.unwrap();
     let second = v1::ListAgentsRequest { page_token: first.next_page_token, ..list(5) };
-    let second = bench.list_agents(second).await.unwrap();
+    let second = server.list_agents(second).await.unwrap();
     let ids: Vec<String> = second.agents.iter().map(|agent| last(&agent.name)).collect();
     assert_eq!(ids, ["1004", "1005", "1006", "1007", "1008"]);
 }
 
 #[tokio::test]
 async fn the_agents_of_a_queue_are_whole() {
-    let bench = Bench::start("").await;
+    let server = TestServer::start("").await;
     let request = v1::ListAgentsRequest { queue: "centers/beta/queues/2".into(), ..list(2) };
-    let answer = bench.list_agents(request.clone()).await.unwrap();
+    let answer = server.list_agents(request.clone()).await.unwrap();
     assert_eq!((answer.total_size, answer.agents.len()), (5, 2));
-    assert_eq!(answer.agents[0], v1::Agent { vendor_data: None, ..bench.agent("1002").await.unwrap() });
+    assert_eq!(answer.agents[0], v1::Agent { vendor_data: None, ..server.agent("1002").await.unwrap() });
     assert!(!answer.incomplete_reason.is_empty());
-    let (ids, pages) = all(&bench, request).await;
+    let (ids, pages) = all(&server, request).await;
     assert_eq!((ids, pages), (["1002", "1004", "1005", "1006", "1007"].map(str::to_owned).to_vec(), 3));
 }
 
 #[tokio::test]
-async fn a_queue_that_is_not_there_is_not_found() {
-    let bench = Bench::start("").await;
+async fn an_unknown_queue_is_not_found() {
+    let server = TestServer::start("").await;
     let request = v1::ListAgentsRequest { queue: "centers/beta/queues/99".into(), ..list(0) };
-    let error = bench.list_agents(request).await.unwrap_err();
+    let error = server.list_agents(request).await.unwrap_err();
     assert_eq!((error.reason(), metadata(&error, "vendorCode").as_str()), (ErrorReason::ResourceNotFound, "1"));
 }
 
 #[tokio::test]
-async fn text_is_looked_for_by_the_gateway() {
-    let bench = Bench::start("").await;
+async fn the_gateway_searches_for_text() {
+    let server = TestServer::start("").await;
     for (query, found) in [
         ("OKAFOR", vec!["1002"]),
         ("1009", vec!["1009"]),
@@ -149,16 +149,16 @@ async fn text_is_looked_for_by_the_gateway() {
         ("nobody", vec![]),
     ] {
         let request = v1::ListAgentsRequest { query: query.into(), ..list(4) };
-        assert_eq!(all(&bench, request.clone()).await.0, found, "{query}");
-        assert_eq!(bench.list_agents(request).await.unwrap().total_size, i32::try_from(found.len()).unwrap());
+        assert_eq!(all(&server, request.clone()).await.0, found, "{query}");
+        assert_eq!(server.list_agents(request).await.unwrap().total_size, i32::try_from(found.len()).unwrap());
     }
     let both = v1::ListAgentsRequest { query: "ana".into(), queue: "centers/beta/queues/2".into(), ..list(0) };
-    assert_eq!(all(&bench, both).await.0, ["1004"]);
+    assert_eq!(all(&server, both).await.0, ["1004"]);
 }
 
 #[tokio::test]
-async fn filters_over_what_huawei_does_not_tell_are_refused() {
-    let bench = Bench::start("").await;
+async fn filters_by_fields_that_huawei_does_not_return_are_refused() {
+    let server = TestServer::start("").await;
     let request = v1::ListAgentsRequest {
         role: v1::AgentRole::Agent.into(),
         enabled: Some(true),
@@ -166,41 +166,41 @@ async fn filters_over_what_huawei_does_not_tell_are_refused() {
         vendor_state: "4".into(),
         ..list(0)
     };
-    let error = bench.list_agents(request).await.unwrap_err();
+    let error = server.list_agents(request).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::FieldUnsupported);
     assert_eq!(fields(&error), ["role", "enabled", "state", "vendor_state"]);
-    assert!(bench.calls().is_empty());
+    assert!(server.calls().is_empty());
 }
 
 #[tokio::test]
-async fn accounts_without_a_number_get_it_from_the_other_list_or_are_left_out() {
-    let bench = Bench::start("").await;
+async fn accounts_without_a_number_get_it_from_the_other_list_or_are_omitted() {
+    let server = TestServer::start("").await;
     let accounts = r#"{"resultCode":"0","total":3,"data":[{"userAccount":"anna.berg","userName":"Anna"},
         {"userAccount":"nobody","userName":"N"},{"userAccount":"ben.okafor","workNo":"1002"}]}"#;
-    bench.reply("agentAccount/query", 200, accounts);
-    let answer = bench.list_agents(list(0)).await.unwrap();
+    server.reply("agentAccount/query", 200, accounts);
+    let answer = server.list_agents(list(0)).await.unwrap();
     let ids: Vec<String> = answer.agents.iter().map(|agent| last(&agent.name)).collect();
     assert_eq!(ids, ["1001", "1002"]);
     assert!(
         answer
             .incomplete_reason
-            .ends_with("; business accounts without an agent are in no list, 1 of those that were read")
+            .ends_with("; business accounts without an agent are not listed, 1 of those that were read")
     );
 }
 
 #[tokio::test]
 async fn the_documents_own_tenant_is_read() {
-    let bench = Bench::with(Setup { tenant: Tenant::Document, ..Setup::default() }).await;
+    let server = TestServer::with(Setup { tenant: Tenant::Document, ..Setup::default() }).await;
     // Its samples have accounts without numbers and numbers without accounts, and no total.
-    let answer = bench.list_agents(list(0)).await.unwrap();
+    let answer = server.list_agents(list(0)).await.unwrap();
     assert!(answer.agents.is_empty());
-    let reason = "agents without a business account are in no list, 2 of this center; GetAgent reads them; \
-                  business accounts without an agent are in no list, 3 of those that were read";
+    let reason = "Huawei lists no agent without a business account, 2 in this center; GetAgent returns them; \
+                  business accounts without an agent are not listed, 3 of those that were read";
     assert_eq!(answer.incomplete_reason, reason);
-    assert_eq!(bench.agent("1522").await.unwrap().extensions, ["centers/beta/extensions/88881619"]);
+    assert_eq!(server.agent("1522").await.unwrap().extensions, ["centers/beta/extensions/88881619"]);
     let account = r#"{"agents":[{"workNo":101,"accountCode":"test123456"}]}"#;
-    bench.hand.advance(Duration::from_secs(60));
-    bench.reply("queryAgentInfo", 200, account);
-    let agent = bench.agent("101").await.unwrap();
+    server.time.advance(Duration::from_secs(60));
+    server.reply("queryAgentInfo", 200, account);
+    let agent = server.agent("101").await.unwrap();
     assert_eq!((agent.display_name.as_str(), agent.queues), ("test111", vec!["centers/beta/queues/2".into()]));
 }

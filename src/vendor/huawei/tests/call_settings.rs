@@ -13,13 +13,13 @@ fn name(user: &str) -> CallSettingsName {
     CallSettingsName::new("beta", user)
 }
 
-async fn get(bench: &Bench, user: &str) -> Result<v1::UserCallSettings> {
+async fn get(server: &TestServer, user: &str) -> Result<v1::UserCallSettings> {
     let request = v1::GetUserCallSettingsRequest { view: v1::View::Full.into(), ..Default::default() };
-    bench.adapter.get_user_call_settings(&cx("GetUserCallSettings"), name(user), request).await
+    server.adapter.get_user_call_settings(&cx("GetUserCallSettings"), name(user), request).await
 }
 
 async fn update(
-    bench: &Bench,
+    server: &TestServer,
     user: &str,
     settings: v1::UserCallSettings,
     mask: &[&str],
@@ -27,7 +27,7 @@ async fn update(
 ) -> Result<v1::UserCallSettings> {
     let mask = mask.iter().map(|&path| path.to_owned()).collect();
     let cx = cx("UpdateUserCallSettings");
-    bench.adapter.update_user_call_settings(&cx, name(user), settings, mask, allow_missing).await
+    server.adapter.update_user_call_settings(&cx, name(user), settings, mask, allow_missing).await
 }
 
 fn direct() -> v1::UserCallSettings {
@@ -36,7 +36,7 @@ fn direct() -> v1::UserCallSettings {
 
 #[tokio::test]
 async fn the_example_of_the_document() {
-    let bench = Bench::with(Setup { tenant: Tenant::Document, ..Setup::default() }).await;
+    let server = TestServer::with(Setup { tenant: Tenant::Document, ..Setup::default() }).await;
     let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
     let expected = v1::UserCallSettings {
         name: "centers/beta/users/1660270845627002401/callSettings".into(),
@@ -48,43 +48,43 @@ async fn the_example_of_the_document() {
         agent_account: "y111".into(),
         vendor_data: vendor_data(&json!({ "id": "1307145259662215169", "callType": "1" })),
     };
-    assert_eq!(get(&bench, "1660270845627002401").await.unwrap(), expected);
+    assert_eq!(get(&server, "1660270845627002401").await.unwrap(), expected);
 }
 
 #[tokio::test]
 async fn numbers_may_come_as_one_text() {
-    let bench = Bench::start("").await;
+    let server = TestServer::start("").await;
     let record = r#"{"returnCode":"0","id":7,"callerPresent":"123, 456","callNumber":"","callType":2}"#;
-    bench.reply("agentsettings/query", 200, record);
-    let settings = get(&bench, USER).await.unwrap();
+    server.reply("agentsettings/query", 200, record);
+    let settings = get(&server, USER).await.unwrap();
     assert_eq!(settings.caller_ids, ["123", "456"]);
     assert!(settings.extension_numbers.is_empty());
     assert_eq!(settings.call_type(), v1::OutboundCallType::PassThrough);
-    bench.reply("agentsettings/query", 200, r#"{"returnCode":"0","id":"7","callNumber":5}"#);
-    let error = get(&bench, USER).await.unwrap_err();
+    server.reply("agentsettings/query", 200, r#"{"returnCode":"0","id":"7","callNumber":5}"#);
+    let error = get(&server, USER).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::VendorResponseInvalid);
 }
 
 #[tokio::test]
 async fn a_user_without_settings_is_not_found_in_either_way() {
-    let bench = Bench::start("").await;
-    assert_eq!(get(&bench, NOBODY).await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
-    bench.reply("agentsettings/query", 200, r#"{"returnCode":"1","returnDesc":"The user does not exist"}"#);
-    assert_eq!(get(&bench, NOBODY).await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
-    bench.reply("agentsettings/query", 500, r#"{"returnCode":"1","returnDesc":"no"}"#);
-    assert_eq!(get(&bench, NOBODY).await.unwrap_err().reason(), ErrorReason::VendorRejected);
-    bench.reply("agentsettings/query", 404, "The requested content is not found. Check the request path.");
-    assert_eq!(get(&bench, NOBODY).await.unwrap_err().reason(), ErrorReason::CenterMisconfigured);
+    let server = TestServer::start("").await;
+    assert_eq!(get(&server, NOBODY).await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
+    server.reply("agentsettings/query", 200, r#"{"returnCode":"1","returnDesc":"The user does not exist"}"#);
+    assert_eq!(get(&server, NOBODY).await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
+    server.reply("agentsettings/query", 500, r#"{"returnCode":"1","returnDesc":"no"}"#);
+    assert_eq!(get(&server, NOBODY).await.unwrap_err().reason(), ErrorReason::VendorRejected);
+    server.reply("agentsettings/query", 404, "The requested content is not found. Check the request path.");
+    assert_eq!(get(&server, NOBODY).await.unwrap_err().reason(), ErrorReason::CenterMisconfigured);
 }
 
 #[tokio::test]
 async fn a_change_writes_the_whole_record_back() {
-    let bench = Bench::start("").await;
-    let before = get(&bench, USER).await.unwrap();
-    bench.calls();
+    let server = TestServer::start("").await;
+    let before = get(&server, USER).await.unwrap();
+    server.calls();
     let change = v1::UserCallSettings { caller_ids: vec!["5550009".into()], ..direct() };
-    let after = update(&bench, USER, change, &["call_type", "caller_ids"], false).await.unwrap();
-    let requests = bench.requests();
+    let after = update(&server, USER, change, &["call_type", "caller_ids"], false).await.unwrap();
+    let requests = server.requests();
     let sent = json!({
         "id": "1307145259662215301", "userId": USER, "callType": "0", "callerPresent": ["5550009"],
         "callNumber": ["88880001"], "callNumberDefault": "88880001", "callerPresentDefault": "5550001",
@@ -99,14 +99,14 @@ async fn a_change_writes_the_whole_record_back() {
         ..before
     };
     assert_eq!(after, expected);
-    assert_eq!(get(&bench, USER).await.unwrap(), expected);
+    assert_eq!(get(&server, USER).await.unwrap(), expected);
 }
 
 #[tokio::test]
 async fn empty_values_clear() {
-    let bench = Bench::start("").await;
+    let server = TestServer::start("").await;
     let mask = ["caller_ids", "default_caller_id", "extension_numbers", "default_extension_number"];
-    let after = update(&bench, USER, v1::UserCallSettings::default(), &mask, false).await.unwrap();
+    let after = update(&server, USER, v1::UserCallSettings::default(), &mask, false).await.unwrap();
     let cleared = v1::UserCallSettings {
         name: name(USER).to_string(),
         call_type: v1::OutboundCallType::Bidirectional.into(),
@@ -118,36 +118,36 @@ async fn empty_values_clear() {
 }
 
 #[tokio::test]
-async fn settings_are_created_where_there_are_none_and_it_is_allowed() {
-    let bench = Bench::start("").await;
-    let refused = update(&bench, NOBODY, direct(), &["call_type"], false).await.unwrap_err();
+async fn missing_settings_are_created_if_allowed() {
+    let server = TestServer::start("").await;
+    let refused = update(&server, NOBODY, direct(), &["call_type"], false).await.unwrap_err();
     assert_eq!(refused.reason(), ErrorReason::ResourceNotFound);
-    bench.calls();
-    let created = update(&bench, NOBODY, direct(), &["call_type"], true).await.unwrap();
-    let requests = bench.requests();
+    server.calls();
+    let created = update(&server, NOBODY, direct(), &["call_type"], true).await.unwrap();
+    let requests = server.requests();
     let sent = json!({ "userId": NOBODY, "callType": "0" });
     assert_eq!(requests[1], ("openapp/agentsettings/create".to_owned(), sent));
     assert_eq!(created.call_type(), v1::OutboundCallType::Direct);
-    assert_eq!(created, get(&bench, NOBODY).await.unwrap());
+    assert_eq!(created, get(&server, NOBODY).await.unwrap());
     // From now on they are changed.
-    bench.calls();
-    update(&bench, NOBODY, direct(), &["call_type"], true).await.unwrap();
-    assert_eq!(last(&bench.calls()[1]), "update");
+    server.calls();
+    update(&server, NOBODY, direct(), &["call_type"], true).await.unwrap();
+    assert_eq!(last(&server.calls()[1]), "update");
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_back_is_as_it_was_sent() {
-    let bench = Bench::start("").await;
+async fn settings_that_cannot_be_read_back_are_returned_as_sent() {
+    let server = TestServer::start("").await;
     for user in [USER, NOBODY] {
-        bench.reply_after(1, "agentsettings/query", 500, "down");
-        let written = update(&bench, user, direct(), &["call_type"], true).await.unwrap();
-        assert_eq!(written, get(&bench, user).await.unwrap(), "{user}");
+        server.reply_after(1, "agentsettings/query", 500, "down");
+        let written = update(&server, user, direct(), &["call_type"], true).await.unwrap();
+        assert_eq!(written, get(&server, user).await.unwrap(), "{user}");
     }
 }
 
 #[tokio::test]
 async fn numbers_longer_than_15_are_refused_with_their_place() {
-    let bench = Bench::start("").await;
+    let server = TestServer::start("").await;
     let long = "1".repeat(16);
     let change = v1::UserCallSettings {
         caller_ids: vec!["1".into(), long.clone()],
@@ -157,19 +157,19 @@ async fn numbers_longer_than_15_are_refused_with_their_place() {
         ..v1::UserCallSettings::default()
     };
     let mask = ["caller_ids", "extension_numbers", "default_caller_id", "default_extension_number"];
-    let error = update(&bench, USER, change.clone(), &mask, false).await.unwrap_err();
+    let error = update(&server, USER, change.clone(), &mask, false).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::FieldInvalid);
     let places = ["caller_ids[1]", "extension_numbers[0]", "default_caller_id", "default_extension_number"];
     assert_eq!(fields(&error), places.map(|place| format!("user_call_settings.{place}")));
-    assert!(bench.calls().is_empty());
+    assert!(server.calls().is_empty());
 }
 
 #[tokio::test]
 async fn changes_of_one_user_wait_for_each_other() {
-    let bench = Arc::new(Bench::start("").await);
+    let server = Arc::new(TestServer::start("").await);
     let changes: Vec<_> = (0..8_u32)
         .map(|index| {
-            let bench = bench.clone();
+            let server = server.clone();
             tokio::spawn(async move {
                 let number = format!("555{index}");
                 let (path, change) = if index % 2 == 0 {
@@ -178,14 +178,14 @@ async fn changes_of_one_user_wait_for_each_other() {
                     let change = v1::UserCallSettings { default_extension_number: number, ..Default::default() };
                     ("default_extension_number", change)
                 };
-                update(&bench, USER, change, &[path], false).await
+                update(&server, USER, change, &[path], false).await
             })
         })
         .collect();
     for change in changes {
         change.await.unwrap().unwrap();
     }
-    let calls: Vec<String> = bench.calls().iter().map(|operation| last(operation)).collect();
+    let calls: Vec<String> = server.calls().iter().map(|operation| last(operation)).collect();
     // Read, write, read back: never two at once.
     assert_eq!(calls, ["query", "update", "query"].repeat(8));
 }

@@ -1,4 +1,4 @@
-//! What Huawei posts: the examples of its documents, and mixtures of them.
+//! Huawei's callbacks: the examples of its documents, and mixtures of them.
 
 use proptest::prelude::*;
 use prost::Message as _;
@@ -111,7 +111,7 @@ fn json_and_unix_time_are_read_too() {
 }
 
 #[test]
-fn a_release_is_known_by_any_of_its_fields_even_without_a_value() {
+fn a_release_is_recognized_by_any_of_its_fields_even_without_a_value() {
     for field in ["releaseReason", "releaseTime", "agentReleaseTime", "talkDuration", "recordfile", "createCallTime"] {
         let event = read(&format!("{{callSerialNo=1, serviceNo=, called=2, {field}=}}"));
         assert_eq!((event.r#type(), cause(&event)), (EventType::CallHungUp, None), "{field}");
@@ -142,7 +142,7 @@ fn with_call_data(text: &str) -> [String; 2] {
 }
 
 #[test]
-fn call_data_hides_no_field_and_makes_none() {
+fn call_data_hides_no_field_and_adds_none() {
     for text in
         ["order [7", "{", "}{[", "a, called=999", "x, callSerialNo=9, serviceNo=9, called=9, caller=9, releaseReason=7"]
     {

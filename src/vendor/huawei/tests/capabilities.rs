@@ -1,4 +1,4 @@
-//! What `GetCapabilities` says is what the methods do.
+//! The methods behave as `GetCapabilities` says.
 
 use super::*;
 use crate::{
@@ -12,10 +12,10 @@ fn support(capabilities: &v1::Capabilities, method: &str) -> v1::Support {
 }
 
 #[tokio::test]
-async fn what_is_unsupported_is_refused_and_sends_nothing() {
-    let bench = Bench::start("").await;
-    let capabilities = bench.adapter.capabilities();
-    let adapter = &bench.adapter;
+async fn unsupported_methods_are_refused_and_send_nothing() {
+    let server = TestServer::start("").await;
+    let capabilities = server.adapter.capabilities();
+    let adapter = &server.adapter;
     let (extension, subscription) = (ExtensionName::new("beta", "1"), SubscriptionName::new("beta", "1"));
     let number = PhoneNumberName::new("beta", "1");
     let page = Page::take("ListSubscriptions", &mut v1::ListSubscriptionsRequest::default()).unwrap();
@@ -71,12 +71,12 @@ async fn what_is_unsupported_is_refused_and_sends_nothing() {
         assert_eq!(support(&capabilities, method), v1::Support::Unsupported, "{method}");
         assert_eq!(result.unwrap_err().reason(), ErrorReason::MethodUnsupported, "{method}");
     }
-    assert!(bench.simulator.requests().is_empty());
+    assert!(server.simulator.requests().is_empty());
 }
 
 #[tokio::test]
 async fn everything_else_is_supported() {
-    let capabilities = Bench::start("").await.adapter.capabilities();
+    let capabilities = TestServer::start("").await.adapter.capabilities();
     assert_eq!(capabilities.methods.len(), METHODS.len());
     let unsupported: Vec<&str> = capabilities
         .methods

@@ -1,18 +1,18 @@
-//! Bad input: what Huawei's formats forbid is refused before anything is sent, all of it at once.
+//! Bad input: every violation of Huawei's formats is reported before anything is sent.
 
 use serde_json::json;
 
 use super::*;
 use crate::error::ErrorReason;
 
-async fn create_agent(bench: &Bench, agent_id: &str, agent: v1::Agent) -> Error {
+async fn create_agent(server: &TestServer, agent_id: &str, agent: v1::Agent) -> Error {
     let request = v1::CreateAgentRequest { agent_id: agent_id.into(), agent: Some(agent), ..Default::default() };
-    bench.adapter.create_agent(&cx("CreateAgent"), center(), request).await.unwrap_err()
+    server.adapter.create_agent(&cx("CreateAgent"), center(), request).await.unwrap_err()
 }
 
-async fn create_queue(bench: &Bench, queue_id: &str, queue: v1::Queue) -> Error {
+async fn create_queue(server: &TestServer, queue_id: &str, queue: v1::Queue) -> Error {
     let request = v1::CreateQueueRequest { queue_id: queue_id.into(), queue: Some(queue), ..Default::default() };
-    bench.adapter.create_queue(&cx("CreateQueue"), center(), request).await.unwrap_err()
+    server.adapter.create_queue(&cx("CreateQueue"), center(), request).await.unwrap_err()
 }
 
 fn new_agent() -> v1::Agent {
@@ -26,8 +26,8 @@ fn new_agent() -> v1::Agent {
 }
 
 #[tokio::test]
-async fn all_that_is_wrong_with_a_new_agent_is_told_and_none_of_it_quoted() {
-    let bench = Bench::start("").await;
+async fn every_violation_of_a_new_agent_is_reported_and_no_value_quoted() {
+    let server = TestServer::start("").await;
     let agent = v1::Agent {
         display_name: "Karl <New>".into(),
         login_account: "k\u{e4}rl".into(),
@@ -37,7 +37,7 @@ async fn all_that_is_wrong_with_a_new_agent_is_told_and_none_of_it_quoted() {
         vendor_data: vendor_data(&json!({ "agentType": 6, "ccRoleId": "2" })),
         ..v1::Agent::default()
     };
-    let error = create_agent(&bench, "", agent).await;
+    let error = create_agent(&server, "", agent).await;
     assert_eq!(error.reason(), ErrorReason::FieldInvalid);
     let expected = [
         "agent.login_account",
@@ -51,14 +51,14 @@ async fn all_that_is_wrong_with_a_new_agent_is_told_and_none_of_it_quoted() {
     assert_eq!(fields(&error), expected);
     let shown = format!("{error:?}");
     assert!(!shown.contains("s3cret") && !shown.contains("Karl") && !shown.contains("55555"), "{shown}");
-    let required = create_agent(&bench, "", v1::Agent::default()).await;
+    let required = create_agent(&server, "", v1::Agent::default()).await;
     assert_eq!(fields(&required), expected[..4]);
-    assert!(bench.calls().is_empty());
+    assert!(server.calls().is_empty());
 }
 
 #[tokio::test]
-async fn what_huawei_does_not_take_of_an_agent_is_unsupported() {
-    let bench = Bench::start("").await;
+async fn fields_that_huawei_does_not_accept_of_an_agent_are_unsupported() {
+    let server = TestServer::start("").await;
     let seconds = Some(prost_types::Duration { seconds: 5, nanos: 0 });
     let agent = v1::Agent {
         employee_number: "w_199".into(),
@@ -70,7 +70,7 @@ async fn what_huawei_does_not_take_of_an_agent_is_unsupported() {
         vendor_data: vendor_data(&json!({ "AssistantAccessRight": 1 })),
         ..new_agent()
     };
-    let error = create_agent(&bench, "9415", agent.clone()).await;
+    let error = create_agent(&server, "9415", agent.clone()).await;
     assert_eq!(error.reason(), ErrorReason::FieldUnsupported);
     let expected = [
         "agent_id",
@@ -86,15 +86,15 @@ async fn what_huawei_does_not_take_of_an_agent_is_unsupported() {
     let mask =
         ["employee_number", "role", "enabled", "inbound_wrap_up_duration", "outbound_wrap_up_duration", "vendor_data"];
     let paths = mask.map(str::to_owned).into();
-    let error = bench.adapter.update_agent(&cx("UpdateAgent"), agent_name("1001"), agent, paths).await.unwrap_err();
+    let error = server.adapter.update_agent(&cx("UpdateAgent"), agent_name("1001"), agent, paths).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::FieldUnsupported);
     assert_eq!(fields(&error), [&expected[1..6], &expected[7..]].concat());
-    assert!(bench.calls().is_empty());
+    assert!(server.calls().is_empty());
 }
 
 #[tokio::test]
-async fn a_change_of_an_agent_has_formats_of_its_own() {
-    let bench = Bench::start("").await;
+async fn a_changed_agent_has_other_formats_than_a_new_one() {
+    let server = TestServer::start("").await;
     let agent = v1::Agent {
         display_name: "\u{5f20}".repeat(7),
         email: String::new(),
@@ -102,15 +102,15 @@ async fn a_change_of_an_agent_has_formats_of_its_own() {
         ..v1::Agent::default()
     };
     let mask = ["display_name", "mobile_number", "email"].map(str::to_owned).into();
-    let error = bench.adapter.update_agent(&cx("UpdateAgent"), agent_name("7"), agent, mask).await.unwrap_err();
+    let error = server.adapter.update_agent(&cx("UpdateAgent"), agent_name("7"), agent, mask).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::FieldInvalid);
     assert_eq!(fields(&error), ["agent.name", "agent.display_name", "agent.mobile_number", "agent.email"]);
-    assert!(bench.calls().is_empty());
+    assert!(server.calls().is_empty());
 }
 
 #[tokio::test]
-async fn all_that_is_wrong_with_a_queue_is_told() {
-    let bench = Bench::start("").await;
+async fn every_violation_of_a_queue_is_reported() {
+    let server = TestServer::start("").await;
     let queue = v1::Queue {
         display_name: "A/B".into(),
         wait_timeout: Some(prost_types::Duration { seconds: 60_001, nanos: 0 }),
@@ -120,7 +120,7 @@ async fn all_that_is_wrong_with_a_queue_is_told() {
         })),
         ..v1::Queue::default()
     };
-    let error = create_queue(&bench, "", queue.clone()).await;
+    let error = create_queue(&server, "", queue.clone()).await;
     assert_eq!(error.reason(), ErrorReason::FieldInvalid);
     let expected = [
         "queue.display_name",
@@ -139,19 +139,19 @@ async fn all_that_is_wrong_with_a_queue_is_told() {
         vendor_data: vendor_data(&json!({ "Strategy": 1 })),
         ..v1::Queue::default()
     };
-    let error = create_queue(&bench, "9008", unsupported).await;
+    let error = create_queue(&server, "9008", unsupported).await;
     assert_eq!(error.reason(), ErrorReason::FieldUnsupported);
     assert_eq!(fields(&error), ["queue_id", "queue.strategy", "queue.wait_music", "queue.vendor_data.Strategy"]);
-    assert!(bench.calls().is_empty());
+    assert!(server.calls().is_empty());
 }
 
 #[tokio::test]
 async fn ids_that_no_agent_and_no_queue_can_have_are_refused_everywhere() {
-    let bench = Bench::start("").await;
+    let server = TestServer::start("").await;
     let (agent, queue) = (agent_name("abc"), queue_name("abc"));
-    let adapter = &bench.adapter;
+    let adapter = &server.adapter;
     let refused = [
-        (bench.agent("abc").await.map(drop), vec!["name"]),
+        (server.agent("abc").await.map(drop), vec!["name"]),
         (adapter.delete_agent(&cx("DeleteAgent"), agent.clone()).await, vec!["name"]),
         (adapter.logout_agent(&cx("LogoutAgent"), agent.clone()).await.map(drop), vec!["name"]),
         (
@@ -177,14 +177,17 @@ async fn ids_that_no_agent_and_no_queue_can_have_are_refused_everywhere() {
             adapter.add_queue_agents(&cx("AddQueueAgents"), queue.clone(), vec![agent.clone(), agent]).await,
             vec!["queue", "agents[0]", "agents[1]"],
         ),
-        (bench.queue("abc").await.map(drop), vec!["name"]),
+        (server.queue("abc").await.map(drop), vec!["name"]),
         (adapter.delete_queue(&cx("DeleteQueue"), queue.clone()).await, vec!["name"]),
         (
             adapter.update_queue(&cx("UpdateQueue"), queue.clone(), v1::Queue::default(), Vec::new()).await.map(drop),
             vec!["queue.name"],
         ),
         (
-            bench.list_agents(v1::ListAgentsRequest { queue: queue.to_string(), ..Default::default() }).await.map(drop),
+            server
+                .list_agents(v1::ListAgentsRequest { queue: queue.to_string(), ..Default::default() })
+                .await
+                .map(drop),
             vec!["queue"],
         ),
     ];
@@ -192,5 +195,5 @@ async fn ids_that_no_agent_and_no_queue_can_have_are_refused_everywhere() {
         let error = result.unwrap_err();
         assert_eq!((error.reason(), fields(&error)), (ErrorReason::FieldInvalid, expected));
     }
-    assert!(bench.calls().is_empty());
+    assert!(server.calls().is_empty());
 }

@@ -14,23 +14,23 @@ fn new_queue() -> v1::Queue {
     v1::Queue { display_name: "After-sales 2".into(), ..v1::Queue::default() }
 }
 
-async fn create(bench: &Bench, queue: v1::Queue) -> Result<v1::Queue> {
+async fn create(server: &TestServer, queue: v1::Queue) -> Result<v1::Queue> {
     let request = v1::CreateQueueRequest { queue: Some(queue), ..Default::default() };
-    bench.adapter.create_queue(&cx("CreateQueue"), center(), request).await
+    server.adapter.create_queue(&cx("CreateQueue"), center(), request).await
 }
 
-async fn update(bench: &Bench, id: &str, queue: v1::Queue, mask: &[&str]) -> Result<v1::Queue> {
+async fn update(server: &TestServer, id: &str, queue: v1::Queue, mask: &[&str]) -> Result<v1::Queue> {
     let mask = mask.iter().map(|&path| path.to_owned()).collect();
-    bench.adapter.update_queue(&cx("UpdateQueue"), queue_name(id), queue, mask).await
+    server.adapter.update_queue(&cx("UpdateQueue"), queue_name(id), queue, mask).await
 }
 
-async fn delete(bench: &Bench, id: &str) -> Result<()> {
-    bench.adapter.delete_queue(&cx("DeleteQueue"), queue_name(id)).await
+async fn delete(server: &TestServer, id: &str) -> Result<()> {
+    server.adapter.delete_queue(&cx("DeleteQueue"), queue_name(id)).await
 }
 
 #[tokio::test]
 async fn a_queue_is_read_by_its_number() {
-    let bench = Bench::start("").await;
+    let server = TestServer::start("").await;
     let expected = v1::Queue {
         name: "centers/beta/queues/1".into(),
         display_name: "Support".into(),
@@ -40,19 +40,19 @@ async fn a_queue_is_read_by_its_number() {
         ),
         ..v1::Queue::default()
     };
-    assert_eq!(bench.queue("1").await.unwrap(), expected);
+    assert_eq!(server.queue("1").await.unwrap(), expected);
     let sent = json!({ "skillIds": ["1"], "limit": "100", "offset": "0" });
-    assert_eq!(bench.requests(), [("skill/querySkills".to_owned(), sent)]);
-    assert_eq!(bench.queue("99").await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
+    assert_eq!(server.requests(), [("skill/querySkills".to_owned(), sent)]);
+    assert_eq!(server.queue("99").await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
 }
 
 #[tokio::test]
 async fn queues_are_listed_in_pages() {
-    let bench = Bench::start("").await;
+    let server = TestServer::start("").await;
     let (mut names, mut token) = (Vec::new(), String::new());
     loop {
         let request = v1::ListQueuesRequest { page_size: 3, page_token: token, ..Default::default() };
-        let answer = bench.list_queues(request).await.unwrap();
+        let answer = server.list_queues(request).await.unwrap();
         assert_eq!(answer.total_size, 4);
         names.extend(answer.queues.into_iter().map(|queue| queue.display_name));
         token = answer.next_page_token;
@@ -61,16 +61,16 @@ async fn queues_are_listed_in_pages() {
         }
     }
     assert_eq!(names, ["Support", "Sales", "Chat", "Video"]);
-    let sent: Vec<Value> = bench.requests().into_iter().map(|(_, body)| body).collect();
+    let sent: Vec<Value> = server.requests().into_iter().map(|(_, body)| body).collect();
     assert_eq!(sent, [json!({ "limit": "3", "offset": "0" }), json!({ "limit": "3", "offset": "3" })]);
-    let empty = Bench::with(Setup { tenant: Tenant::Empty, ..Setup::default() }).await;
+    let empty = TestServer::with(Setup { tenant: Tenant::Empty, ..Setup::default() }).await;
     assert_eq!(empty.list_queues(v1::ListQueuesRequest::default()).await.unwrap(), v1::ListQueuesResponse::default());
 }
 
 #[tokio::test]
-async fn the_defaults_of_a_new_queue_are_taken_by_the_vendor() {
-    let bench = Bench::start("").await;
-    let created = create(&bench, new_queue()).await.unwrap();
+async fn the_vendor_accepts_the_defaults_of_a_new_queue() {
+    let server = TestServer::start("").await;
+    let created = create(&server, new_queue()).await.unwrap();
     let sent = json!({
         "mediaTypeId": 5, "description": "Aftersales2", "name": "After-sales 2", "maxWaitTime": 60,
         "maxWaitNum": 100, "maxAgentWrapupTime": 5,
@@ -80,35 +80,35 @@ async fn the_defaults_of_a_new_queue_are_taken_by_the_vendor() {
             "waitVoice": { "parameterType": "Voice" },
         },
     });
-    assert_eq!(bench.requests()[0], ("skill/createSkill".to_owned(), sent));
+    assert_eq!(server.requests()[0], ("skill/createSkill".to_owned(), sent));
     assert_eq!((last(&created.name).as_str(), created.wait_timeout), ("5", Some(lasts(60))));
-    assert_eq!(created, bench.queue("5").await.unwrap());
+    assert_eq!(created, server.queue("5").await.unwrap());
 }
 
 #[tokio::test]
-async fn every_kind_of_queue_has_defaults_that_are_taken() {
-    let bench = Bench::start("").await;
+async fn every_media_type_has_accepted_defaults() {
+    let server = TestServer::start("").await;
     for media in [2, 5, 18, 19, 53] {
         let queue = v1::Queue {
             display_name: format!("Kind {media}"),
             vendor_data: vendor_data(&json!({ "mediaTypeId": media })),
             ..v1::Queue::default()
         };
-        let created = create(&bench, queue).await.unwrap();
+        let created = create(&server, queue).await.unwrap();
         assert_eq!(extra(created.vendor_data.as_ref(), "mediaTypeId"), media.to_string());
     }
 }
 
 #[tokio::test]
 async fn vendor_data_overrides_the_defaults() {
-    let bench = Bench::start("").await;
+    let server = TestServer::start("").await;
     let given = json!({
         "maxWaitNum": 7, "maxAgentWrapupTime": 30, "description": "Zweite",
         "skillParam": { "timeOut": { "transferType": "Transfer", "deviceType": "1", "value": 1 } },
     });
     let queue = v1::Queue { wait_timeout: Some(lasts(90)), vendor_data: vendor_data(&given), ..new_queue() };
-    let created = create(&bench, queue).await.unwrap();
-    let sent = &bench.requests()[0].1;
+    let created = create(&server, queue).await.unwrap();
+    let sent = &server.requests()[0].1;
     assert_eq!(sent["skillParam"]["timeOut"], given["skillParam"]["timeOut"]);
     assert_eq!(sent["skillParam"]["busy"], json!({ "transferType": "Release" }));
     assert_eq!(created.wait_timeout, Some(lasts(90)));
@@ -119,81 +119,81 @@ async fn vendor_data_overrides_the_defaults() {
 
 #[tokio::test]
 async fn the_new_number_may_be_in_data() {
-    let bench = Bench::start("").await;
-    bench.answer_is_lost("createSkill", 200, r#"{"returnCode":"0","data":{"skillId":"5"}}"#);
-    assert_eq!(create(&bench, new_queue()).await.unwrap().display_name, "After-sales 2");
+    let server = TestServer::start("").await;
+    server.answer_is_lost("createSkill", 200, r#"{"returnCode":"0","data":{"skillId":"5"}}"#);
+    assert_eq!(create(&server, new_queue()).await.unwrap().display_name, "After-sales 2");
 }
 
 #[tokio::test]
-async fn a_number_nobody_tells_is_an_unknown_outcome() {
-    let bench = Bench::start("").await;
-    bench.reply("createSkill", 200, r#"{"returnCode":"0"}"#);
-    assert_eq!(create(&bench, new_queue()).await.unwrap_err().reason(), ErrorReason::VendorOutcomeUnknown);
+async fn an_unknown_number_of_a_new_agent_is_an_unknown_outcome() {
+    let server = TestServer::start("").await;
+    server.reply("createSkill", 200, r#"{"returnCode":"0"}"#);
+    assert_eq!(create(&server, new_queue()).await.unwrap_err().reason(), ErrorReason::VendorOutcomeUnknown);
 }
 
 #[tokio::test]
-async fn a_queue_that_cannot_be_read_back_is_as_it_was_sent() {
-    let bench = Bench::start("").await;
-    bench.reply("querySkills", 200, "<html>");
-    let created = create(&bench, new_queue()).await.unwrap();
-    assert_eq!(created, bench.queue("5").await.unwrap());
-    bench.reply("querySkills", 200, "<html>");
+async fn a_queue_that_cannot_be_read_back_is_returned_as_sent() {
+    let server = TestServer::start("").await;
+    server.reply("querySkills", 200, "<html>");
+    let created = create(&server, new_queue()).await.unwrap();
+    assert_eq!(created, server.queue("5").await.unwrap());
+    server.reply("querySkills", 200, "<html>");
     let change = v1::Queue { wait_timeout: Some(lasts(30)), ..v1::Queue::default() };
-    let updated = update(&bench, "5", change, &["wait_timeout"]).await.unwrap();
+    let updated = update(&server, "5", change, &["wait_timeout"]).await.unwrap();
     assert_eq!((updated.wait_timeout, last(&updated.name).as_str()), (Some(lasts(30)), "5"));
 }
 
 #[tokio::test]
-async fn a_name_that_is_taken_is_told() {
-    let bench = Bench::start("").await;
-    let error = create(&bench, v1::Queue { display_name: "Sales".into(), ..Default::default() }).await.unwrap_err();
+async fn a_taken_name_is_reported() {
+    let server = TestServer::start("").await;
+    let error = create(&server, v1::Queue { display_name: "Sales".into(), ..Default::default() }).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::ResourceExists);
-    bench.reply("createSkill", 200, r#"{"returnCode":"1","description":"quota"}"#);
-    assert_eq!(create(&bench, new_queue()).await.unwrap_err().reason(), ErrorReason::VendorRejected);
+    server.reply("createSkill", 200, r#"{"returnCode":"1","description":"quota"}"#);
+    assert_eq!(create(&server, new_queue()).await.unwrap_err().reason(), ErrorReason::VendorRejected);
 }
 
 #[tokio::test]
 async fn an_update_sends_what_changes_and_reads_it_back() {
-    let bench = Bench::start("").await;
+    let server = TestServer::start("").await;
     let change = v1::Queue {
         wait_timeout: Some(lasts(120)),
         vendor_data: vendor_data(&json!({ "maxWaitNum": 9 })),
         ..v1::Queue::default()
     };
-    let updated = update(&bench, "2", change.clone(), &["wait_timeout", "vendor_data"]).await.unwrap();
-    let requests = bench.requests();
+    let updated = update(&server, "2", change.clone(), &["wait_timeout", "vendor_data"]).await.unwrap();
+    let requests = server.requests();
     assert_eq!(requests[0].1, json!({ "skillId": 2, "maxWaitTime": 120, "maxWaitNum": 9 }));
     assert_eq!((updated.display_name.as_str(), updated.wait_timeout), ("Sales", Some(lasts(120))));
     assert_eq!(extra(updated.vendor_data.as_ref(), "maxWaitNum"), "9");
     assert_eq!(extra(updated.vendor_data.as_ref(), "description"), "Orders");
-    let missing = update(&bench, "99", change.clone(), &["wait_timeout"]).await.unwrap_err();
+    let missing = update(&server, "99", change.clone(), &["wait_timeout"]).await.unwrap_err();
     assert_eq!(missing.reason(), ErrorReason::ResourceNotFound);
     let default = v1::Queue { wait_timeout: Some(lasts(0)), ..v1::Queue::default() };
-    assert_eq!(update(&bench, "2", default, &["wait_timeout"]).await.unwrap().wait_timeout, Some(lasts(60)));
+    assert_eq!(update(&server, "2", default, &["wait_timeout"]).await.unwrap().wait_timeout, Some(lasts(60)));
 }
 
 #[tokio::test]
 async fn a_part_of_skill_param_is_merged_into_the_vendors_own() {
-    let bench = Bench::start("").await;
+    let server = TestServer::start("").await;
     let busy = json!({ "transferType": "Transfer", "deviceType": "3", "value": 900 });
     let change =
         v1::Queue { vendor_data: vendor_data(&json!({ "skillParam": { "busy": busy } })), ..v1::Queue::default() };
-    update(&bench, "2", change.clone(), &["vendor_data"]).await.unwrap();
-    let (_, sent) = bench.requests().remove(1);
+    update(&server, "2", change.clone(), &["vendor_data"]).await.unwrap();
+    let (_, sent) = server.requests().remove(1);
     let release = json!({ "transferType": "Release" });
     let whole = json!({
         "noAgents": release, "busy": busy, "answerFunction": "0", "waitVoice": { "parameterType": "Voice" },
         "timeOut": { "transferType": "Transfer", "deviceType": "1", "value": 1 },
     });
     assert_eq!(sent, json!({ "skillId": 2, "skillParam": whole }));
-    let missing = update(&bench, "99", change, &["vendor_data"]).await.unwrap_err();
+    let missing = update(&server, "99", change, &["vendor_data"]).await.unwrap_err();
     assert_eq!(missing.reason(), ErrorReason::ResourceNotFound);
-    assert_eq!(bench.calls().last().unwrap(), "skill/querySkills");
+    assert_eq!(server.calls().last().unwrap(), "skill/querySkills");
 }
 
 #[tokio::test]
-async fn what_cannot_be_changed_is_refused() {
-    let bench = Bench::start("").await;
+async fn unchangeable_fields_are_refused() {
+    let server = TestServer::start("").await;
     let change = v1::Queue {
         display_name: "New".into(),
         strategy: v1::QueueStrategy::RoundRobin.into(),
@@ -202,26 +202,26 @@ async fn what_cannot_be_changed_is_refused() {
         ..v1::Queue::default()
     };
     let mask = ["display_name", "strategy", "wait_music", "vendor_data"];
-    let error = update(&bench, "1", change, &mask).await.unwrap_err();
+    let error = update(&server, "1", change, &mask).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::FieldUnsupported);
     let refused = ["display_name", "strategy", "wait_music", "vendor_data.mediaTypeId"];
     assert_eq!(fields(&error), refused.map(|path| format!("queue.{path}")));
-    assert!(bench.calls().is_empty());
+    assert!(server.calls().is_empty());
 }
 
 #[tokio::test]
 async fn a_queue_is_deleted_unless_it_has_agents() {
-    let bench = Bench::start("").await;
-    let error = delete(&bench, "1").await.unwrap_err();
+    let server = TestServer::start("").await;
+    let error = delete(&server, "1").await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::ResourceInUse);
     assert_eq!(metadata(&error, "vendorMessage"), "The skill queue has agents");
-    create(&bench, new_queue()).await.unwrap();
-    bench.calls();
-    delete(&bench, "5").await.unwrap();
-    assert_eq!(bench.requests(), [("skill/deleteSkill".to_owned(), json!({ "skillIds": "5" }))]);
+    create(&server, new_queue()).await.unwrap();
+    server.calls();
+    delete(&server, "5").await.unwrap();
+    assert_eq!(server.requests(), [("skill/deleteSkill".to_owned(), json!({ "skillIds": "5" }))]);
     // HTTP 404 here means that there is no such queue.
-    assert_eq!(delete(&bench, "5").await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
-    bench.reply("deleteSkill", 200, r#"{"returnCode":"1","description":"no"}"#);
-    bench.reply("queryAgentInfoBySkillId", 200, r#"{"resultCode":"0","count":0,"data":[]}"#);
-    assert_eq!(delete(&bench, "1").await.unwrap_err().reason(), ErrorReason::VendorRejected);
+    assert_eq!(delete(&server, "5").await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
+    server.reply("deleteSkill", 200, r#"{"returnCode":"1","description":"no"}"#);
+    server.reply("queryAgentInfoBySkillId", 200, r#"{"resultCode":"0","count":0,"data":[]}"#);
+    assert_eq!(delete(&server, "1").await.unwrap_err().reason(), ErrorReason::VendorRejected);
 }

@@ -1,14 +1,14 @@
-//! Where softphones register, and with what.
+//! Addresses and credentials of softphones.
 
 use super::*;
 use crate::error::ErrorReason;
 
-async fn config(bench: &Bench) -> Result<v1::SoftphoneConfig> {
-    bench.adapter.get_softphone_config(&cx("GetSoftphoneConfig"), center()).await
+async fn config(server: &TestServer) -> Result<v1::SoftphoneConfig> {
+    server.adapter.get_softphone_config(&cx("GetSoftphoneConfig"), center()).await
 }
 
 async fn credentials(
-    bench: &Bench,
+    server: &TestServer,
     agent: Option<&str>,
     page_size: i32,
     page_token: &str,
@@ -21,7 +21,7 @@ async fn credentials(
     };
     let page = Page::take("AccessSoftphoneCredentials", &mut request)?;
     let cx = cx("AccessSoftphoneCredentials");
-    bench.adapter.access_softphone_credentials(&cx, center(), agent.map(agent_name), page).await
+    server.adapter.access_softphone_credentials(&cx, center(), agent.map(agent_name), page).await
 }
 
 fn address(host: &str, port: i32) -> v1::ServiceAddress {
@@ -48,34 +48,34 @@ async fn addresses_are_read_in_all_shapes() {
             vec![registrar("node1", "203.0.113.20"), registrar("node2", "203.0.113.21")],
         ),
     ] {
-        let bench = Bench::start(quirks).await;
+        let server = TestServer::start(quirks).await;
         let expected = v1::SoftphoneConfig {
             name: "centers/beta/softphoneConfig".into(),
             agent_login_address: Some(address("agents.example.com", 8043)),
             registrars,
         };
-        assert_eq!(config(&bench).await.unwrap(), expected, "{quirks}");
+        assert_eq!(config(&server).await.unwrap(), expected, "{quirks}");
     }
 }
 
 #[tokio::test]
 async fn a_tenant_without_softphones_has_addresses() {
-    let bench = Bench::with(Setup { tenant: Tenant::Empty, ..Setup::default() }).await;
-    let config = config(&bench).await.unwrap();
+    let server = TestServer::with(Setup { tenant: Tenant::Empty, ..Setup::default() }).await;
+    let config = config(&server).await.unwrap();
     assert_eq!(config.agent_login_address, Some(address("agents.example.com", 8043)));
     let only = v1::SoftphoneRegistrar { registration_address: None, ..registrar("single", "") };
     assert_eq!(config.registrars, [only]);
-    assert_eq!(credentials(&bench, None, 0, "").await.unwrap(), v1::AccessSoftphoneCredentialsResponse::default());
+    assert_eq!(credentials(&server, None, 0, "").await.unwrap(), v1::AccessSoftphoneCredentialsResponse::default());
 }
 
 #[tokio::test]
 async fn the_examples_of_the_documents() {
-    let bench = Bench::with(Setup { tenant: Tenant::Document, ..Setup::default() }).await;
-    let config = config(&bench).await.unwrap();
+    let server = TestServer::with(Setup { tenant: Tenant::Document, ..Setup::default() }).await;
+    let config = config(&server).await.unwrap();
     assert_eq!(config.agent_login_address, Some(address("127.0.0.0", 448)));
     assert_eq!(config.registrars[0].registration_address, Some(address("10.162.98.43", 5060)));
     assert_eq!(config.registrars[0].sip_address, Some(address("127.0.0.0", 5060)));
-    let page = credentials(&bench, None, 0, "").await.unwrap();
+    let page = credentials(&server, None, 0, "").await.unwrap();
     let shown: Vec<_> = page
         .credentials
         .iter()
@@ -88,17 +88,17 @@ async fn the_examples_of_the_documents() {
         ["", "88881197", "****", ""],
     ];
     assert_eq!(shown, expected);
-    let extensions = bench.list_extensions(v1::ListExtensionsRequest::default()).await.unwrap();
+    let extensions = server.list_extensions(v1::ListExtensionsRequest::default()).await.unwrap();
     let accounts: Vec<&str> = extensions.extensions.iter().map(|it| it.account.as_str()).collect();
     assert_eq!((accounts, extensions.total_size), (vec!["88881196", "88881197"], 2));
 }
 
 #[tokio::test]
 async fn credentials_are_paged_over_agents_and_numbers() {
-    let bench = Bench::start("").await;
+    let server = TestServer::start("").await;
     let (mut seen, mut token, mut pages) = (Vec::new(), String::new(), 0);
     loop {
-        let page = credentials(&bench, None, 5, &token).await.unwrap();
+        let page = credentials(&server, None, 5, &token).await.unwrap();
         assert!(page.credentials.len() <= 5);
         seen.extend(page.credentials.into_iter().map(|it| (it.agent, it.account)));
         token = page.next_page_token;
@@ -114,17 +114,17 @@ async fn credentials_are_paged_over_agents_and_numbers() {
 
 #[tokio::test]
 async fn the_credentials_of_one_agent() {
-    let bench = Bench::start("").await;
-    let page = credentials(&bench, Some("1002"), 0, "").await.unwrap();
+    let server = TestServer::start("").await;
+    let page = credentials(&server, Some("1002"), 0, "").await.unwrap();
     assert_eq!(page.credentials.len(), 1);
     assert_eq!(page.credentials[0].agent_login_password, "Aa#1002z");
-    assert_eq!(credentials(&bench, Some("1099"), 0, "").await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
-    let error = credentials(&bench, Some("x"), 0, "").await.unwrap_err();
+    assert_eq!(credentials(&server, Some("1099"), 0, "").await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
+    let error = credentials(&server, Some("x"), 0, "").await.unwrap_err();
     assert_eq!((error.reason(), fields(&error)), (ErrorReason::FieldInvalid, vec!["agent"]));
 }
 
 #[tokio::test]
-async fn failures_of_query_phone_are_told_by_code() {
+async fn failures_of_query_phone_are_distinguished_by_code() {
     for (code, reason) in [
         ("1", ErrorReason::VendorInternal),
         ("3", ErrorReason::CenterMisconfigured),
@@ -132,12 +132,12 @@ async fn failures_of_query_phone_are_told_by_code() {
         ("5", ErrorReason::CenterMisconfigured),
         ("9", ErrorReason::VendorCodeUnmapped),
     ] {
-        let bench = Bench::start("").await;
-        bench.reply("queryPhone", 200, &format!(r#"{{"retCode":"{code}","retMsg":"no"}}"#));
-        let error = bench.list_extensions(v1::ListExtensionsRequest::default()).await.unwrap_err();
+        let server = TestServer::start("").await;
+        server.reply("queryPhone", 200, &format!(r#"{{"retCode":"{code}","retMsg":"no"}}"#));
+        let error = server.list_extensions(v1::ListExtensionsRequest::default()).await.unwrap_err();
         assert_eq!((error.reason(), error.vendor_code()), (reason, code));
     }
-    let bench = Bench::start("").await;
-    bench.reply("querySysInfo", 404, "The requested content is not found. Check the request path.");
-    assert_eq!(config(&bench).await.unwrap_err().reason(), ErrorReason::CenterMisconfigured);
+    let server = TestServer::start("").await;
+    server.reply("querySysInfo", 404, "The requested content is not found. Check the request path.");
+    assert_eq!(config(&server).await.unwrap_err().reason(), ErrorReason::CenterMisconfigured);
 }

@@ -1,4 +1,4 @@
-//! The part of an event that only its type has.
+//! The payload of an event, by its type.
 
 use super::{
     agent,
@@ -19,15 +19,15 @@ use crate::{
     vendor::udesk::{agent_records, extensions},
 };
 
-/// Longest address of a recording, in bytes; a longer one is left to the payload.
+/// Longest address of a recording, in bytes; a longer one stays in the payload only.
 const URI: usize = 4096;
 /// Longest transcript, in bytes; all of a longer one is in the payload.
 const TRANSCRIPT_TEXT: usize = 16 << 10;
 
-/// The one text of a state that the document has (`StateDes` of Udesk 25).
+/// The one documented text of a state (`StateDes` of Udesk 25).
 const OFFLINE: &str = "offline";
 
-/// The arm of an event type; none of a type that Udesk does not have.
+/// The payload of an event type; `None` for a type that Udesk does not have.
 pub(super) fn payload(event_type: EventType, center: &str, fields: &Fields<'_>) -> Option<Payload> {
     Some(match event_type {
         EventType::AgentStateChanged => Payload::AgentStateChanged(agent_state(fields)),
@@ -79,7 +79,7 @@ pub(super) fn payload(event_type: EventType, center: &str, fields: &Fields<'_>) 
 
 fn agent_state(fields: &Fields<'_>) -> AgentStateChanged {
     let vendor_state = fields.value(AGENT_STATE, AGENT_STATE_TEXT);
-    // The code counts; a text may stand in its place or come alone.
+    // The code decides; a text may replace it or be alone.
     let told = match &vendor_state {
         Some(VendorValue { code, description }) if code.is_empty() => description,
         Some(VendorValue { code, .. }) => code,

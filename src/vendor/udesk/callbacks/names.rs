@@ -1,4 +1,4 @@
-//! The names under which a field is looked for, in lower case without underscores, likeliest first.
+//! The names of each field, in lower case without underscores, most likely first.
 //!
 //! Sources: the Udesk document writes `AgentId`, Udesk's other products `agent_id`, `agentId`, `record_url` and
 //! `talkRecord` (call event push, application API); the rest are the words of the contract and of the event's name.
@@ -20,9 +20,9 @@ pub(super) const EXTENSION: &[&str] = &["extension", "extensionid", "extensionnu
 /// `QueueId`.
 pub(super) const QUEUE: &[&str] = &["queueid"];
 
-/// `call_id` groups what one customer's call went through; `conversation_id` is one conversation.
+/// `call_id` groups the conversations of one customer's call; `conversation_id` is one conversation.
 pub(super) const CALL_ID: &[&str] = &["callid", "conversationid", "calluuid", "sessionid"];
-/// What may be the call's ID or the message's own.
+/// The call's ID or the message's own.
 pub(super) const MESSAGE_ID: &[&str] = &["uuid"];
 /// Calling number.
 pub(super) const DIALING: &[&str] =
@@ -30,9 +30,9 @@ pub(super) const DIALING: &[&str] =
 /// Dialed number.
 pub(super) const DIALED: &[&str] =
     &["called", "callednumber", "callee", "calleenumber", "tonumber", "to", "dialednumber", "dnis", "callto"];
-/// The customer's number, whoever called.
+/// The customer's number, for either direction.
 pub(super) const THEIR_NUMBER: &[&str] = &["customerphone", "customernumber"];
-/// The center's number, whoever called.
+/// The center's number, for either direction.
 pub(super) const OUR_NUMBER: &[&str] = &["displaynumber", "calleddisplay", "spnumber", "relaynumber"];
 /// `workflow`: `in`, `out_callback`, `out_direct`, `out_auto`.
 pub(super) const DIRECTION: &[&str] = &["direction", "calldirection", "workflow", "calltype"];
@@ -53,7 +53,7 @@ pub(super) const EXTENSION_STATE_TEXT: &[&str] = &["extstatedes", "extensionstat
 
 /// `SignalType` of Udesk 10: 0 is SIP, 1 is WebRTC.
 pub(super) const SIGNAL_TYPE: &[&str] = &["signaltype"];
-/// The mode that an agent takes calls in.
+/// The mode in which an agent receives calls.
 pub(super) const CALL_MODE: &[&str] = &["signaltype", "callmode", "agentcallmode", "mode"];
 /// What the mode means.
 pub(super) const CALL_MODE_TEXT: &[&str] = &["signaltypedes", "callmodedes", "agentcallmodedes", "modedes"];

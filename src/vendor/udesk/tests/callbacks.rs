@@ -1,4 +1,4 @@
-//! What Udesk posts: no payload is documented, so these are the forms of its sibling products and mixtures of them.
+//! Udesk's callbacks: no payload is documented, so these are the forms of its sibling products and mixtures of them.
 
 use proptest::prelude::*;
 use prost::Message as _;
@@ -107,7 +107,7 @@ fn an_agents_state_may_be_its_text() {
 }
 
 #[test]
-fn extensions_and_call_modes_tell_their_codes() {
+fn extensions_and_call_modes_contain_their_codes() {
     let arm = |body| read(&body).payload.unwrap();
     let Payload::ExtensionStateChanged(state) = arm(json!({ "event": "extension_state_update", "ExtState": "2" }))
     else {
@@ -159,7 +159,7 @@ fn the_fields_of_calls_reach_their_arms() {
 }
 
 #[test]
-fn a_call_event_push_tells_its_call() {
+fn a_call_event_push_contains_its_call() {
     let push = |workflow: &str| {
         json!({
             "event": "general_hangup", "call_id": "c-1", "conversation_id": 77, "customer_phone": "13800000000",
@@ -186,7 +186,7 @@ fn a_call_event_push_tells_its_call() {
 }
 
 #[test]
-fn calls_are_told_in_the_documents_own_words_too() {
+fn calls_are_read_in_the_documents_own_words_too() {
     let call = |body| read(&body).call;
     let told = call(
         json!({ "event": "start_dialout", "CallId": 1_125_397_061_153_369_092_u64, "caller": "1", "called": "2" }),
@@ -195,7 +195,7 @@ fn calls_are_told_in_the_documents_own_words_too() {
         Some(CallReference { call_id: id.into(), from_number: from.into(), to_number: to.into(), ..Default::default() })
     };
     assert_eq!(told, reference("1125397061153369092", "1", "2"));
-    // A message's own ID is no call's.
+    // A message's own ID is not a call's ID.
     assert_eq!(call(json!({ "uuid": "m", "events": ["general_hangup"], "data": "{}" })), None);
     assert_eq!(call(json!({ "event": "acd_agent_state", "uuid": "m" })), None);
     assert_eq!(call(json!({ "event": "general_hangup", "uuid": "c" })), reference("c", "", ""));
@@ -206,7 +206,7 @@ fn calls_are_told_in_the_documents_own_words_too() {
 }
 
 #[test]
-fn an_id_that_no_name_has_is_left_to_the_payload() {
+fn an_invalid_id_stays_in_the_payload() {
     for id in
         [json!("Anna Berg"), json!("\u{5f20}"), json!("-1"), json!("a".repeat(33)), json!(["1", "2"]), json!("@app")]
     {

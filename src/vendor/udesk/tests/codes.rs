@@ -12,7 +12,7 @@ use crate::{
     proto::v1,
 };
 
-/// The document's codes but success, and what callers are told after a read and after a write.
+/// The documented codes except success, and the reasons after a read and after a write.
 const MEANINGS: [(&[&str], ErrorReason, ErrorReason); 11] = [
     (
         &["000001", "000036", "100001", "100004", "100007", "100008", "100009", "100019", "200002"],
@@ -45,12 +45,12 @@ async fn each_of_the_45_codes_means_one_thing_after_a_read_and_one_after_a_write
     for (codes, read, write) in MEANINGS {
         for code in codes {
             seen.push(code);
-            let desk = Scripted::new([Reply::refusal(code), Reply::refusal(code)]).await;
-            let after_read = agent(&desk.udesk, "1001").await.unwrap_err();
+            let server = Scripted::new([Reply::refusal(code), Reply::refusal(code)]).await;
+            let after_read = agent(&server.udesk, "1001").await.unwrap_err();
             assert_eq!((after_read.reason(), after_read.vendor_code()), (read, *code));
-            let after_write = desk.udesk.logout_agent(&cx(), name("centers/acme/agents/1001")).await.unwrap_err();
+            let after_write = server.udesk.logout_agent(&cx(), name("centers/acme/agents/1001")).await.unwrap_err();
             assert_eq!((after_write.reason(), after_write.vendor_code()), (write, *code));
-            assert_eq!(desk.sent().len(), 2, "{code}");
+            assert_eq!(server.sent().len(), 2, "{code}");
         }
     }
     assert_eq!(seen.len(), 45);
@@ -66,22 +66,22 @@ async fn success_is_a_code_and_everything_else_is_not() {
         (json!({ "ErrCode": "", "Result": {} }), VendorResponseInvalid),
         (json!([]), VendorResponseInvalid),
     ] {
-        let desk = Scripted::new([Reply::new(200, body.to_string()), Reply::new(200, body.to_string())]).await;
-        assert_eq!(agent(&desk.udesk, "1001").await.unwrap_err().reason(), reason, "{body}");
-        let written = desk.udesk.logout_agent(&cx(), name("centers/acme/agents/1001")).await.unwrap_err();
+        let server = Scripted::new([Reply::new(200, body.to_string()), Reply::new(200, body.to_string())]).await;
+        assert_eq!(agent(&server.udesk, "1001").await.unwrap_err().reason(), reason, "{body}");
+        let written = server.udesk.logout_agent(&cx(), name("centers/acme/agents/1001")).await.unwrap_err();
         let unknown = if reason == VendorCodeUnmapped { VendorCodeUnmapped } else { VendorOutcomeUnknown };
         assert_eq!(written.reason(), unknown, "{body}");
     }
 }
 
 #[tokio::test]
-async fn the_vendors_code_and_text_are_told() {
-    let desk = Scripted::new([Reply::new(
+async fn the_vendors_code_and_text_are_reported() {
+    let server = Scripted::new([Reply::new(
         404,
         r#"{"ErrCode":"100018","ErrDesc":"agent of 13676546374 not found for sid-0001"}"#,
     )])
     .await;
-    let error = agent(&desk.udesk, "1001").await.unwrap_err();
+    let error = agent(&server.udesk, "1001").await.unwrap_err();
     for (key, expected) in [
         ("vendorCode", "100018"),
         ("vendorMessage", "agent of *** not found for ***"),
@@ -96,8 +96,8 @@ async fn the_vendors_code_and_text_are_told() {
 #[tokio::test]
 async fn in_a_list_no_records_is_an_empty_list() {
     for code in ["100018", "200004"] {
-        let desk = Scripted::new((0..7).map(|_| Reply::refusal(code))).await;
-        let (udesk, center) = (&desk.udesk, || name("centers/acme"));
+        let server = Scripted::new((0..7).map(|_| Reply::refusal(code))).await;
+        let (udesk, center) = (&server.udesk, || name("centers/acme"));
         assert!(agents(udesk).await.unwrap().agents.is_empty());
         let mut of_queue = v1::ListAgentsRequest::default();
         let of_queue_page = page(&mut of_queue);
@@ -120,23 +120,23 @@ async fn in_a_list_no_records_is_an_empty_list() {
         let answer = udesk.access_softphone_credentials(&cx(), center(), None, credentials_page).await.unwrap();
         assert!(answer.credentials.is_empty());
         assert!(subscriptions(udesk).await.unwrap().is_empty());
-        assert_eq!(desk.sent().len(), 7);
+        assert_eq!(server.sent().len(), 7);
     }
 }
 
 #[tokio::test]
 async fn an_answer_whose_status_and_code_disagree_fails() {
     let body = r#"{"ErrCode":"000000","ErrDesc":"OK","Result":{"AgentId":"1001"}}"#;
-    let desk = Scripted::new([Reply::new(500, body), Reply::new(500, body)]).await;
-    assert_eq!(agent(&desk.udesk, "1001").await.unwrap_err().reason(), VendorResponseInvalid);
-    let written = desk.udesk.logout_agent(&cx(), name("centers/acme/agents/1001")).await.unwrap_err();
+    let server = Scripted::new([Reply::new(500, body), Reply::new(500, body)]).await;
+    assert_eq!(agent(&server.udesk, "1001").await.unwrap_err().reason(), VendorResponseInvalid);
+    let written = server.udesk.logout_agent(&cx(), name("centers/acme/agents/1001")).await.unwrap_err();
     assert_eq!(written.reason(), VendorOutcomeUnknown);
 }
 
 #[tokio::test]
-async fn one_agent_that_is_nothing_is_not_there() {
+async fn an_empty_agent_is_not_found() {
     for nothing in [json!(null), json!(""), json!([])] {
-        let desk = Scripted::results([nothing]).await;
-        assert_eq!(agent(&desk.udesk, "1001").await.unwrap_err().reason(), ResourceNotFound);
+        let server = Scripted::results([nothing]).await;
+        assert_eq!(agent(&server.udesk, "1001").await.unwrap_err().reason(), ResourceNotFound);
     }
 }

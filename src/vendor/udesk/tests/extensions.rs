@@ -1,8 +1,8 @@
-//! Relay numbers, extensions and their passwords: Udesk 01 to 03, 07 to 10, and what agents tell of extensions.
+//! Relay numbers, extensions and their passwords: Udesk 01 to 03, 07 to 10, and the extensions of agents.
 
 use serde_json::{Value, json};
 
-use super::{Desk, Reply, Scripted, cx, fields, metadata, name, names, page, resource};
+use super::{Reply, Scripted, TestServer, cx, fields, metadata, name, names, page, resource};
 use crate::{
     adapter::Adapter,
     error::{ErrorReason, Result},
@@ -15,36 +15,37 @@ async fn extensions(udesk: &std::sync::Arc<dyn Adapter>, size: i32, token: &str)
     udesk.list_extensions(&cx(), name("centers/acme"), page(&mut request), request).await.unwrap()
 }
 
-async fn extension(desk: &Desk, id: &str) -> Result<v1::Extension> {
-    desk.udesk
+async fn extension(server: &TestServer, id: &str) -> Result<v1::Extension> {
+    server
+        .udesk
         .get_extension(&cx(), name(&format!("centers/acme/extensions/{id}")), v1::GetExtensionRequest::default())
         .await
 }
 
-async fn create(desk: &Desk, id: &str, protocol: v1::ExtensionProtocol) -> Result<v1::Extension> {
+async fn create(server: &TestServer, id: &str, protocol: v1::ExtensionProtocol) -> Result<v1::Extension> {
     let extension = v1::Extension { protocol: protocol.into(), ..Default::default() };
-    desk.udesk.create_extension(&cx(), name(&format!("centers/acme/extensions/{id}")), extension).await
+    server.udesk.create_extension(&cx(), name(&format!("centers/acme/extensions/{id}")), extension).await
 }
 
 #[tokio::test]
-async fn an_extension_is_created_with_a_password_that_is_told_once() {
-    let desk = Desk::open().await;
-    let made = create(&desk, "1500", v1::ExtensionProtocol::Webrtc).await.unwrap();
-    assert_eq!(desk.sent(), [("POST /extensions".into(), json!({ "Extension": "1500", "SignalType": 1 }))]);
+async fn an_extension_is_created_with_a_password_that_is_returned_once() {
+    let server = TestServer::open().await;
+    let made = create(&server, "1500", v1::ExtensionProtocol::Webrtc).await.unwrap();
+    assert_eq!(server.sent(), [("POST /extensions".into(), json!({ "Extension": "1500", "SignalType": 1 }))]);
     assert_eq!((made.name.as_str(), made.protocol()), ("centers/acme/extensions/1500", v1::ExtensionProtocol::Webrtc));
     assert_eq!((made.account.as_str(), made.agent.as_str()), ("95550100421500", ""));
     assert_eq!(made.initial_password.len(), 16);
 
     let pair = || names(&["centers/acme/extensions/1300", "centers/acme/extensions/1500"]);
     let lucia = || name("centers/acme/agents/1011");
-    desk.udesk.bind_agent_extensions(&cx(), lucia(), pair()).await.unwrap();
-    let bound = extension(&desk, "1500").await.unwrap();
+    server.udesk.bind_agent_extensions(&cx(), lucia(), pair()).await.unwrap();
+    let bound = extension(&server, "1500").await.unwrap();
     assert_eq!((bound.agent.as_str(), bound.protocol()), ("centers/acme/agents/1011", v1::ExtensionProtocol::Webrtc));
     assert_eq!(bound.initial_password, "");
-    desk.udesk.unbind_agent_extensions(&cx(), lucia(), pair()).await.unwrap();
-    assert_eq!(extension(&desk, "1500").await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
-    desk.udesk.delete_extension(&cx(), name("centers/acme/extensions/1500")).await.unwrap();
-    let mut sent = desk.sent();
+    server.udesk.unbind_agent_extensions(&cx(), lucia(), pair()).await.unwrap();
+    assert_eq!(extension(&server, "1500").await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
+    server.udesk.delete_extension(&cx(), name("centers/acme/extensions/1500")).await.unwrap();
+    let mut sent = server.sent();
     sent.retain(|(line, _)| !line.starts_with("GET"));
     let expected = [
         ("POST /agents/extensions", json!({ "AgentId": "1011", "Extensions": ["1300", "1500"] })),
@@ -56,22 +57,22 @@ async fn an_extension_is_created_with_a_password_that_is_told_once() {
 
 #[tokio::test]
 async fn the_documents_extension_is_read_as_it_is_printed() {
-    let desk = Desk::of_document().await;
-    let made = create(&desk, "1002", v1::ExtensionProtocol::Sip).await.unwrap();
+    let server = TestServer::of_document().await;
+    let made = create(&server, "1002", v1::ExtensionProtocol::Sip).await.unwrap();
     assert_eq!((made.account.as_str(), made.initial_password.as_str()), ("93000077121002", "336cd1655a1d0502"));
     assert_eq!(made.protocol(), v1::ExtensionProtocol::Sip);
 }
 
 #[tokio::test]
-async fn what_a_new_extension_is_not_told_is_as_it_was_asked_for() {
+async fn the_requested_values_complete_a_new_extension() {
     for (result, protocol, raw) in [
         (json!(null), v1::ExtensionProtocol::Webrtc, "1"),
         (json!({ "SignalType": "1" }), v1::ExtensionProtocol::Webrtc, "1"),
         (json!({ "SignalType": "voip" }), v1::ExtensionProtocol::Unspecified, "voip"),
     ] {
-        let desk = Scripted::results([result]).await;
+        let server = Scripted::results([result]).await;
         let asked = v1::Extension { protocol: v1::ExtensionProtocol::Webrtc.into(), ..Default::default() };
-        let made = desk.udesk.create_extension(&cx(), name("centers/acme/extensions/1500"), asked).await.unwrap();
+        let made = server.udesk.create_extension(&cx(), name("centers/acme/extensions/1500"), asked).await.unwrap();
         assert_eq!((made.name.as_str(), made.protocol()), ("centers/acme/extensions/1500", protocol));
         assert!(format!("{:?}", made.vendor_data.unwrap().fields["SignalType"]).contains(raw));
     }
@@ -79,25 +80,25 @@ async fn what_a_new_extension_is_not_told_is_as_it_was_asked_for() {
 
 #[tokio::test]
 async fn an_extension_that_cannot_be_created_is_refused() {
-    let desk = Desk::open().await;
+    let server = TestServer::open().await;
     for bad in ["8001", "150", "15000", "15a0"] {
-        let refused = create(&desk, bad, v1::ExtensionProtocol::Sip).await.unwrap_err();
+        let refused = create(&server, bad, v1::ExtensionProtocol::Sip).await.unwrap_err();
         assert_eq!((refused.reason(), fields(&refused)), (ErrorReason::FieldInvalid, vec!["extension_id"]), "{bad}");
     }
     let asked = v1::Extension { vendor_data: Some(prost_types::Struct::default()), ..Default::default() };
-    let refused = desk.udesk.create_extension(&cx(), name("centers/acme/extensions/1500"), asked).await.unwrap_err();
+    let refused = server.udesk.create_extension(&cx(), name("centers/acme/extensions/1500"), asked).await.unwrap_err();
     assert_eq!(refused.reason(), ErrorReason::FieldUnsupported);
-    assert!(desk.sent().is_empty());
-    let refused = create(&desk, "1101", v1::ExtensionProtocol::Sip).await.unwrap_err();
+    assert!(server.sent().is_empty());
+    let refused = create(&server, "1101", v1::ExtensionProtocol::Sip).await.unwrap_err();
     assert_eq!(refused.reason(), ErrorReason::ResourceExists);
     assert_eq!(resource(refused), "centers/acme/extensions/1101");
 }
 
 #[tokio::test]
 async fn an_extension_that_is_bound_is_in_use() {
-    let desk = Desk::open().await;
+    let server = TestServer::open().await;
     let delete = async |id: &str| {
-        let refused = desk.udesk.delete_extension(&cx(), name(&format!("centers/acme/extensions/{id}"))).await;
+        let refused = server.udesk.delete_extension(&cx(), name(&format!("centers/acme/extensions/{id}"))).await;
         let refused = refused.unwrap_err();
         (refused.reason(), metadata(refused.clone(), "vendorCode"), resource(refused))
     };
@@ -111,14 +112,14 @@ async fn an_extension_that_is_bound_is_in_use() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_bound_is_named() {
-    let desk = Desk::open().await;
+async fn an_extension_that_cannot_be_bound_is_named() {
+    let server = TestServer::open().await;
     let agent = |id: &str| name(&format!("centers/acme/agents/{id}"));
     let lines = |ids: &[&str]| {
         let full: Vec<String> = ids.iter().map(|id| format!("centers/acme/extensions/{id}")).collect();
         names(&full.iter().map(String::as_str).collect::<Vec<_>>())
     };
-    let udesk = &desk.udesk;
+    let udesk = &server.udesk;
     for (refused, missing) in [
         (udesk.bind_agent_extensions(&cx(), agent("1011"), lines(&["1999"])).await, "extensions/1999"),
         (udesk.bind_agent_extensions(&cx(), agent("7777"), lines(&["1300"])).await, "agents/7777"),
@@ -131,19 +132,19 @@ async fn what_cannot_be_bound_is_named() {
     }
     let taken = udesk.bind_agent_extensions(&cx(), agent("1011"), lines(&["1101"])).await.unwrap_err();
     assert_eq!(taken.reason(), ErrorReason::VendorRejected);
-    desk.sent();
+    server.sent();
     let refused = udesk.bind_agent_extensions(&cx(), agent("a"), lines(&["1300", "x1"])).await.unwrap_err();
     assert_eq!(fields(&refused), ["agent", "extensions[1]"]);
-    assert!(desk.sent().is_empty());
+    assert!(server.sent().is_empty());
 }
 
 #[tokio::test]
-async fn the_extensions_that_agents_hold_are_listed_page_by_page() {
-    let desk = Desk::open().await;
+async fn bound_extensions_are_listed_page_by_page() {
+    let server = TestServer::open().await;
     let mut seen = Vec::new();
     let mut token = String::new();
     loop {
-        let answer = extensions(&desk.udesk, 7, &token).await;
+        let answer = extensions(&server.udesk, 7, &token).await;
         assert_eq!(answer.total_size, 20);
         seen.extend(answer.extensions);
         token = answer.next_page_token;
@@ -162,7 +163,7 @@ async fn the_extensions_that_agents_hold_are_listed_page_by_page() {
 }
 
 #[tokio::test]
-async fn an_account_is_fourteen_digits_and_voip_is_not_guessed_at() {
+async fn an_account_has_fourteen_digits_and_voip_is_unspecified() {
     let info =
         |number: &str, signal_type: Value| json!({ "Extension": "1145", "Number": number, "SignalType": signal_type });
     for (info, account, protocol) in [
@@ -173,8 +174,8 @@ async fn an_account_is_fourteen_digits_and_voip_is_not_guessed_at() {
         (json!("1145"), "", v1::ExtensionProtocol::Unspecified),
     ] {
         let list = json!({ "AgentList": [{ "AgentId": 355, "Extensions": null, "ExtenInfos": [info] }] });
-        let desk = Scripted::results([list]).await;
-        let listed = extensions(&desk.udesk, 0, "").await.extensions;
+        let server = Scripted::results([list]).await;
+        let listed = extensions(&server.udesk, 0, "").await.extensions;
         assert_eq!((listed[0].name.as_str(), listed[0].account.as_str()), ("centers/acme/extensions/1145", account));
         assert_eq!(listed[0].protocol(), protocol);
         let raw = format!("{:?}", listed[0].vendor_data);
@@ -183,12 +184,12 @@ async fn an_account_is_fourteen_digits_and_voip_is_not_guessed_at() {
 }
 
 #[tokio::test]
-async fn passwords_are_told_of_all_or_of_one_agent_and_only_where_there_are_any() {
-    let desk = Desk::open().await;
+async fn passwords_are_returned_of_all_or_one_agent_where_known() {
+    let server = TestServer::open().await;
     let access = async |agent: Option<&str>| {
         let page = page(&mut v1::AccessSoftphoneCredentialsRequest::default());
         let agent = agent.map(|id| name(&format!("centers/acme/agents/{id}")));
-        desk.udesk.access_softphone_credentials(&cx(), name("centers/acme"), agent, page).await
+        server.udesk.access_softphone_credentials(&cx(), name("centers/acme"), agent, page).await
     };
     let all = access(None).await.unwrap().credentials;
     assert_eq!(all.len(), 20);
@@ -204,33 +205,33 @@ async fn passwords_are_told_of_all_or_of_one_agent_and_only_where_there_are_any(
     let missing = access(Some("7777")).await.unwrap_err();
     assert_eq!(resource(missing), "centers/acme/agents/7777");
     assert_eq!(fields(&access(Some("a")).await.unwrap_err()), ["agent"]);
-    let lines: Vec<String> = desk.sent().into_iter().map(|(line, _)| line).collect();
+    let lines: Vec<String> = server.sent().into_iter().map(|(line, _)| line).collect();
     assert_eq!(lines, ["GET /agents", "GET /agents/1001", "GET /agents/7777"]);
 }
 
 #[tokio::test]
-async fn a_default_number_is_one_of_the_list() {
-    let desk = Desk::open().await;
+async fn a_default_number_must_be_in_the_list() {
+    let server = TestServer::open().await;
     let number = async |number: &str| {
         let name = name(&format!("centers/acme/phoneNumbers/{number}"));
-        desk.udesk.get_phone_number(&cx(), name, v1::GetPhoneNumberRequest::default()).await
+        server.udesk.get_phone_number(&cx(), name, v1::GetPhoneNumberRequest::default()).await
     };
     let set = async |number: &str| {
-        desk.udesk.set_default_phone_number(&cx(), name(&format!("centers/acme/phoneNumbers/{number}"))).await
+        server.udesk.set_default_phone_number(&cx(), name(&format!("centers/acme/phoneNumbers/{number}"))).await
     };
     assert!(number("01055500100").await.unwrap().is_default);
     set("02155500102").await.unwrap();
     assert!(number("02155500102").await.unwrap().is_default);
     assert!(!number("01055500100").await.unwrap().is_default);
-    desk.sent();
+    server.sent();
     for refused in [set("057126200670").await.unwrap_err(), number("057126200670").await.map(drop).unwrap_err()] {
         assert_eq!(refused.reason(), ErrorReason::ResourceNotFound);
         assert!(!refused.message().contains("057126200670"), "{}", refused.message());
         assert_eq!(resource(refused), "centers/acme/phoneNumbers/057126200670");
     }
-    assert_eq!(desk.sent(), [("GET /spnumbers".into(), Value::Null), ("GET /spnumbers".into(), Value::Null)]);
-    desk.udesk.clear_default_phone_number(&cx(), name("centers/acme")).await.unwrap();
-    let cleared = desk.requests();
+    assert_eq!(server.sent(), [("GET /spnumbers".into(), Value::Null), ("GET /spnumbers".into(), Value::Null)]);
+    server.udesk.clear_default_phone_number(&cx(), name("centers/acme")).await.unwrap();
+    let cleared = server.requests();
     assert_eq!((cleared[0].method.as_str(), cleared[0].body.as_str()), ("DELETE", ""));
     let json = ("content-type".to_owned(), "application/json;charset=utf-8".to_owned());
     assert!(cleared[0].headers.contains(&json), "also without a body (C8)");
@@ -239,25 +240,25 @@ async fn a_default_number_is_one_of_the_list() {
 
 #[tokio::test]
 async fn the_documents_default_number_joins_the_list() {
-    let desk = Desk::of_document().await;
+    let server = TestServer::of_document().await;
     let mut request = v1::ListPhoneNumbersRequest::default();
     let page = page(&mut request);
-    let answer = desk.udesk.list_phone_numbers(&cx(), name("centers/acme"), page, request).await.unwrap();
+    let answer = server.udesk.list_phone_numbers(&cx(), name("centers/acme"), page, request).await.unwrap();
     let default: Vec<_> = answer.phone_numbers.iter().filter(|number| number.is_default).collect();
     assert_eq!(default.len(), 1);
     assert_eq!(usize::try_from(answer.total_size), Ok(answer.phone_numbers.len()));
 }
 
 #[tokio::test]
-async fn a_callback_through_no_number_names_it_and_rings_nobody() {
-    let desk = Desk::open().await;
+async fn a_callback_through_an_unknown_number_names_it_and_calls_nobody() {
+    let server = TestServer::open().await;
     let request = v1::StartCallbackRequest {
         customer_number: "13676546374".into(),
         entry_number: "01055500199".into(),
         ..v1::StartCallbackRequest::default()
     };
-    let refused = desk.udesk.start_callback(&cx(), name("centers/acme"), request).await.unwrap_err();
+    let refused = server.udesk.start_callback(&cx(), name("centers/acme"), request).await.unwrap_err();
     assert_eq!((refused.reason(), refused.vendor_code()), (ErrorReason::ResourceNotFound, "100005"));
     assert_eq!(resource(refused), "centers/acme/phoneNumbers/01055500199");
-    assert!(desk.simulator.callbacks().is_empty());
+    assert!(server.simulator.callbacks().is_empty());
 }

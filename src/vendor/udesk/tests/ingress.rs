@@ -1,4 +1,4 @@
-//! Subscriptions to the gateway's own ingress: whose address Udesk is told, and nobody else.
+//! Subscriptions to the gateway's own ingress, whose address only Udesk receives.
 
 use std::{
     sync::{
@@ -11,7 +11,7 @@ use std::{
 use axum::body::Bytes;
 use serde_json::{Value, json};
 
-use super::{Desk, NOW, Reply, Scripted, addresses, at, at_address, cx, mask, name, subscriptions};
+use super::{NOW, Reply, Scripted, TestServer, addresses, at, at_address, cx, mask, name, subscriptions};
 use crate::{
     adapter::Adapter,
     config::TimestampUnit::Milliseconds,
@@ -23,7 +23,7 @@ use crate::{
 
 const ALL: [&str; 5] = ["display_name", "callback_uri", "event_types", "vendor_event_types", "enabled"];
 const ELSEWHERE: &str = "https://crm.example.com/calls";
-/// When what was given up at `NOW` is taken no longer.
+/// When an address that was retired at `NOW` is no longer valid.
 const LATER: Duration = NOW.saturating_add(GRACE).saturating_add(Duration::from_millis(1));
 
 fn feed() -> Subscription {
@@ -46,7 +46,7 @@ async fn delete(udesk: &Arc<dyn Adapter>, id: &str) -> Result<()> {
     udesk.delete_subscription(&cx(), name(&format!("centers/acme/subscriptions/{id}"))).await
 }
 
-/// The address in a request that Udesk got.
+/// The address in a request to Udesk.
 fn callback(body: &Value) -> String {
     let asked = body.get("subscriptions").map_or(body, |list| &list[0]);
     asked["callback"].as_str().unwrap().to_owned()
@@ -56,7 +56,7 @@ fn segment(uri: &str) -> &str {
     uri.strip_prefix("http://127.0.0.1:8080/callbacks/acme/").unwrap_or_else(|| panic!("{uri}"))
 }
 
-/// Whether a gateway that shares the storage takes what is posted there: now, and after the grace.
+/// Whether a gateway with the same storage accepts callbacks at this address: now, and after the grace period.
 async fn is_taken(storage: &Database, uri: &str) -> (bool, bool) {
     let taken = async |now| addresses(storage, now).verify("acme", segment(uri)).await.unwrap();
     (taken(NOW).await, taken(LATER).await)
@@ -66,17 +66,17 @@ const TAKEN: (bool, bool) = (true, true);
 const GIVEN_UP: (bool, bool) = (true, false);
 const UNKNOWN: (bool, bool) = (false, false);
 
-/// The facts that are kept of addresses.
+/// The stored records of addresses.
 async fn kept(storage: &Database) -> usize {
     storage.list("address.").await.unwrap().len()
 }
 
 /// A simulated tenant with a subscription to the ingress, and its address.
-async fn subscribed() -> (Desk, String) {
-    let desk = Desk::open().await;
-    assert_eq!(create(&desk.udesk, feed()).await.unwrap().name, "centers/acme/subscriptions/102");
-    let uri = callback(&desk.sent()[0].1);
-    (desk, uri)
+async fn subscribed() -> (TestServer, String) {
+    let server = TestServer::open().await;
+    assert_eq!(create(&server.udesk, feed()).await.unwrap().name, "centers/acme/subscriptions/102");
+    let uri = callback(&server.sent()[0].1);
+    (server, uri)
 }
 
 fn made() -> Reply {
@@ -84,25 +84,25 @@ fn made() -> Reply {
 }
 
 #[tokio::test]
-async fn udesk_gets_the_whole_address_and_callers_see_none() {
-    let desk = Desk::open().await;
-    let made = create(&desk.udesk, feed()).await.unwrap();
+async fn udesk_receives_the_whole_address_and_callers_see_none() {
+    let server = TestServer::open().await;
+    let made = create(&server.udesk, feed()).await.unwrap();
     let expected = Subscription { name: "centers/acme/subscriptions/102".into(), ..whole() };
     assert_eq!(made, expected);
-    let uri = callback(&desk.sent()[0].1);
-    assert_eq!(is_taken(&desk.storage, &uri).await, TAKEN);
+    let uri = callback(&server.sent()[0].1);
+    assert_eq!(is_taken(&server.storage, &uri).await, TAKEN);
 
-    // After a restart: it is listed by the ID that was kept for name and address.
-    let udesk = desk.restarted(NOW, Milliseconds);
+    // After a restart it is listed by the ID that was stored for name and address.
+    let udesk = server.restarted(NOW, Milliseconds);
     let listed = subscriptions(&udesk).await.unwrap();
     assert_eq!(listed[0], expected);
     assert_ne!(listed[1].callback_uri, "", "that of somebody else is shown");
     assert_eq!(udesk.get_subscription(&cx(), name(&expected.name)).await.unwrap(), expected);
-    assert_eq!(kept(&desk.storage).await, 1);
+    assert_eq!(kept(&server.storage).await, 1);
 }
 
 #[tokio::test]
-async fn an_address_is_taken_before_udesk_answers() {
+async fn an_address_is_valid_before_udesk_answers() {
     for (line, id) in [("POST", None), ("PUT", Some("7"))] {
         let storage = Database::in_memory().unwrap();
         let was_taken = Arc::new(AtomicBool::new(false));
@@ -110,7 +110,7 @@ async fn an_address_is_taken_before_udesk_answers() {
             let (storage, was_taken) = (storage.clone(), was_taken.clone());
             move |method: axum::http::Method, bytes: Bytes| async move {
                 assert_eq!(method, line);
-                // Of another gateway that knows no more than the storage.
+                // Of another gateway with the same storage.
                 let uri = callback(&serde_json::from_slice(&bytes).unwrap());
                 let taken = addresses(&storage, NOW).verify("acme", segment(&uri)).await.unwrap();
                 was_taken.store(taken, Ordering::Release);
@@ -133,7 +133,7 @@ async fn what_a_failed_request_leaves_of_its_address() {
         (Reply::refusal("000001"), refused),
         (Reply::ok(&json!({ "sub_succ": [], "sub_fail": ["feed"] })), refused),
         (Reply::new(429, ""), refused),
-        // Nobody knows whether these made it.
+        // The outcome of these is unknown.
         (Reply::new(500, ""), (TAKEN, 1)),
         (Reply::new(200, "<html>"), (TAKEN, 1)),
         (Reply::refusal("999999"), (TAKEN, 1)),
@@ -142,97 +142,97 @@ async fn what_a_failed_request_leaves_of_its_address() {
         (Reply::ok(&json!(null)), (TAKEN, 1)),
     ] {
         let told = reply.body.clone();
-        let desk = Scripted::new([reply]).await;
-        create(&desk.udesk, feed()).await.unwrap_err();
-        assert_eq!(is_taken(&desk.storage, &callback(&desk.sent()[0].1)).await, taken, "{told}");
-        assert_eq!(kept(&desk.storage).await, facts, "{told}");
+        let server = Scripted::new([reply]).await;
+        create(&server.udesk, feed()).await.unwrap_err();
+        assert_eq!(is_taken(&server.storage, &callback(&server.sent()[0].1)).await, taken, "{told}");
+        assert_eq!(kept(&server.storage).await, facts, "{told}");
     }
 }
 
 #[tokio::test]
-async fn a_failed_change_keeps_the_address_that_was() {
+async fn a_failed_change_keeps_the_former_address() {
     for (second, new) in [(Reply::refusal("000001"), UNKNOWN), (Reply::new(500, ""), TAKEN)] {
-        let desk = Scripted::new([made(), second]).await;
-        create(&desk.udesk, feed()).await.unwrap();
-        update(&desk.udesk, "7", whole(), &ALL).await.unwrap_err();
-        let sent = desk.sent();
-        assert_eq!(is_taken(&desk.storage, &callback(&sent[0].1)).await, TAKEN);
-        assert_eq!(is_taken(&desk.storage, &callback(&sent[1].1)).await, new);
+        let server = Scripted::new([made(), second]).await;
+        create(&server.udesk, feed()).await.unwrap();
+        update(&server.udesk, "7", whole(), &ALL).await.unwrap_err();
+        let sent = server.sent();
+        assert_eq!(is_taken(&server.storage, &callback(&sent[0].1)).await, TAKEN);
+        assert_eq!(is_taken(&server.storage, &callback(&sent[1].1)).await, new);
     }
 }
 
 #[tokio::test]
-async fn one_that_was_made_but_not_disabled_keeps_its_address() {
+async fn a_subscription_that_was_created_but_not_disabled_keeps_its_address() {
     for failure in [Reply::refusal("000001"), Reply::new(500, "")] {
-        let desk = Scripted::new([made(), failure]).await;
-        let partly = create(&desk.udesk, Subscription { enabled: Some(false), ..feed() }).await.unwrap_err();
+        let server = Scripted::new([made(), failure]).await;
+        let partly = create(&server.udesk, Subscription { enabled: Some(false), ..feed() }).await.unwrap_err();
         assert_eq!(partly.reason(), ErrorReason::PartiallyApplied);
-        let sent = desk.sent();
+        let sent = server.sent();
         assert_eq!(callback(&sent[0].1), callback(&sent[1].1));
-        assert_eq!(is_taken(&desk.storage, &callback(&sent[0].1)).await, TAKEN);
-        delete(&desk.udesk, "7").await.unwrap_err();
+        assert_eq!(is_taken(&server.storage, &callback(&sent[0].1)).await, TAKEN);
+        delete(&server.udesk, "7").await.unwrap_err();
     }
 }
 
 #[tokio::test]
-async fn a_change_of_something_else_leaves_the_address_alone() {
-    let (desk, uri) = subscribed().await;
+async fn a_change_of_other_fields_keeps_the_address() {
+    let (server, uri) = subscribed().await;
     let change = Subscription { display_name: "FEED".into(), enabled: Some(false), ..Default::default() };
-    let changed = update(&desk.udesk, "102", change, &["display_name", "enabled"]).await.unwrap();
+    let changed = update(&server.udesk, "102", change, &["display_name", "enabled"]).await.unwrap();
     assert_eq!((changed.callback_uri.as_str(), changed.display_name.as_str()), ("", "FEED"));
-    assert_eq!(callback(&desk.sent()[1].1), uri);
-    assert_eq!(is_taken(&desk.storage, &uri).await, TAKEN);
-    assert_eq!(kept(&desk.storage).await, 1);
+    assert_eq!(callback(&server.sent()[1].1), uri);
+    assert_eq!(is_taken(&server.storage, &uri).await, TAKEN);
+    assert_eq!(kept(&server.storage).await, 1);
 }
 
 #[tokio::test]
-async fn an_empty_callback_in_the_mask_asks_for_a_fresh_address() {
+async fn an_empty_callback_in_the_mask_creates_a_fresh_address() {
     for (change, paths) in [(Subscription::default(), &["callback_uri"][..]), (whole(), &ALL)] {
-        let (desk, old) = subscribed().await;
-        let changed = update(&desk.udesk, "102", change, paths).await.unwrap();
+        let (server, old) = subscribed().await;
+        let changed = update(&server.udesk, "102", change, paths).await.unwrap();
         assert_eq!(changed, Subscription { name: "centers/acme/subscriptions/102".into(), ..whole() });
-        let new = callback(&desk.sent().last().unwrap().1);
+        let new = callback(&server.sent().last().unwrap().1);
         assert_ne!(new, old);
-        assert_eq!(is_taken(&desk.storage, &old).await, GIVEN_UP);
-        assert_eq!(is_taken(&desk.storage, &new).await, TAKEN);
-        assert_eq!(subscriptions(&desk.restarted(NOW, Milliseconds)).await.unwrap()[0], changed);
+        assert_eq!(is_taken(&server.storage, &old).await, GIVEN_UP);
+        assert_eq!(is_taken(&server.storage, &new).await, TAKEN);
+        assert_eq!(subscriptions(&server.restarted(NOW, Milliseconds)).await.unwrap()[0], changed);
     }
 }
 
 #[tokio::test]
-async fn somebody_elses_address_takes_the_place_of_ours_when_udesk_took_it() {
+async fn another_address_replaces_the_gateways_own_once_udesk_accepted_it() {
     for paths in [&["callback_uri"][..], &ALL] {
-        let (desk, uri) = subscribed().await;
+        let (server, uri) = subscribed().await;
         let elsewhere = Subscription { callback_uri: ELSEWHERE.into(), ..whole() };
-        let changed = update(&desk.udesk, "102", elsewhere, paths).await.unwrap();
+        let changed = update(&server.udesk, "102", elsewhere, paths).await.unwrap();
         assert_eq!(changed.callback_uri, ELSEWHERE);
-        assert_eq!(is_taken(&desk.storage, &uri).await, GIVEN_UP);
-        assert_eq!(subscriptions(&desk.udesk).await.unwrap()[0].callback_uri, ELSEWHERE);
+        assert_eq!(is_taken(&server.storage, &uri).await, GIVEN_UP);
+        assert_eq!(subscriptions(&server.udesk).await.unwrap()[0].callback_uri, ELSEWHERE);
     }
 }
 
 #[tokio::test]
-async fn one_that_is_gone_gives_its_address_up() {
-    let (desk, uri) = subscribed().await;
-    delete(&desk.udesk, "102").await.unwrap();
-    assert_eq!(is_taken(&desk.storage, &uri).await, GIVEN_UP);
+async fn the_address_of_a_deleted_subscription_is_retired() {
+    let (server, uri) = subscribed().await;
+    delete(&server.udesk, "102").await.unwrap();
+    assert_eq!(is_taken(&server.storage, &uri).await, GIVEN_UP);
 
-    // Deleted elsewhere: Udesk says so when it is asked.
+    // Deleted elsewhere: Udesk's answer says so.
     for change in ["DELETE", "PUT"] {
-        let (desk, uri) = subscribed().await;
-        delete(&desk.elsewhere(), "102").await.unwrap();
+        let (server, uri) = subscribed().await;
+        delete(&server.elsewhere(), "102").await.unwrap();
         let gone = match change {
-            "DELETE" => delete(&desk.udesk, "102").await.unwrap_err(),
-            _ => update(&desk.udesk, "102", whole(), &ALL).await.unwrap_err(),
+            "DELETE" => delete(&server.udesk, "102").await.unwrap_err(),
+            _ => update(&server.udesk, "102", whole(), &ALL).await.unwrap_err(),
         };
         assert_eq!(gone.reason(), ErrorReason::ResourceNotFound);
-        assert_eq!(is_taken(&desk.storage, &uri).await, GIVEN_UP);
-        assert_eq!(kept(&desk.storage).await, 1, "{change}: what was made for the change is gone");
+        assert_eq!(is_taken(&server.storage, &uri).await, GIVEN_UP);
+        assert_eq!(kept(&server.storage).await, 1, "{change}: what was made for the change is gone");
     }
 }
 
 #[tokio::test]
-async fn one_that_only_looks_gone_keeps_its_id_and_its_address() {
+async fn a_subscription_that_only_seems_deleted_keeps_its_id_and_its_address() {
     for reply in [
         || Reply::new(404, "<html>"),
         || Reply::new(410, ""),
@@ -240,22 +240,23 @@ async fn one_that_only_looks_gone_keeps_its_id_and_its_address() {
         || Reply::refusal("100005"),
         || Reply::refusal("100022"),
     ] {
-        let desk = Scripted::new([made(), reply(), reply()]).await;
-        create(&desk.udesk, feed()).await.unwrap();
-        let uri = callback(&desk.sent()[0].1);
-        for refused in
-            [delete(&desk.udesk, "7").await.unwrap_err(), update(&desk.udesk, "7", whole(), &ALL).await.unwrap_err()]
-        {
+        let server = Scripted::new([made(), reply(), reply()]).await;
+        create(&server.udesk, feed()).await.unwrap();
+        let uri = callback(&server.sent()[0].1);
+        for refused in [
+            delete(&server.udesk, "7").await.unwrap_err(),
+            update(&server.udesk, "7", whole(), &ALL).await.unwrap_err(),
+        ] {
             assert_eq!(refused.reason(), ErrorReason::ResourceNotFound);
         }
-        assert_eq!(is_taken(&desk.storage, &uri).await, TAKEN);
-        assert_eq!(kept(&desk.storage).await, 1, "what was made for the change is gone");
-        assert_eq!(desk.storage.list("subscription.acme.").await.unwrap().len(), 1, "its ID is known");
+        assert_eq!(is_taken(&server.storage, &uri).await, TAKEN);
+        assert_eq!(kept(&server.storage).await, 1, "what was made for the change is gone");
+        assert_eq!(server.storage.list("subscription.acme.").await.unwrap().len(), 1, "its ID is known");
     }
 }
 
 #[tokio::test]
-async fn a_subscription_is_known_by_our_address_where_udesk_lists_the_tenants_name() {
+async fn a_subscription_is_identified_by_the_gateways_address_where_udesk_lists_another_name() {
     let told: Arc<Mutex<String>> = Arc::default();
     let router = axum::Router::new().fallback({
         let told = told.clone();
@@ -281,24 +282,24 @@ async fn a_subscription_is_known_by_our_address_where_udesk_lists_the_tenants_na
     update(&udesk, "7", disabled, &["enabled"]).await.unwrap();
 }
 
-/// As after a create whose outcome nobody knew, or with a storage that was lost.
+/// As after a create with an unknown outcome, or after the loss of the storage.
 #[tokio::test]
-async fn an_address_that_udesk_lists_is_the_subscriptions_from_the_next_change_on() {
-    let (desk, uri) = subscribed().await;
-    for (key, _) in desk.storage.list("address.").await.unwrap() {
-        desk.storage.remove(&key).await.unwrap();
+async fn a_listed_address_belongs_to_the_subscription_from_the_next_change_on() {
+    let (server, uri) = subscribed().await;
+    for (key, _) in server.storage.list("address.").await.unwrap() {
+        server.storage.remove(&key).await.unwrap();
     }
-    assert_eq!(is_taken(&desk.storage, &uri).await, UNKNOWN);
-    let udesk = desk.restarted(NOW, Milliseconds);
+    assert_eq!(is_taken(&server.storage, &uri).await, UNKNOWN);
+    let udesk = server.restarted(NOW, Milliseconds);
     assert_eq!(subscriptions(&udesk).await.unwrap()[0].callback_uri, "", "by its mac alone");
     update(&udesk, "102", Subscription { enabled: Some(true), ..Default::default() }, &["enabled"]).await.unwrap();
-    assert_eq!(is_taken(&desk.storage, &uri).await, TAKEN);
+    assert_eq!(is_taken(&server.storage, &uri).await, TAKEN);
     update(&udesk, "102", Subscription { callback_uri: ELSEWHERE.into(), ..whole() }, &ALL).await.unwrap();
-    assert_eq!(is_taken(&desk.storage, &uri).await, GIVEN_UP);
+    assert_eq!(is_taken(&server.storage, &uri).await, GIVEN_UP);
 }
 
 #[tokio::test]
-async fn an_address_that_udesk_cannot_reach_is_not_made() {
+async fn an_address_that_udesk_cannot_reach_is_not_created() {
     let storage = Database::in_memory().unwrap();
     let udesk = at_address("http://udesk.example.com", &storage);
     for refused in [create(&udesk, feed()).await.unwrap_err(), update(&udesk, "7", whole(), &ALL).await.unwrap_err()] {
@@ -309,22 +310,22 @@ async fn an_address_that_udesk_cannot_reach_is_not_made() {
 }
 
 #[tokio::test]
-async fn without_a_place_to_keep_an_address_nothing_is_sent() {
-    let (desk, uri) = subscribed().await;
-    desk.storage.refuse_writes().await;
+async fn without_a_store_for_an_address_nothing_is_sent() {
+    let (server, uri) = subscribed().await;
+    server.storage.refuse_writes().await;
     for refused in [
-        create(&desk.udesk, Subscription { display_name: "other".into(), ..feed() }).await.unwrap_err(),
-        update(&desk.udesk, "102", whole(), &ALL).await.unwrap_err(),
+        create(&server.udesk, Subscription { display_name: "other".into(), ..feed() }).await.unwrap_err(),
+        update(&server.udesk, "102", whole(), &ALL).await.unwrap_err(),
     ] {
         assert_eq!(refused.reason(), ErrorReason::StorageUnavailable);
     }
-    assert!(desk.sent().is_empty());
-    assert_eq!(is_taken(&desk.storage, &uri).await, TAKEN);
+    assert!(server.sent().is_empty());
+    assert_eq!(is_taken(&server.storage, &uri).await, TAKEN);
 }
 
 #[tokio::test]
-async fn what_udesk_says_of_an_address_is_not_passed_on() {
-    // Udesk may quote it whole, in part, cut off or escaped, wherever it says something.
+async fn an_address_in_udesks_text_is_not_passed_on() {
+    // Udesk may quote it whole, in part, cut off or escaped, in every text.
     for quote in [
         |uri: &str| uri.to_owned(),
         |uri: &str| uri.rsplit('/').next().unwrap().to_owned(),

@@ -3,7 +3,7 @@
 use prost_types::Duration;
 use serde_json::{Value, json};
 
-use super::{Desk, Reply, Scripted, cx, fields, mask, metadata, name, queue, resource};
+use super::{Reply, Scripted, TestServer, cx, fields, mask, metadata, name, queue, resource};
 use crate::{
     error::{ErrorReason, Result},
     proto::v1,
@@ -14,13 +14,13 @@ fn request(id: &str, name: &str) -> v1::CreateQueueRequest {
     v1::CreateQueueRequest { queue_id: id.into(), queue: Some(queue), ..Default::default() }
 }
 
-async fn create(desk: &Desk, id: &str, queue_name: &str) -> Result<v1::Queue> {
-    desk.udesk.create_queue(&cx(), name("centers/acme"), request(id, queue_name)).await
+async fn create(server: &TestServer, id: &str, queue_name: &str) -> Result<v1::Queue> {
+    server.udesk.create_queue(&cx(), name("centers/acme"), request(id, queue_name)).await
 }
 
 async fn create_by_script(results: impl IntoIterator<Item = Value>) -> Result<v1::Queue> {
-    let desk = Scripted::results(results).await;
-    desk.udesk.create_queue(&cx(), name("centers/acme"), request("9008", "Night")).await
+    let server = Scripted::results(results).await;
+    server.udesk.create_queue(&cx(), name("centers/acme"), request("9008", "Night")).await
 }
 
 fn longest_idle() -> v1::Queue {
@@ -28,11 +28,11 @@ fn longest_idle() -> v1::Queue {
 }
 
 #[tokio::test]
-async fn a_queue_has_the_id_that_udesk_gives_it() {
-    let desk = Desk::open().await;
-    assert_eq!(create(&desk, "9100", "Night").await.unwrap().name, "centers/acme/queues/9100");
-    assert_eq!(create(&desk, "", "Day").await.unwrap().name, "centers/acme/queues/9000");
-    let bodies: Vec<Value> = desk.sent().into_iter().map(|(_, body)| body).collect();
+async fn a_queue_has_the_id_that_udesk_assigns() {
+    let server = TestServer::open().await;
+    assert_eq!(create(&server, "9100", "Night").await.unwrap().name, "centers/acme/queues/9100");
+    assert_eq!(create(&server, "", "Day").await.unwrap().name, "centers/acme/queues/9000");
+    let bodies: Vec<Value> = server.sent().into_iter().map(|(_, body)| body).collect();
     assert_eq!(bodies, [json!({ "QueueId": "9100", "QueueName": "Night" }), json!({ "QueueName": "Day" })]);
     for (result, id) in [
         (json!({ "QueueId": "181154" }), "181154"),
@@ -47,7 +47,7 @@ async fn a_queue_has_the_id_that_udesk_gives_it() {
 }
 
 #[tokio::test]
-async fn a_queue_whose_id_is_not_told_is_found_by_its_name() {
+async fn a_queue_without_an_id_in_the_answer_is_found_by_its_name() {
     let list = |queues: Value| json!({ "Queues": queues });
     let night = |id: &str| json!({ "QueueId": id, "Name": "Night" });
     for nothing in [json!(null), json!(""), json!([]), json!({})] {
@@ -63,19 +63,19 @@ async fn a_queue_whose_id_is_not_told_is_found_by_its_name() {
 
 #[tokio::test]
 async fn a_queue_that_cannot_be_created_is_refused() {
-    let desk = Desk::open().await;
+    let server = TestServer::open().await;
     let full = v1::Queue {
         wait_timeout: Some(Duration::default()),
         vendor_data: Some(prost_types::Struct::default()),
         ..longest_idle()
     };
     let asked = v1::CreateQueueRequest { queue_id: "8001".into(), queue: Some(full), ..Default::default() };
-    let refused = desk.udesk.create_queue(&cx(), name("centers/acme"), asked).await.unwrap_err();
+    let refused = server.udesk.create_queue(&cx(), name("centers/acme"), asked).await.unwrap_err();
     let expected = ["queue_id", "queue.display_name", "queue.strategy", "queue.wait_timeout", "queue.vendor_data"];
     assert_eq!((refused.reason(), fields(&refused)), (ErrorReason::FieldInvalid, expected.to_vec()));
-    assert!(desk.sent().is_empty());
+    assert!(server.sent().is_empty());
     for (id, queue_name, named) in [("9001", "Night", "/queues/9001"), ("", "Sales", "")] {
-        let refused = create(&desk, id, queue_name).await.unwrap_err();
+        let refused = create(&server, id, queue_name).await.unwrap_err();
         assert_eq!(refused.reason(), ErrorReason::ResourceExists);
         assert_eq!(resource(refused), format!("centers/acme{named}"));
     }
@@ -83,24 +83,24 @@ async fn a_queue_that_cannot_be_created_is_refused() {
 
 #[tokio::test]
 async fn an_update_writes_the_whole_queue() {
-    let desk = Desk::open().await;
+    let server = TestServer::open().await;
     let change = v1::Queue { wait_timeout: Some(Duration { seconds: 90, nanos: 0 }), ..longest_idle() };
     let sales = || name("centers/acme/queues/9001");
-    let changed = desk.udesk.update_queue(&cx(), sales(), change, mask(&["strategy", "wait_timeout"])).await.unwrap();
+    let changed = server.udesk.update_queue(&cx(), sales(), change, mask(&["strategy", "wait_timeout"])).await.unwrap();
     assert_eq!((changed.display_name.as_str(), changed.wait_music.as_str()), ("Sales", "waitmusic.wav"));
     assert_eq!(changed.strategy(), v1::QueueStrategy::LongestIdle);
     let body =
         json!({ "QueueId": "9001", "QueueName": "Sales", "Strategy": 2, "Timeout": 90, "WaitMusic": "waitmusic.wav" });
     let lines = [("GET /queues", Value::Null), ("PUT /queues", body), ("GET /queues", Value::Null)];
-    assert_eq!(desk.sent(), lines.map(|(line, body)| (line.to_owned(), body)));
-    let cleared = desk.udesk.update_queue(&cx(), sales(), v1::Queue::default(), mask(&["wait_music"])).await.unwrap();
+    assert_eq!(server.sent(), lines.map(|(line, body)| (line.to_owned(), body)));
+    let cleared = server.udesk.update_queue(&cx(), sales(), v1::Queue::default(), mask(&["wait_music"])).await.unwrap();
     assert_eq!((cleared.wait_music.as_str(), cleared.wait_timeout), ("", Some(Duration { seconds: 90, nanos: 0 })));
 }
 
 #[tokio::test]
-async fn what_an_update_does_not_change_is_written_as_udesk_told_it() {
+async fn unchanged_fields_are_written_back_as_udesk_returned_them() {
     let rows = [
-        // As numbers, as text, as what the contract has no word for, and as nothing at all.
+        // As numbers, as text, as a code without a contract value, and absent.
         (
             json!({ "QueueId": "9001@x", "Name": "Sales", "Strategy": 9, "Timeout": 30, "WaitMusic": "a.wav", "More": 1 }),
             json!({ "QueueId": "9001", "QueueName": "Sales", "Strategy": 9, "Timeout": 30, "WaitMusic": "" }),
@@ -116,11 +116,11 @@ async fn what_an_update_does_not_change_is_written_as_udesk_told_it() {
     ];
     for (read, written) in rows {
         let list = json!({ "Queues": [{ "QueueId": "9002" }, read] });
-        let desk = Scripted::results([list, json!(null)]).await;
+        let server = Scripted::results([list, json!(null)]).await;
         let queue_name = name("centers/acme/queues/9001");
-        let changed = desk.udesk.update_queue(&cx(), queue_name, v1::Queue::default(), mask(&["wait_music"])).await;
-        assert_eq!(desk.sent()[1].1, written);
-        // The script has no answer for the read-back: the answer is what was written.
+        let changed = server.udesk.update_queue(&cx(), queue_name, v1::Queue::default(), mask(&["wait_music"])).await;
+        assert_eq!(server.sent()[1].1, written);
+        // The script has no answer for the read-back, so the answer is what was written.
         let changed = changed.unwrap();
         assert_eq!(changed.display_name, written["QueueName"].as_str().unwrap_or_default());
         assert_eq!(changed.strategy(), v1::QueueStrategy::Unspecified);
@@ -128,19 +128,19 @@ async fn what_an_update_does_not_change_is_written_as_udesk_told_it() {
 }
 
 #[tokio::test]
-async fn an_update_that_cannot_be_is_refused() {
-    let desk = Desk::open().await;
+async fn an_impossible_update_is_refused() {
+    let server = TestServer::open().await;
     let update = async |id: &str, change: v1::Queue, paths: &[&str]| {
         let name = name(&format!("centers/acme/queues/{id}"));
-        desk.udesk.update_queue(&cx(), name, change, mask(paths)).await.unwrap_err()
+        server.udesk.update_queue(&cx(), name, change, mask(paths)).await.unwrap_err()
     };
     let refused = update("q", v1::Queue::default(), &["display_name", "vendor_data"]).await;
     assert_eq!(fields(&refused), ["queue.name", "queue.display_name", "queue.vendor_data"]);
-    assert!(desk.sent().is_empty());
+    assert!(server.sent().is_empty());
     let missing = update("9999", longest_idle(), &["strategy"]).await;
     assert_eq!(missing.reason(), ErrorReason::ResourceNotFound);
     assert_eq!(resource(missing), "centers/acme/queues/9999");
-    assert_eq!(desk.sent().len(), 1, "nothing is written");
+    assert_eq!(server.sent().len(), 1, "nothing is written");
     let taken = v1::Queue { display_name: "Billing".into(), ..Default::default() };
     let taken = update("9001", taken, &["display_name"]).await;
     assert_eq!((taken.reason(), resource(taken)), (ErrorReason::ResourceExists, "centers/acme/queues/9001".into()));
@@ -148,16 +148,16 @@ async fn an_update_that_cannot_be_is_refused() {
 
 #[tokio::test]
 async fn two_updates_of_one_queue_lose_nothing() {
-    let desk = Desk::open().await;
+    let server = TestServer::open().await;
     let update = async |change: v1::Queue, path: &str| {
-        desk.udesk.update_queue(&cx(), name("centers/acme/queues/9001"), change, mask(&[path])).await.unwrap();
+        server.udesk.update_queue(&cx(), name("centers/acme/queues/9001"), change, mask(&[path])).await.unwrap();
     };
     for round in 0..5 {
         let timeout =
             v1::Queue { wait_timeout: Some(Duration { seconds: 100 + round, nanos: 0 }), ..Default::default() };
         let music = v1::Queue { wait_music: format!("{round}.wav"), ..Default::default() };
         tokio::join!(update(timeout, "wait_timeout"), update(music, "wait_music"));
-        let now = queue(&desk.udesk, "9001").await.unwrap();
+        let now = queue(&server.udesk, "9001").await.unwrap();
         assert_eq!(
             (now.wait_timeout.map(|timeout| timeout.seconds), now.wait_music),
             (Some(100 + round), format!("{round}.wav"))
@@ -167,18 +167,18 @@ async fn two_updates_of_one_queue_lose_nothing() {
 
 #[tokio::test]
 async fn a_queue_with_agents_is_in_use() {
-    let desk = Desk::open().await;
-    let delete = async |id: &str| desk.udesk.delete_queue(&cx(), name(&format!("centers/acme/queues/{id}"))).await;
+    let server = TestServer::open().await;
+    let delete = async |id: &str| server.udesk.delete_queue(&cx(), name(&format!("centers/acme/queues/{id}"))).await;
     let refused = delete("9004").await.unwrap_err();
     assert_eq!((refused.reason(), refused.vendor_code()), (ErrorReason::ResourceInUse, "000001"));
     assert_eq!(resource(refused), "centers/acme/queues/9004");
     for agent in ["1008", "1009"] {
         let agent = name(&format!("centers/acme/agents/{agent}"));
-        desk.udesk.remove_agent_queues(&cx(), agent, vec![name("centers/acme/queues/9004")]).await.unwrap();
+        server.udesk.remove_agent_queues(&cx(), agent, vec![name("centers/acme/queues/9004")]).await.unwrap();
     }
-    desk.sent();
+    server.sent();
     delete("9004").await.unwrap();
-    assert_eq!(desk.sent(), [("DELETE /queues".to_owned(), json!({ "QueueId": "9004" }))]);
+    assert_eq!(server.sent(), [("DELETE /queues".to_owned(), json!({ "QueueId": "9004" }))]);
     let missing = delete("9004").await.unwrap_err();
     assert_eq!(
         (missing.reason(), resource(missing)),
@@ -192,13 +192,13 @@ async fn a_queue_with_agents_is_in_use() {
 
 #[tokio::test]
 async fn one_queue_is_found_in_the_list() {
-    let desk = Desk::open().await;
-    let support = queue(&desk.udesk, "9003").await.unwrap();
+    let server = TestServer::open().await;
+    let support = queue(&server.udesk, "9003").await.unwrap();
     assert_eq!((support.display_name.as_str(), support.strategy()), ("Support", v1::QueueStrategy::LongestIdle));
-    let missing = queue(&desk.udesk, "9999").await.unwrap_err();
+    let missing = queue(&server.udesk, "9999").await.unwrap_err();
     assert_eq!(
         (missing.reason(), resource(missing)),
         (ErrorReason::ResourceNotFound, "centers/acme/queues/9999".into())
     );
-    assert_eq!(fields(&queue(&desk.udesk, "q").await.unwrap_err()), ["name"]);
+    assert_eq!(fields(&queue(&server.udesk, "q").await.unwrap_err()), ["name"]);
 }

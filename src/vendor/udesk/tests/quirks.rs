@@ -1,14 +1,14 @@
-//! Every statement of the document that its examples do not follow, played by the simulator, and read right.
+//! Every contradiction between the document's statements and its examples, played by the simulator.
 
 use std::sync::Arc;
 
 use prost::Message;
 use switchboard_simulators::udesk::{QueueIds, Quirk};
 
-use super::{Desk, agent, agents, cx, mask, metadata, name, page, queue, resource, subscriptions};
+use super::{TestServer, agent, agents, cx, mask, metadata, name, page, queue, resource, subscriptions};
 use crate::{adapter::Adapter, error::ErrorReason, proto::v1};
 
-/// What a center answers to reads and to writes, each by its name and as bytes: `Debug` hides what is redacted.
+/// A center's answers to reads and writes, each with its name and as bytes, because `Debug` redacts.
 async fn answers(udesk: &Arc<dyn Adapter>) -> Vec<(&'static str, Vec<u8>)> {
     let mut told = reads(udesk).await;
     told.extend(writes(udesk).await);
@@ -82,10 +82,10 @@ async fn writes(udesk: &Arc<dyn Adapter>) -> Vec<(&'static str, Vec<u8>)> {
 
 #[tokio::test]
 async fn most_quirks_change_nothing_that_a_caller_sees() {
-    let plain = answers(&Desk::open().await.udesk).await;
+    let plain = answers(&TestServer::open().await.udesk).await;
     for quirk in Quirk::ALL {
         let quirky = match quirk {
-            // These tell something else, or less: each has a test of its own.
+            // These change the answers: each has a test of its own.
             Quirk::UnknownEnums
             | Quirk::ExtenInfosStrings
             | Quirk::SubscriptionsWithIds
@@ -100,7 +100,7 @@ async fn most_quirks_change_nothing_that_a_caller_sees() {
             | Quirk::ExtraFields
             | Quirk::SubSuccObject
             | Quirk::SuffixedIds
-            | Quirk::SecondGenerationCodes => answers(&Desk::with_quirk(quirk).await.udesk).await,
+            | Quirk::SecondGenerationCodes => answers(&TestServer::with_quirk(quirk).await.udesk).await,
         };
         assert_eq!(quirky, plain, "{quirk}");
     }
@@ -109,98 +109,100 @@ async fn most_quirks_change_nothing_that_a_caller_sees() {
 #[tokio::test]
 async fn refusals_mean_the_same_in_every_spelling() {
     for quirk in Quirk::ALL {
-        let desk = Desk::with_quirk(quirk).await;
-        let missing = agent(&desk.udesk, "7777").await.unwrap_err();
+        let server = TestServer::with_quirk(quirk).await;
+        let missing = agent(&server.udesk, "7777").await.unwrap_err();
         assert_eq!(missing.reason(), ErrorReason::ResourceNotFound, "{quirk}");
         let code = if quirk == Quirk::SecondGenerationCodes { "200004" } else { "100018" };
         assert_eq!(metadata(missing.clone(), "vendorCode"), code, "{quirk}");
         assert_eq!(resource(missing), "centers/acme/agents/7777");
         let change = v1::Agent { enabled: Some(false), ..Default::default() };
         let mara = name("centers/acme/agents/1001");
-        let online = desk.udesk.update_agent(&cx(), mara, change, mask(&["enabled"])).await.unwrap_err();
+        let online = server.udesk.update_agent(&cx(), mara, change, mask(&["enabled"])).await.unwrap_err();
         assert_eq!(online.reason(), ErrorReason::AgentStateConflict, "{quirk}");
-        let full = desk.udesk.delete_queue(&cx(), name("centers/acme/queues/9001")).await.unwrap_err();
+        let full = server.udesk.delete_queue(&cx(), name("centers/acme/queues/9001")).await.unwrap_err();
         assert_eq!(full.reason(), ErrorReason::ResourceInUse, "{quirk}");
-        let bound = desk.udesk.delete_extension(&cx(), name("centers/acme/extensions/1101")).await.unwrap_err();
+        let bound = server.udesk.delete_extension(&cx(), name("centers/acme/extensions/1101")).await.unwrap_err();
         assert_eq!(bound.reason(), ErrorReason::ResourceInUse, "{quirk}");
     }
 }
 
 #[tokio::test]
 async fn unknown_enums_are_unspecified_beside_the_raw_value() {
-    let desk = Desk::with_quirk(Quirk::UnknownEnums).await;
-    let mara = agent(&desk.udesk, "1001").await.unwrap();
+    let server = TestServer::with_quirk(Quirk::UnknownEnums).await;
+    let mara = agent(&server.udesk, "1001").await.unwrap();
     assert_eq!((mara.state(), mara.role()), (v1::AgentState::Unspecified, v1::AgentRole::Unspecified));
     assert_eq!(mara.vendor_state.unwrap().code, "7");
     assert!(format!("{:?}", mara.vendor_data).contains("monitor"));
-    let sales = queue(&desk.udesk, "9001").await.unwrap();
+    let sales = queue(&server.udesk, "9001").await.unwrap();
     assert_eq!(sales.strategy(), v1::QueueStrategy::Unspecified);
     assert!(format!("{:?}", sales.vendor_data.unwrap().fields["Strategy"]).contains('9'));
     let mut full = v1::GetExtensionRequest::default();
     full.set_view(v1::View::Full);
-    let line = desk.udesk.get_extension(&cx(), name("centers/acme/extensions/1101"), full).await.unwrap();
+    let line = server.udesk.get_extension(&cx(), name("centers/acme/extensions/1101"), full).await.unwrap();
     assert_eq!((line.protocol(), line.account.as_str()), (v1::ExtensionProtocol::Unspecified, "95550100421101"));
     assert!(format!("{:?}", line.vendor_data.unwrap().fields["SignalType"]).contains("voip"));
 }
 
 #[tokio::test]
-async fn extensions_that_are_numbers_alone_are_told_without_account() {
-    let desk = Desk::with_quirk(Quirk::ExtenInfosStrings).await;
-    let mara = agent(&desk.udesk, "1001").await.unwrap();
+async fn extensions_that_are_bare_numbers_have_no_account() {
+    let server = TestServer::with_quirk(Quirk::ExtenInfosStrings).await;
+    let mara = agent(&server.udesk, "1001").await.unwrap();
     assert_eq!(mara.extensions, ["centers/acme/extensions/1101", "centers/acme/extensions/1201"]);
-    let line = desk
+    let line = server
         .udesk
         .get_extension(&cx(), name("centers/acme/extensions/1101"), v1::GetExtensionRequest::default())
         .await
         .unwrap();
     assert_eq!((line.agent.as_str(), line.account.as_str()), ("centers/acme/agents/1001", ""));
     let page = page(&mut v1::AccessSoftphoneCredentialsRequest::default());
-    let told = desk.udesk.access_softphone_credentials(&cx(), name("centers/acme"), None, page).await.unwrap();
+    let told = server.udesk.access_softphone_credentials(&cx(), name("centers/acme"), None, page).await.unwrap();
     assert!(told.credentials.is_empty());
     let new = v1::Agent { employee_number: "E1".into(), provision_extensions: true, ..Default::default() };
     let new = v1::CreateAgentRequest { agent_id: "2001".into(), agent: Some(new), ..Default::default() };
-    let made = desk.udesk.create_agent(&cx(), name("centers/acme"), new).await.unwrap();
+    let made = server.udesk.create_agent(&cx(), name("centers/acme"), new).await.unwrap();
     let [first, second] = made.provisioned_extensions.as_slice() else { panic!("one of each type") };
     assert_eq!((first.initial_password.len(), first.account.as_str()), (16, "95550100421000"));
     assert_eq!((second.initial_password.as_str(), second.account.as_str()), ("", ""));
 }
 
 #[tokio::test]
-async fn ids_that_udesk_lists_need_no_memory() {
-    let desk = Desk::with_quirk(Quirk::SubscriptionsWithIds).await;
-    assert_eq!(subscriptions(&desk.udesk).await.unwrap()[0].name, "centers/acme/subscriptions/101");
+async fn ids_that_udesk_lists_need_no_store() {
+    let server = TestServer::with_quirk(Quirk::SubscriptionsWithIds).await;
+    assert_eq!(subscriptions(&server.udesk).await.unwrap()[0].name, "centers/acme/subscriptions/101");
     let change = v1::Subscription { enabled: Some(false), ..Default::default() };
     let wallboard = name("centers/acme/subscriptions/101");
-    let changed = desk.udesk.update_subscription(&cx(), wallboard, change, mask(&["enabled"])).await.unwrap();
+    let changed = server.udesk.update_subscription(&cx(), wallboard, change, mask(&["enabled"])).await.unwrap();
     assert_eq!((changed.display_name.as_str(), changed.enabled), ("wallboard", Some(false)));
 }
 
 #[tokio::test]
-async fn a_queue_id_asked_for_may_be_ignored() {
-    for desk in [
-        Desk::with_quirk(Quirk::AssignedQueueIds).await,
-        Desk::with(|options| options.queue_ids = QueueIds::Assign).await,
+async fn a_requested_queue_id_may_be_ignored() {
+    for server in [
+        TestServer::with_quirk(Quirk::AssignedQueueIds).await,
+        TestServer::with(|options| options.queue_ids = QueueIds::Assign).await,
     ] {
         let new = v1::Queue { display_name: "Night".into(), ..Default::default() };
         let new = v1::CreateQueueRequest { queue_id: "9100".into(), queue: Some(new), ..Default::default() };
-        let made = desk.udesk.create_queue(&cx(), name("centers/acme"), new).await.unwrap();
+        let made = server.udesk.create_queue(&cx(), name("centers/acme"), new).await.unwrap();
         assert_eq!(made.name, "centers/acme/queues/181155");
-        assert_eq!(queue(&desk.udesk, "181155").await.unwrap().display_name, "Night");
+        assert_eq!(queue(&server.udesk, "181155").await.unwrap().display_name, "Night");
     }
 }
 
 #[tokio::test]
-async fn a_list_of_which_udesk_gives_one_page_says_so() {
-    let desk = Desk::with_quirk(Quirk::Pages).await;
-    let list = agents(&desk.udesk).await.unwrap();
+async fn an_incomplete_list_says_so() {
+    let server = TestServer::with_quirk(Quirk::Pages).await;
+    let list = agents(&server.udesk).await.unwrap();
     assert_eq!((list.agents.len(), list.total_size), (5, 12));
-    assert_eq!(list.incomplete_reason, "Udesk gave page 1 of 3 and documents no way to ask for the others");
+    assert_eq!(list.incomplete_reason, "Udesk returned page 1 of 3 and documents no way to request the others");
     let mut lines = v1::ListExtensionsRequest::default();
     let lines_page = page(&mut lines);
-    let lines = desk.udesk.list_extensions(&cx(), name("centers/acme"), lines_page, lines).await.unwrap();
+    let lines = server.udesk.list_extensions(&cx(), name("centers/acme"), lines_page, lines).await.unwrap();
     assert_eq!((lines.extensions.len(), lines.incomplete_reason), (10, list.incomplete_reason));
-    let beyond =
-        desk.udesk.get_extension(&cx(), name("centers/acme/extensions/1109"), v1::GetExtensionRequest::default()).await;
+    let beyond = server
+        .udesk
+        .get_extension(&cx(), name("centers/acme/extensions/1109"), v1::GetExtensionRequest::default())
+        .await;
     let beyond = beyond.unwrap_err();
     assert_eq!(beyond.reason(), ErrorReason::ResourceNotFound);
     assert!(metadata(beyond, "cause").contains("page 1 of 3"));

@@ -1,10 +1,10 @@
-//! Subscriptions: Udesk 18 to 21, and IDs that are told once.
+//! Subscriptions: Udesk 18 to 21, and IDs that are returned once.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{Desk, NOW, Reply, Scripted, cx, fields, mask, metadata, name, page, resource, subscriptions};
+use super::{NOW, Reply, Scripted, TestServer, cx, fields, mask, metadata, name, page, resource, subscriptions};
 use crate::{
     adapter::Adapter,
     config::TimestampUnit::Milliseconds,
@@ -50,16 +50,16 @@ fn terms(name: &str, enable: bool) -> Value {
 }
 
 #[tokio::test]
-async fn a_subscription_lives_through_a_restart_although_udesk_lists_no_ids() {
-    let desk = Desk::open().await;
-    let made = create(&desk.udesk, crm()).await.unwrap();
+async fn a_subscription_survives_a_restart_although_udesk_lists_no_ids() {
+    let server = TestServer::open().await;
+    let made = create(&server.udesk, crm()).await.unwrap();
     let expected = Subscription { name: "centers/acme/subscriptions/102".into(), enabled: Some(true), ..crm() };
     assert_eq!(made, expected);
     let mut asked = terms("crm", true);
     asked.as_object_mut().unwrap().remove("enable");
-    assert_eq!(desk.sent(), [("POST /subscriptions".into(), json!({ "subscriptions": [asked] }))]);
+    assert_eq!(server.sent(), [("POST /subscriptions".into(), json!({ "subscriptions": [asked] }))]);
 
-    let udesk = desk.restarted(NOW, Milliseconds);
+    let udesk = server.restarted(NOW, Milliseconds);
     let listed = ids(&udesk).await;
     assert_eq!(listed[0], "102");
     assert!(listed[1].starts_with('~'), "the one that was there before: {}", listed[1]);
@@ -68,38 +68,38 @@ async fn a_subscription_lives_through_a_restart_although_udesk_lists_no_ids() {
     assert_eq!(get(&listed[1]).await.unwrap().display_name, "wallboard");
     assert_eq!(get("101").await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
 
-    desk.sent();
+    server.sent();
     let change = Subscription { display_name: "CRM".into(), enabled: Some(false), ..Default::default() };
     let changed = update(&udesk, "102", change, &["display_name", "enabled"]).await.unwrap();
     assert_eq!(changed, Subscription { display_name: "CRM".into(), enabled: Some(false), ..expected });
     let put = ("PUT /subscriptions/102".to_owned(), terms("CRM", false));
-    assert_eq!(desk.sent(), [("GET /subscriptions".to_owned(), Value::Null), put]);
+    assert_eq!(server.sent(), [("GET /subscriptions".to_owned(), Value::Null), put]);
 
-    let udesk = desk.restarted(NOW, Milliseconds);
+    let udesk = server.restarted(NOW, Milliseconds);
     assert_eq!(ids(&udesk).await[0], "102", "also by its new name");
-    desk.requests();
+    server.requests();
     delete(&udesk, "102").await.unwrap();
-    let deleted = desk.requests();
+    let deleted = server.requests();
     assert_eq!((deleted[0].path.as_str(), deleted[0].body.as_str()), ("/ccapi/v2/subscriptions/102", ""));
     let form = ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned());
     assert!(deleted[0].headers.contains(&form), "although there is no body (C8)");
     assert_eq!(ids(&udesk).await.len(), 1);
-    assert!(desk.subscription_ids().list("acme").await.unwrap().is_empty());
+    assert!(server.subscription_ids().list("acme").await.unwrap().is_empty());
     assert_eq!(resource(delete(&udesk, "102").await.unwrap_err()), "centers/acme/subscriptions/102");
 }
 
 #[tokio::test]
 async fn a_subscription_is_disabled_in_a_second_request() {
-    let desk = Desk::open().await;
-    let made = create(&desk.udesk, Subscription { enabled: Some(false), ..crm() }).await.unwrap();
+    let server = TestServer::open().await;
+    let made = create(&server.udesk, Subscription { enabled: Some(false), ..crm() }).await.unwrap();
     assert_eq!(made.enabled, Some(false));
-    assert_eq!(desk.sent()[1], ("PUT /subscriptions/102".to_owned(), terms("crm", false)));
-    assert_eq!(subscriptions(&desk.udesk).await.unwrap()[0].enabled, Some(false));
+    assert_eq!(server.sent()[1], ("PUT /subscriptions/102".to_owned(), terms("crm", false)));
+    assert_eq!(subscriptions(&server.udesk).await.unwrap()[0].enabled, Some(false));
 
     let made = json!({ "sub_succ": { "subid": 7, "name": "crm" }, "sub_fail": [] });
     for (reply, unknown) in [(Reply::refusal("000001"), "0"), (Reply::new(500, ""), "1")] {
-        let desk = Scripted::new([Reply::ok(&made), reply]).await;
-        let partly = create(&desk.udesk, Subscription { enabled: Some(false), ..crm() }).await.unwrap_err();
+        let server = Scripted::new([Reply::ok(&made), reply]).await;
+        let partly = create(&server.udesk, Subscription { enabled: Some(false), ..crm() }).await.unwrap_err();
         assert_eq!(partly.reason(), ErrorReason::PartiallyApplied);
         assert_eq!(metadata(partly.clone(), "appliedCount"), "1");
         assert_eq!(metadata(partly.clone(), "unknownCount"), unknown);
@@ -111,8 +111,8 @@ async fn a_subscription_is_disabled_in_a_second_request() {
 #[tokio::test]
 async fn what_an_answer_to_a_new_subscription_means() {
     let made = async |result: Value| {
-        let desk = Scripted::results([result]).await;
-        create(&desk.udesk, crm()).await.map(|made| made.name).map_err(|error| {
+        let server = Scripted::results([result]).await;
+        create(&server.udesk, crm()).await.map(|made| made.name).map_err(|error| {
             assert_eq!(metadata(error.clone(), "vendorCode"), "000000");
             error.reason()
         })
@@ -146,39 +146,39 @@ async fn what_an_answer_to_a_new_subscription_means() {
 }
 
 #[tokio::test]
-async fn why_a_new_subscription_failed_is_told_without_its_callback_and_its_name() {
+async fn a_failed_subscription_is_reported_without_its_callback_and_its_name() {
     let text = format!("crm: no route to {CALLBACK} of sid-0001");
     let told = "***: no route to *** of ***, name is taken";
     for (failures, message, vendor_message) in [
         (json!([null, text, { "why": "name is taken" }]), format!("Udesk refused the subscription: {told}"), told),
-        (json!(["crm"]), "Udesk refused the subscription and does not say why".to_owned(), ""),
+        (json!(["crm"]), "Udesk refused the subscription without a reason".to_owned(), ""),
     ] {
-        let desk = Scripted::results([json!({ "sub_succ": [], "sub_fail": failures })]).await;
-        let refused = create(&desk.udesk, crm()).await.unwrap_err();
+        let server = Scripted::results([json!({ "sub_succ": [], "sub_fail": failures })]).await;
+        let refused = create(&server.udesk, crm()).await.unwrap_err();
         assert_eq!(refused.message(), message);
         assert_eq!(metadata(refused, "vendorMessage"), vendor_message);
     }
 }
 
 #[tokio::test]
-async fn a_subscription_may_be_listed_by_the_name_it_was_answered_with() {
+async fn a_subscription_may_be_listed_by_the_name_in_the_answer() {
     let listed = json!([{ "callback": CALLBACK, "enable": "false", "events": [], "name": "test" }]);
     let answers = [json!({ "sub_succ": [{ "subid": 168, "name": "test" }] }), listed];
-    let desk = Scripted::results(answers).await;
-    create(&desk.udesk, crm()).await.unwrap();
-    assert_eq!(ids(&desk.udesk).await, ["168"]);
+    let server = Scripted::results(answers).await;
+    create(&server.udesk, crm()).await.unwrap();
+    assert_eq!(ids(&server.udesk).await, ["168"]);
 }
 
 #[tokio::test]
-async fn a_subscription_may_be_listed_by_the_name_its_change_was_answered_with() {
+async fn a_subscription_may_be_listed_by_the_name_in_the_answer_to_its_change() {
     let row = |name: &str| json!({ "callback": CALLBACK, "enable": "true", "events": ["begin"], "name": name });
     let answers = [json!({ "CRM (acme)": 164 }), json!([row("CRM (acme)")]), json!("done"), json!([row("crm")])];
-    let desk = Scripted::results(answers).await;
+    let server = Scripted::results(answers).await;
     for _ in 0..2 {
-        update(&desk.udesk, "168", Subscription { enabled: Some(true), ..crm() }, &ALL).await.unwrap();
-        assert_eq!(ids(&desk.udesk).await, ["168"]);
+        update(&server.udesk, "168", Subscription { enabled: Some(true), ..crm() }, &ALL).await.unwrap();
+        assert_eq!(ids(&server.udesk).await, ["168"]);
     }
-    assert_eq!(desk.storage.list("subscription.acme.").await.unwrap().len(), 1, "and by no other name for longer");
+    assert_eq!(server.storage.list("subscription.acme.").await.unwrap().len(), 1, "and by no other name for longer");
 }
 
 #[tokio::test]
@@ -186,12 +186,12 @@ async fn one_object_in_place_of_a_list_may_not_be_all() {
     let made = |id: i64, name: &str| json!({ "sub_succ": [{ "subid": id, "name": name }] });
     let row = |name: &str| json!({ "callback": CALLBACK, "enable": "true", "events": ["begin"], "name": name });
     let listed = async |list: Value| {
-        let desk = Scripted::results([made(7, "a"), made(8, "b"), list.clone(), list]).await;
-        create(&desk.udesk, Subscription { display_name: "a".into(), ..crm() }).await.unwrap();
-        create(&desk.udesk, Subscription { display_name: "b".into(), ..crm() }).await.unwrap();
+        let server = Scripted::results([made(7, "a"), made(8, "b"), list.clone(), list]).await;
+        create(&server.udesk, Subscription { display_name: "a".into(), ..crm() }).await.unwrap();
+        create(&server.udesk, Subscription { display_name: "b".into(), ..crm() }).await.unwrap();
         let page = page(&mut ListSubscriptionsRequest::default());
-        let list = desk.udesk.list_subscriptions(&cx(), name("centers/acme"), page).await.unwrap();
-        let other = desk.udesk.get_subscription(&cx(), name("centers/acme/subscriptions/8")).await;
+        let list = server.udesk.list_subscriptions(&cx(), name("centers/acme"), page).await.unwrap();
+        let other = server.udesk.get_subscription(&cx(), name("centers/acme/subscriptions/8")).await;
         (list.incomplete_reason, other.map_err(|error| metadata(error, "cause")))
     };
     let mut with_id = row("x");
@@ -208,51 +208,51 @@ async fn one_object_in_place_of_a_list_may_not_be_all() {
 
 #[tokio::test]
 async fn a_duplicate_is_refused_and_the_first_stays_known() {
-    let desk = Desk::open().await;
-    create(&desk.udesk, crm()).await.unwrap();
-    assert_eq!(create(&desk.udesk, crm()).await.unwrap_err().reason(), ErrorReason::VendorRejected);
-    assert_eq!(ids(&desk.udesk).await[0], "102");
+    let server = TestServer::open().await;
+    create(&server.udesk, crm()).await.unwrap();
+    assert_eq!(create(&server.udesk, crm()).await.unwrap_err().reason(), ErrorReason::VendorRejected);
+    assert_eq!(ids(&server.udesk).await[0], "102");
     let taken = Subscription { display_name: "wallboard".into(), ..Default::default() };
-    let taken = update(&desk.udesk, "102", taken, &["display_name"]).await.unwrap_err();
+    let taken = update(&server.udesk, "102", taken, &["display_name"]).await.unwrap_err();
     assert_eq!(
         (taken.reason(), resource(taken)),
         (ErrorReason::ResourceExists, "centers/acme/subscriptions/102".into())
     );
-    assert_eq!(desk.subscription_ids().list("acme").await.unwrap().len(), 1);
-    assert_eq!(ids(&desk.udesk).await[0], "102");
+    assert_eq!(server.subscription_ids().list("acme").await.unwrap().len(), 1);
+    assert_eq!(ids(&server.udesk).await[0], "102");
 }
 
 #[tokio::test]
-async fn one_that_nobody_knows_can_be_read_or_replaced_whole() {
-    let desk = Desk::open().await;
-    let stand_in = ids(&desk.udesk).await.remove(0);
-    desk.sent();
+async fn a_subscription_with_an_unknown_id_can_be_read_or_replaced_whole() {
+    let server = TestServer::open().await;
+    let stand_in = ids(&server.udesk).await.remove(0);
+    server.sent();
     for refused in [
-        update(&desk.udesk, &stand_in, crm(), &ALL).await.map(drop).unwrap_err(),
-        delete(&desk.udesk, &stand_in).await.unwrap_err(),
+        update(&server.udesk, &stand_in, crm(), &ALL).await.map(drop).unwrap_err(),
+        delete(&server.udesk, &stand_in).await.unwrap_err(),
     ] {
         assert_eq!(refused.reason(), ErrorReason::FieldInvalid);
         assert!(fields(&refused)[0].ends_with("name"));
     }
-    assert!(desk.sent().is_empty());
-    // Its ID from elsewhere: a part of it cannot be changed, as the rest is not known; the whole can.
-    let partly = update(&desk.udesk, "101", crm(), &["display_name"]).await.unwrap_err();
+    assert!(server.sent().is_empty());
+    // With an ID from elsewhere, a part cannot be changed, because the rest is unknown; the whole can.
+    let partly = update(&server.udesk, "101", crm(), &["display_name"]).await.unwrap_err();
     assert_eq!(
         (partly.reason(), resource(partly)),
         (ErrorReason::ResourceNotFound, "centers/acme/subscriptions/101".into())
     );
-    desk.sent();
+    server.sent();
     let whole = Subscription { enabled: Some(true), ..crm() };
-    update(&desk.udesk, "101", whole, &ALL).await.unwrap();
-    assert_eq!(desk.sent(), [("PUT /subscriptions/101".to_owned(), terms("crm", true))]);
-    assert_eq!(ids(&desk.udesk).await, ["101"], "and from then on it is known");
-    let gone = update(&desk.udesk, "999", Subscription { enabled: Some(true), ..crm() }, &ALL).await.unwrap_err();
+    update(&server.udesk, "101", whole, &ALL).await.unwrap();
+    assert_eq!(server.sent(), [("PUT /subscriptions/101".to_owned(), terms("crm", true))]);
+    assert_eq!(ids(&server.udesk).await, ["101"], "and from then on it is known");
+    let gone = update(&server.udesk, "999", Subscription { enabled: Some(true), ..crm() }, &ALL).await.unwrap_err();
     assert_eq!(gone.reason(), ErrorReason::ResourceNotFound);
-    assert_eq!(desk.subscription_ids().list("acme").await.unwrap().len(), 1);
+    assert_eq!(server.subscription_ids().list("acme").await.unwrap().len(), 1);
 }
 
 #[tokio::test]
-async fn what_an_update_does_not_change_is_written_as_udesk_told_it() {
+async fn unchanged_fields_are_written_back_as_udesk_returned_them() {
     let listed =
         json!({ "subid": 7, "callback": CALLBACK, "enable": "false", "events": ["begin", "play_succ"], "name": "crm" });
     let hung_up = || Subscription { event_types: vec![EventType::CallHungUp.into()], ..Default::default() };
@@ -271,15 +271,15 @@ async fn what_an_update_does_not_change_is_written_as_udesk_told_it() {
         (&["event_types"], hung_up(), ("crm", json!(["general_hangup", "begin"]))),
         (&["vendor_event_types"], others(&["end", "play_succ"]), ("crm", json!(["play_succ", "end"]))),
     ] {
-        let desk = Scripted::results([listed.clone(), json!({ "crm": 7 })]).await;
-        update(&desk.udesk, "7", change, paths).await.unwrap();
+        let server = Scripted::results([listed.clone(), json!({ "crm": 7 })]).await;
+        update(&server.udesk, "7", change, paths).await.unwrap();
         let body = json!({ "callback": CALLBACK, "name": written.0, "events": written.1, "enable": false });
-        assert_eq!(desk.sent()[1], ("PUT /subscriptions/7".to_owned(), body));
+        assert_eq!(server.sent()[1], ("PUT /subscriptions/7".to_owned(), body));
     }
 }
 
 #[tokio::test]
-async fn what_udesk_does_not_tell_is_not_written_as_nothing() {
+async fn fields_that_udesk_omits_are_not_written_as_empty() {
     let listed =
         json!({ "subid": 7, "callback": CALLBACK, "enable": "true", "events": ["general_hangup"], "name": "crm" });
     let change = Subscription { enabled: Some(false), ..crm() };
@@ -291,17 +291,17 @@ async fn what_udesk_does_not_tell_is_not_written_as_nothing() {
             listed.as_object_mut().unwrap().remove(left_out);
             listed.as_object_mut().unwrap().extend(nothing.map(|nothing| (left_out.to_owned(), nothing)));
             for masked in [&ALL[..1], &ALL[1..2], &ALL[2..4], &ALL[4..]] {
-                let desk = Scripted::results([listed.clone(), json!({ "crm": 7 })]).await;
-                let updated = update(&desk.udesk, "7", change.clone(), masked).await;
+                let server = Scripted::results([listed.clone(), json!({ "crm": 7 })]).await;
+                let updated = update(&server.udesk, "7", change.clone(), masked).await;
                 if masked[0] == field {
                     updated.unwrap();
                 } else {
                     let refused = updated.unwrap_err();
                     assert_eq!((refused.reason(), fields(&refused)), (ErrorReason::FieldInvalid, vec!["update_mask"]));
                     let message = refused.message();
-                    assert!(message.contains(&format!("does not tell {field} of")), "{message}");
+                    assert!(message.contains(&format!("did not return {field} of")), "{message}");
                     assert!(message.contains("display_name, callback_uri, event_types and enabled"), "{message}");
-                    assert_eq!(desk.sent(), [("GET /subscriptions".to_owned(), Value::Null)]);
+                    assert_eq!(server.sent(), [("GET /subscriptions".to_owned(), Value::Null)]);
                 }
             }
         }
@@ -309,34 +309,34 @@ async fn what_udesk_does_not_tell_is_not_written_as_nothing() {
 }
 
 #[tokio::test]
-async fn a_subscription_that_cannot_be_made_is_refused_before_anything_is_sent() {
-    let desk = Desk::open().await;
+async fn an_invalid_subscription_is_refused_before_anything_is_sent() {
+    let server = TestServer::open().await;
     let unsupported =
         Subscription { event_types: vec![EventType::CallHungUp.into(), EventType::CallStateChanged.into()], ..crm() };
-    let refused = create(&desk.udesk, unsupported).await.unwrap_err();
+    let refused = create(&server.udesk, unsupported).await.unwrap_err();
     assert_eq!(refused.reason(), ErrorReason::FieldUnsupported);
     assert_eq!(fields(&refused), ["subscription.event_types[1]"]);
     let twice = Subscription { vendor_event_types: vec![String::new(), "general_hangup".into()], ..crm() };
-    let refused = create(&desk.udesk, twice).await.unwrap_err();
+    let refused = create(&server.udesk, twice).await.unwrap_err();
     assert_eq!(fields(&refused), ["subscription.vendor_event_types[0]", "subscription.vendor_event_types[1]"]);
-    let refused = update(&desk.udesk, "x", Subscription::default(), &["callback_uri"]).await.unwrap_err();
+    let refused = update(&server.udesk, "x", Subscription::default(), &["callback_uri"]).await.unwrap_err();
     assert_eq!(fields(&refused), ["subscription.name"]);
-    assert!(desk.sent().is_empty());
+    assert!(server.sent().is_empty());
 }
 
 #[tokio::test]
-async fn without_a_place_to_keep_an_id_nothing_is_sent() {
-    let desk = Desk::open().await;
-    let made = create(&desk.udesk, crm()).await.unwrap();
-    desk.storage.refuse_writes().await;
-    desk.sent();
+async fn without_a_store_for_an_id_nothing_is_sent() {
+    let server = TestServer::open().await;
+    let made = create(&server.udesk, crm()).await.unwrap();
+    server.storage.refuse_writes().await;
+    server.sent();
     let other = Subscription { display_name: "other".into(), ..crm() };
-    let refused = create(&desk.udesk, other.clone()).await.unwrap_err();
+    let refused = create(&server.udesk, other.clone()).await.unwrap_err();
     assert_eq!(refused.reason(), ErrorReason::StorageUnavailable);
     let whole = Subscription { enabled: Some(true), ..other };
-    let refused = update(&desk.udesk, "102", whole, &ALL).await.unwrap_err();
+    let refused = update(&server.udesk, "102", whole, &ALL).await.unwrap_err();
     assert_eq!(refused.reason(), ErrorReason::StorageUnavailable);
-    assert!(desk.sent().is_empty());
-    // What is done is done, also where it cannot be forgotten.
-    delete(&desk.udesk, made.name.rsplit('/').next().unwrap()).await.unwrap();
+    assert!(server.sent().is_empty());
+    // The subscription is deleted even if its record cannot be removed.
+    delete(&server.udesk, made.name.rsplit('/').next().unwrap()).await.unwrap();
 }
