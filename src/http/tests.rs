@@ -63,6 +63,15 @@ struct Numbered {
     confirmed: Mutex<Vec<usize>>,
     /// How often there are other credentials.
     most: usize,
+    /// Credentials that never come.
+    hangs: Hangs,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Hangs {
+    Never,
+    AtFirst,
+    AfterRefusal,
 }
 
 #[derive(Serialize)]
@@ -128,6 +137,9 @@ impl Dialect for Numbered {
         outgoing: &Outgoing,
         refreshed: Option<&usize>,
     ) -> Result<Authorized<usize>> {
+        if self.hangs == Hangs::AtFirst {
+            std::future::pending::<()>().await;
+        }
         let url = Url::parse("https://vendor.example.com").unwrap().join(&outgoing.path).unwrap();
         Ok(Authorized { url, headers: HeaderMap::new(), credentials: refreshed.copied().unwrap_or(0) })
     }
@@ -149,6 +161,9 @@ impl Dialect for Numbered {
     }
 
     async fn refresh(&self, _cx: &Context, refused: &usize, _reply: &HttpResponse) -> Result<Option<usize>> {
+        if self.hangs == Hangs::AfterRefusal {
+            std::future::pending::<()>().await;
+        }
         let number = self.refreshes.fetch_add(1, Ordering::AcqRel) + 1;
         Ok((number <= self.most).then_some(refused + 1))
     }
@@ -198,7 +213,8 @@ impl Stage {
              app_secret = 'secret'\n{keys}"
         );
         let config = Config::parse(&text, "test", &|_| None).unwrap();
-        let dialect = Numbered { refreshes: AtomicUsize::new(0), confirmed: Mutex::default(), most: 1 };
+        let dialect =
+            Numbered { refreshes: AtomicUsize::new(0), confirmed: Mutex::default(), most: 1, hangs: Hangs::Never };
         let connections = Connections::over(Arc::new(self.clone()));
         Client::new("beta", &config.centers["beta"], dialect, connections, Metrics::new().unwrap())
     }

@@ -6,13 +6,14 @@ use std::{
 };
 
 use serde_json::json;
-use switchboard::clock::Clock;
+use switchboard::{clock::Clock, server::SERVICE};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
     time::{Instant, advance, pause, resume, timeout},
 };
 use tonic::Code;
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus, health_client::HealthClient};
 
 use crate::support::{
     Gateway, acme,
@@ -313,6 +314,15 @@ async fn told_over_a_new_connection(address: SocketAddr) -> (Code, String) {
     .await
 }
 
+/// What health says of a service.
+async fn health(address: SocketAddr, service: &'static str) -> ServingStatus {
+    standing_still(async move {
+        let mut client = HealthClient::new(Client::connect(address).await.channel);
+        client.check(HealthCheckRequest { service: service.to_owned() }).await.unwrap().into_inner().status()
+    })
+    .await
+}
+
 #[tokio::test]
 async fn a_drain_refuses_new_calls_for_a_moment_before_its_address_closes() {
     for (drain_timeout, lame_duck) in [("10s", 500), ("2s", 200)] {
@@ -330,6 +340,9 @@ async fn a_drain_refuses_new_calls_for_a_moment_before_its_address_closes() {
         gateway.stop();
         let refused = (Code::Unavailable, "GATEWAY_DRAINING".to_owned());
         assert_eq!(told_over_a_new_connection(address).await, refused);
+        for service in ["", SERVICE] {
+            assert_eq!(health(address, service).await, ServingStatus::NotServing);
+        }
         advance(Duration::from_millis(lame_duck - 10)).await;
         assert_eq!(told_over_a_new_connection(address).await, refused, "{drain_timeout}: shortly before the end");
         advance(Duration::from_millis(20)).await;

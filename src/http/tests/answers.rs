@@ -106,3 +106,16 @@ async fn each_answer_is_counted_by_what_it_was() {
         assert!(metrics.contains(&line), "{outcome}\n{metrics}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_call_whose_credentials_do_not_come_in_time_did_nothing() {
+    for (hangs, sent) in [(Hangs::AtFirst, 0), (Hangs::AfterRefusal, 1)] {
+        // An explicit refusal did nothing, also to a write.
+        let stage = Stage::of([Fate::Answer(Duration::ZERO, 401, "")]);
+        let mut client = stage.client("");
+        Arc::get_mut(&mut client).unwrap().dialect.hangs = hangs;
+        let result = client.call(&within(Duration::from_secs(5)), &Write { password: "of-the-body" }).await;
+        assert_eq!((told(&result), stage.sent().len()), (ErrorReason::DeadlineBeforeSend, sent), "{hangs:?}");
+        assert!(!client.metrics.text().unwrap().contains("outcome=\"timeout\""), "{hangs:?}");
+    }
+}
