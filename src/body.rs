@@ -4,8 +4,8 @@
 //! JSON of text that is almost JSON. Both are bounded: a body is decoded up to the size cap of its reader, and
 //! [`MAX_GROWTH`] bounds the memory of its values.
 
-pub mod charset;
-pub mod coding;
+pub(crate) mod charset;
+pub(crate) mod coding;
 mod label;
 mod repair;
 
@@ -14,24 +14,24 @@ use std::{borrow::Cow, fmt};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
 
-pub use self::{
+pub(crate) use self::{
     label::{Labels, labelled, unlabelled},
     repair::{Exact, repair},
 };
 
 /// The content codings that [`decode`] removes.
-pub const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("gzip, deflate");
+pub(crate) const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("gzip, deflate");
 
 /// Most memory that the values of a response may need, as a multiple of `max_response_size`.
 const MAX_GROWTH: usize = 16;
 /// As much is always allowed, in bytes.
 const MIN_MEMORY: usize = 1 << 20;
 /// The error of a list whose items need more than 32 MiB. It names no value, so it may be shown.
-pub const LIST_TOO_LONG: &str = "a list in the response has more items than fit in 32 MiB; request less";
+pub(crate) const LIST_TOO_LONG: &str = "a list in the response has more items than fit in 32 MiB; request less";
 
 /// Why a body is not readable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unreadable {
+pub(crate) enum Unreadable {
     /// It is larger than the cap when its content codings are removed.
     TooLarge,
     /// `Content-Encoding` names a content coding other than gzip and deflate.
@@ -48,7 +48,7 @@ pub enum Unreadable {
 ///
 /// # Errors
 /// When the body is in an unknown coding or charset, or too large.
-pub fn decode<'a>(labels: &Labels, body: &'a [u8], max: usize) -> Result<Cow<'a, [u8]>, Unreadable> {
+pub(crate) fn decode<'a>(labels: &Labels, body: &'a [u8], max: usize) -> Result<Cow<'a, [u8]>, Unreadable> {
     match coding::decode(labels.codings(), body, max)? {
         Cow::Borrowed(body) => charset::decode(labels.charset(), body, max),
         Cow::Owned(body) => charset::decode(labels.charset(), &body, max).map(|text| Cow::Owned(text.into_owned())),
@@ -59,7 +59,7 @@ pub fn decode<'a>(labels: &Labels, body: &'a [u8], max: usize) -> Result<Cow<'a,
 ///
 /// # Errors
 /// As [`decode`]; and when the response has too many values for `max`.
-pub fn of_response(headers: &HeaderMap, body: Bytes, max: usize) -> Result<Bytes, Unreadable> {
+pub(crate) fn of_response(headers: &HeaderMap, body: Bytes, max: usize) -> Result<Bytes, Unreadable> {
     let body = in_place(&body, decode(&Labels::of(headers), &body, max)?);
     let text = match std::str::from_utf8(&body) {
         Ok(text) => Cow::Borrowed(text),
@@ -106,7 +106,7 @@ fn in_place(body: &Bytes, part: Cow<'_, [u8]>) -> Bytes {
 
 impl Unreadable {
     /// What is wrong, and what to do.
-    pub fn cause(self) -> &'static str {
+    pub(crate) fn cause(self) -> &'static str {
         match self {
             Self::TooLarge => "the decompressed response exceeds max_response_size",
             Self::UnknownCoding => "the response has a Content-Encoding other than gzip and deflate",
@@ -120,6 +120,6 @@ impl Unreadable {
 }
 
 /// The cause of an error that is safe to show: it says that a list is too long.
-pub fn shown_cause(error: &impl fmt::Display) -> Option<&'static str> {
+pub(crate) fn shown_cause(error: &impl fmt::Display) -> Option<&'static str> {
     error.to_string().starts_with(LIST_TOO_LONG).then_some(LIST_TOO_LONG)
 }

@@ -14,7 +14,7 @@ use crate::{
 /// A method that finds its field invalid records the violation and returns a default value. Nothing uses that value,
 /// because [`Check::done`] then fails.
 #[derive(Debug, Default)]
-pub struct Check {
+pub(crate) struct Check {
     invalid: Violations,
     unsupported: Violations,
     center: Option<String>,
@@ -31,12 +31,12 @@ struct Violations {
 
 impl Check {
     /// No violations yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// A required resource name.
-    pub fn name<N: ResourceName>(&mut self, field: &str, value: &str) -> N {
+    pub(crate) fn name<N: ResourceName>(&mut self, field: &str, value: &str) -> N {
         if value.is_empty() {
             self.invalid(field, "required");
             return N::default();
@@ -54,12 +54,12 @@ impl Check {
     }
 
     /// An optional resource name.
-    pub fn optional_name<N: ResourceName>(&mut self, field: &str, value: &str) -> Option<N> {
+    pub(crate) fn optional_name<N: ResourceName>(&mut self, field: &str, value: &str) -> Option<N> {
         (!value.is_empty()).then(|| self.name(field, value))
     }
 
     /// A list of resource names, without duplicates.
-    pub fn names<N: ResourceName + PartialEq>(
+    pub(crate) fn names<N: ResourceName + PartialEq>(
         &mut self,
         field: &str,
         values: &[String],
@@ -79,7 +79,7 @@ impl Check {
     }
 
     /// A required message.
-    pub fn message<M: Default>(&mut self, field: &str, value: Option<M>) -> M {
+    pub(crate) fn message<M: Default>(&mut self, field: &str, value: Option<M>) -> M {
         value.unwrap_or_else(|| {
             self.invalid(field, "required");
             M::default()
@@ -87,14 +87,14 @@ impl Check {
     }
 
     /// A required text.
-    pub fn required(&mut self, field: &str, value: &str) {
+    pub(crate) fn required(&mut self, field: &str, value: &str) {
         if value.is_empty() {
             self.invalid(field, "required");
         }
     }
 
     /// A text of at most this many characters.
-    pub fn at_most(&mut self, field: &str, value: &str, characters: usize) {
+    pub(crate) fn at_most(&mut self, field: &str, value: &str, characters: usize) {
         // A character has at least one byte, so a short text needs no counting.
         if value.len() > characters && value.chars().count() > characters {
             self.invalid(field, format!("at most {characters} characters"));
@@ -102,14 +102,14 @@ impl Check {
     }
 
     /// An enum value that the contract defines, or unspecified.
-    pub fn known<E: TryFrom<i32>>(&mut self, field: &str, value: i32) {
+    pub(crate) fn known<E: TryFrom<i32>>(&mut self, field: &str, value: i32) {
         if E::try_from(value).is_err() {
             self.invalid(field, "not a value of this enum");
         }
     }
 
     /// A required enum value: one that the contract defines, and not unspecified.
-    pub fn chosen<E: TryFrom<i32>>(&mut self, field: &str, value: i32) {
+    pub(crate) fn chosen<E: TryFrom<i32>>(&mut self, field: &str, value: i32) {
         if value == 0 {
             self.invalid(field, "required");
         } else {
@@ -118,7 +118,7 @@ impl Check {
     }
 
     /// A list of distinct enum values that the contract defines, without unspecified.
-    pub fn each<E: TryFrom<i32>>(&mut self, field: &str, values: &[i32], (fewest, most): (usize, usize)) {
+    pub(crate) fn each<E: TryFrom<i32>>(&mut self, field: &str, values: &[i32], (fewest, most): (usize, usize)) {
         self.count(field, values.len(), (fewest, most));
         if values.len() > most {
             return;
@@ -134,7 +134,7 @@ impl Check {
     }
 
     /// The ID of a resource to create: a valid last segment of its name.
-    pub fn id<N: ResourceName>(&mut self, field: &str, id: &str) {
+    pub(crate) fn id<N: ResourceName>(&mut self, field: &str, id: &str) {
         if id.is_empty() {
             self.invalid(field, "required");
         } else if !N::is_id(id) {
@@ -143,21 +143,21 @@ impl Check {
     }
 
     /// An optional e-mail address.
-    pub fn email(&mut self, field: &str, value: &str) {
+    pub(crate) fn email(&mut self, field: &str, value: &str) {
         if !value.is_empty() && !is_email(value) {
             self.invalid(field, "a valid e-mail address");
         }
     }
 
     /// A page size.
-    pub fn page_size(&mut self, value: i32) {
+    pub(crate) fn page_size(&mut self, value: i32) {
         if value < 0 {
             self.invalid("page_size", "not negative");
         }
     }
 
     /// A duration of whole seconds, not negative.
-    pub fn whole_seconds(&mut self, field: &str, value: Option<&Duration>) {
+    pub(crate) fn whole_seconds(&mut self, field: &str, value: Option<&Duration>) {
         if let Some(Duration { seconds, nanos }) = value {
             if *seconds < 0 || *nanos < 0 {
                 self.invalid(field, "not negative");
@@ -168,7 +168,7 @@ impl Check {
     }
 
     /// The length of a list, within bounds.
-    pub fn count(&mut self, field: &str, count: usize, (fewest, most): (usize, usize)) {
+    pub(crate) fn count(&mut self, field: &str, count: usize, (fewest, most): (usize, usize)) {
         if count == 0 && fewest > 0 {
             self.invalid(field, "required");
         } else if count < fewest || count > most {
@@ -177,7 +177,7 @@ impl Check {
     }
 
     /// The optional ID that makes a request idempotent.
-    pub fn request_id(&mut self, value: &str) {
+    pub(crate) fn request_id(&mut self, value: &str) {
         match uuid::Uuid::try_parse(value) {
             _ if value.is_empty() => {}
             // What an unfilled field of a caller's own looks like: all such calls would be one.
@@ -188,17 +188,17 @@ impl Check {
     }
 
     /// Records a field that violates the contract. `expected` says what the field accepts, never what was sent.
-    pub fn invalid(&mut self, field: impl Into<String>, expected: impl Into<Cow<'static, str>>) {
+    pub(crate) fn invalid(&mut self, field: impl Into<String>, expected: impl Into<Cow<'static, str>>) {
         self.invalid.record(field, expected);
     }
 
     /// Records a field that the center does not support.
-    pub fn unsupported(&mut self, field: impl Into<String>, why: impl Into<Cow<'static, str>>) {
+    pub(crate) fn unsupported(&mut self, field: impl Into<String>, why: impl Into<Cow<'static, str>>) {
         self.unsupported.record(field, why);
     }
 
     /// Records an unsupported field when it is set.
-    pub fn unsupported_if(&mut self, set: bool, field: &'static str, why: &'static str) {
+    pub(crate) fn unsupported_if(&mut self, set: bool, field: &'static str, why: &'static str) {
         if set {
             self.unsupported(field, why);
         }
@@ -209,7 +209,7 @@ impl Check {
     /// # Errors
     /// `FIELD_INVALID` with the first violations and the number of all; `FIELD_UNSUPPORTED` when all violations are
     /// unsupported fields.
-    pub fn done(self) -> Result<()> {
+    pub(crate) fn done(self) -> Result<()> {
         let Self { invalid, unsupported, center: _ } = self;
         let total = invalid.total + unsupported.total;
         let reason = match (invalid.total, unsupported.total) {

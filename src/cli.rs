@@ -38,7 +38,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// RUST_LOG=switchboard=debug. Logs never contain secrets, phone numbers or names.
 #[derive(Debug, Parser)]
 #[command(name = "switchboard", version, max_term_width = 120, arg_required_else_help = true)]
-pub struct Cli {
+pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
 }
@@ -90,7 +90,7 @@ struct Check {
 
 impl Cli {
     /// Runs the command to its end.
-    pub async fn run(self) -> ExitCode {
+    pub(crate) async fn run(self) -> ExitCode {
         let result = match self.command {
             Command::Serve(file) => serve(file).await,
             #[cfg(feature = "sandbox")]

@@ -25,7 +25,7 @@ struct CancelOnDrop<'a>(&'a Context);
 /// # Errors
 /// The method's error. At the deadline: `DEADLINE_BEFORE_SEND` when nothing was sent, and then nothing will be;
 /// `VENDOR_OUTCOME_UNKNOWN` otherwise.
-pub async fn run<A, F>(tasks: &TaskTracker, cx: &Context, method: impl FnOnce(Context) -> F) -> Result<A>
+pub(crate) async fn run<A, F>(tasks: &TaskTracker, cx: &Context, method: impl FnOnce(Context) -> F) -> Result<A>
 where
     A: Send + 'static,
     F: Future<Output = Result<A>> + Send + 'static,
@@ -44,7 +44,7 @@ where
 }
 
 /// A request was sent and its outcome is unknown.
-pub fn outcome_unknown(cx: &Context, cause: &'static str) -> Error {
+pub(crate) fn outcome_unknown(cx: &Context, cause: &'static str) -> Error {
     if cx.cancel() {
         cx.mark_sent();
     }
@@ -52,7 +52,7 @@ pub fn outcome_unknown(cx: &Context, cause: &'static str) -> Error {
 }
 
 /// The deadline passed, nothing was sent, and nothing will be.
-pub fn deadline_before_send(cx: &Context) -> Error {
+pub(crate) fn deadline_before_send(cx: &Context) -> Error {
     Error::deadline_before_send().from_vendor(Vendor { operation: cx.operation(), ..Vendor::default() })
 }
 

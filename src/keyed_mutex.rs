@@ -15,16 +15,16 @@ use tokio::{
 use crate::error::{Error, ErrorReason, Result};
 
 /// A mutex per key. The entry of a key that is neither held nor awaited is removed when the next key is added.
-pub struct KeyedMutex<K>(std::sync::Mutex<HashMap<K, Weak<Mutex<()>>>>);
+pub(crate) struct KeyedMutex<K>(std::sync::Mutex<HashMap<K, Weak<Mutex<()>>>>);
 
 /// Holds the lock of one key until it is dropped.
-pub type KeyedMutexGuard = OwnedMutexGuard<()>;
+pub(crate) type KeyedMutexGuard = OwnedMutexGuard<()>;
 
 // === impl KeyedMutex ===
 
 impl<K: Eq + Hash> KeyedMutex<K> {
     /// No key is locked.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(std::sync::Mutex::default())
     }
 
@@ -32,7 +32,7 @@ impl<K: Eq + Hash> KeyedMutex<K> {
     ///
     /// # Errors
     /// `DEADLINE_BEFORE_SEND` when the deadline passes first.
-    pub async fn lock(&self, key: K, deadline: Instant) -> Result<KeyedMutexGuard> {
+    pub(crate) async fn lock(&self, key: K, deadline: Instant) -> Result<KeyedMutexGuard> {
         let mutex = self.mutex(key);
         timeout_at(deadline, mutex.lock_owned()).await.map_err(|_| {
             Error::new(

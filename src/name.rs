@@ -74,7 +74,7 @@ impl fmt::Display for CenterName {
 }
 
 /// Whether a text is a valid center ID.
-pub fn is_center_id(text: &str) -> bool {
+pub(crate) fn is_center_id(text: &str) -> bool {
     let bytes = text.as_bytes();
     (1..=63).contains(&bytes.len())
         && bytes[0].is_ascii_lowercase()

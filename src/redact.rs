@@ -12,7 +12,7 @@ mod payload;
 mod uri;
 mod vendor_text;
 
-pub use self::{
+pub(crate) use self::{
     names::is_secret,
     payload::Redactor,
     uri::{is_masked_uri, uri},

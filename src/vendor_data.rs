@@ -10,17 +10,17 @@ const MAX_EXACT_INTEGER: u64 = 1 << 53;
 
 /// Collects the fields of one resource.
 #[derive(Debug, Default)]
-pub struct VendorData(Struct);
+pub(crate) struct VendorData(Struct);
 
 impl VendorData {
     /// No fields yet.
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::default()
     }
 
     /// Adds a text, unless it is empty.
     #[must_use]
-    pub fn text(mut self, key: &str, text: impl Into<String>) -> Self {
+    pub(crate) fn text(mut self, key: &str, text: impl Into<String>) -> Self {
         let text = text.into();
         if !text.is_empty() {
             self.put(key, Kind::StringValue(text));
@@ -30,7 +30,7 @@ impl VendorData {
 
     /// Adds a list of texts, unless it is empty.
     #[must_use]
-    pub fn texts(mut self, key: &str, texts: impl IntoIterator<Item = String>) -> Self {
+    pub(crate) fn texts(mut self, key: &str, texts: impl IntoIterator<Item = String>) -> Self {
         let values: Vec<Value> = texts.into_iter().map(|text| Value { kind: Some(Kind::StringValue(text)) }).collect();
         if !values.is_empty() {
             self.put(key, Kind::ListValue(ListValue { values }));
@@ -40,7 +40,7 @@ impl VendorData {
 
     /// Adds a JSON value without its secret members, unless it is null or an empty text.
     #[must_use]
-    pub fn json(mut self, key: &str, json: &Json) -> Self {
+    pub(crate) fn json(mut self, key: &str, json: &Json) -> Self {
         if !json.is_null() && json.as_str() != Some("") && !is_secret(key) {
             self.0.fields.insert(key.to_owned(), value(json));
         }
@@ -48,7 +48,7 @@ impl VendorData {
     }
 
     /// The fields; `None` when there are none.
-    pub fn build(self) -> Option<Struct> {
+    pub(crate) fn build(self) -> Option<Struct> {
         (!self.0.fields.is_empty()).then_some(self.0)
     }
 

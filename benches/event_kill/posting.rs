@@ -11,7 +11,7 @@ use crate::{poster::Poster, support::Result, world::RunningGateways};
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// An event that was posted and acknowledged.
-pub struct Posted {
+pub(crate) struct Posted {
     /// Its number, which is its call's ID.
     pub number: u64,
     /// Whether the response to an earlier attempt was lost.
@@ -21,18 +21,18 @@ pub struct Posted {
 }
 
 /// The body of this number; every fourth is the event of a call that ended.
-pub fn body(number: u64) -> String {
+pub(crate) fn body(number: u64) -> String {
     let released = if is_hung_up(number) { r#","releaseReason":"513""# } else { "" };
     format!(r#"{{"callSerialNo":"{number}","uuid":"u-{number}","serviceNo":"1001"{released}}}"#)
 }
 
 /// Whether the event of this number is the event of a call that ended.
-pub fn is_hung_up(number: u64) -> bool {
+pub(crate) fn is_hung_up(number: u64) -> bool {
     number.is_multiple_of(4)
 }
 
 /// Posts until stopped; then finishes the last event. The numbers are `first` and every `step` after it.
-pub async fn post(
+pub(crate) async fn post(
     mut running: RunningGateways,
     first: u64,
     step: usize,

@@ -12,7 +12,7 @@ use crate::{
 ///
 /// Every posted event was acknowledged in the end, so none has an unknown outcome. Returns how many events were stored
 /// although the response was lost: their retries were duplicates.
-pub fn verify_log(log: &[Delivered], posted: &[Posted]) -> Result<usize> {
+pub(crate) fn verify_log(log: &[Delivered], posted: &[Posted]) -> Result<usize> {
     let mut missing: BTreeMap<u64, &Posted> = posted.iter().map(|posted| (posted.number, posted)).collect();
     let mut ids = HashSet::new();
     let mut numbers = HashSet::new();
@@ -35,7 +35,7 @@ pub fn verify_log(log: &[Delivered], posted: &[Posted]) -> Result<usize> {
 }
 
 /// Checks that a watcher received the log's events in order, each once.
-pub fn verify_delivered(log: &[Delivered], manner: Manner, delivered: &[Delivered]) -> Result<()> {
+pub(crate) fn verify_delivered(log: &[Delivered], manner: Manner, delivered: &[Delivered]) -> Result<()> {
     let is_wanted = |event: &&Delivered| manner != Manner::HungUp || is_hung_up(event.number);
     let mut sent = delivered.iter();
     for (index, expected) in log.iter().filter(is_wanted).enumerate() {

@@ -30,7 +30,7 @@ const BETWEEN: usize = 200;
 
 /// How a watcher reads.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Manner {
+pub(crate) enum Manner {
     /// All events, live.
     Live,
     /// Only calls that ended.
@@ -41,7 +41,7 @@ pub enum Manner {
 
 /// An event that was delivered.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Delivered {
+pub(crate) struct Delivered {
     pub event_id: String,
     /// Its call's ID.
     pub number: u64,
@@ -49,7 +49,7 @@ pub struct Delivered {
 }
 
 /// A watcher.
-pub struct Watcher {
+pub(crate) struct Watcher {
     running: RunningGateways,
     manner: Manner,
     random: fastrand::Rng,
@@ -66,12 +66,16 @@ type Items = Streaming<WatchEventsResponse>;
 
 impl Watcher {
     /// A watcher from now on.
-    pub fn new(running: RunningGateways, manner: Manner, random: fastrand::Rng) -> Self {
+    pub(crate) fn new(running: RunningGateways, manner: Manner, random: fastrand::Rng) -> Self {
         Self { running, manner, random, cursor: None, delivered: Vec::new(), streams: 0 }
     }
 
     /// Watches until it has caught up with the last cursor, once that is known.
-    pub async fn run(mut self, begun: oneshot::Sender<()>, last: watch::Receiver<Option<String>>) -> Result<Self> {
+    pub(crate) async fn run(
+        mut self,
+        begun: oneshot::Sender<()>,
+        last: watch::Receiver<Option<String>>,
+    ) -> Result<Self> {
         let mut begun = Some(begun);
         let mut turn = 0;
         loop {
@@ -109,7 +113,7 @@ impl Watcher {
 }
 
 /// Reads the whole log. Returns its events and the cursor at its end.
-pub async fn log(running: &mut RunningGateways) -> Result<(Vec<Delivered>, String)> {
+pub(crate) async fn log(running: &mut RunningGateways) -> Result<(Vec<Delivered>, String)> {
     let start = Some(Start::StartTime(Timestamp::default()));
     let gateway = running.any(0).await?;
     let request = WatchEventsRequest { start, heartbeat_interval: None, ..request() };

@@ -23,17 +23,17 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The addresses of a running gateway.
 #[derive(Clone)]
-pub struct GatewayAddresses {
+pub(crate) struct GatewayAddresses {
     pub http: String,
     pub grpc: String,
 }
 
 /// The addresses of all running gateways: a gateway has new ports after each start.
 #[derive(Clone)]
-pub struct RunningGateways(watch::Receiver<Vec<GatewayAddresses>>);
+pub(crate) struct RunningGateways(watch::Receiver<Vec<GatewayAddresses>>);
 
 /// One gateway with an embedded log, or two gateways and the server of their shared log.
-pub struct World {
+pub(crate) struct World {
     gateways: Vec<Gateway>,
     shared: Option<Server>,
     running: watch::Sender<Vec<GatewayAddresses>>,
@@ -57,7 +57,7 @@ struct Gateway {
 
 impl RunningGateways {
     /// Waits for a running gateway; selects another one each turn if there are several.
-    pub async fn any(&mut self, turn: usize) -> Result<GatewayAddresses> {
+    pub(crate) async fn any(&mut self, turn: usize) -> Result<GatewayAddresses> {
         let running = timeout(START_TIMEOUT, self.0.wait_for(|running| !running.is_empty()));
         let running = running.await.map_err(|_| "no gateway runs")?.map_err(|_| "all has ended")?;
         Ok(running[turn % running.len()].clone())
@@ -68,12 +68,12 @@ impl RunningGateways {
 
 impl World {
     /// Starts one gateway, with its files in `folder`.
-    pub async fn alone(folder: &Path) -> Result<Self> {
+    pub(crate) async fn alone(folder: &Path) -> Result<Self> {
         Self::of(vec![Gateway::new(folder.to_owned(), CENTER.to_owned())], None).await
     }
 
     /// Starts two gateways that share a log, with their files in `folder`.
-    pub async fn shared(folder: &Path) -> Result<Self> {
+    pub(crate) async fn shared(folder: &Path) -> Result<Self> {
         let server = Server::start().await;
         let tables =
             format!("[events]\ncallback_key = \"key-of-both-gateways\"\n[nats]\nurl = \"{}\"\n{CENTER}", server.url());
@@ -98,13 +98,13 @@ impl World {
     }
 
     /// The addresses of the running gateways.
-    pub fn running(&self) -> RunningGateways {
+    pub(crate) fn running(&self) -> RunningGateways {
         RunningGateways(self.running.subscribe())
     }
 
     /// Kills a gateway with SIGKILL and restarts it, sometimes with another kill before it serves. Sometimes kills the
     /// server of the shared log, too.
-    pub async fn kill_and_restart(&mut self, random: &mut fastrand::Rng) -> Result<()> {
+    pub(crate) async fn kill_and_restart(&mut self, random: &mut fastrand::Rng) -> Result<()> {
         if let Some(server) = &mut self.shared
             && random.u8(..4) == 0
         {

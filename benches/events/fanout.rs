@@ -32,7 +32,7 @@ const CONNECTION_WINDOW: u32 = 16 << 20;
 const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The load of a measurement.
-pub struct Load {
+pub(crate) struct Load {
     /// Events a second.
     pub rate: u64,
     /// Its duration.
@@ -42,7 +42,7 @@ pub struct Load {
 }
 
 /// The results of a measurement.
-pub struct Streamed {
+pub(crate) struct Streamed {
     /// From the post to the delivery to the timed watcher.
     pub latencies: Latencies,
     /// Events posted and acknowledged.
@@ -68,7 +68,7 @@ struct Messages {
 }
 
 /// Opens the streams, posts the events, and waits for their delivery.
-pub async fn stream(gateway: &Process, addresses: &Addresses, load: &Load) -> Result<Streamed> {
+pub(crate) async fn stream(gateway: &Process, addresses: &Addresses, load: &Load) -> Result<Streamed> {
     let events = load.rate * load.time.as_secs();
     let (http, grpc) = (addresses.of("http")?, addresses.of("grpc")?);
     let mut counting = JoinSet::new();

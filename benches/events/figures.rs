@@ -19,28 +19,28 @@ const PAGE: usize = 4096;
 
 /// A list of latencies.
 #[derive(Default)]
-pub struct Latencies(Vec<Duration>);
+pub(crate) struct Latencies(Vec<Duration>);
 
 // === impl Latencies ===
 
 impl Latencies {
     /// Adds a latency.
-    pub fn push(&mut self, latency: Duration) {
+    pub(crate) fn push(&mut self, latency: Duration) {
         self.0.push(latency);
     }
 
     /// Adds the latencies of another list.
-    pub fn extend(&mut self, other: Self) {
+    pub(crate) fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
     /// The number of latencies.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.0.len()
     }
 
     /// Nearest-rank percentiles.
-    pub fn percentiles<const N: usize>(&mut self, shares: [usize; N]) -> [Duration; N] {
+    pub(crate) fn percentiles<const N: usize>(&mut self, shares: [usize; N]) -> [Duration; N] {
         self.0.sort_unstable();
         shares.map(|share| {
             let rank = (self.0.len() * share).div_ceil(100).max(1);
@@ -50,7 +50,7 @@ impl Latencies {
 }
 
 /// CPU time of a process.
-pub fn cpu_time(process: &Process) -> Result<Duration> {
+pub(crate) fn cpu_time(process: &Process) -> Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{}/stat", process.0.id()))?;
     // The second field is the name, in parentheses, and may contain any character.
     let (_, fields) = stat.rsplit_once(')').ok_or("no name in /proc/PID/stat")?;
@@ -61,7 +61,7 @@ pub fn cpu_time(process: &Process) -> Result<Duration> {
 }
 
 /// Current and peak resident memory of a process, in KiB: `VmRSS` and `VmHWM`.
-pub fn memory(process: &Process) -> Result<[u64; 2]> {
+pub(crate) fn memory(process: &Process) -> Result<[u64; 2]> {
     let status = fs::read_to_string(format!("/proc/{}/status", process.0.id()))?;
     let field = |name: &str| -> Result<u64> {
         let line = status.lines().find_map(|line| line.strip_prefix(name)).ok_or("the kernel tells no such figure")?;
@@ -71,7 +71,7 @@ pub fn memory(process: &Process) -> Result<[u64; 2]> {
 }
 
 /// The median time of an append and an fsync.
-pub fn sync_time(folder: &Path) -> Result<Duration> {
+pub(crate) fn sync_time(folder: &Path) -> Result<Duration> {
     let mut file = File::create(folder.join("sync"))?;
     let mut latencies = Latencies::default();
     for _ in 0..SYNCS {
@@ -85,7 +85,7 @@ pub fn sync_time(folder: &Path) -> Result<Duration> {
 }
 
 /// Machine, system and build.
-pub fn machine() -> Result<String> {
+pub(crate) fn machine() -> Result<String> {
     let all = fs::read_to_string("/proc/cpuinfo")?;
     let model = all.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": "));
     let model = model.map_or("unknown processor", |(_, model)| model);

@@ -11,7 +11,7 @@ use crate::{body::body, figures::Latencies, poster::Poster, support::Result};
 
 /// The results of all posters.
 #[derive(Default)]
-pub struct Ingested {
+pub(crate) struct Ingested {
     /// From the post to its 200.
     pub latencies: Latencies,
     /// Other responses, by status.
@@ -21,7 +21,7 @@ pub struct Ingested {
 }
 
 /// Posts for this time; each poster posts one event after the other.
-pub async fn ingest(http: &str, posters: u64, time: Duration) -> Result<Ingested> {
+pub(crate) async fn ingest(http: &str, posters: u64, time: Duration) -> Result<Ingested> {
     let mut connected = Vec::new();
     for _ in 0..posters {
         connected.push(Poster::connect(http).await?);

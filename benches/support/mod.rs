@@ -11,21 +11,21 @@ use std::{
 use serde_json::Value;
 use tonic::transport::{Channel, Endpoint};
 
-pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
+pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// An address with a free port.
-pub const ANY: &str = "127.0.0.1:0";
+pub(crate) const ANY: &str = "127.0.0.1:0";
 
 /// A process that is killed on drop.
-pub struct Process(pub Child);
+pub(crate) struct Process(pub Child);
 
 /// The addresses that a gateway logged at its start.
-pub struct Addresses(Value);
+pub(crate) struct Addresses(Value);
 
 /// The integers on the command line; `None` when cargo runs the benchmark as a test.
 ///
 /// cargo adds `--bench`; `cargo test --benches` does not.
-pub fn arguments() -> Result<Option<Vec<u64>>> {
+pub(crate) fn arguments() -> Result<Option<Vec<u64>>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if !arguments.iter().any(|argument| argument == "--bench") {
         return Ok(None);
@@ -42,7 +42,7 @@ pub fn arguments() -> Result<Option<Vec<u64>>> {
 
 impl Process {
     /// Starts the gateway with these centers, on free ports and with its files in `folder`.
-    pub async fn gateway(folder: &Path, centers: &str) -> Result<(Self, Addresses)> {
+    pub(crate) async fn gateway(folder: &Path, centers: &str) -> Result<(Self, Addresses)> {
         let config = folder.join("gateway.toml");
         let storage = folder.join("switchboard.db");
         let listen = format!("[listen]\ngrpc = \"{ANY}\"\nhttp = \"{ANY}\"\nadmin = \"{ANY}\"\n");
@@ -66,7 +66,7 @@ impl Process {
     }
 
     /// Kills it with SIGKILL and waits until it has exited.
-    pub fn kill(&mut self) -> Result<()> {
+    pub(crate) fn kill(&mut self) -> Result<()> {
         self.0.kill()?;
         self.0.wait()?;
         Ok(())
@@ -84,18 +84,18 @@ impl Drop for Process {
 
 impl Addresses {
     /// The address of `grpc`, `http` or `admin`.
-    pub fn of(&self, listener: &str) -> Result<&str> {
+    pub(crate) fn of(&self, listener: &str) -> Result<&str> {
         self.0[listener].as_str().ok_or_else(|| "the gateway does not say where it listens".into())
     }
 }
 
 /// The endpoint of a gRPC address.
-pub fn endpoint(address: &str) -> Result<Endpoint> {
+pub(crate) fn endpoint(address: &str) -> Result<Endpoint> {
     Ok(Channel::from_shared(format!("http://{address}"))?)
 }
 
 /// The program, with standard input and output closed.
-pub fn switchboard() -> Command {
+pub(crate) fn switchboard() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
     command.stdin(Stdio::null()).stdout(Stdio::null());
     command

@@ -10,7 +10,7 @@ use tokio::{
 use crate::support::Result;
 
 /// Center `beta`, whose vendor only posts callbacks.
-pub const CENTER: &str = "[centers.beta]\nvendor = \"huawei\"\nbase_url = \"http://127.0.0.1:1\"\n\
+pub(crate) const CENTER: &str = "[centers.beta]\nvendor = \"huawei\"\nbase_url = \"http://127.0.0.1:1\"\n\
     allow_plaintext = true\napp_key = \"key\"\napp_secret = \"secret-of-the-app\"\ncallback_secret = \"console-secret-9f3a\"\n";
 const PATH: &str = "/callbacks/beta/console-secret-9f3a";
 
@@ -18,7 +18,7 @@ const PATH: &str = "/callbacks/beta/console-secret-9f3a";
 const ANSWER: usize = 1024;
 
 /// One connection with one request at a time.
-pub struct Poster {
+pub(crate) struct Poster {
     stream: TcpStream,
     request: Vec<u8>,
     answer: Vec<u8>,
@@ -28,14 +28,14 @@ pub struct Poster {
 
 impl Poster {
     /// Connects to a gateway's callback listener.
-    pub async fn connect(http: &str) -> Result<Self> {
+    pub(crate) async fn connect(http: &str) -> Result<Self> {
         let stream = TcpStream::connect(http).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, request: Vec::new(), answer: Vec::with_capacity(ANSWER) })
     }
 
     /// Posts a body and returns the response's status.
-    pub async fn post(&mut self, body: &[u8]) -> Result<u16> {
+    pub(crate) async fn post(&mut self, body: &[u8]) -> Result<u16> {
         self.request.clear();
         write!(
             self.request,

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::support::{ANY, Process, Result, switchboard};
 
 /// A simulated Udesk tenant.
-pub struct Simulator {
+pub(crate) struct Simulator {
     _process: Process,
     /// Its address.
     pub address: String,
@@ -24,7 +24,7 @@ pub struct Simulator {
 
 impl Simulator {
     /// Starts one.
-    pub fn start() -> Result<Self> {
+    pub(crate) fn start() -> Result<Self> {
         let mut process =
             Process(switchboard().args(["simulate", "udesk", "--listen", ANY]).stdout(Stdio::piped()).spawn()?);
         let mut center = String::new();
@@ -46,12 +46,12 @@ impl Simulator {
     }
 
     /// The configuration table of its center.
-    pub fn center(&self, id: &str) -> String {
+    pub(crate) fn center(&self, id: &str) -> String {
         format!("[centers.{id}]\n{}", self.center)
     }
 
     /// Adds a fault rule.
-    pub async fn fail(&self, rule: &Value) -> Result<()> {
+    pub(crate) async fn fail(&self, rule: &Value) -> Result<()> {
         let request = self.client.post(format!("{}/simulator/faults", self.address)).body(rule.to_string());
         match request.send().await {
             Ok(response) if response.status() == 201 => Ok(()),

@@ -15,8 +15,6 @@
 //!
 //! Imports have no cycles.
 
-#![warn(unreachable_pub)]
-
 mod clock;
 pub mod faults;
 pub mod huawei;

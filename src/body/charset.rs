@@ -11,7 +11,7 @@ use super::{Unreadable, into_bytes};
 ///
 /// A byte order mark decides before the label. A body without either is UTF-8, or the UTF-16 that its first character
 /// shows (RFC 4627 3). A body without a label that is no text remains as it is.
-pub fn decode<'a>(label: &str, body: &'a [u8], max: usize) -> Result<Cow<'a, [u8]>, Unreadable> {
+pub(crate) fn decode<'a>(label: &str, body: &'a [u8], max: usize) -> Result<Cow<'a, [u8]>, Unreadable> {
     let encoding = match Encoding::for_bom(body) {
         // The byte order mark of UTF-32, which begins with that of UTF-16.
         Some(_) if body.starts_with(b"\xff\xfe\0\0") => return Err(Unreadable::Charset),
@@ -36,7 +36,7 @@ pub fn decode<'a>(label: &str, body: &'a [u8], max: usize) -> Result<Cow<'a, [u8
 
 /// The text of bytes that are UTF-8 but for characters that their sender truncated at the end of a JSON string; `None`
 /// when anything else is no UTF-8.
-pub fn with_truncated_characters(body: &[u8]) -> Option<String> {
+pub(crate) fn with_truncated_characters(body: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(body);
     has_only_truncated_characters(&text).then(|| text.into_owned())
 }

@@ -14,7 +14,7 @@ const GZIP_MAGIC: &[u8] = b"\x1f\x8b\x08";
 
 /// The body without its content codings, which `codings` names in the order in which the sender applied them. The
 /// result has at most `max` bytes. gzip is also recognized where the sender does not name it.
-pub fn decode<'a>(codings: &[String], body: &'a [u8], max: usize) -> Result<Cow<'a, [u8]>, Unreadable> {
+pub(crate) fn decode<'a>(codings: &[String], body: &'a [u8], max: usize) -> Result<Cow<'a, [u8]>, Unreadable> {
     // Also the body of a response to which a proxy added the header.
     if body.is_empty() {
         return Ok(Cow::Borrowed(body));

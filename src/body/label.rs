@@ -14,7 +14,7 @@ const MAX_LABEL_BYTES: usize = 128;
 
 /// The labels of a body; empty when its sender names none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Labels {
+pub(crate) struct Labels {
     /// `Content-Encoding`.
     pub content_encoding: String,
     /// `Content-Type`.
@@ -27,7 +27,7 @@ pub struct Labels {
 
 impl Labels {
     /// The labels in the headers of a message.
-    pub fn of(headers: &HeaderMap) -> Self {
+    pub(crate) fn of(headers: &HeaderMap) -> Self {
         let value = |name: HeaderName| {
             let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
             values.collect::<Vec<_>>().join(", ")
@@ -63,7 +63,7 @@ fn charset(content_type: &str) -> &str {
 }
 
 /// A body that could not be decoded, with its labels, for the event log.
-pub fn labelled(labels: &Labels, body: &[u8]) -> Bytes {
+pub(crate) fn labelled(labels: &Labels, body: &[u8]) -> Bytes {
     let line = |label: &str| {
         let printable = label.bytes().filter(|byte| (b' '..=b'~').contains(byte));
         printable.take(MAX_LABEL_BYTES).chain([b'\n']).collect::<Vec<_>>()
@@ -72,7 +72,7 @@ pub fn labelled(labels: &Labels, body: &[u8]) -> Bytes {
 }
 
 /// A body of the event log without its labels.
-pub fn unlabelled(body: &[u8]) -> (Labels, &[u8]) {
+pub(crate) fn unlabelled(body: &[u8]) -> (Labels, &[u8]) {
     let parts = || {
         let mut parts = body.strip_prefix(MARK)?.splitn(3, |byte| *byte == b'\n');
         let mut label = || {

@@ -17,7 +17,7 @@ const HEX: [&str; 16] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", 
 
 /// Which numbers remain numbers. All others become strings with all their digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exact {
+pub(crate) enum Exact {
     /// Integers of 64 bits, and decimal numbers of 15 digits: what a typed reader keeps.
     Integer64,
     /// Integers up to 2^53, and finite decimal numbers: what `google.protobuf.Value` keeps.
@@ -25,7 +25,7 @@ pub enum Exact {
 }
 
 /// A repaired text.
-pub struct Repaired<'a> {
+pub(crate) struct Repaired<'a> {
     /// The text.
     pub text: Cow<'a, str>,
     /// How much memory its values need at most, in bytes, beside the text itself.
@@ -46,7 +46,7 @@ struct Writer<'a> {
 /// - outside of strings, a number that `exact` does not keep, `NaN` and `Infinity` become strings.
 ///
 /// Text that is otherwise no JSON remains no JSON.
-pub fn repair(text: &str, exact: Exact) -> Repaired<'_> {
+pub(crate) fn repair(text: &str, exact: Exact) -> Repaired<'_> {
     let bytes = text.as_bytes();
     let mut writer = Writer { text, written: String::new(), copied: 0 };
     let (mut at, mut memory, mut quoted) = (0, VALUE_BYTES, false);

@@ -5,7 +5,7 @@ use switchboard_simulators::{huawei, udesk};
 use uuid::Uuid;
 
 /// The credentials of a simulated tenant of each vendor.
-pub struct Credentials {
+pub(super) struct Credentials {
     /// Udesk's application ID.
     pub app_id: String,
     /// Udesk's account.
@@ -22,7 +22,7 @@ pub struct Credentials {
 
 impl Credentials {
     /// Random credentials.
-    pub fn random() -> Self {
+    pub(super) fn random() -> Self {
         let random = || Uuid::new_v4().simple().to_string();
         Self {
             app_id: Uuid::new_v4().to_string(),
@@ -34,12 +34,12 @@ impl Credentials {
     }
 
     /// A simulated Udesk tenant with these credentials, filled with data.
-    pub fn udesk(&self) -> udesk::Options {
+    pub(super) fn udesk(&self) -> udesk::Options {
         udesk::Options::new(self.app_id.as_str(), self.sid.as_str(), self.auth_token.clone())
     }
 
     /// A simulated Huawei tenant with these credentials, filled with data.
-    pub fn huawei(&self) -> huawei::Options {
+    pub(super) fn huawei(&self) -> huawei::Options {
         huawei::Options::new(self.app_key.as_str(), self.app_secret.clone())
     }
 }

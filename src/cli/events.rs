@@ -40,7 +40,7 @@ const MAX_EXACT: f64 = 9_007_199_254_740_992.0;
 const MAX_ITEM: usize = 16 << 20;
 
 #[derive(Debug, Subcommand)]
-pub enum Command {
+pub(super) enum Command {
     /// Print a center's events as they arrive, one JSON object per line
     ///
     /// Each line has the event and the cursor after it; --from CURSOR resumes there. When the gateway restarts, the
@@ -49,7 +49,7 @@ pub enum Command {
 }
 
 #[derive(Debug, Args)]
-pub struct Tail {
+pub(super) struct Tail {
     /// The center, e.g. acme
     #[arg(long, value_name = "ID")]
     center: String,
@@ -62,7 +62,7 @@ pub struct Tail {
 }
 
 /// Prints events until it is interrupted or its output is closed.
-pub async fn run(command: Command) -> Result<(), Failed> {
+pub(super) async fn run(command: Command) -> Result<(), Failed> {
     let Command::Tail(Tail { center, from, grpc }) = command;
     let mut cursor = from;
     let result = tokio::select! {

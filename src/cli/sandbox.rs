@@ -20,7 +20,7 @@ use super::{
 
 Center acme has background traffic while a subscription exists: events of calls and agents' states."
 )]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// Address of the gRPC contract [default: 127.0.0.1:50051]
     #[arg(long, value_name = "ADDR")]
     grpc: Option<SocketAddr>,
@@ -62,7 +62,7 @@ const CALLS: [(&str, &str); 7] = [
 const OUTAGE: &str = r#"{"operation": "*", "times": 3, "status": 503}"#;
 
 /// Runs the sandbox until it is interrupted.
-pub async fn run(arguments: Arguments) -> Result<(), Failed> {
+pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
     let Arguments { grpc, http, admin, udesk, huawei, allow_unauthenticated, event_templates: directory } = arguments;
     if let Some(grpc) = grpc
         && !allow_unauthenticated

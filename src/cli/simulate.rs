@@ -44,7 +44,7 @@ Events of Udesk are posted to the callback addresses of subscriptions, and retri
 growing pause between them. Payloads are the simulator's own, because Udesk documents none; --event-templates replaces them.
   curl -d '{\"copies\": 2, \"attempts\": 5, \"retry_ms\": 200}' http://ADDR/simulator/deliveries
   curl -d '{\"event\": \"dtmf_gather_succ\", \"fields\": {\"Digits\": \"42\"}}' http://ADDR/simulator/events")]
-pub struct Arguments {
+pub(super) struct Arguments {
     /// The vendor to simulate
     vendor: Vendor,
     /// Address to listen on; port 0 selects a free one
@@ -70,7 +70,7 @@ enum Vendor {
 }
 
 /// Runs one simulator until it is interrupted.
-pub async fn run(arguments: Arguments) -> Result<(), Failed> {
+pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
     let (credentials, any_random) = credentials();
     let router = router(&arguments, &credentials)?;
     let listener = TcpListener::bind(arguments.listen)

@@ -28,7 +28,7 @@ use prost::Message as _;
 use prost_types::{Struct, Value, value::Kind};
 
 use self::json::Json;
-pub use self::{fields::Fields, text::FreeText, timestamp::parse_timestamp};
+pub(crate) use self::{fields::Fields, text::FreeText, timestamp::parse_timestamp};
 use crate::{
     body::{self, Labels},
     error::truncate,
@@ -37,7 +37,7 @@ use crate::{
 
 /// Largest encoded payload, in bytes. A client accepts messages of 4 MiB, and an event has more fields than its
 /// payload.
-pub const MAX_PAYLOAD_BYTES: usize = 3 << 20;
+pub(crate) const MAX_PAYLOAD_BYTES: usize = 3 << 20;
 
 /// Field of a body that is no JSON object.
 const BODY_FIELD: &str = "body";
@@ -56,7 +56,7 @@ const RESERVED_BYTES: usize = 1 << 10;
 const MAX_GROWTH: usize = 6;
 
 /// The redacted body of a callback. It holds people's data, so it has no `Debug`.
-pub struct CallbackBody {
+pub(crate) struct CallbackBody {
     /// The fields for lookups.
     fields: Struct,
     /// The payload, where it differs from `fields`.
@@ -67,12 +67,12 @@ pub struct CallbackBody {
 
 impl CallbackBody {
     /// Reads a body and replaces `secrets` by `***`.
-    pub fn read(body: &[u8], secrets: &[&str]) -> Self {
+    pub(crate) fn read(body: &[u8], secrets: &[&str]) -> Self {
         Self::read_body(body, secrets, None)
     }
 
     /// As [`CallbackBody::read`], for a vendor whose Java maps have a member of free text.
-    pub fn read_with_free_text(free: &FreeText, body: &[u8], secrets: &[&str]) -> Self {
+    pub(crate) fn read_with_free_text(free: &FreeText, body: &[u8], secrets: &[&str]) -> Self {
         Self::read_body(body, secrets, Some(free))
     }
 
@@ -98,12 +98,12 @@ impl CallbackBody {
     }
 
     /// The fields of the body, and of its members with one of these names that are objects or JSON text of objects.
-    pub fn fields<'a>(&'a self, inner: &[&str]) -> Fields<'a> {
+    pub(crate) fn fields<'a>(&'a self, inner: &[&str]) -> Fields<'a> {
         Fields::new(&self.fields, inner)
     }
 
     /// The payload for `Event.vendor_payload`.
-    pub fn into_payload(self) -> Struct {
+    pub(crate) fn into_payload(self) -> Struct {
         self.payload.unwrap_or(self.fields)
     }
 

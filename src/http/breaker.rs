@@ -18,7 +18,7 @@ use crate::{
 
 /// The breaker of one API family at one center.
 #[derive(Debug)]
-pub struct Breaker {
+pub(super) struct Breaker {
     threshold: u32,
     min_penalty: Duration,
     max_penalty: Duration,
@@ -35,14 +35,14 @@ enum State {
 
 /// Permit for one request. Dropping it without an outcome leaves the failure count unchanged.
 #[derive(Debug)]
-pub struct Permit<'a> {
+pub(super) struct Permit<'a> {
     breaker: &'a Breaker,
     probe: bool,
 }
 
 /// The breaker is open and grants no permit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct BreakerOpen {
+pub(super) struct BreakerOpen {
     /// When to retry.
     pub retry_after: Duration,
     /// Whether a probe is due and none runs.
@@ -51,7 +51,7 @@ pub struct BreakerOpen {
 
 /// The state transition that an outcome causes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transition {
+pub(super) enum Transition {
     /// The breaker stays open or closed.
     None,
     /// The breaker opened.
@@ -64,7 +64,7 @@ pub enum Transition {
 
 impl Breaker {
     /// A closed breaker with the configured thresholds.
-    pub fn new(config: &config::Breaker) -> Self {
+    pub(super) fn new(config: &config::Breaker) -> Self {
         Self {
             threshold: config.consecutive_failures.max(1),
             min_penalty: config.min_penalty,
@@ -74,7 +74,7 @@ impl Breaker {
     }
 
     /// Acquires a permit. Only a read may probe.
-    pub fn acquire(&self, is_read: bool) -> Result<Permit<'_>, BreakerOpen> {
+    pub(super) fn acquire(&self, is_read: bool) -> Result<Permit<'_>, BreakerOpen> {
         let mut state = self.state();
         match &mut *state {
             State::Closed { .. } => Ok(Permit { breaker: self, probe: false }),
@@ -106,7 +106,7 @@ impl Breaker {
 
 impl Permit<'_> {
     /// Records that the vendor responded, also with a refusal.
-    pub fn succeeded(mut self) -> Transition {
+    pub(super) fn succeeded(mut self) -> Transition {
         let mut state = self.breaker.state();
         match *state {
             State::Closed { .. } => {
@@ -124,7 +124,7 @@ impl Permit<'_> {
     }
 
     /// Records that the vendor was unreachable, did not respond, or responded with a 5xx status and no return code.
-    pub fn failed(mut self) -> Transition {
+    pub(super) fn failed(mut self) -> Transition {
         let mut state = self.breaker.state();
         match *state {
             State::Closed { failures } if failures + 1 < self.breaker.threshold => {
@@ -159,7 +159,7 @@ impl Drop for Permit<'_> {
 
 impl BreakerOpen {
     /// The error that callers receive.
-    pub fn error(self) -> Error {
+    pub(super) fn error(self) -> Error {
         Error::new(
             ErrorReason::VendorUnavailable,
             "circuit breaker open after repeated vendor failures; nothing was sent",

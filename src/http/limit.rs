@@ -25,7 +25,7 @@ const QUEUE_FULL_RETRY_AFTER: Duration = Duration::from_millis(200);
 
 /// The limits of one center.
 #[derive(Debug)]
-pub struct Limit {
+pub(super) struct Limit {
     permits: Arc<Semaphore>,
     queued: AtomicUsize,
     max_queued: usize,
@@ -39,7 +39,7 @@ struct QueueSlot<'a>(&'a AtomicUsize);
 
 impl Limit {
     /// Limits as configured.
-    pub fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         Self {
             permits: Arc::new(Semaphore::new(limits.concurrency.min(Semaphore::MAX_PERMITS))),
             queued: AtomicUsize::new(0),
@@ -53,7 +53,7 @@ impl Limit {
     /// # Errors
     /// `CENTER_OVERLOADED` immediately when the queue is full; `DEADLINE_BEFORE_SEND` when no permit is released before
     /// `deadline`.
-    pub async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit> {
+    pub(super) async fn permit(&self, deadline: Instant) -> Result<OwnedSemaphorePermit> {
         let permit = match self.permits.clone().try_acquire_owned() {
             Ok(permit) => permit,
             Err(_) => {

@@ -21,7 +21,7 @@ const MIN_RETRIES_PER_SECOND: u32 = 1;
 
 /// The retry policy and budget of one center.
 #[derive(Debug)]
-pub struct Retries {
+pub(crate) struct Retries {
     attempts: u32,
     budget: TpsBudget,
 }
@@ -30,7 +30,7 @@ pub struct Retries {
 
 impl Retries {
     /// The configured policy.
-    pub fn new(retry: &config::Retry) -> Self {
+    pub(crate) fn new(retry: &config::Retry) -> Self {
         // `TpsBudget` accepts the share of retries as f32.
         #[expect(clippy::cast_possible_truncation, reason = "the configuration bounds it to 0..=1")]
         let share = retry.budget as f32;
@@ -38,12 +38,12 @@ impl Retries {
     }
 
     /// Deposits a call, which earns a share of a retry.
-    pub fn deposit(&self) {
+    pub(crate) fn deposit(&self) {
         self.budget.deposit();
     }
 
     /// Backoff before the next attempt; `None` when the attempts or the budget are exhausted.
-    pub fn backoff(&self, attempts_made: u32, headers: Option<&HeaderMap>) -> Option<Duration> {
+    pub(crate) fn backoff(&self, attempts_made: u32, headers: Option<&HeaderMap>) -> Option<Duration> {
         if attempts_made >= self.attempts || !self.budget.withdraw() {
             return None;
         }
@@ -54,7 +54,7 @@ impl Retries {
 }
 
 /// The delay in `Retry-After`: seconds, or a date relative to the response's own `Date`, because vendors' clocks are wrong.
-pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
     let date = |name| httpdate::parse_http_date(text(name)?).ok();
     let delay = match text(RETRY_AFTER)?.parse() {

@@ -1,7 +1,7 @@
 //! Names of fields that hold secrets.
 
 /// Whether a vendor's field of this name holds a secret.
-pub fn is_secret(key: &str) -> bool {
+pub(crate) fn is_secret(key: &str) -> bool {
     // This runs for each field of every callback, so a word is compared only where its first letter occurs.
     let key = key.as_bytes();
     let holds = |at: usize| {

@@ -13,7 +13,7 @@ use super::{MASK, is_secret};
 const CALLBACKS: &str = "callbacks";
 
 /// Redacts the secrets of one center.
-pub struct Redactor {
+pub(crate) struct Redactor {
     /// The values in every encoding; longest first, because a secret may be part of another.
     values: Vec<String>,
 }
@@ -22,7 +22,7 @@ pub struct Redactor {
 
 impl Redactor {
     /// A redactor of these secrets.
-    pub fn new(secrets: &[&str]) -> Self {
+    pub(crate) fn new(secrets: &[&str]) -> Self {
         let mut values: Vec<String> =
             secrets.iter().filter(|secret| !secret.is_empty()).flat_map(|secret| encodings(secret)).collect();
         values.sort_unstable_by(|a, b| b.len().cmp(&a.len()).then_with(|| a.cmp(b)));
@@ -31,12 +31,12 @@ impl Redactor {
     }
 
     /// Whether a text may contain a known value or a callback address.
-    pub fn finds(&self, text: &str) -> bool {
+    pub(crate) fn finds(&self, text: &str) -> bool {
         text.contains(CALLBACKS) || self.values.iter().any(|value| text.contains(value.as_str()))
     }
 
     /// The text with known values and callback addresses masked; `None` when it has none.
-    pub fn values(&self, text: &str) -> Option<String> {
+    pub(crate) fn values(&self, text: &str) -> Option<String> {
         let mut redacted: Option<String> = None;
         for value in &self.values {
             let text = redacted.as_deref().unwrap_or(text);
@@ -49,13 +49,13 @@ impl Redactor {
     }
 
     /// The unstructured text with all secrets masked; `None` when it has none.
-    pub fn text(&self, text: &str) -> Option<String> {
+    pub(crate) fn text(&self, text: &str) -> Option<String> {
         let redacted = mask(text, values_behind_secret_names);
         self.values(redacted.as_deref().unwrap_or(text)).or(redacted)
     }
 
     /// Bytes that are no text, with all secrets masked.
-    pub fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn bytes(&self, bytes: &[u8]) -> Vec<u8> {
         let text = one_char_each(bytes);
         let redacted = self.text(&text).unwrap_or(text);
         // Masking adds only asterisks.

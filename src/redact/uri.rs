@@ -5,7 +5,7 @@ use url::Url;
 use super::MASK;
 
 /// A URI without its user information and query.
-pub fn uri(text: String) -> String {
+pub(crate) fn uri(text: String) -> String {
     let (address, has_query) = match text.split_once('?') {
         Some((address, _)) => (address, true),
         None => (text.as_str(), false),
@@ -37,7 +37,7 @@ fn without_user_information(address: &str) -> String {
 }
 
 /// Whether [`uri`] masked a part of this URI.
-pub fn is_masked_uri(url: &Url) -> bool {
+pub(crate) fn is_masked_uri(url: &Url) -> bool {
     url.username() == MASK || url.query() == Some(MASK)
 }
 

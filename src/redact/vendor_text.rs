@@ -38,7 +38,7 @@ impl Content {
 }
 
 /// The text with secrets and numbers masked and without control characters, truncated to 256 bytes.
-pub fn vendor_text(text: &str, secrets: &[&str]) -> String {
+pub(crate) fn vendor_text(text: &str, secrets: &[&str]) -> String {
     let mut text = text.to_owned();
     // Longest first: a secret may be part of another.
     let mut secrets: Vec<&str> = secrets.iter().copied().filter(|secret| !secret.is_empty()).collect();
@@ -91,7 +91,7 @@ fn without_tokens(text: &str) -> String {
 }
 
 /// The secrets in the JSON body of a request, by the names of their members. A vendor may echo them in its refusal.
-pub fn secrets_in(body: &[u8]) -> Vec<String> {
+pub(crate) fn secrets_in(body: &[u8]) -> Vec<String> {
     fn collect(value: Value, content: Content, secrets: &mut Vec<String>) {
         match value {
             Value::Object(members) => members.into_iter().for_each(|(name, member)| {
@@ -129,7 +129,7 @@ fn secret_parts(uri: &str) -> impl Iterator<Item = &str> {
 
 /// A vendor's return code: at most 16 letters, digits, `-` and `_`; otherwise `(unreadable)`. The codes of both vendors
 /// are short numbers.
-pub fn vendor_code(code: &str) -> String {
+pub(crate) fn vendor_code(code: &str) -> String {
     let plain = code.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));
     if plain && code.len() <= 16 { code.to_owned() } else { "(unreadable)".to_owned() }
 }

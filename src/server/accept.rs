@@ -24,14 +24,14 @@ const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 
 /// An accepted connection. It holds its permit until it is dropped.
-pub struct Connection {
+pub(super) struct Connection {
     stream: TcpStream,
     first_byte_timeout: Option<Pin<Box<Sleep>>>,
     _permit: OwnedSemaphorePermit,
 }
 
 /// A stream of accepted connections. While `max_connections` are open, the next one waits in the system's accept queue.
-pub fn connections(listener: TcpListener, max_connections: usize) -> ReceiverStream<io::Result<Connection>> {
+pub(super) fn connections(listener: TcpListener, max_connections: usize) -> ReceiverStream<io::Result<Connection>> {
     let permits = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {

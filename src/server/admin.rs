@@ -18,7 +18,7 @@ use super::{accept::Connection, http1};
 use crate::{drain::Draining, telemetry::Metrics};
 
 /// Serves metrics and probes until stopped.
-pub async fn serve(
+pub(super) async fn serve(
     connections: impl Stream<Item = io::Result<Connection>>,
     metrics: Metrics,
     draining: Draining,

@@ -21,7 +21,7 @@ const MAX_HEADER_SIZE: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
 
 /// Serves until `stopped` is set, then finishes the requests in flight.
-pub async fn serve<F>(
+pub(super) async fn serve<F>(
     connections: impl Stream<Item = io::Result<Connection>>,
     handle: impl Fn(Request<Body>) -> F + Clone + Send + 'static,
     stopped: watch::Receiver<bool>,

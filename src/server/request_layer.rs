@@ -38,11 +38,11 @@ const UNKNOWN_METHOD: &str = "unknown";
 
 /// The layer that makes a [`RequestService`].
 #[derive(Clone)]
-pub struct RequestLayer(Arc<Shared>);
+pub(super) struct RequestLayer(Arc<Shared>);
 
 /// A service behind the layer.
 #[derive(Clone)]
-pub struct RequestService<S> {
+pub(super) struct RequestService<S> {
     inner: S,
     shared: Arc<Shared>,
 }
@@ -81,7 +81,7 @@ struct Method {
 
 impl RequestLayer {
     /// A layer for the contract's methods.
-    pub fn new(metrics: &Metrics, deadline: config::Deadline, draining: Draining) -> Self {
+    pub(super) fn new(metrics: &Metrics, deadline: config::Deadline, draining: Draining) -> Self {
         let method = |name: &'static str| {
             let streams = name == "WatchEvents";
             let kind = if streams { "server_stream" } else { "unary" };

@@ -17,7 +17,7 @@ const PENDING: &str = "";
 
 /// The records of all centers. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct SubscriptionIds(Arc<dyn KeyValueStore>);
+pub(crate) struct SubscriptionIds(Arc<dyn KeyValueStore>);
 
 /// SHA-256 of a callback URI, which may contain a secret of its receiver.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +25,7 @@ pub struct CallbackHash([u8; 32]);
 
 /// One record.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SubscriptionRecord {
+pub(crate) struct SubscriptionRecord {
     /// The vendor's ID.
     pub id: String,
     /// The subscription's name.
@@ -46,7 +46,7 @@ struct StoredRecord {
 
 impl SubscriptionIds {
     /// The records in this store.
-    pub fn new(store: Arc<dyn KeyValueStore>) -> Self {
+    pub(crate) fn new(store: Arc<dyn KeyValueStore>) -> Self {
         Self(store)
     }
 
@@ -54,7 +54,7 @@ impl SubscriptionIds {
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`.
-    pub async fn list(&self, center: &str) -> Result<Vec<SubscriptionRecord>> {
+    pub(crate) async fn list(&self, center: &str) -> Result<Vec<SubscriptionRecord>> {
         let entries = self.0.list(&center_prefix(center)).await?;
         let mut records: Vec<_> = entries.iter().filter_map(|(_, value)| SubscriptionRecord::parse(value)).collect();
         records.sort();
@@ -65,7 +65,7 @@ impl SubscriptionIds {
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`: the subscription must not be created.
-    pub async fn add_pending(&self, center: &str, name: &str, callback: CallbackHash) -> Result<()> {
+    pub(crate) async fn add_pending(&self, center: &str, name: &str, callback: CallbackHash) -> Result<()> {
         self.add(center, PENDING, name, callback).await.map(drop)
     }
 
@@ -73,7 +73,13 @@ impl SubscriptionIds {
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`: the subscription exists, but its ID is not stored.
-    pub async fn resolve_pending(&self, center: &str, id: &str, names: &[&str], callback: CallbackHash) -> Result<()> {
+    pub(crate) async fn resolve_pending(
+        &self,
+        center: &str,
+        id: &str,
+        names: &[&str],
+        callback: CallbackHash,
+    ) -> Result<()> {
         for name in names {
             self.add(center, id, name, callback).await?;
             self.remove_pending(center, name, callback).await?;
@@ -85,7 +91,7 @@ impl SubscriptionIds {
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`.
-    pub async fn remove_pending(&self, center: &str, name: &str, callback: CallbackHash) -> Result<()> {
+    pub(crate) async fn remove_pending(&self, center: &str, name: &str, callback: CallbackHash) -> Result<()> {
         self.remove(center, PENDING, name, callback).await
     }
 
@@ -93,7 +99,7 @@ impl SubscriptionIds {
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`.
-    pub async fn add(&self, center: &str, id: &str, name: &str, callback: CallbackHash) -> Result<bool> {
+    pub(crate) async fn add(&self, center: &str, id: &str, name: &str, callback: CallbackHash) -> Result<bool> {
         let (key, value) = entry(center, id, name, callback);
         let is_new = self.0.get(&key).await?.is_none();
         // Written in either case: the caller relies on a writable store.
@@ -105,7 +111,7 @@ impl SubscriptionIds {
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`.
-    pub async fn remove(&self, center: &str, id: &str, name: &str, callback: CallbackHash) -> Result<()> {
+    pub(crate) async fn remove(&self, center: &str, id: &str, name: &str, callback: CallbackHash) -> Result<()> {
         self.0.remove(&entry(center, id, name, callback).0).await
     }
 
@@ -113,7 +119,7 @@ impl SubscriptionIds {
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`.
-    pub async fn remove_others(&self, center: &str, id: &str, name: &str, callback: CallbackHash) -> Result<()> {
+    pub(crate) async fn remove_others(&self, center: &str, id: &str, name: &str, callback: CallbackHash) -> Result<()> {
         let (key, value) = entry(center, id, name, callback);
         let entries = self.0.list(&subscription_prefix(center, id)).await?;
         if !entries.iter().any(|(other, _)| *other == key) {
@@ -130,7 +136,7 @@ impl SubscriptionIds {
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`.
-    pub async fn remove_all(&self, center: &str, id: &str) -> Result<()> {
+    pub(crate) async fn remove_all(&self, center: &str, id: &str) -> Result<()> {
         for (key, _) in self.0.list(&subscription_prefix(center, id)).await? {
             self.0.remove(&key).await?;
         }
@@ -177,7 +183,7 @@ impl SubscriptionRecord {
 }
 
 /// The key and value of a record. `id` is empty while it is pending.
-pub fn entry(center: &str, id: &str, name: &str, callback: CallbackHash) -> (String, Vec<u8>) {
+pub(crate) fn entry(center: &str, id: &str, name: &str, callback: CallbackHash) -> (String, Vec<u8>) {
     // The vendor's names and IDs may have any characters and length.
     let hash = Sha256::new().chain_update(callback.0).chain_update(name).finalize();
     let prefix =

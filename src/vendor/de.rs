@@ -15,7 +15,7 @@ use crate::body::{LIST_TOO_LONG, shown_cause};
 
 /// Text; a number or a boolean is its text, and null is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Text(pub String);
+pub(crate) struct Text(pub String);
 
 /// Longest duration that `google.protobuf.Duration` carries, in seconds.
 const MAX_DURATION_SECONDS: i64 = 315_576_000_000;
@@ -25,26 +25,26 @@ const MAX_LIST_BYTES: usize = 32 << 20;
 
 /// A whole number, also as text; `None` for null, the empty text and anything else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Integer(pub Option<i64>);
+pub(crate) struct Integer(pub Option<i64>);
 
 /// A boolean, also as text or 0 and 1; `None` for null, the empty text and anything else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Flag(pub Option<bool>);
+pub(crate) struct Flag(pub Option<bool>);
 
 /// A list; null and the empty text are the empty list, and a single object is a list of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct List<T>(pub Vec<T>);
+pub(crate) struct List<T>(pub Vec<T>);
 
 /// Any JSON; its value is ignored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Anything;
+pub(crate) struct Anything;
 
 /// An object; null, the empty text and an empty list are its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Object<T>(pub T);
+pub(crate) struct Object<T>(pub T);
 
 /// An error without the values that its text may quote. `what` is the shape that was expected.
-pub fn without_values<E: de::Error>(error: &impl fmt::Display, what: &'static str) -> E {
+pub(crate) fn without_values<E: de::Error>(error: &impl fmt::Display, what: &'static str) -> E {
     E::custom(shown_cause(error).unwrap_or(what))
 }
 
@@ -52,7 +52,7 @@ pub fn without_values<E: de::Error>(error: &impl fmt::Display, what: &'static st
 
 impl Text {
     /// The text.
-    pub fn into_string(self) -> String {
+    pub(crate) fn into_string(self) -> String {
         self.0
     }
 }
@@ -124,7 +124,7 @@ impl<'de> Deserialize<'de> for Text {
 
 impl Integer {
     /// These seconds as a duration; `None` for more than a duration can carry.
-    pub fn seconds(self) -> Option<Duration> {
+    pub(crate) fn seconds(self) -> Option<Duration> {
         let seconds = self.0.filter(|seconds| seconds.unsigned_abs() <= MAX_DURATION_SECONDS.unsigned_abs())?;
         Some(Duration { seconds, nanos: 0 })
     }

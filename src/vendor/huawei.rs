@@ -69,7 +69,7 @@ use crate::{
 };
 
 /// The vendor's name in the contract.
-pub const NAME: &str = "huawei";
+pub(crate) const NAME: &str = "huawei";
 
 /// The operations that the gateway calls, as metrics name them.
 pub(super) const OPERATIONS: &[&str] = &[
@@ -101,7 +101,7 @@ type Api = Arc<Client<ApiFabric>>;
 
 /// One Huawei tenant.
 #[derive(Debug)]
-pub struct Huawei {
+pub(crate) struct Huawei {
     api_fabric: Api,
     directory: Directory,
     request_wrapper: RequestWrapper,
@@ -115,7 +115,7 @@ pub struct Huawei {
 
 impl Huawei {
     /// The adapter of a configured center.
-    pub fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
+    pub(crate) fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
         let dialect = ApiFabric::new(id, center, huawei, parts);
         let api_fabric = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
         api_fabric.probe_with(|api_fabric, cx| Box::pin(async move { softphones::probe(&api_fabric, &cx).await }));

@@ -63,7 +63,7 @@ use crate::{
 };
 
 /// The vendor's name in the contract.
-pub const NAME: &str = "udesk";
+pub(crate) const NAME: &str = "udesk";
 
 /// The operations that the gateway calls, as metrics name them.
 pub(super) const OPERATIONS: &[&str] = &[
@@ -100,7 +100,7 @@ type Api = Arc<Client<Ccapi>>;
 
 /// One Udesk tenant.
 #[derive(Debug)]
-pub struct Udesk {
+pub(crate) struct Udesk {
     ccapi: Api,
     subscriptions: subscription_changes::Register,
     /// Serializes changes of a queue, which is written whole (C15).
@@ -116,7 +116,7 @@ struct VendorId(String);
 
 impl Udesk {
     /// The adapter of a configured center.
-    pub fn new(id: &str, center: &config::Center, udesk: &config::Udesk, parts: &Parts) -> Self {
+    pub(crate) fn new(id: &str, center: &config::Center, udesk: &config::Udesk, parts: &Parts) -> Self {
         let dialect = Ccapi::new(id, &center.base_url, udesk, parts.clock.clone(), parts.metrics.clone());
         let ccapi = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
         ccapi.probe_with(|ccapi, cx| Box::pin(async move { phone_numbers::probe(&ccapi, &cx).await }));

@@ -10,12 +10,12 @@ use crate::support::{
 };
 
 /// A bad request: method, request, code, reason, and the fields that are named.
-pub type Row = (&'static str, Value, &'static str, &'static str, &'static [&'static str]);
+pub(crate) type Row = (&'static str, Value, &'static str, &'static str, &'static [&'static str]);
 
 const INVALID: &str = "InvalidArgument";
 
 #[expect(clippy::too_many_lines, reason = "a table")]
-pub fn rows() -> Vec<Row> {
+pub(crate) fn rows() -> Vec<Row> {
     let long = "x".repeat(129);
     vec![
         // Names.

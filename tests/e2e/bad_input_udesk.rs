@@ -239,7 +239,7 @@ fn in_the_way() -> Vec<Answered> {
 }
 
 /// Every bad request of this file.
-pub fn requests() -> impl Iterator<Item = (&'static str, Value)> {
+pub(crate) fn requests() -> impl Iterator<Item = (&'static str, Value)> {
     let refused = [missing(), of_a_wrong_format(), unsupported(), of_another_center()];
     let refused = refused.into_iter().flatten().map(|(method, request, _)| (method, request));
     refused.chain([of_nobody(), in_the_way()].into_iter().flatten().map(|(method, request, ..)| (method, request)))

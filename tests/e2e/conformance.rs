@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use sha1::{Digest as _, Sha1};
 use switchboard_simulators::{huawei, udesk};
 
-pub use self::rows::ROWS;
+pub(crate) use self::rows::ROWS;
 use crate::support::{
     APP_KEY, APP_SECRET, AUTH_TOKEN, Gateway, SID,
     vendor::{Answer, Asked, Scripted, huawei_options, serve_router, udesk_options},
@@ -66,7 +66,7 @@ const PLAYS: &[Play] = &[
 /// An example, as its file holds it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Example {
+pub(crate) struct Example {
     /// Where it is from.
     #[serde(rename = "source")]
     _source: String,
@@ -93,7 +93,7 @@ struct Seeded {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Exchange {
+pub(crate) struct Exchange {
     asked: ExpectedAsk,
     /// Null is no body at all.
     pub answer: Value,
@@ -125,7 +125,7 @@ fn folder() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/conformance")
 }
 
-pub fn example(vendor: &str, name: &str) -> Example {
+pub(crate) fn example(vendor: &str, name: &str) -> Example {
     let path = folder().join(vendor).join(format!("{name}.json"));
     let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -165,7 +165,7 @@ fn every_example_is_a_row() {
 }
 
 /// A gateway before a vendor that gives an example's recorded answers.
-pub async fn recorded(vendor: &str, example: &Example) -> (Gateway, Scripted) {
+pub(crate) async fn recorded(vendor: &str, example: &Example) -> (Gateway, Scripted) {
     let script = example.exchanges.iter().map(|exchange| match &exchange.answer {
         Value::Null => Answer::text(exchange.status, ""),
         answer => Answer::status(exchange.status, answer),
@@ -175,7 +175,7 @@ pub async fn recorded(vendor: &str, example: &Example) -> (Gateway, Scripted) {
 }
 
 /// A gateway before the simulator of an example's tenant; `None` where the simulator cannot answer the same.
-pub async fn simulated(vendor: &str, example: &Example) -> Option<Gateway> {
+pub(crate) async fn simulated(vendor: &str, example: &Example) -> Option<Gateway> {
     if example.not_simulated.is_some() {
         return None;
     }

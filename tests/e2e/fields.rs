@@ -6,7 +6,7 @@
 
 mod bench;
 mod effects;
-pub mod values;
+pub(crate) mod values;
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ use crate::support::{
 };
 
 /// An input field of a method.
-pub struct Field {
+pub(crate) struct Field {
     /// Its place in the request.
     pub path: Vec<String>,
     pub descriptor: FieldDescriptor,
@@ -36,7 +36,7 @@ pub struct Field {
 
 impl Field {
     /// Its place, as errors name it.
-    pub fn place(&self) -> String {
+    pub(crate) fn place(&self) -> String {
         self.path.join(".")
     }
 
@@ -57,7 +57,7 @@ impl Field {
 }
 
 /// Every input field of a method, also in the resources that it is given.
-pub fn fields(method: &str) -> Vec<Field> {
+pub(crate) fn fields(method: &str) -> Vec<Field> {
     fn walk(parent: &[String], fields: impl Iterator<Item = FieldDescriptor>, found: &mut Vec<Field>) {
         for descriptor in fields {
             let path = [parent, &[descriptor.name().to_owned()]].concat();

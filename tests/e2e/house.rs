@@ -1,6 +1,6 @@
 //! Habits of `CONTRIBUTING.md` that a machine can hold, over every source file of the gateway and the simulators.
 
-pub mod tables;
+pub(crate) mod tables;
 
 use std::{
     collections::BTreeMap,

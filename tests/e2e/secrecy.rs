@@ -18,7 +18,7 @@ use switchboard_simulators::udesk;
 use tracing::{Dispatch, subscriber::DefaultGuard};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-pub use self::search::Logs;
+pub(crate) use self::search::Logs;
 use self::search::{Found, Sought, leak};
 use crate::{
     bad_input, bad_input_udesk,

@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep};
 const START_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A server, which is killed on drop.
-pub struct Server {
+pub(crate) struct Server {
     folder: TempDir,
     settings: String,
     running: Option<Child>,
@@ -25,17 +25,17 @@ pub struct Server {
 
 impl Server {
     /// A server that accepts the gateway's largest message and acknowledges after an fsync.
-    pub async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         Self::start_with("max_payload: 2MB\njetstream { store_dir: STORE, sync_interval: always }").await
     }
 
     /// The same without an fsync per write, for tests with many writes on a slow disk.
-    pub async fn start_quick() -> Self {
+    pub(crate) async fn start_quick() -> Self {
         Self::start_with("max_payload: 2MB\njetstream { store_dir: STORE }").await
     }
 
     /// A server with these settings, in which `STORE` stands for its folder.
-    pub async fn start_with(settings: &str) -> Self {
+    pub(crate) async fn start_with(settings: &str) -> Self {
         let mut server = Self::with(settings);
         server.restart().await;
         server
@@ -47,7 +47,7 @@ impl Server {
     }
 
     /// A cluster of three servers with an elected leader.
-    pub async fn cluster() -> [Self; 3] {
+    pub(crate) async fn cluster() -> [Self; 3] {
         let deadline = Instant::now() + START_TIMEOUT;
         let servers = loop {
             let [mut a, mut b, mut c] = Self::members();
@@ -79,12 +79,12 @@ impl Server {
     }
 
     /// Where it listens.
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
     /// Kills it with SIGKILL.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         if let Some(mut running) = self.running.take() {
             running.kill().unwrap();
             running.wait().unwrap();
@@ -92,7 +92,7 @@ impl Server {
     }
 
     /// Starts it again, on the same port and with the same store.
-    pub async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         let deadline = Instant::now() + START_TIMEOUT;
         // Another process may hold the port for a moment.
         while !self.try_start().await {
@@ -101,7 +101,7 @@ impl Server {
     }
 
     /// Suspends it with SIGSTOP: its connections stay open and it does not respond.
-    pub async fn stop(&self) {
+    pub(crate) async fn stop(&self) {
         self.signal("STOP");
         let about = format!("/proc/{}/stat", self.running.as_ref().unwrap().id());
         // The state follows the name, which is in parentheses.
@@ -111,12 +111,12 @@ impl Server {
     }
 
     /// Resumes it with SIGCONT.
-    pub fn resume(&self) {
+    pub(crate) fn resume(&self) {
         self.signal("CONT");
     }
 
     /// Its log.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
     }
 

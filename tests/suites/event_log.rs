@@ -20,7 +20,7 @@ use tokio::{task::JoinSet, time::timeout};
 use url::Url;
 
 /// Creates logs and controls their time.
-pub trait World: Sync {
+pub(crate) trait World: Sync {
     /// An empty log of the centers `acme` and `beta`.
     async fn log(&self, events: &Events) -> Arc<dyn EventLog>;
     /// Lets at least this much time pass.
@@ -31,7 +31,7 @@ pub trait World: Sync {
 const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A configuration that removes no event of a test and detects duplicates.
-pub fn events() -> Events {
+pub(crate) fn events() -> Events {
     Events {
         callback_base_url: Url::parse("http://127.0.0.1/").unwrap(),
         callback_key: None,
@@ -90,7 +90,7 @@ fn are(records: &[Record], sequences: RangeInclusive<u64>) -> bool {
     records.iter().map(|record| record.sequence).eq(sequences)
 }
 
-pub async fn records_are_read_in_the_order_of_their_appends(world: impl World) {
+pub(crate) async fn records_are_read_in_the_order_of_their_appends(world: impl World) {
     let log = world.log(&events()).await;
     let posted: Vec<Bytes> =
         (0..10).map(|number| if number % 2 == 0 { identified(number) } else { plain(number) }).collect();
@@ -105,7 +105,7 @@ pub async fn records_are_read_in_the_order_of_their_appends(world: impl World) {
     assert!(records[0].received < records[9].received);
 }
 
-pub async fn any_bytes_are_a_body(world: impl World) {
+pub(crate) async fn any_bytes_are_a_body(world: impl World) {
     let log = world.log(&events()).await;
     let posted = [Bytes::new(), Bytes::from_static(b"\0\r\n\xff\xfe"), Bytes::from_static("客服".as_bytes())];
     for body in &posted {
@@ -114,7 +114,7 @@ pub async fn any_bytes_are_a_body(world: impl World) {
     assert_eq!(bodies(&read_from(&*log, "acme", 0, 3).await), posted);
 }
 
-pub async fn equal_bodies_within_their_window_are_one_event(world: impl World) {
+pub(crate) async fn equal_bodies_within_their_window_are_one_event(world: impl World) {
     let log = world.log(&events()).await;
     for body in [identified(1), plain(1)] {
         assert_eq!(post(&*log, "acme", body.clone()).await, Appended::Stored);
@@ -127,7 +127,7 @@ pub async fn equal_bodies_within_their_window_are_one_event(world: impl World) {
     assert!(are(&read_from(&*log, "acme", 0, 3).await, 1..=3));
 }
 
-pub async fn equal_bodies_are_two_events_after_their_window(world: impl World) {
+pub(crate) async fn equal_bodies_are_two_events_after_their_window(world: impl World) {
     let window = Duration::from_millis(200);
     let log = world.log(&Events { duplicate_window: window, ..events() }).await;
     for body in [identified(1), plain(1)] {
@@ -146,7 +146,7 @@ pub async fn equal_bodies_are_two_events_after_their_window(world: impl World) {
     assert_eq!(log.extent("acme").await.unwrap().newest, 4);
 }
 
-pub async fn the_window_is_short_for_a_body_that_is_not_identified(world: impl World) {
+pub(crate) async fn the_window_is_short_for_a_body_that_is_not_identified(world: impl World) {
     let log = world.log(&events()).await;
     for body in [identified(1), plain(1)] {
         post(&*log, "acme", body).await;
@@ -157,7 +157,7 @@ pub async fn the_window_is_short_for_a_body_that_is_not_identified(world: impl W
     assert_eq!(post(&*log, "acme", identified(1)).await, Appended::Duplicate);
 }
 
-pub async fn without_a_window_nothing_is_a_duplicate(world: impl World) {
+pub(crate) async fn without_a_window_nothing_is_a_duplicate(world: impl World) {
     let log = world.log(&Events { duplicate_window: Duration::ZERO, ..events() }).await;
     for body in [identified(1), plain(1)] {
         assert_eq!(post(&*log, "acme", body.clone()).await, Appended::Stored);
@@ -165,7 +165,7 @@ pub async fn without_a_window_nothing_is_a_duplicate(world: impl World) {
     }
 }
 
-pub async fn each_center_has_its_own_log(world: impl World) {
+pub(crate) async fn each_center_has_its_own_log(world: impl World) {
     let log = world.log(&events()).await;
     assert_eq!(post(&*log, "acme", identified(1)).await, Appended::Stored);
     assert_eq!(post(&*log, "beta", identified(1)).await, Appended::Stored, "another center's event");
@@ -175,7 +175,7 @@ pub async fn each_center_has_its_own_log(world: impl World) {
     assert_eq!(log.extent("acme").await.unwrap().newest, 1);
 }
 
-pub async fn the_extent_grows_with_the_log(world: impl World) {
+pub(crate) async fn the_extent_grows_with_the_log(world: impl World) {
     let log = world.log(&events()).await;
     let empty = log.extent("acme").await.unwrap();
     assert_eq!((empty.oldest, empty.newest), (0, 0));
@@ -186,7 +186,7 @@ pub async fn the_extent_grows_with_the_log(world: impl World) {
     assert_eq!((full.log, full.oldest, full.newest), (empty.log, 0, 3));
 }
 
-pub async fn seek_finds_the_position_of_a_time(world: impl World) {
+pub(crate) async fn seek_finds_the_position_of_a_time(world: impl World) {
     let log = world.log(&events()).await;
     let begin = UNIX_EPOCH;
     assert_eq!(log.seek("acme", begin).await.unwrap(), 0, "nothing is there yet");
@@ -211,7 +211,7 @@ pub async fn seek_finds_the_position_of_a_time(world: impl World) {
     }
 }
 
-pub async fn reading_begins_right_after_any_position(world: impl World) {
+pub(crate) async fn reading_begins_right_after_any_position(world: impl World) {
     let log = world.log(&events()).await;
     for number in 0..5 {
         post(&*log, "acme", plain(number)).await;
@@ -225,7 +225,7 @@ pub async fn reading_begins_right_after_any_position(world: impl World) {
     assert!(are(&read(&mut *reader, 1).await, 6..=6));
 }
 
-pub async fn a_reader_at_the_end_waits_and_is_cancel_safe(world: impl World) {
+pub(crate) async fn a_reader_at_the_end_waits_and_is_cancel_safe(world: impl World) {
     let log = world.log(&events()).await;
     let mut reader = log.read("acme", 0).await.unwrap();
     assert!(timeout(Duration::from_millis(50), reader.next()).await.is_err(), "nothing is there");
@@ -256,7 +256,7 @@ pub async fn a_reader_at_the_end_waits_and_is_cancel_safe(world: impl World) {
     assert_eq!(bodies(&records), (1..=200).map(plain).collect::<Vec<_>>());
 }
 
-pub async fn a_waiting_reader_is_woken(world: impl World) {
+pub(crate) async fn a_waiting_reader_is_woken(world: impl World) {
     let log = world.log(&events()).await;
     let mut readers = JoinSet::new();
     for _ in 0..3 {
@@ -270,7 +270,7 @@ pub async fn a_waiting_reader_is_woken(world: impl World) {
     }
 }
 
-pub async fn a_large_record_is_stored_whole_and_is_a_page_of_its_own(world: impl World) {
+pub(crate) async fn a_large_record_is_stored_whole_and_is_a_page_of_its_own(world: impl World) {
     let log = world.log(&events()).await;
     let mut large = vec![b'x'; 1 << 20];
     fastrand::Rng::with_seed(1).fill(&mut large);
@@ -285,7 +285,7 @@ pub async fn a_large_record_is_stored_whole_and_is_a_page_of_its_own(world: impl
     }
 }
 
-pub async fn a_page_is_bounded(world: impl World) {
+pub(crate) async fn a_page_is_bounded(world: impl World) {
     let log = world.log(&events()).await;
     let count = 2 * PAGE_RECORDS + 10;
     let wide = PAGE_BYTES / 10;
@@ -305,7 +305,7 @@ pub async fn a_page_is_bounded(world: impl World) {
     assert!(are(&records, 1..=records.len() as u64), "without a gap");
 }
 
-pub async fn concurrent_appends_are_each_stored_once(world: impl World) {
+pub(crate) async fn concurrent_appends_are_each_stored_once(world: impl World) {
     let log = world.log(&events()).await;
     let mut posts = JoinSet::new();
     for number in 0..200 {
@@ -326,7 +326,7 @@ pub async fn concurrent_appends_are_each_stored_once(world: impl World) {
     assert_eq!(log.extent("acme").await.unwrap().newest, 200);
 }
 
-pub async fn the_oldest_records_beyond_the_size_are_removed(world: impl World) {
+pub(crate) async fn the_oldest_records_beyond_the_size_are_removed(world: impl World) {
     let log = world.log(&Events { retention_size: 64 << 10, ..events() }).await;
     post_all(&log, (0..200).map(|number| format!("{number:01024}").into()).collect()).await;
     // A burst may be stored whole; the next append removes the excess.
@@ -350,7 +350,7 @@ pub async fn the_oldest_records_beyond_the_size_are_removed(world: impl World) {
     assert_eq!(log.seek("acme", UNIX_EPOCH).await.unwrap(), extent.oldest);
 }
 
-pub async fn expired_records_are_removed(world: impl World) {
+pub(crate) async fn expired_records_are_removed(world: impl World) {
     // Longer than a busy machine may stall between the last event and its reader.
     let retention = Duration::from_secs(5);
     let log = world.log(&Events { retention, ..events() }).await;

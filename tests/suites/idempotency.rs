@@ -22,7 +22,7 @@ async fn begin(store: &dyn IdempotencyStore, content: Hash, hours: u64) -> CallS
     store.begin(CALL, content, day(hours), day(hours) - Duration::from_secs(24 * 3600)).await.unwrap()
 }
 
-pub async fn a_call_begins_once_and_its_response_is_stored(store: Arc<dyn IdempotencyStore>) {
+pub(crate) async fn a_call_begins_once_and_its_response_is_stored(store: Arc<dyn IdempotencyStore>) {
     assert_eq!(begin(&*store, CONTENT, 0).await, CallState::New);
     assert_eq!(begin(&*store, CONTENT, 0).await, CallState::Interrupted, "this gateway recorded no completion");
     store.complete(CALL, b"sealed".to_vec()).await.unwrap();
@@ -30,7 +30,7 @@ pub async fn a_call_begins_once_and_its_response_is_stored(store: Arc<dyn Idempo
     assert_eq!(begin(&*store, CONTENT, 23).await, CallState::Completed(b"sealed".to_vec()));
 }
 
-pub async fn an_id_belongs_to_one_content(store: Arc<dyn IdempotencyStore>) {
+pub(crate) async fn an_id_belongs_to_one_content(store: Arc<dyn IdempotencyStore>) {
     assert_eq!(begin(&*store, CONTENT, 0).await, CallState::New);
     assert_eq!(begin(&*store, [3; 32], 0).await, CallState::ContentMismatch);
     store.complete(CALL, b"sealed".to_vec()).await.unwrap();
@@ -39,7 +39,7 @@ pub async fn an_id_belongs_to_one_content(store: Arc<dyn IdempotencyStore>) {
     assert_eq!(other, CallState::New, "another call");
 }
 
-pub async fn a_discarded_call_may_begin_again(store: Arc<dyn IdempotencyStore>) {
+pub(crate) async fn a_discarded_call_may_begin_again(store: Arc<dyn IdempotencyStore>) {
     for content in [CONTENT, [3; 32]] {
         assert_eq!(begin(&*store, content, 0).await, CallState::New);
         store.discard(CALL).await.unwrap();
@@ -47,7 +47,7 @@ pub async fn a_discarded_call_may_begin_again(store: Arc<dyn IdempotencyStore>) 
     store.discard(CALL).await.unwrap();
 }
 
-pub async fn expired_calls_do_not_count(store: Arc<dyn IdempotencyStore>) {
+pub(crate) async fn expired_calls_do_not_count(store: Arc<dyn IdempotencyStore>) {
     assert_eq!(begin(&*store, CONTENT, 0).await, CallState::New);
     assert_eq!(begin(&*store, CONTENT, 24).await, CallState::Interrupted);
     assert_eq!(begin(&*store, [3; 32], 25).await, CallState::New);
@@ -56,7 +56,7 @@ pub async fn expired_calls_do_not_count(store: Arc<dyn IdempotencyStore>) {
     assert_eq!(begin(&*store, CONTENT, 50).await, CallState::New);
 }
 
-pub async fn one_of_several_concurrent_calls_begins(store: Arc<dyn IdempotencyStore>) {
+pub(crate) async fn one_of_several_concurrent_calls_begins(store: Arc<dyn IdempotencyStore>) {
     // Twice: in an empty store, and when every entry has expired.
     for hours in [0, 48] {
         let mut callers = JoinSet::new();
@@ -69,7 +69,7 @@ pub async fn one_of_several_concurrent_calls_begins(store: Arc<dyn IdempotencySt
     }
 }
 
-pub async fn the_key_is_generated_once(store: Arc<dyn IdempotencyStore>) {
+pub(crate) async fn the_key_is_generated_once(store: Arc<dyn IdempotencyStore>) {
     let mut readers = JoinSet::new();
     for _ in 0..10 {
         let store = store.clone();

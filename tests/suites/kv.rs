@@ -11,7 +11,7 @@ fn pairs(list: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
     list.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect()
 }
 
-pub async fn an_entry_is_stored_until_it_is_replaced_or_removed(store: Arc<dyn KeyValueStore>) {
+pub(crate) async fn an_entry_is_stored_until_it_is_replaced_or_removed(store: Arc<dyn KeyValueStore>) {
     assert_eq!(store.get("a.b").await.unwrap(), None);
     store.put("a.b", b"one".to_vec()).await.unwrap();
     assert_eq!(store.get("a.b").await.unwrap().unwrap(), b"one");
@@ -24,7 +24,7 @@ pub async fn an_entry_is_stored_until_it_is_replaced_or_removed(store: Arc<dyn K
     assert_eq!(store.get("a.b").await.unwrap().unwrap(), b"three");
 }
 
-pub async fn any_bytes_are_a_value(store: Arc<dyn KeyValueStore>) {
+pub(crate) async fn any_bytes_are_a_value(store: Arc<dyn KeyValueStore>) {
     for value in [&b""[..], b"\0\xff\r\n", &vec![7; 100_000]] {
         store.put("key", value.to_vec()).await.unwrap();
         assert_eq!(store.get("key").await.unwrap().unwrap(), value);
@@ -32,7 +32,7 @@ pub async fn any_bytes_are_a_value(store: Arc<dyn KeyValueStore>) {
     }
 }
 
-pub async fn keys_are_listed_by_prefix_in_order(store: Arc<dyn KeyValueStore>) {
+pub(crate) async fn keys_are_listed_by_prefix_in_order(store: Arc<dyn KeyValueStore>) {
     assert_eq!(store.list("a.").await.unwrap(), []);
     for key in ["b.1", "a.2", "a.10", "a-b.1", "a.2.x_=", "A.1", "a.1"] {
         store.put(key, key.as_bytes().to_vec()).await.unwrap();
@@ -48,7 +48,7 @@ pub async fn keys_are_listed_by_prefix_in_order(store: Arc<dyn KeyValueStore>) {
     assert_eq!(store.list("").await.unwrap().len(), 7);
 }
 
-pub async fn many_entries_are_listed(store: Arc<dyn KeyValueStore>) {
+pub(crate) async fn many_entries_are_listed(store: Arc<dyn KeyValueStore>) {
     let mut writes = JoinSet::new();
     for number in 0..300 {
         let store = store.clone();
@@ -60,7 +60,7 @@ pub async fn many_entries_are_listed(store: Arc<dyn KeyValueStore>) {
     assert!(listed.iter().map(|(_, value)| value.len()).eq(0..300));
 }
 
-pub async fn one_of_several_concurrent_creates_wins_and_all_get_its_value(store: Arc<dyn KeyValueStore>) {
+pub(crate) async fn one_of_several_concurrent_creates_wins_and_all_get_its_value(store: Arc<dyn KeyValueStore>) {
     let mut creators = JoinSet::new();
     for number in 0..20_u8 {
         let store = store.clone();

@@ -19,15 +19,15 @@ use super::{
 };
 
 /// ID of the Udesk center.
-pub const UDESK_CENTER: &str = "acme";
+pub(super) const UDESK_CENTER: &str = "acme";
 /// ID of the Huawei center.
-pub const HUAWEI_CENTER: &str = "beta";
+pub(super) const HUAWEI_CENTER: &str = "beta";
 /// The path segment that an operator would enter in Huawei's console. On loopback it protects nothing.
 const HUAWEI_CALLBACK_SECRET: &str = "from-the-console";
 
 /// Where the sandbox listens.
 #[derive(Debug, Clone, Copy)]
-pub struct Addresses {
+pub(super) struct Addresses {
     /// The contract.
     pub grpc: Listen,
     /// Vendor callbacks.
@@ -42,7 +42,7 @@ pub struct Addresses {
 
 /// An address to listen on.
 #[derive(Debug, Clone, Copy)]
-pub struct Listen {
+pub(super) struct Listen {
     /// The address that was asked for.
     pub given: Option<SocketAddr>,
     /// The port on loopback when none was asked for; a free one if that is in use.
@@ -50,7 +50,7 @@ pub struct Listen {
 }
 
 /// A bound sandbox.
-pub struct Sandbox {
+pub(super) struct Sandbox {
     /// The gateway.
     pub gateway: Gateway,
     /// Where the Udesk simulator listens; its own routes are under `/simulator`.
@@ -63,7 +63,7 @@ pub struct Sandbox {
 
 impl Sandbox {
     /// Starts the simulators, the Udesk one with background traffic, and binds the gateway's addresses.
-    pub async fn bind(addresses: Addresses, event_templates: udesk::EventTemplates) -> Result<Self, Failed> {
+    pub(super) async fn bind(addresses: Addresses, event_templates: udesk::EventTemplates) -> Result<Self, Failed> {
         let credentials = Credentials::random();
         let background_traffic = Some(udesk::BACKGROUND_TRAFFIC_PERIOD);
         let udesk =

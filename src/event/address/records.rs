@@ -63,13 +63,13 @@ pub(super) enum Status {
 // === impl AddressRecords ===
 
 impl AddressRecords {
-    pub fn new(store: Arc<dyn KeyValueStore>, clock: Clock) -> Self {
+    pub(super) fn new(store: Arc<dyn KeyValueStore>, clock: Clock) -> Self {
         Self { store, clock, cache: Cache::new(CACHE_CAPACITY) }
     }
 
     /// Whether callbacks to the address are accepted now. Reads the store when the cache entry expired; concurrent
     /// calls share one read.
-    pub async fn is_accepted(&self, center: &str, nonce: &str) -> Result<bool> {
+    pub(super) async fn is_accepted(&self, center: &str, nonce: &str) -> Result<bool> {
         let (key, now) = (key(center, nonce), self.clock.steady());
         let is_fresh = |entry: &CacheEntry| now.saturating_sub(entry.read_at) < CACHE_TTL;
         let entry = match self.cache.get(&key).await.filter(is_fresh) {
@@ -90,12 +90,18 @@ impl AddressRecords {
         Ok(entry.is_some_and(|entry| entry.accepted_until.is_none_or(|end| self.clock.unix_millis() <= end)))
     }
 
-    pub async fn get(&self, center: &str, nonce: &Nonce) -> Result<Option<AddressRecord>> {
+    pub(super) async fn get(&self, center: &str, nonce: &Nonce) -> Result<Option<AddressRecord>> {
         self.read(&key(center, &nonce.0)).await
     }
 
     /// Stores a record and caches it, so that this gateway applies it immediately.
-    pub async fn put(&self, center: &str, nonce: &Nonce, status: Status, subscription: Option<&str>) -> Result<()> {
+    pub(super) async fn put(
+        &self,
+        center: &str,
+        nonce: &Nonce,
+        status: Status,
+        subscription: Option<&str>,
+    ) -> Result<()> {
         let key = key(center, &nonce.0);
         let record =
             AddressRecord { status, since: self.clock.unix_millis(), subscription: subscription.map(str::to_owned) };
@@ -105,21 +111,25 @@ impl AddressRecords {
         Ok(())
     }
 
-    pub async fn remove(&self, center: &str, nonce: &Nonce) -> Result<()> {
+    pub(super) async fn remove(&self, center: &str, nonce: &Nonce) -> Result<()> {
         let key = key(center, &nonce.0);
         self.cache.invalidate(&key).await;
         self.store.remove(&key).await
     }
 
     /// The records of one subscription.
-    pub async fn of_subscription(&self, center: &str, subscription: &str) -> Result<Vec<(Nonce, AddressRecord)>> {
+    pub(super) async fn of_subscription(
+        &self,
+        center: &str,
+        subscription: &str,
+    ) -> Result<Vec<(Nonce, AddressRecord)>> {
         let mut records = self.all(center).await?;
         records.retain(|(_, record)| record.belongs_to(subscription));
         Ok(records)
     }
 
     /// Removes the records of a center's addresses whose grace expired.
-    pub async fn remove_expired(&self, center: &str) -> Result<()> {
+    pub(super) async fn remove_expired(&self, center: &str) -> Result<()> {
         let now = self.clock.unix_millis();
         let is_expired = |record: &AddressRecord| record.accepted_until().is_some_and(|end| end < now);
         for (nonce, _) in self.all(center).await?.into_iter().filter(|(_, record)| is_expired(record)) {
@@ -129,7 +139,7 @@ impl AddressRecords {
     }
 
     /// Whether the record has its status for longer than `age`.
-    pub fn is_older(&self, record: &AddressRecord, age: Duration) -> bool {
+    pub(super) fn is_older(&self, record: &AddressRecord, age: Duration) -> bool {
         u128::from(self.clock.unix_millis().saturating_sub(record.since)) > age.as_millis()
     }
 
@@ -152,7 +162,7 @@ impl AddressRecords {
 // === impl AddressRecord ===
 
 impl AddressRecord {
-    pub fn belongs_to(&self, subscription: &str) -> bool {
+    pub(super) fn belongs_to(&self, subscription: &str) -> bool {
         self.subscription.as_deref() == Some(subscription)
     }
 

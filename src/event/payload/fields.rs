@@ -17,7 +17,7 @@ const MAX_NAME_BYTES: usize = 64;
 ///
 /// A lookup tries the names in their order, each in the body first and then in the inner objects. Numbers and booleans
 /// are text, a list with one item is that item, and null, the empty text and the text `null` are absent.
-pub struct Fields<'a> {
+pub(crate) struct Fields<'a> {
     /// Sorted by name, and of equal names by object.
     fields: Vec<Field<'a>>,
     /// Count of the inner objects.
@@ -70,17 +70,17 @@ impl<'a> Fields<'a> {
     }
 
     /// Whether a field of this name exists, with or without a value.
-    pub fn has(&self, name: &str) -> bool {
+    pub(crate) fn has(&self, name: &str) -> bool {
         !self.named(name).is_empty()
     }
 
     /// The texts of these fields.
-    pub fn texts(&self, names: &[&str]) -> impl Iterator<Item = Cow<'_, str>> {
+    pub(crate) fn texts(&self, names: &[&str]) -> impl Iterator<Item = Cow<'_, str>> {
         names.iter().flat_map(|name| self.named(name)).filter_map(|field| text(&field.value))
     }
 
     /// The texts of these fields, including every text of a list.
-    pub fn each_text(&self, names: &[&str]) -> impl Iterator<Item = Cow<'_, str>> {
+    pub(crate) fn each_text(&self, names: &[&str]) -> impl Iterator<Item = Cow<'_, str>> {
         let values = names.iter().flat_map(|name| self.named(name)).flat_map(|field| match &field.value.kind {
             Some(Kind::ListValue(list)) => list.values.as_slice(),
             _ => std::slice::from_ref(&*field.value),
@@ -89,31 +89,31 @@ impl<'a> Fields<'a> {
     }
 
     /// The first text of at most 256 bytes, for an ID, a number or a code.
-    pub fn short(&self, names: &[&str]) -> Option<String> {
+    pub(crate) fn short(&self, names: &[&str]) -> Option<String> {
         self.long(names, MAX_ID_BYTES)
     }
 
     /// As [`Fields::short`], but only in the inner objects if there are any.
-    pub fn innermost(&self, names: &[&str]) -> Option<String> {
+    pub(crate) fn innermost(&self, names: &[&str]) -> Option<String> {
         let fields =
             names.iter().flat_map(|name| self.named(name)).filter(|field| self.inner_objects == 0 || field.object > 0);
         fields.filter_map(|field| text(&field.value)).find(|text| text.len() <= MAX_ID_BYTES).map(Cow::into_owned)
     }
 
     /// The first text of at most `max_bytes`, for values that must not be truncated.
-    pub fn long(&self, names: &[&str], max_bytes: usize) -> Option<String> {
+    pub(crate) fn long(&self, names: &[&str], max_bytes: usize) -> Option<String> {
         self.texts(names).find(|text| text.len() <= max_bytes).map(Cow::into_owned)
     }
 
     /// The first text, truncated to `max_bytes`.
-    pub fn cut(&self, names: &[&str], max_bytes: usize) -> Option<String> {
+    pub(crate) fn cut(&self, names: &[&str], max_bytes: usize) -> Option<String> {
         let mut text = self.texts(names).next()?.into_owned();
         truncate(&mut text, max_bytes);
         Some(text)
     }
 
     /// A code and the vendor's description of it.
-    pub fn value(&self, codes: &[&str], descriptions: &[&str]) -> Option<VendorValue> {
+    pub(crate) fn value(&self, codes: &[&str], descriptions: &[&str]) -> Option<VendorValue> {
         let code = self.short(codes).unwrap_or_default();
         let description = self.cut(descriptions, MAX_ID_BYTES).unwrap_or_default();
         (!code.is_empty() || !description.is_empty()).then_some(VendorValue { code, description })

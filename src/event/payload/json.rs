@@ -27,7 +27,7 @@ const MAX_NESTED_TEXTS: u8 = 4;
 const MAX_EXACT_INTEGER: u64 = 1 << 53;
 
 /// A reader of one JSON text.
-pub struct Json<'s> {
+pub(super) struct Json<'s> {
     redactor: &'s Redactor,
     /// In how many JSON texts this text is nested.
     nested_texts: u8,
@@ -61,7 +61,7 @@ struct JsonObject<'a>(&'a Struct);
 
 impl<'s> Json<'s> {
     /// A reader of a text that is not nested.
-    pub fn new(redactor: &'s Redactor) -> Self {
+    pub(super) fn new(redactor: &'s Redactor) -> Self {
         Self::nested(redactor, 0)
     }
 
@@ -70,7 +70,7 @@ impl<'s> Json<'s> {
     }
 
     /// The redacted value of a text; `None` when it is no JSON.
-    pub fn read(&self, text: &str) -> Option<Value> {
+    pub(super) fn read(&self, text: &str) -> Option<Value> {
         let text = body::repair(text, Exact::Double).text;
         self.is_clean.set(!self.redactor.finds(&text));
         let mut json = serde_json::Deserializer::from_str(&text);
@@ -91,7 +91,7 @@ impl<'s> Json<'s> {
 }
 
 /// The redacted text of a value; `None` when it has no secrets.
-pub fn redact(redactor: &Redactor, text: &str, nested_texts: u8) -> Option<String> {
+pub(super) fn redact(redactor: &Redactor, text: &str, nested_texts: u8) -> Option<String> {
     if !may_be_structured(text) {
         return redactor.values(text);
     }
@@ -108,7 +108,7 @@ fn may_be_structured(text: &str) -> bool {
 }
 
 /// The redacted object of a JSON text.
-pub fn object_in(text: &str, redactor: &Redactor) -> Option<Struct> {
+pub(super) fn object_in(text: &str, redactor: &Redactor) -> Option<Struct> {
     if !text.trim_start().starts_with('{') {
         return None;
     }
@@ -119,13 +119,13 @@ pub fn object_in(text: &str, redactor: &Redactor) -> Option<Struct> {
 }
 
 /// A value as JSON text.
-pub fn text_of(value: &Value) -> String {
+pub(super) fn text_of(value: &Value) -> String {
     // Serializing text keys to a String does not fail.
     serde_json::to_string(&JsonValue(value)).unwrap_or_default()
 }
 
 /// An object as JSON text.
-pub fn text_of_object(object: &Struct) -> String {
+pub(super) fn text_of_object(object: &Struct) -> String {
     serde_json::to_string(&JsonObject(object)).unwrap_or_default()
 }
 

@@ -18,7 +18,7 @@ struct Member<'a> {
 /// The member of a Java map's text that holds free text. `AbstractMap.toString` escapes nothing, so text that looks
 /// like another member may be part of the free text.
 #[derive(Clone, Copy)]
-pub struct FreeText {
+pub(crate) struct FreeText {
     /// Its name.
     pub name: &'static str,
     /// The documented names, including its own: only they begin a member behind the free text.
@@ -35,7 +35,7 @@ enum Style {
 }
 
 /// The fields of a text, and the redacted `whole`, of which `text` is the trimmed part.
-pub fn read(text: &str, whole: &str, free: Option<&FreeText>, redactor: &Redactor) -> (Struct, String) {
+pub(super) fn read(text: &str, whole: &str, free: Option<&FreeText>, redactor: &Redactor) -> (Struct, String) {
     let form = form(text).map(|pairs| (Style::Form, pairs));
     let Some((style, pairs)) = form.or_else(|| map(text, free).map(|pairs| (Style::Map, pairs))) else {
         return (Struct::default(), redactor.text(whole).unwrap_or_else(|| whole.to_owned()));

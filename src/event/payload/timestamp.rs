@@ -13,7 +13,7 @@ const ZONE_OFFSET: usize = 19;
 ///
 /// `None` for all other texts. The zone of a time without one is unknown, and a time outside the years 2000 to 2099 is
 /// an error of the sender.
-pub fn parse_timestamp(text: &str) -> Option<Timestamp> {
+pub(crate) fn parse_timestamp(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     let timestamp = if text.bytes().all(|byte| byte.is_ascii_digit()) {
         let number: i64 = text.parse().ok()?;

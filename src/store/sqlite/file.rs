@@ -9,7 +9,7 @@ use std::{
 use super::Cause;
 
 /// Excludes other gateways from the database until it is dropped.
-pub struct FileLock(File);
+pub(super) struct FileLock(File);
 
 // === impl FileLock ===
 
@@ -18,7 +18,7 @@ impl FileLock {
     ///
     /// SQLite's own locks belong to the process and are released when the process closes any handle of the file; they
     /// would also exclude the gateway's other connections.
-    pub fn acquire(path: &Path) -> Result<Self, Cause> {
+    pub(super) fn acquire(path: &Path) -> Result<Self, Cause> {
         let mut name = path.file_name().ok_or(Cause::Io(io::ErrorKind::IsADirectory))?.to_owned();
         name.push(".lock");
         let lock = open_private(&path.with_file_name(name)).map_err(|error| Cause::Io(error.kind()))?;
@@ -39,7 +39,7 @@ impl Drop for FileLock {
 }
 
 /// Whether a file can be created beside `path`. The file is removed again.
-pub fn probe_folder(path: &Path) -> io::Result<()> {
+pub(super) fn probe_folder(path: &Path) -> io::Result<()> {
     let mut name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?.to_owned();
     name.push(format!(".probe-{}", std::process::id()));
     let probe = path.with_file_name(name);
@@ -48,7 +48,7 @@ pub fn probe_folder(path: &Path) -> io::Result<()> {
 }
 
 /// Opens or creates a file with mode 0600; sets the mode of an existing file.
-pub fn open_private(path: &Path) -> io::Result<File> {
+pub(super) fn open_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]

@@ -72,7 +72,7 @@ pub(super) fn refusal(code: String, message: String) -> Refusal {
 
 /// Whether a code is about a resource of this type in the contract. Others are about a voice file, or do not say what they are
 /// about.
-pub fn is_about(code: &str, kind: &str) -> bool {
+pub(super) fn is_about(code: &str, kind: &str) -> bool {
     match code {
         "100018" | "200004" => kind != "PhoneNumber",
         "100005" => kind == "PhoneNumber",
@@ -83,7 +83,7 @@ pub fn is_about(code: &str, kind: &str) -> bool {
 }
 
 /// Whether a code is about the voice file of a queue's music.
-pub fn is_about_voice(code: &str) -> bool {
+pub(super) fn is_about_voice(code: &str) -> bool {
     matches!(code, "100007" | "100008" | "100009")
 }
 

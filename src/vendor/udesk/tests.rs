@@ -49,10 +49,10 @@ const SID: &str = "sid-0001";
 const AUTH_TOKEN: &str = "token-for-tests";
 
 /// The vendor's time of day, and the gateway's unless a test says otherwise.
-pub const NOW: Duration = Duration::from_millis(1_700_000_000_123);
+pub(super) const NOW: Duration = Duration::from_millis(1_700_000_000_123);
 
 /// The adapter of a center at the simulator.
-pub struct TestServer {
+pub(super) struct TestServer {
     pub udesk: Arc<dyn Adapter>,
     pub simulator: Arc<Simulator>,
     pub storage: Database,
@@ -60,7 +60,7 @@ pub struct TestServer {
 }
 
 /// The adapter of a center at a vendor that answers by a script.
-pub struct Scripted {
+pub(super) struct Scripted {
     pub udesk: Arc<dyn Adapter>,
     pub metrics: Metrics,
     pub storage: Database,
@@ -75,7 +75,7 @@ struct Script {
 }
 
 /// One answer of the script.
-pub struct Reply {
+pub(super) struct Reply {
     pub status: u16,
     pub body: String,
     pub date: Option<&'static str>,
@@ -97,21 +97,21 @@ impl Source for At {
 
 impl TestServer {
     /// The seeded tenant.
-    pub async fn open() -> Self {
+    pub(super) async fn open() -> Self {
         Self::with(|_| {}).await
     }
 
     /// The seeded tenant with a quirk.
-    pub async fn with_quirk(quirk: Quirk) -> Self {
+    pub(super) async fn with_quirk(quirk: Quirk) -> Self {
         Self::with(|options| options.quirks.insert(quirk)).await
     }
 
     /// The document's examples.
-    pub async fn of_document() -> Self {
+    pub(super) async fn of_document() -> Self {
         Self::with(|options| options.tenant = Tenant::Document).await
     }
 
-    pub async fn with(change: impl FnOnce(&mut Options)) -> Self {
+    pub(super) async fn with(change: impl FnOnce(&mut Options)) -> Self {
         let mut options = Options::new(APP_ID, SID, SecretString::from(AUTH_TOKEN));
         options.clock = Arc::new(|| UNIX_EPOCH + NOW);
         change(&mut options);
@@ -123,29 +123,29 @@ impl TestServer {
     }
 
     /// Another adapter of the same center, as after a restart; its clock may differ.
-    pub fn restarted(&self, now: Duration, unit: config::TimestampUnit) -> Arc<dyn Adapter> {
+    pub(super) fn restarted(&self, now: Duration, unit: config::TimestampUnit) -> Arc<dyn Adapter> {
         adapter(&self.base, now, unit, &self.storage, &metrics())
     }
 
     /// A gateway at the same tenant that shares nothing with this one.
-    pub fn elsewhere(&self) -> Arc<dyn Adapter> {
+    pub(super) fn elsewhere(&self) -> Arc<dyn Adapter> {
         at_address(&self.base, &Database::in_memory().unwrap())
     }
 
     /// The stored IDs of its subscriptions.
-    pub fn subscription_ids(&self) -> SubscriptionIds {
+    pub(super) fn subscription_ids(&self) -> SubscriptionIds {
         SubscriptionIds::new(Arc::new(self.storage.clone()))
     }
 
     /// The requests since the last call: method and path, and the body.
-    pub fn sent(&self) -> Vec<(String, Value)> {
+    pub(super) fn sent(&self) -> Vec<(String, Value)> {
         let requests = self.requests();
         let line = |request: &Request| format!("{} {}", request.method, request.path.trim_start_matches("/ccapi/v2"));
         requests.iter().map(|request| (line(request), body(&request.body))).collect()
     }
 
     /// The requests since the last call.
-    pub fn requests(&self) -> Vec<Request> {
+    pub(super) fn requests(&self) -> Vec<Request> {
         let requests = self.simulator.requests();
         self.simulator.forget_requests();
         requests
@@ -156,7 +156,7 @@ impl TestServer {
 
 impl Scripted {
     /// A vendor that gives these answers in turn.
-    pub async fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
+    pub(super) async fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
         let script = Arc::new(Script { replies: Mutex::new(replies.into_iter().collect()), ..Script::default() });
         let router = axum::Router::new().fallback({
             let script = script.clone();
@@ -170,17 +170,17 @@ impl Scripted {
     }
 
     /// Success with each of these results in turn.
-    pub async fn results(results: impl IntoIterator<Item = Value>) -> Self {
+    pub(super) async fn results(results: impl IntoIterator<Item = Value>) -> Self {
         Self::new(results.into_iter().map(|result| Reply::ok(&result))).await
     }
 
     /// The requests so far: method and path, and the body.
-    pub fn sent(&self) -> Vec<(String, Value)> {
+    pub(super) fn sent(&self) -> Vec<(String, Value)> {
         self.script.requests.lock().unwrap().clone()
     }
 
     /// The values of a query parameter, request by request.
-    pub fn query(&self, name: &str) -> Vec<String> {
+    pub(super) fn query(&self, name: &str) -> Vec<String> {
         let queries = self.script.queries.lock().unwrap();
         let value = |query: &String| {
             let mut pairs = url::form_urlencoded::parse(query.as_bytes());
@@ -206,105 +206,105 @@ impl Script {
 }
 
 impl Reply {
-    pub fn new(status: u16, body: impl Into<String>) -> Self {
+    pub(super) fn new(status: u16, body: impl Into<String>) -> Self {
         Self { status, body: body.into(), date: None }
     }
 
     /// Success with this result.
-    pub fn ok(result: &Value) -> Self {
+    pub(super) fn ok(result: &Value) -> Self {
         Self::new(200, json!({ "ErrCode": "000000", "ErrDesc": "OK", "Result": result }).to_string())
     }
 
     /// A refusal with this code.
-    pub fn refusal(code: &str) -> Self {
+    pub(super) fn refusal(code: &str) -> Self {
         Self::new(200, json!({ "ErrCode": code, "ErrDesc": "no such thing", "Result": null }).to_string())
     }
 
-    pub fn dated(self, date: &'static str) -> Self {
+    pub(super) fn dated(self, date: &'static str) -> Self {
         Self { date: Some(date), ..self }
     }
 }
 
-pub fn cx() -> Context {
+pub(super) fn cx() -> Context {
     Context::new("Test", "0123456789abcdef0123456789abcdef".to_owned(), Instant::now() + Duration::from_secs(30))
 }
 
 /// A typed name.
-pub fn name<N: ResourceName>(text: &str) -> N {
+pub(super) fn name<N: ResourceName>(text: &str) -> N {
     N::parse(text).unwrap()
 }
 
-pub fn names<N: ResourceName>(texts: &[&str]) -> Vec<N> {
+pub(super) fn names<N: ResourceName>(texts: &[&str]) -> Vec<N> {
     texts.iter().map(|text| name(text)).collect()
 }
 
 /// The page that a request asks for.
-pub fn page(request: &mut impl Paged) -> Page {
+pub(super) fn page(request: &mut impl Paged) -> Page {
     Page::take("Test", request).unwrap()
 }
 
-pub fn mask(paths: &[&str]) -> Vec<String> {
+pub(super) fn mask(paths: &[&str]) -> Vec<String> {
     paths.iter().map(|&path| path.to_owned()).collect()
 }
 
 /// The agent with this ID, in full.
-pub async fn agent(udesk: &Arc<dyn Adapter>, id: &str) -> Result<v1::Agent> {
+pub(super) async fn agent(udesk: &Arc<dyn Adapter>, id: &str) -> Result<v1::Agent> {
     let mut request = v1::GetAgentRequest::default();
     request.set_view(v1::View::Full);
     udesk.get_agent(&cx(), name(&format!("centers/acme/agents/{id}")), request).await
 }
 
 /// Every agent, in full.
-pub async fn agents(udesk: &Arc<dyn Adapter>) -> Result<v1::ListAgentsResponse> {
+pub(super) async fn agents(udesk: &Arc<dyn Adapter>) -> Result<v1::ListAgentsResponse> {
     let mut request = v1::ListAgentsRequest::default();
     request.set_view(v1::View::Full);
     udesk.list_agents(&cx(), name("centers/acme"), None, page(&mut request), request).await
 }
 
 /// The queue with this ID, in full.
-pub async fn queue(udesk: &Arc<dyn Adapter>, id: &str) -> Result<v1::Queue> {
+pub(super) async fn queue(udesk: &Arc<dyn Adapter>, id: &str) -> Result<v1::Queue> {
     let mut request = v1::GetQueueRequest::default();
     request.set_view(v1::View::Full);
     udesk.get_queue(&cx(), name(&format!("centers/acme/queues/{id}")), request).await
 }
 
 /// Every subscription.
-pub async fn subscriptions(udesk: &Arc<dyn Adapter>) -> Result<Vec<v1::Subscription>> {
+pub(super) async fn subscriptions(udesk: &Arc<dyn Adapter>) -> Result<Vec<v1::Subscription>> {
     let page = page(&mut v1::ListSubscriptionsRequest::default());
     udesk.list_subscriptions(&cx(), name("centers/acme"), page).await.map(|answer| answer.subscriptions)
 }
 
 /// Fields that an error names.
-pub fn fields(error: &Error) -> Vec<&str> {
+pub(super) fn fields(error: &Error) -> Vec<&str> {
     error.violations().iter().map(|violation| violation.field.as_str()).collect()
 }
 
 /// The name in an error's `ResourceInfo`, as the caller sees it.
-pub fn resource(error: Error) -> String {
+pub(super) fn resource(error: Error) -> String {
     use tonic_types::StatusExt as _;
     let status = error.into_status(&cx());
     status.get_details_resource_info().map(|info| info.resource_name).unwrap_or_default()
 }
 
 /// An entry of an error's metadata, as the caller sees it.
-pub fn metadata(error: Error, key: &str) -> String {
+pub(super) fn metadata(error: Error, key: &str) -> String {
     use tonic_types::StatusExt as _;
     let status = error.into_status(&cx());
     status.get_details_error_info().and_then(|info| info.metadata.get(key).cloned()).unwrap_or_default()
 }
 
 /// The adapter of a center at this vendor, with this storage.
-pub async fn at(vendor: axum::Router, storage: &Database) -> Arc<dyn Adapter> {
+pub(super) async fn at(vendor: axum::Router, storage: &Database) -> Arc<dyn Adapter> {
     adapter(&serve(vendor).await, NOW, config::TimestampUnit::Milliseconds, storage, &metrics())
 }
 
 /// The adapter of a center at a vendor that no test calls.
-pub fn at_address(base: &str, storage: &Database) -> Arc<dyn Adapter> {
+pub(super) fn at_address(base: &str, storage: &Database) -> Arc<dyn Adapter> {
     adapter(base, NOW, config::TimestampUnit::Milliseconds, storage, &metrics())
 }
 
 /// The addresses of a gateway with this storage.
-pub fn addresses(storage: &Database, now: Duration) -> Addresses {
+pub(super) fn addresses(storage: &Database, now: Duration) -> Addresses {
     Addresses::new(&events(), Arc::new(storage.clone()), Clock::from_source(At(now)))
 }
 

@@ -1,7 +1,7 @@
 //! The rows of the conformance table.
 
 /// Every row: the vendor, and the example's name.
-pub const ROWS: &[(&str, &str)] = &[
+pub(crate) const ROWS: &[(&str, &str)] = &[
     ("udesk", "00_error_form"),
     ("udesk", "01_get_phone_number"),
     ("udesk", "01_list_phone_numbers"),

@@ -24,13 +24,13 @@ use crate::support::{
 };
 
 /// The second center of every vendor.
-pub const OTHER: &str = "other";
+pub(super) const OTHER: &str = "other";
 
 /// What a vendor was asked: each parameter of each request, and each request's method and path.
-pub type Wire = BTreeSet<String>;
+pub(super) type Wire = BTreeSet<String>;
 
 /// What came back of a call, and what the vendor was asked for it.
-pub struct Run {
+pub(super) struct Run {
     pub answer: Result<Value, Failure>,
     pub wire: Wire,
     /// What the simulator of the other center was asked.
@@ -38,7 +38,7 @@ pub struct Run {
 }
 
 /// A gateway with two centers of one vendor.
-pub struct Bench {
+pub(super) struct Bench {
     pub vendor: &'static Vendor,
     pub gateway: Gateway,
     centers: [Stage; 2],
@@ -82,7 +82,7 @@ impl Stage {
 }
 
 impl Bench {
-    pub async fn open(vendor: &'static Vendor) -> Self {
+    pub(super) async fn open(vendor: &'static Vendor) -> Self {
         let centers = [Stage::new(vendor), Stage::new(vendor)];
         let mut text = String::new();
         for (id, stage) in [vendor.center, OTHER].into_iter().zip(&centers) {
@@ -96,23 +96,23 @@ impl Bench {
     }
 
     /// What `GetCapabilities` says of a method.
-    pub fn capability(&self, method: &str) -> &Value {
+    pub(super) fn capability(&self, method: &str) -> &Value {
         let rows = self.capabilities["methods"].as_array().unwrap();
         rows.iter().find(|row| row["method"] == method).unwrap_or_else(|| panic!("no capability {method}"))
     }
 
-    pub fn supports(&self, method: &str) -> bool {
+    pub(super) fn supports(&self, method: &str) -> bool {
         self.capability(method)["support"] != "SUPPORT_UNSUPPORTED"
     }
 
     /// Whether `GetCapabilities` lists a field of a method, or what holds it, under this name.
-    pub fn lists(&self, method: &str, list: &str, field: &str) -> bool {
+    pub(super) fn lists(&self, method: &str, list: &str, field: &str) -> bool {
         let listed = self.capability(method)[list].as_array().into_iter().flatten();
         listed.filter_map(Value::as_str).any(|known| field == known || field.starts_with(&format!("{known}.")))
     }
 
     /// Makes a call at a vendor that was never asked anything, but for what the call is about.
-    pub async fn run(&self, method: &str, request: Value) -> Run {
+    pub(super) async fn run(&self, method: &str, request: Value) -> Run {
         self.time.0.fetch_add(1, Ordering::AcqRel);
         for stage in &self.centers {
             *stage.0.lock().unwrap() = Arc::new((self.vendor.simulate)());
@@ -126,7 +126,7 @@ impl Bench {
     }
 
     /// Makes another call at the same vendor.
-    pub async fn again(&self, method: &str, request: Value) -> Run {
+    pub(super) async fn again(&self, method: &str, request: Value) -> Run {
         self.centers.iter().for_each(|stage| stage.current().forget());
         let answer = if method == "WatchEvents" {
             self.watch(request).await
@@ -149,7 +149,7 @@ impl Bench {
     }
 
     /// Posts two events of the vendor to the gateway.
-    pub async fn post_events(&self) {
+    pub(super) async fn post_events(&self) {
         let address = if self.supports("CreateSubscription") {
             let mut request = new_subscription(self.vendor, "live");
             request["subscription"]["callback_uri"] = Value::Null;

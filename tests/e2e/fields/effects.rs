@@ -10,7 +10,7 @@ use super::{
 
 /// A field that does not reach the vendor.
 #[derive(Debug)]
-pub struct Row {
+pub(super) struct Row {
     /// The method; `*` is every one.
     method: &'static str,
     field: &'static str,
@@ -19,7 +19,7 @@ pub struct Row {
 
 /// How a field shows.
 #[derive(Debug, Clone, Copy)]
-pub enum Effect {
+pub(super) enum Effect {
     /// The answer is another.
     Answer,
     /// The same is asked at the other center, and nothing at this one.
@@ -43,7 +43,7 @@ pub enum Effect {
 use Effect::{Answer, Created, Masked, NextPage, OneItem, Replayed, Routed, TestedIn, VendorData};
 
 /// The first row that fits is a field's.
-pub const CONSUMED: &[Row] = &[
+pub(super) const CONSUMED: &[Row] = &[
     row("*", "page_size", OneItem),
     row("*", "page_token", NextPage),
     row("*", "view", VendorData),
@@ -76,13 +76,13 @@ const fn row(method: &'static str, field: &'static str, effect: Effect) -> Row {
 }
 
 impl Row {
-    pub fn is_of(&self, method: &str, field: &str) -> bool {
+    pub(super) fn is_of(&self, method: &str, field: &str) -> bool {
         (self.method == "*" || self.method == method) && self.field == field
     }
 }
 
 impl Effect {
-    pub async fn check(
+    pub(super) async fn check(
         self,
         bench: &Bench,
         method: &str,

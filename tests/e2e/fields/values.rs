@@ -31,7 +31,7 @@ const TEXTS: &[(&str, &str)] = &[
 ];
 
 /// The request of a method without the field that is looked at.
-pub fn plain(vendor: &Vendor, method: &str) -> Value {
+pub(crate) fn plain(vendor: &Vendor, method: &str) -> Value {
     match method {
         // From the beginning, so that there is something to see.
         "WatchEvents" => json!({"parent": format!("centers/{}", vendor.center), "start_time": "2020-01-01T00:00:00Z"}),
@@ -40,7 +40,7 @@ pub fn plain(vendor: &Vendor, method: &str) -> Value {
 }
 
 /// Every valid value that the walk gives to a field.
-pub fn of(vendor: &Vendor, method: &str, field: &Field) -> Vec<Value> {
+pub(crate) fn of(vendor: &Vendor, method: &str, field: &Field) -> Vec<Value> {
     let place = field.place();
     let keys = vendor.keys.iter().filter(|(known, field, _)| (*known, *field) == (method, place.as_str()));
     let keys = keys.map(|(.., value)| value());
@@ -89,7 +89,7 @@ fn text(vendor: &Vendor, field: &FieldDescriptor, comment: &str) -> String {
 }
 
 /// A value for a field that is ignored, messages and their fields included.
-pub fn filled(vendor: &Vendor, field: &Field) -> Value {
+pub(crate) fn filled(vendor: &Vendor, field: &Field) -> Value {
     fn of(vendor: &Vendor, field: &FieldDescriptor) -> Value {
         let value = match field.kind() {
             Kind::Message(message) if message.package_name() == "contactcenter.v1" => {
@@ -103,7 +103,7 @@ pub fn filled(vendor: &Vendor, field: &Field) -> Value {
 }
 
 /// Whether what the vendor is asked beside the rest shows a value. A flag or a code shows by being another.
-pub fn is_shown(vendor: &Vendor, value: &Value, new: &Wire) -> bool {
+pub(crate) fn is_shown(vendor: &Vendor, value: &Value, new: &Wire) -> bool {
     match value {
         Value::Null | Value::Bool(_) => true,
         Value::String(text) if is_enum(text) => true,

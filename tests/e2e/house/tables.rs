@@ -90,7 +90,7 @@ async fn supports(gateway: &Gateway, vendor: &Vendor) -> BTreeMap<String, String
 }
 
 /// Udesk's operations as its simulator has them: number, HTTP method and path, with `{id}` for a segment that varies.
-pub fn udesk_operations() -> BTreeMap<usize, String> {
+pub(crate) fn udesk_operations() -> BTreeMap<usize, String> {
     let row = Regex::new(r#"(?m)^    (get|put|post|delete)\((\d+), "/ccapi/v2(/[^"]+)""#).unwrap();
     let text = read("simulators/src/udesk/operations.rs");
     let rows = row.captures_iter(&text).map(|row| {

@@ -4,7 +4,7 @@ use super::*;
 
 /// The logs of this thread, which runs the test's runtime.
 #[derive(Clone, Default)]
-pub struct Logs(pub(super) Arc<Mutex<Vec<u8>>>);
+pub(crate) struct Logs(pub(super) Arc<Mutex<Vec<u8>>>);
 
 /// The secrets and personal data of the inputs.
 #[derive(Default)]
@@ -45,7 +45,7 @@ impl Logs {
     }
 
     /// The text so far, without trace IDs, which are random.
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
         Regex::new("trace_id=\"[0-9a-f]{32}\"").unwrap().replace_all(&text, "").into_owned()
     }

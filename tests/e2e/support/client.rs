@@ -21,21 +21,22 @@ use tonic::{
 use tonic_types::StatusExt as _;
 
 /// The contract's descriptors.
-pub static POOL: LazyLock<DescriptorPool> = LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap());
+pub(crate) static POOL: LazyLock<DescriptorPool> =
+    LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap());
 
 /// How long before a call's deadline its answer must be on its way.
 const AHEAD: Duration = Duration::from_millis(10);
 
 /// A connection to a gateway.
 #[derive(Clone)]
-pub struct Client {
+pub(crate) struct Client {
     pub channel: Channel,
     address: SocketAddr,
 }
 
 /// An error as a caller sees it.
 #[derive(Debug, Clone)]
-pub struct Failure {
+pub(crate) struct Failure {
     pub code: Code,
     pub message: String,
     pub reason: String,
@@ -49,18 +50,18 @@ pub struct Failure {
 }
 
 impl Client {
-    pub async fn connect(address: SocketAddr) -> Self {
+    pub(crate) async fn connect(address: SocketAddr) -> Self {
         let endpoint = Endpoint::try_from(format!("http://{address}")).unwrap();
         Self { channel: endpoint.connect().await.unwrap(), address }
     }
 
     /// Calls a method. Request and answer are JSON with the contract's own field names.
-    pub async fn call(&self, method: &str, request: Value) -> Result<Value, Failure> {
+    pub(crate) async fn call(&self, method: &str, request: Value) -> Result<Value, Failure> {
         self.call_within(method, request, Duration::from_secs(30)).await
     }
 
     /// The same with a deadline.
-    pub async fn call_within(&self, method: &str, request: Value, timeout: Duration) -> Result<Value, Failure> {
+    pub(crate) async fn call_within(&self, method: &str, request: Value, timeout: Duration) -> Result<Value, Failure> {
         let descriptor = descriptor(method);
         let message = DynamicMessage::deserialize(descriptor.input(), &request)
             .unwrap_or_else(|error| panic!("{method} {request}: {error}"));
@@ -72,7 +73,7 @@ impl Client {
 
     /// Calls a method by a clock that stands still until `sent` holds, and then leaps to [`AHEAD`] of the call's deadline:
     /// the answer must be on its way by then, however slow the machine is. No other time may matter meanwhile.
-    pub async fn call_to_the_deadline(
+    pub(crate) async fn call_to_the_deadline(
         &self,
         method: &'static str,
         request: Value,
@@ -99,12 +100,12 @@ impl Client {
 
     /// Calls a method over an HTTP/2 connection of its own that knows nothing of deadlines: what comes back is what the
     /// gateway said.
-    pub async fn call_bare(&self, method: &str, request: Value, timeout: Duration) -> Result<Value, Failure> {
+    pub(crate) async fn call_bare(&self, method: &str, request: Value, timeout: Duration) -> Result<Value, Failure> {
         self.call_with_header(method, request, &format!("{}m", timeout.as_millis())).await
     }
 
     /// The same with this `grpc-timeout`.
-    pub async fn call_with_header(&self, method: &str, request: Value, timeout: &str) -> Result<Value, Failure> {
+    pub(crate) async fn call_with_header(&self, method: &str, request: Value, timeout: &str) -> Result<Value, Failure> {
         let descriptor = descriptor(method);
         let message = DynamicMessage::deserialize(descriptor.input(), &request).unwrap().encode_to_vec();
         let mut frame = vec![0];
@@ -135,7 +136,7 @@ impl Client {
     }
 
     /// Calls a method with bytes.
-    pub async fn raw(&self, method: &str, request: Request<Vec<u8>>) -> Result<Vec<u8>, Status> {
+    pub(crate) async fn raw(&self, method: &str, request: Request<Vec<u8>>) -> Result<Vec<u8>, Status> {
         let path = format!("/{SERVICE}/{method}").parse().unwrap();
         let mut grpc = Grpc::new(self.channel.clone()).max_decoding_message_size(64 << 20);
         grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
@@ -144,13 +145,13 @@ impl Client {
 }
 
 /// A method of the contract.
-pub fn descriptor(method: &str) -> MethodDescriptor {
+pub(crate) fn descriptor(method: &str) -> MethodDescriptor {
     let service = POOL.get_service_by_name(SERVICE).unwrap();
     service.methods().find(|descriptor| descriptor.name() == method).unwrap_or_else(|| panic!("no method {method}"))
 }
 
 /// What the contract says of a field.
-pub fn comment(field: &FieldDescriptor) -> String {
+pub(crate) fn comment(field: &FieldDescriptor) -> String {
     let path = field.path();
     let info = field.parent_file().file_descriptor_proto().source_code_info.clone().unwrap_or_default();
     let location = info.location.into_iter().find(|location| location.path == path);
@@ -158,14 +159,14 @@ pub fn comment(field: &FieldDescriptor) -> String {
 }
 
 /// A message as JSON with the contract's own field names.
-pub fn json(message: &DynamicMessage) -> Value {
+pub(crate) fn json(message: &DynamicMessage) -> Value {
     let options = SerializeOptions::new().use_proto_field_name(true);
     message.serialize_with_options(serde_json::value::Serializer, &options).unwrap()
 }
 
 impl Failure {
     /// Reads a status; every one has exactly one `ErrorInfo`, in our domain, and is small enough for any client.
-    pub fn of(status: Status) -> Self {
+    pub(crate) fn of(status: Status) -> Self {
         let details = status.get_error_details_vec();
         let infos = details.iter().filter(|detail| matches!(detail, tonic_types::ErrorDetail::ErrorInfo(_))).count();
         assert_eq!(infos, 1, "exactly one ErrorInfo: {status:?}");

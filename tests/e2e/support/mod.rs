@@ -1,10 +1,10 @@
 //! What every end-to-end test stands on: a gateway of its own on free ports, a client that speaks the contract as JSON,
 //! and vendors that answer as they are told.
 
-pub mod client;
-pub mod events;
-pub mod vendor;
-pub mod vendors;
+pub(crate) mod client;
+pub(crate) mod events;
+pub(crate) mod vendor;
+pub(crate) mod vendors;
 
 use std::{
     net::SocketAddr,
@@ -29,15 +29,15 @@ use tokio::{sync::oneshot, task::JoinHandle};
 use self::client::Client;
 
 /// Secrets of the simulated and scripted tenants, so that tests can search for them.
-pub const AUTH_TOKEN: &str = "udesk-auth-token-7c1e";
-pub const APP_SECRET: &str = "huawei-app-secret-52fa";
+pub(crate) const AUTH_TOKEN: &str = "udesk-auth-token-7c1e";
+pub(crate) const APP_SECRET: &str = "huawei-app-secret-52fa";
 /// The other credentials. The application ID is the one of the Udesk document's examples.
-pub const APP_ID: &str = "4b8dc715-05e0-4340-6cae-a6e3c39a6012";
-pub const SID: &str = "sid-of-the-tests";
-pub const APP_KEY: &str = "app-key-of-the-tests";
+pub(crate) const APP_ID: &str = "4b8dc715-05e0-4340-6cae-a6e3c39a6012";
+pub(crate) const SID: &str = "sid-of-the-tests";
+pub(crate) const APP_KEY: &str = "app-key-of-the-tests";
 
 /// A running gateway.
-pub struct Gateway {
+pub(crate) struct Gateway {
     pub grpc: SocketAddr,
     pub http: SocketAddr,
     pub admin: SocketAddr,
@@ -51,19 +51,19 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway with these centers, by the machine's clock. `centers` are lines of a configuration.
-    pub async fn start(centers: &str) -> Self {
+    pub(crate) async fn start(centers: &str) -> Self {
         Self::start_with(centers, "", Clock::system()).await
     }
 
     /// A gateway with these centers, these further lines of `[listen]`, by this clock.
-    pub async fn start_with(centers: &str, listen: &str, clock: Clock) -> Self {
+    pub(crate) async fn start_with(centers: &str, listen: &str, clock: Clock) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let gateway = Self::start_in(folder.path(), centers, listen, clock).await;
         Self { folder: Some(folder), ..gateway }
     }
 
     /// The same with its storage in this folder.
-    pub async fn start_in(folder: &Path, centers: &str, listen: &str, clock: Clock) -> Self {
+    pub(crate) async fn start_in(folder: &Path, centers: &str, listen: &str, clock: Clock) -> Self {
         install_cryptography();
         let storage = folder.join("switchboard.db");
         let text = format!(
@@ -88,12 +88,12 @@ impl Gateway {
     }
 
     /// Begins to drain.
-    pub fn stop(&mut self) {
+    pub(crate) fn stop(&mut self) {
         let _ = self.stop.take().unwrap().send(());
     }
 
     /// Waits for the end.
-    pub async fn ended(self) -> Result<(), ServerError> {
+    pub(crate) async fn ended(self) -> Result<(), ServerError> {
         let ended = self.running.await.unwrap();
         // The gateway does so, too, but waits for a slow disk only so long.
         self.stores.close().await;
@@ -102,19 +102,19 @@ impl Gateway {
     }
 
     /// A page of the admin address.
-    pub async fn admin(&self, path: &str) -> (u16, String) {
+    pub(crate) async fn admin(&self, path: &str) -> (u16, String) {
         let response = http_client().get(format!("http://{}{path}", self.admin)).send().await.unwrap();
         (response.status().as_u16(), response.text().await.unwrap())
     }
 }
 
 /// Lines of a configuration: center `acme`, a Udesk tenant at this address.
-pub fn acme(address: SocketAddr) -> String {
+pub(crate) fn acme(address: SocketAddr) -> String {
     udesk("acme", address)
 }
 
 /// Lines of a configuration: a Udesk tenant at this address.
-pub fn udesk(id: &str, address: SocketAddr) -> String {
+pub(crate) fn udesk(id: &str, address: SocketAddr) -> String {
     format!(
         "[centers.{id}]\nvendor = \"udesk\"\nbase_url = \"http://{address}\"\nallow_plaintext = true\n\
          app_id = \"{APP_ID}\"\nsid = \"{SID}\"\nauth_token = \"{AUTH_TOKEN}\"\nexpose_credentials = true\n"
@@ -122,12 +122,12 @@ pub fn udesk(id: &str, address: SocketAddr) -> String {
 }
 
 /// Lines of a configuration: center `beta`, a Huawei tenant at this address.
-pub fn beta(address: SocketAddr) -> String {
+pub(crate) fn beta(address: SocketAddr) -> String {
     huawei("beta", address)
 }
 
 /// Lines of a configuration: a Huawei tenant at this address.
-pub fn huawei(id: &str, address: SocketAddr) -> String {
+pub(crate) fn huawei(id: &str, address: SocketAddr) -> String {
     format!(
         "[centers.{id}]\nvendor = \"huawei\"\nbase_url = \"http://{address}\"\nallow_plaintext = true\n\
          app_key = \"{APP_KEY}\"\napp_secret = \"{APP_SECRET}\"\nexpose_credentials = true\n"
@@ -136,10 +136,10 @@ pub fn huawei(id: &str, address: SocketAddr) -> String {
 
 /// A time of day that passes as told: microseconds since a day in 2027.
 #[derive(Clone, Default)]
-pub struct Day(Arc<AtomicU64>);
+pub(crate) struct Day(Arc<AtomicU64>);
 
 impl Day {
-    pub fn pass(&self, time: Duration) {
+    pub(crate) fn pass(&self, time: Duration) {
         self.0.fetch_add(u64::try_from(time.as_micros()).unwrap(), Ordering::AcqRel);
     }
 }
@@ -155,12 +155,12 @@ impl Source for Day {
 }
 
 /// A client that asks nobody on the way.
-pub fn http_client() -> reqwest::Client {
+pub(crate) fn http_client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }
 
 /// The HTTP client needs a provider of cryptography, also where it only speaks plain HTTP.
-pub fn install_cryptography() {
+pub(crate) fn install_cryptography() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let _ = rustls::crypto::ring::default_provider().install_default();
@@ -168,6 +168,6 @@ pub fn install_cryptography() {
 }
 
 /// A time in whole seconds: timers fire up to a millisecond late.
-pub fn whole_seconds(time: Duration) -> u64 {
+pub(crate) fn whole_seconds(time: Duration) -> u64 {
     u64::try_from((time.as_millis() + 500) / 1000).unwrap()
 }

@@ -22,7 +22,7 @@ use super::{APP_ID, APP_KEY, APP_SECRET, AUTH_TOKEN, SID};
 
 /// A request a vendor got.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Asked {
+pub(crate) struct Asked {
     pub method: String,
     pub path: String,
     pub query: BTreeMap<String, String>,
@@ -32,7 +32,7 @@ pub struct Asked {
 
 /// What a vendor does with a request.
 #[derive(Debug, Clone)]
-pub enum Answer {
+pub(crate) enum Answer {
     /// Answers.
     Http { status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8> },
     /// Closes the connection when the request has come whole.
@@ -47,28 +47,28 @@ pub enum Answer {
 
 /// A scripted vendor: answers in the order of its script, the last one for ever.
 #[derive(Clone)]
-pub struct Scripted {
+pub(crate) struct Scripted {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
     given_up: Arc<AtomicUsize>,
 }
 
 impl Answer {
-    pub fn json(body: &Value) -> Self {
+    pub(crate) fn json(body: &Value) -> Self {
         Self::status(200, body)
     }
 
-    pub fn status(status: u16, body: &Value) -> Self {
+    pub(crate) fn status(status: u16, body: &Value) -> Self {
         let headers = vec![("content-type", "application/json".to_owned())];
         Self::Http { status, headers, body: body.to_string().into_bytes() }
     }
 
-    pub fn text(status: u16, body: &str) -> Self {
+    pub(crate) fn text(status: u16, body: &str) -> Self {
         Self::Http { status, headers: vec![("content-type", "text/html".to_owned())], body: body.into() }
     }
 
     /// The answer of tokenByAkSk, as its document has it.
-    pub fn token() -> Self {
+    pub(crate) fn token() -> Self {
         Self::json(&json!({
             "AccessToken": "token-of-the-tests", "ApplyType": "Bearer", "CreateTime": "1545650171", "Expires": "600",
             "Scope": "0123456789abcdef0123456789abcdef", "AppKey": APP_KEY, "UserID": "Anonymous",
@@ -77,7 +77,7 @@ impl Answer {
 }
 
 impl Scripted {
-    pub async fn start(script: impl IntoIterator<Item = Answer>) -> Self {
+    pub(crate) async fn start(script: impl IntoIterator<Item = Answer>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
@@ -93,12 +93,12 @@ impl Scripted {
     }
 
     /// How many requests that it let hang were given up.
-    pub fn given_up(&self) -> usize {
+    pub(crate) fn given_up(&self) -> usize {
         self.given_up.load(Ordering::Acquire)
     }
 
     /// What it was asked so far, oldest first.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -178,17 +178,17 @@ async fn read_request(stream: &mut TcpStream) -> Option<Asked> {
 }
 
 /// A simulated Udesk tenant with the tests' credentials.
-pub fn udesk_options() -> udesk::Options {
+pub(crate) fn udesk_options() -> udesk::Options {
     udesk::Options::new(APP_ID, SID, AUTH_TOKEN.into())
 }
 
 /// A simulated Huawei tenant with the tests' credentials.
-pub fn huawei_options() -> huawei::Options {
+pub(crate) fn huawei_options() -> huawei::Options {
     huawei::Options::new(APP_KEY, APP_SECRET.into())
 }
 
 /// Serves a simulator's router on a free port.
-pub async fn serve_router(router: axum::Router) -> SocketAddr {
+pub(crate) async fn serve_router(router: axum::Router) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(faults::serve(listener, router).into_future());

@@ -13,10 +13,10 @@ use super::{
 };
 
 /// Makes a part of a request.
-pub type Make = fn() -> Value;
+pub(crate) type Make = fn() -> Value;
 
 /// One vendor.
-pub struct Vendor {
+pub(crate) struct Vendor {
     /// Its name in the contract.
     pub name: &'static str,
     /// The center that tests call it by.
@@ -39,7 +39,7 @@ pub struct Vendor {
 }
 
 /// Two resources of a collection.
-pub struct Ids {
+pub(crate) struct Ids {
     pub collection: &'static str,
     pub first: &'static str,
     pub second: &'static str,
@@ -48,13 +48,13 @@ pub struct Ids {
 }
 
 /// A simulator that plays a vendor.
-pub struct Simulated {
+pub(crate) struct Simulated {
     pub router: axum::Router,
     requests: Box<dyn Fn() -> Vec<Asked> + Send + Sync>,
     forget: Box<dyn Fn() + Send + Sync>,
 }
 
-pub const VENDORS: &[Vendor] = &[
+pub(crate) const VENDORS: &[Vendor] = &[
     Vendor {
         name: "udesk",
         center: "acme",
@@ -163,12 +163,12 @@ fn simulate_huawei() -> Simulated {
 
 impl Vendor {
     /// The first resource of a collection, by its name.
-    pub fn first(&self, collection: &str) -> String {
+    pub(crate) fn first(&self, collection: &str) -> String {
         format!("centers/{}/{collection}/{}", self.center, self.ids_of(collection).first)
     }
 
     /// The second.
-    pub fn second(&self, collection: &str) -> String {
+    pub(crate) fn second(&self, collection: &str) -> String {
         format!("centers/{}/{collection}/{}", self.center, self.ids_of(collection).second)
     }
 
@@ -180,7 +180,7 @@ impl Vendor {
     }
 
     /// A request that the contract and the vendor allow.
-    pub fn request(&self, method: &str) -> Value {
+    pub(crate) fn request(&self, method: &str) -> Value {
         let mut request = contract_request(self, method);
         if let Some((_, fields)) = self.requests.iter().find(|(known, _)| *known == method) {
             request.as_object_mut().unwrap().extend(fields().as_object().unwrap().clone());
@@ -192,22 +192,22 @@ impl Vendor {
 
 impl Simulated {
     /// What it was asked so far, oldest first.
-    pub fn asked(&self) -> Vec<Asked> {
+    pub(crate) fn asked(&self) -> Vec<Asked> {
         (self.requests)()
     }
 
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         (self.forget)();
     }
 }
 
 /// A gateway before a seeded tenant of every vendor, in the order of [`VENDORS`].
-pub async fn every_vendor() -> (Gateway, Vec<Simulated>) {
+pub(crate) async fn every_vendor() -> (Gateway, Vec<Simulated>) {
     every_vendor_and("").await
 }
 
 /// The same with other centers, which are lines of a configuration.
-pub async fn every_vendor_and(centers: &str) -> (Gateway, Vec<Simulated>) {
+pub(crate) async fn every_vendor_and(centers: &str) -> (Gateway, Vec<Simulated>) {
     let (mut centers, mut simulators) = (centers.to_owned(), Vec::new());
     for vendor in VENDORS {
         let simulator = (vendor.simulate)();
@@ -264,7 +264,7 @@ fn contract_request(vendor: &Vendor, method: &str) -> Value {
 }
 
 /// A request for a subscription of this name.
-pub fn new_subscription(vendor: &Vendor, name: &str) -> Value {
+pub(crate) fn new_subscription(vendor: &Vendor, name: &str) -> Value {
     json!({"parent": format!("centers/{}", vendor.center), "subscription": {
         "display_name": name, "callback_uri": "https://example.com/x", "event_types": ["EVENT_TYPE_CALL_HUNG_UP"],
     }})

@@ -18,7 +18,7 @@ use crate::{
     },
 };
 
-pub const TABLES: &str = "
+pub(crate) const TABLES: &str = "
     CREATE TABLE event_log (
         number INTEGER PRIMARY KEY,
         center TEXT NOT NULL UNIQUE,
@@ -50,7 +50,7 @@ const ROW_OVERHEAD: i64 = 64;
 const SEQUENCES: i64 = 1 << 40;
 
 /// An event to append to a log.
-pub struct NewEvent {
+pub(super) struct NewEvent {
     /// The log's number.
     pub number: i64,
     /// The callback's body.
@@ -61,7 +61,7 @@ pub struct NewEvent {
 
 /// The state of a log at the last commit.
 #[derive(Clone)]
-pub struct LogState {
+pub(super) struct LogState {
     oldest: i64,
     newest: i64,
     /// When the newest event was received.
@@ -75,12 +75,12 @@ pub struct LogState {
 
 impl LogState {
     /// Whether the positions are the same.
-    pub fn is_same(&self, other: &Self) -> bool {
+    pub(super) fn is_same(&self, other: &Self) -> bool {
         (self.oldest, self.newest) == (other.oldest, other.newest)
     }
 
     /// Stores the state in the log's row.
-    pub fn save(&self, at: &Connection, number: i64) -> rusqlite::Result<()> {
+    pub(super) fn save(&self, at: &Connection, number: i64) -> rusqlite::Result<()> {
         let update = "UPDATE event_log SET oldest = ?2, newest = ?3, received = ?4, bytes = ?5 WHERE number = ?1";
         at.prepare_cached(update)?
             .execute(params![number, self.oldest, self.newest, self.received, self.bytes])
@@ -88,14 +88,14 @@ impl LogState {
     }
 
     /// Publishes the newest position to readers, after the commit.
-    pub fn publish(&self) {
+    pub(super) fn publish(&self) {
         let newest = self.newest.cast_unsigned();
         self.published.send_if_modified(|published| std::mem::replace(published, newest) != newest);
     }
 }
 
 /// The number of a center's log; creates the log if it does not exist.
-pub fn number(connection: &mut Connection, center: &str) -> rusqlite::Result<i64> {
+pub(super) fn number(connection: &mut Connection, center: &str) -> rusqlite::Result<i64> {
     let select = "SELECT number FROM event_log WHERE center = ?1";
     if let Some(number) = connection.query_row(select, [center], |row| row.get(0)).optional()? {
         return Ok(number);
@@ -109,7 +109,7 @@ pub fn number(connection: &mut Connection, center: &str) -> rusqlite::Result<i64
 }
 
 /// The state of every log, by number.
-pub fn states(connection: &mut Connection) -> rusqlite::Result<BTreeMap<i64, LogState>> {
+pub(super) fn states(connection: &mut Connection) -> rusqlite::Result<BTreeMap<i64, LogState>> {
     connection
         .prepare("SELECT number, oldest, newest, received, bytes FROM event_log")?
         .query_map((), |row| {
@@ -124,7 +124,7 @@ pub fn states(connection: &mut Connection) -> rusqlite::Result<BTreeMap<i64, Log
 }
 
 /// The extent of a log from this time on: older events are expired.
-pub fn extent(connection: &Connection, number: i64, since: i64) -> rusqlite::Result<Extent> {
+pub(super) fn extent(connection: &Connection, number: i64, since: i64) -> rusqlite::Result<Extent> {
     let unexpired = seek(connection, number, since)?;
     let select = "SELECT identity, oldest, newest FROM event_log WHERE number = ?1";
     connection.prepare_cached(select)?.query_row([number], |row| {
@@ -135,7 +135,7 @@ pub fn extent(connection: &Connection, number: i64, since: i64) -> rusqlite::Res
 }
 
 /// Appends an event, unless it is a duplicate within its window.
-pub fn append(
+pub(super) fn append(
     at: &Transaction<'_>,
     logs: &mut BTreeMap<i64, LogState>,
     config: &config::Events,
@@ -175,7 +175,7 @@ fn is_new(at: &Transaction<'_>, event: &NewEvent, window: Duration, now: i64) ->
 }
 
 /// Removes events beyond the retention by age or size, at most `max_removed`. Returns how many it removed.
-pub fn trim(
+pub(super) fn trim(
     at: &Transaction<'_>,
     logs: &mut BTreeMap<i64, LogState>,
     config: &config::Events,
@@ -212,7 +212,12 @@ pub fn trim(
 }
 
 /// Removes duplicate-detection rows that are older than any window, at most `max_removed`.
-pub fn trim_seen(at: &Transaction<'_>, config: &config::Events, now: i64, max_removed: u32) -> rusqlite::Result<()> {
+pub(super) fn trim_seen(
+    at: &Transaction<'_>,
+    config: &config::Events,
+    now: i64,
+    max_removed: u32,
+) -> rusqlite::Result<()> {
     let since = now.saturating_sub(duration_micros(config.duplicate_window));
     let delete = "DELETE FROM event_seen WHERE (log, key) IN \
                   (SELECT log, key FROM event_seen INDEXED BY event_seen_seen WHERE seen < ?1 LIMIT ?2)";
@@ -220,7 +225,7 @@ pub fn trim_seen(at: &Transaction<'_>, config: &config::Events, now: i64, max_re
 }
 
 /// The next page of a log.
-pub fn page(connection: &Connection, number: i64, after: u64) -> rusqlite::Result<Vec<Record>> {
+pub(super) fn page(connection: &Connection, number: i64, after: u64) -> rusqlite::Result<Vec<Record>> {
     let first = number * SEQUENCES;
     let after = i64::try_from(after).unwrap_or(i64::MAX).min(SEQUENCES - 1);
     let mut select = connection
@@ -243,7 +248,7 @@ pub fn page(connection: &Connection, number: i64, after: u64) -> rusqlite::Resul
 
 /// The position right before the first event of this time or later, by binary search: times do not decrease within a log,
 /// except after a correction of the clock.
-pub fn seek(connection: &Connection, number: i64, time: i64) -> rusqlite::Result<u64> {
+pub(super) fn seek(connection: &Connection, number: i64, time: i64) -> rusqlite::Result<u64> {
     let (mut low, mut high): (i64, i64) =
         connection.query_row("SELECT oldest, newest FROM event_log WHERE number = ?1", [number], |row| {
             Ok((row.get(0)?, row.get(1)?))
@@ -264,18 +269,18 @@ pub fn seek(connection: &Connection, number: i64, time: i64) -> rusqlite::Result
 }
 
 /// Microseconds since 1970.
-pub fn micros(time: SystemTime) -> i64 {
+pub(super) fn micros(time: SystemTime) -> i64 {
     duration_micros(time.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// Microseconds since 1970, rounded up.
-pub fn micros_ceil(time: SystemTime) -> i64 {
+pub(super) fn micros_ceil(time: SystemTime) -> i64 {
     let whole = micros(time);
     if self::time(whole) < time { whole.saturating_add(1) } else { whole }
 }
 
 /// A duration in microseconds.
-pub fn duration_micros(duration: Duration) -> i64 {
+pub(super) fn duration_micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 

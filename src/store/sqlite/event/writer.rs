@@ -25,7 +25,7 @@ const MAX_REMOVED: u32 = 2048;
 const YIELD_TIME: Duration = Duration::from_millis(1);
 
 /// A request to the writer.
-pub enum Work {
+pub(super) enum Work {
     /// Append an event.
     Append(Append),
     /// Remove expired events, also while no event arrives.
@@ -33,7 +33,7 @@ pub enum Work {
 }
 
 /// An event to append, and the channel of its outcome.
-pub struct Append {
+pub(super) struct Append {
     event: NewEvent,
     reply: oneshot::Sender<Result<Appended>>,
     /// The body's share of the queue's bytes.
@@ -41,7 +41,7 @@ pub struct Append {
 }
 
 /// The writer of all event logs.
-pub struct Writer {
+pub(super) struct Writer {
     database: Database,
     clock: Clock,
     config: config::Events,
@@ -53,7 +53,7 @@ pub struct Writer {
 
 impl Append {
     /// `permit` is the body's share of the queue's bytes, held until the event is committed.
-    pub fn new(event: NewEvent, reply: oneshot::Sender<Result<Appended>>, permit: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(event: NewEvent, reply: oneshot::Sender<Result<Appended>>, permit: OwnedSemaphorePermit) -> Self {
         Self { event, reply, _permit: permit }
     }
 }
@@ -62,12 +62,12 @@ impl Append {
 
 impl Writer {
     /// A writer of these logs.
-    pub fn new(database: Database, clock: Clock, config: config::Events, logs: BTreeMap<i64, LogState>) -> Self {
+    pub(super) fn new(database: Database, clock: Clock, config: config::Events, logs: BTreeMap<i64, LogState>) -> Self {
         Self { database, clock, config, logs }
     }
 
     /// Writes until the queue is closed.
-    pub fn run(mut self, mut work: mpsc::Receiver<Work>) {
+    pub(super) fn run(mut self, mut work: mpsc::Receiver<Work>) {
         let mut group = Vec::new();
         let mut has_expired = false;
         loop {
@@ -132,7 +132,7 @@ impl Writer {
 }
 
 /// Adds queued events to the group of one commit, until the group is full.
-pub fn gather(first: Option<Work>, work: &mut mpsc::Receiver<Work>, group: &mut Vec<Append>) {
+pub(super) fn gather(first: Option<Work>, work: &mut mpsc::Receiver<Work>, group: &mut Vec<Append>) {
     let (mut next, mut bytes) = (first, 0);
     while let Some(work_item) = next {
         if let Work::Append(append) = work_item {
