@@ -5,7 +5,7 @@
 //!
 //! - a signature over account and time only, in the query string (C1 to C4): `ccapi`;
 //! - three envelopes, and a return code that overrides the HTTP status (C6, C10, C11, C14): `envelope`;
-//! - two generations of return codes (C13), and rules without a code (C62): `codes`, `is_vague`;
+//! - two generations of return codes (C13), and rules whose code is not named (C62): `codes`, `is_vague`;
 //! - IDs with the suffix `@app` in some answers only (C18, C19): `VendorId`;
 //! - numbers, booleans and lists in several spellings (C25, C30, C33, C46): [`crate::vendor::de`];
 //! - agents in three spellings (C33, C55, C56), without pages (C35), so the gateway pages by ID: `agent_records`;
@@ -176,7 +176,7 @@ fn is_missing(error: &Error) -> bool {
     error.reason() == ErrorReason::ResourceNotFound && codes::is_no_records(error.vendor_code())
 }
 
-/// Whether a refusal does not say which rule was broken: several rules have no code (C62).
+/// Whether a refusal does not say which rule was broken: the document names no code for several rules (C62).
 fn is_vague(error: &Error) -> bool {
     matches!(error.reason(), ErrorReason::VendorRejected | ErrorReason::VendorCodeUnmapped)
 }

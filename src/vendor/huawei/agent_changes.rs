@@ -99,7 +99,7 @@ const TAKES: &str = "Huawei accepts only the keys \"agentType\" and \"ccRoleId\"
 const NO_EMPLOYEE_NUMBER: &str = "Huawei has no employee number; it identifies an agent by number and account";
 const NO_ROLE: &str = "Huawei has other roles than the contract; set vendor_data.ccRoleId";
 const NO_FLAG: &str = "Huawei cannot disable an agent; use DeleteAgent";
-const NO_CHOICE: &str = "Huawei assigns a softphone to every new agent";
+const NO_CHOICE: &str = "Huawei's operation has no field for it";
 const NO_WRAP_UP: &str = "Huawei has one wrap-up time per queue; set vendor_data.maxAgentWrapupTime of the queue";
 
 /// Creates an agent with an account.

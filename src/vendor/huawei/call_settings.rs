@@ -181,7 +181,8 @@ fn number(check: &mut Check, field: String, number: &str) -> Value {
     json!(number)
 }
 
-/// A user's record; `None` when the user has none, for which the vendor returns success without an ID.
+/// A user's record; `None` when the user has none. What the vendor returns then is not documented: success without an ID
+/// and a failure that says so are both read.
 async fn record(huawei: &Huawei, cx: &Context, name: &CallSettingsName) -> Result<Option<Map<String, Value>>> {
     match huawei.api_fabric.call(cx, &Query { user_id: name.id() }).await {
         Ok(record) => {

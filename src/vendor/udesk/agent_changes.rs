@@ -171,7 +171,7 @@ async fn read_back(ccapi: &Api, cx: &Context, name: &AgentName, fields: Fields<'
     agent
 }
 
-/// An agent can be disabled only while offline; the document has no code for this rule (C62).
+/// "The agent can only be disabled when it is offline"; the document does not name the code (C62).
 async fn diagnosed(ccapi: &Api, cx: &Context, name: &AgentName, fields: &Fields<'_>, error: Error) -> Error {
     if fields.enable != Some(false) || !is_vague(&error) {
         return error;

@@ -255,7 +255,7 @@ async fn delete(ccapi: &Api, cx: &Context, name: ExtensionName) -> Result<()> {
     if !is_vague(&error) {
         return Err(error);
     }
-    // "An extension bound to an agent cannot be deleted", without a code for it (C62).
+    // "An extension bound to an agent cannot be deleted"; the document does not name the code (C62).
     match bound(ccapi, cx).await {
         Ok((lines, _)) if lines.iter().any(|(_, line)| line.id() == name.id()) => Err(error
             .explained(ErrorReason::ResourceInUse, "an extension bound to an agent cannot be deleted")

@@ -157,7 +157,7 @@ async fn get(
 
 /// Makes a number the default caller ID.
 async fn set_default(ccapi: &Api, cx: &Context, name: PhoneNumberName) -> Result<()> {
-    // The default must be in the list, and no code is documented for a number that is not (C28).
+    // The default must be in the list (C28). The document does not say that this operation rejects another with 100005.
     if !read(ccapi, cx).await?.all().iter().any(|number| number == name.id()) {
         return Err(unknown(&name));
     }

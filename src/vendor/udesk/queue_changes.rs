@@ -228,7 +228,7 @@ pub(super) async fn delete(ccapi: &Api, cx: &Context, name: &QueueName) -> Resul
     if !is_vague(&error) {
         return Err(error);
     }
-    // "Queues with agents in them cannot be deleted", without a code for it (C62).
+    // "Queues with agents in them cannot be deleted"; the document does not name the code (C62).
     match agent_records::of_queue(ccapi, cx, name).await {
         Ok(agents) if !agents.is_empty() => Err(error
             .explained(ErrorReason::ResourceInUse, "a queue that has agents cannot be deleted")

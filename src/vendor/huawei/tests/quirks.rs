@@ -142,3 +142,14 @@ async fn a_request_that_fails_in_both_forms_is_the_first_refusal() {
     server.list_agents(v1::ListAgentsRequest::default()).await.unwrap_err();
     assert!(server.calls().is_empty());
 }
+
+/// Huawei does not document its response for an unknown account. If it is a refusal, its return code shows the form, too.
+#[tokio::test]
+async fn a_refusal_of_the_wrapped_form_shows_that_the_tenant_accepts_it() {
+    let server = TestServer::start("wrapped-only").await;
+    server.reply_after(1, "agentAccount/query", 200, r#"{"resultCode":"1","resultMessage":"no such account"}"#);
+    create_agent(&server).await;
+    let requests = server.requests();
+    let created = requests.iter().find(|(operation, _)| operation == "agentAccount/create").unwrap();
+    assert_eq!(created.1["requestParam"]["userAccount"], "karl.new");
+}
