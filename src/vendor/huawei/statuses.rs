@@ -59,7 +59,8 @@ mod tests {
             let meaning = of_token_request(StatusCode::from_u16(status).unwrap()).unwrap();
             assert_eq!(meaning.refusal(String::new()).read, VendorUnavailable, "{status}");
         }
-        let read = |status| of_token_request(StatusCode::from_u16(status).unwrap()).unwrap().refusal(String::new()).read;
+        let read =
+            |status| of_token_request(StatusCode::from_u16(status).unwrap()).unwrap().refusal(String::new()).read;
         let expected: [(u16, ErrorReason); 3] =
             [(304, VendorResponseInvalid), (418, VendorUnavailable), (403, VendorAuthFailed)];
         for (status, reason) in expected {
