@@ -14,9 +14,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from client import channel, refusal
 from contactcenter.v1 import contact_center_pb2 as api
 from contactcenter.v1 import contact_center_pb2_grpc as api_grpc
+from vendors import VENDORS
 from world import LISTEN, PATIENCE, SERVICE, Gateway, Simulator, World, get
 
-ACME, BETA = "centers/acme", "centers/beta"
+# The center that rings customers.
+ACME = "centers/acme"
 
 
 def checks(world: World):
@@ -33,18 +35,18 @@ def checks(world: World):
 
 def two_processes(world: World) -> None:
     """Simulators and gateway on their own, put together by the lines that the simulators print."""
-    with Simulator(world, "udesk") as udesk, Simulator(world, "huawei") as huawei:
-        configuration = LISTEN + udesk.configuration + huawei.configuration
+    with contextlib.ExitStack() as stack:
+        simulators = [stack.enter_context(Simulator(world, vendor)) for vendor in VENDORS]
+        configuration = LISTEN + "".join(simulator.configuration for simulator in simulators)
         with Gateway(world, configuration) as gateway, channel(gateway.grpc) as wire:
             stub = api_grpc.ContactCenterStub(wire)
-            assert stub.GetAgent(api.GetAgentRequest(name=f"{ACME}/agents/1001")).display_name
-            assert stub.ListExtensions(api.ListExtensionsRequest(parent=BETA)).extensions
-            # Passwords are told only where the configuration says so.
-            request = api.AccessSoftphoneCredentialsRequest(parent=BETA)
-            refusal(
-                lambda: stub.AccessSoftphoneCredentials(request), grpc.StatusCode.PERMISSION_DENIED, "ACCESS_DENIED"
-            )
-        for simulator in (udesk, huawei):
+            for vendor in VENDORS.values():
+                assert stub.ListAgents(api.ListAgentsRequest(parent=vendor.name)).agents, vendor
+                # Passwords are returned only where the configuration says so.
+                request = api.AccessSoftphoneCredentialsRequest(parent=vendor.name)
+                access = functools.partial(stub.AccessSoftphoneCredentials, request)
+                refusal(access, grpc.StatusCode.PERMISSION_DENIED, "ACCESS_DENIED")
+        for simulator in simulators:
             simulator.terminate()
             assert simulator.wait() == 0
 

@@ -11,6 +11,8 @@ import threading
 import time
 import urllib.request
 
+from vendors import VENDORS
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVICE = "contactcenter.v1.ContactCenter"
 
@@ -156,14 +158,22 @@ class Sandbox(Process):
 
     def __init__(self, world: World, *arguments: str):
         any_port = "127.0.0.1:0"
-        addresses = [word for key in ("grpc", "http", "admin", "udesk", "huawei") for word in (f"--{key}", any_port)]
+        addresses = [word for key in ("grpc", "http", "admin", *VENDORS) for word in (f"--{key}", any_port)]
         super().__init__(world, "sandbox", *(arguments or addresses))
         self.grpc = self.until(r"^ *gRPC +(\S+:\d+)").group(1)
         self.http = self.until(r"^ *callbacks +(\S+:\d+)").group(1)
         self.admin = self.until(r"^ *admin +http://([^/\s]+)/").group(1)
-        self.udesk = self.until(r"^ *acme +http://([^/\s]+)/simulator/").group(1)
+        self.simulators = {
+            name: self.until(rf"^ *{vendor.center} +http://([^/\s]+)/simulator/").group(1)
+            for name, vendor in VENDORS.items()
+        }
         # Everything was printed before anything is accepted.
         wait_ready(self.admin)
+
+    @property
+    def addresses(self) -> dict:
+        """Every address, by the name of its option."""
+        return {"grpc": self.grpc, "http": self.http, "admin": self.admin, **self.simulators}
 
     @property
     def pasted_lines(self) -> list:
@@ -184,7 +194,7 @@ class Simulator(Process):
         super().__init__(world, "simulate", vendor, "--listen", "127.0.0.1:0", environment=environment)
         self.address = self.until(r"simulates a vendor at http://(\S+:\d+)").group(1)
         # The lines for a gateway's configuration; the secret comes last.
-        self.until(r"^(auth_token|app_secret) = .*\n")
+        self.until(rf"^{VENDORS[vendor].secret} = .*\n")
         self.configuration = self.out
 
 
