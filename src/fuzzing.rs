@@ -158,8 +158,8 @@ fn check_parsed(response: &HttpResponse, parsed: ParsedResponse) {
         ParsedResponse::Payload(payload) => {
             assert!(response.status.is_success(), "an HTTP error status is no success");
             // In JSON within text, a line break of two characters becomes an escape of six.
-            let is_text =
-                std::str::from_utf8(&response.body).is_ok_and(|body| !body.contains(&*String::from_utf8_lossy(&payload)));
+            let is_text = std::str::from_utf8(&response.body)
+                .is_ok_and(|body| !body.contains(&*String::from_utf8_lossy(&payload)));
             let largest = if is_text { 3 * response.body.len() } else { response.body.len() };
             assert!(payload.len() <= largest.max(4), "a payload is a part of the response");
             check_fields(&payload);

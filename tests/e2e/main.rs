@@ -4,7 +4,6 @@
 #![expect(clippy::disallowed_methods, reason = "a test asks the gateway's own addresses")]
 
 mod bad_input;
-mod bad_input_udesk;
 mod bytes;
 mod config;
 mod conformance;
@@ -22,6 +21,7 @@ mod limits_events;
 mod limits_locks;
 mod limits_server;
 mod operators;
+mod panics;
 mod process;
 mod request_id;
 mod retention;

@@ -39,7 +39,7 @@ const PLACES: &[(&str, &str)] = &[
     ("src/vendor/{v}.rs", ""),
     ("src/vendor/{v}/capabilities.rs", ""),
     ("src/cli/simulated.rs", "name: \"{v}\""),
-    ("src/fuzzing.rs", "(\"{v}\", "),
+    ("src/fuzzing.rs", "\"{v}\","),
     ("tests/clients/vendors.py", "\"{v}\": Vendor("),
     ("tests/e2e/bad_input/{v}.rs", ""),
     ("src/lib.rs", "[`vendor::{v}`]"),

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use switchboard_simulators::udesk;
 
+use super::{INVALID, Row};
 use crate::support::{
     Gateway, acme,
     client::Failure,
@@ -21,6 +22,74 @@ const AGENT: &str = "centers/acme/agents/1001";
 const QUEUE: &str = "centers/acme/queues/9001";
 const EXTENSION: &str = "centers/acme/extensions/1101";
 const CALLBACK: &str = "https://crm.example.com/hooks";
+
+/// Udesk's own formats and limits, and what it does not have, in the form of the other vendors' rows.
+#[expect(clippy::too_many_lines, reason = "a table")]
+pub(super) fn rows() -> Vec<Row> {
+    vec![
+        (
+            "StartCallback",
+            json!({"parent": "centers/acme", "customer_number": "+8613800000000", "entry_number": "12"}),
+            INVALID,
+            "FIELD_INVALID",
+            &["customer_number", "entry_number"],
+        ),
+        // Udesk's own formats and limits.
+        ("GetAgent", json!({"name": "centers/acme/agents/mara"}), INVALID, "FIELD_INVALID", &["name"]),
+        (
+            "ListAgents",
+            json!({"parent": "centers/acme", "queue": "centers/acme/queues/sales"}),
+            INVALID,
+            "FIELD_INVALID",
+            &["queue"],
+        ),
+        (
+            "ListAgents",
+            json!({"parent": "centers/acme", "state": "AGENT_STATE_BUSY"}),
+            INVALID,
+            "FIELD_UNSUPPORTED",
+            &["state"],
+        ),
+        (
+            "CreateQueue",
+            json!({"parent": "centers/acme", "queue_id": "8001", "queue": {}}),
+            INVALID,
+            "FIELD_INVALID",
+            &["queue_id", "queue.display_name"],
+        ),
+        (
+            "CreateQueue",
+            json!({"parent": "centers/acme", "queue": {"display_name": "x", "strategy": 1, "wait_timeout": "30s"}}),
+            INVALID,
+            "FIELD_UNSUPPORTED",
+            &["queue.strategy", "queue.wait_timeout"],
+        ),
+        (
+            "LoginAgent",
+            json!({"name": "centers/acme/agents/1001", "vendor_data": {"state": 2, "color": "red"}}),
+            INVALID,
+            "FIELD_INVALID",
+            &["vendor_data.state", "vendor_data.color"],
+        ),
+        // What is not there, or there already, or in the wrong state.
+        ("GetAgent", json!({"name": "centers/acme/agents/99999"}), "NotFound", "RESOURCE_NOT_FOUND", &[]),
+        (
+            "CreateQueue",
+            json!({"parent": "centers/acme", "queue": {"display_name": "Sales"}}),
+            "AlreadyExists",
+            "RESOURCE_EXISTS",
+            &[],
+        ),
+        ("LoginAgent", json!({"name": "centers/acme/agents/1011"}), "FailedPrecondition", "AGENT_STATE_CONFLICT", &[]),
+        (
+            "StartCallback",
+            json!({"parent": "centers/acme", "customer_number": "13800000000", "entry_number": "01099999999"}),
+            "NotFound",
+            "RESOURCE_NOT_FOUND",
+            &[],
+        ),
+    ]
+}
 
 /// What is missing.
 fn missing() -> Vec<Refused> {
