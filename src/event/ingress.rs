@@ -32,8 +32,10 @@ use crate::{
 
 /// Largest body, in bytes.
 const MAX_BODY_SIZE: usize = 1024 * 1024;
-/// Largest sum of all bodies that wait for the event log, in bytes.
+/// Largest sum of all bodies that wait for the event log, in bytes. Each center has an equal part of it, and room for
+/// two bodies at least: slow posts to one center do not refuse those to another.
 const MAX_BUFFERED_BYTES: usize = 64 * MAX_BODY_SIZE;
+const MIN_BUFFERED_BYTES: usize = 2 * MAX_BODY_SIZE;
 /// Longest time to read a body, and to store it.
 const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -46,13 +48,13 @@ pub struct Ingress {
     log: Arc<dyn EventLog>,
     addresses: Addresses,
     metrics: Metrics,
-    buffer: Semaphore,
 }
 
 struct Center {
     adapter: Arc<dyn Adapter>,
     /// MAC of the configured callback secret, so that comparing is constant-time.
     secret: Option<(hmac::Key, hmac::Tag)>,
+    buffer: Semaphore,
 }
 
 /// Why a body was not read.
@@ -73,32 +75,28 @@ impl Ingress {
         addresses: Addresses,
         metrics: Metrics,
     ) -> Self {
+        let centers: Vec<_> = centers.collect();
+        let room = (MAX_BUFFERED_BYTES / centers.len().max(1)).max(MIN_BUFFERED_BYTES);
         let center = |(id, adapter): (String, Arc<dyn Adapter>)| {
             let secret = adapter.callback_secret().map(|secret| {
                 let key = hmac::Key::new(hmac::HMAC_SHA256, id.as_bytes());
                 let tag = hmac::sign(&key, secret.expose_secret().as_bytes());
                 (key, tag)
             });
-            (id, Center { adapter, secret })
+            (id, Center { adapter, secret, buffer: Semaphore::new(room) })
         };
-        Self {
-            centers: centers.map(center).collect(),
-            log,
-            addresses,
-            metrics,
-            buffer: Semaphore::new(MAX_BUFFERED_BYTES),
-        }
+        Self { centers: centers.into_iter().map(center).collect(), log, addresses, metrics }
     }
 
     /// Handles one request.
     pub async fn handle(&self, request: Request<Body>) -> Response<Body> {
         let Some((id, center)) = self.center(request.uri().path()).await else {
-            return empty(StatusCode::NOT_FOUND);
+            return last(StatusCode::NOT_FOUND);
         };
         let (outcome, response) = match center {
             Err(()) => ("failed", service_unavailable()),
             Ok(_) if request.method() != Method::POST => {
-                let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
+                let mut response = last(StatusCode::METHOD_NOT_ALLOWED);
                 response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
                 ("refused", response)
             }
@@ -127,11 +125,11 @@ impl Ingress {
     }
 
     async fn accept(&self, id: &str, center: &Center, body: Body) -> (&'static str, Response<Body>) {
-        let (body, _buffer) = match self.read(body).await {
+        let (body, _buffer) = match read(center, body).await {
             Ok(read) => read,
-            Err(BodyError::TooLarge) => return ("refused", empty(StatusCode::PAYLOAD_TOO_LARGE)),
-            Err(BodyError::TooSlow) => return ("refused", empty(StatusCode::REQUEST_TIMEOUT)),
-            Err(BodyError::CutOff) => return ("refused", empty(StatusCode::BAD_REQUEST)),
+            Err(BodyError::TooLarge) => return ("refused", last(StatusCode::PAYLOAD_TOO_LARGE)),
+            Err(BodyError::TooSlow) => return ("refused", last(StatusCode::REQUEST_TIMEOUT)),
+            Err(BodyError::CutOff) => return ("refused", last(StatusCode::BAD_REQUEST)),
             Err(BodyError::BufferFull) => return ("overloaded", service_unavailable()),
         };
         let fingerprint = Fingerprint::of(&body);
@@ -148,37 +146,37 @@ impl Ingress {
             Err(_) => ("overloaded", service_unavailable()),
         }
     }
-
-    /// Reads the body, with the buffer permit of its size.
-    async fn read(&self, body: Body) -> Result<(Bytes, Option<SemaphorePermit<'_>>), BodyError> {
-        let mut chunks = body.into_data_stream();
-        let mut buffer: Option<SemaphorePermit<'_>> = None;
-        let mut buffered = BytesMut::new();
-        let read = async {
-            while let Some(chunk) = chunks.next().await {
-                let chunk = chunk.map_err(|_| BodyError::CutOff)?;
-                if buffered.len() + chunk.len() > MAX_BODY_SIZE {
-                    return Err(BodyError::TooLarge);
-                }
-                let more = u32::try_from(chunk.len()).map_err(|_| BodyError::TooLarge)?;
-                let more = self.buffer.try_acquire_many(more).map_err(|_| BodyError::BufferFull)?;
-                match &mut buffer {
-                    Some(buffer) => buffer.merge(more),
-                    None => buffer = Some(more),
-                }
-                buffered.extend_from_slice(&chunk);
-            }
-            Ok(())
-        };
-        timeout(BODY_READ_TIMEOUT, read).await.map_err(|_| BodyError::TooSlow)??;
-        Ok((buffered.freeze(), buffer))
-    }
 }
 
 impl fmt::Debug for Ingress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ingress").field("centers", &self.centers.len()).finish_non_exhaustive()
     }
+}
+
+/// Reads the body, with the buffer permit of its size.
+async fn read(center: &Center, body: Body) -> Result<(Bytes, Option<SemaphorePermit<'_>>), BodyError> {
+    let mut chunks = body.into_data_stream();
+    let mut buffer: Option<SemaphorePermit<'_>> = None;
+    let mut buffered = BytesMut::new();
+    let read = async {
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|_| BodyError::CutOff)?;
+            if buffered.len() + chunk.len() > MAX_BODY_SIZE {
+                return Err(BodyError::TooLarge);
+            }
+            let more = u32::try_from(chunk.len()).map_err(|_| BodyError::TooLarge)?;
+            let more = center.buffer.try_acquire_many(more).map_err(|_| BodyError::BufferFull)?;
+            match &mut buffer {
+                Some(buffer) => buffer.merge(more),
+                None => buffer = Some(more),
+            }
+            buffered.extend_from_slice(&chunk);
+        }
+        Ok(())
+    };
+    timeout(BODY_READ_TIMEOUT, read).await.map_err(|_| BodyError::TooSlow)??;
+    Ok((buffered.freeze(), buffer))
 }
 
 fn acknowledged(center: &Center) -> Response<Body> {
@@ -190,6 +188,13 @@ fn acknowledged(center: &Center) -> Response<Body> {
 fn service_unavailable() -> Response<Body> {
     let mut response = empty(StatusCode::SERVICE_UNAVAILABLE);
     response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    response
+}
+
+/// The last response of its connection: whoever posts to a wrong address holds none, and the rest of a body is not read.
+fn last(status: StatusCode) -> Response<Body> {
+    let mut response = empty(status);
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 
@@ -275,10 +280,17 @@ mod tests {
 
     /// An ingress of one center with a configured callback secret. Its address store never responds.
     fn ingress(log_delay: Duration) -> Ingress {
-        let text = format!(
-            "[centers.beta]\nvendor = 'huawei'\nbase_url = 'https://beta.example.com'\napp_key = 'key'\n\
-             app_secret = 'secret'\ncallback_secret = '{SECRET}'"
-        );
+        ingress_of(&["beta"], log_delay)
+    }
+
+    fn ingress_of(centers: &[&str], log_delay: Duration) -> Ingress {
+        let center = |id: &&str| {
+            format!(
+                "[centers.{id}]\nvendor = 'huawei'\nbase_url = 'https://beta.example.com'\napp_key = 'key'\n\
+                 app_secret = 'secret'\ncallback_secret = '{SECRET}'\n"
+            )
+        };
+        let text: String = centers.iter().map(center).collect();
         let config = Config::parse(&text, "test", &|_| None).unwrap();
         let (clock, metrics) = (Clock::system(), Metrics::new().unwrap());
         let state: Arc<dyn KeyValueStore> = Arc::new(HungStore);
@@ -291,9 +303,12 @@ mod tests {
             kv: state,
             addresses: addresses.clone(),
         };
-        let adapter = vendor::build("beta", &config.centers["beta"], &parts).unwrap();
-        assert_eq!(adapter.callback_secret().map(SecretString::expose_secret), Some(SECRET));
-        Ingress::new(std::iter::once(("beta".to_owned(), adapter)), Arc::new(SlowLog(log_delay)), addresses, metrics)
+        let adapters = centers.iter().map(|&id| {
+            let adapter = vendor::build(id, &config.centers[id], &parts).unwrap();
+            assert_eq!(adapter.callback_secret().map(SecretString::expose_secret), Some(SECRET));
+            (id.to_owned(), adapter)
+        });
+        Ingress::new(adapters, Arc::new(SlowLog(log_delay)), addresses, metrics)
     }
 
     /// A transport that no test uses.
@@ -360,5 +375,30 @@ mod tests {
             (MAX_BUFFERED_BYTES / MAX_BODY_SIZE, 6)
         );
         assert_eq!(post(0).await, StatusCode::OK, "the buffer is released");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn slow_posts_to_one_center_leave_room_for_another() {
+        let ingress = Arc::new(ingress_of(&["beta", "gamma"], Duration::ZERO));
+        let post = |center: &str, body| {
+            let (ingress, uri) = (ingress.clone(), format!("/callbacks/{center}/{SECRET}"));
+            async move { ingress.handle(Request::post(uri).body(body).unwrap()).await.status() }
+        };
+        let unfinished = || {
+            let first = stream::iter([Ok::<_, Infallible>(Bytes::from(vec![b'x'; MAX_BODY_SIZE - 1]))]);
+            Body::from_stream(first.chain(stream::pending()))
+        };
+        let slow =
+            futures_util::future::join_all((0..MAX_BUFFERED_BYTES / MAX_BODY_SIZE).map(|_| post("beta", unfinished())));
+        let other = async {
+            sleep(BODY_READ_TIMEOUT / 2).await;
+            (
+                post("beta", Body::from(vec![b'y'; 4096])).await,
+                post("gamma", Body::from(vec![b'y'; MAX_BODY_SIZE])).await,
+            )
+        };
+        let (slow, other) = tokio::join!(slow, other);
+        assert!(slow.contains(&StatusCode::REQUEST_TIMEOUT) && slow.contains(&StatusCode::SERVICE_UNAVAILABLE));
+        assert_eq!(other, (StatusCode::SERVICE_UNAVAILABLE, StatusCode::OK));
     }
 }
