@@ -16,12 +16,16 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode, header::CONTENT_TYPE};
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 
-use super::SERVICE;
+use super::{
+    SERVICE,
+    body::{Budget, RequestBody, RequestBytes, UntilDrained},
+};
 use crate::{
     config,
     context::Context,
@@ -33,6 +37,11 @@ use crate::{
 
 /// How long after its deadline a call may still respond.
 const DEADLINE_GRACE: Duration = Duration::from_millis(1);
+/// Largest metadata of a call, counted as HTTP/2 does: a caller sends a deadline, a trace ID and credentials, and no
+/// data.
+const MAX_METADATA_SIZE: usize = 16 * 1024;
+/// What HTTP/2 adds to a field's name and value (RFC 9113, 6.5.2).
+const FIELD_OVERHEAD: usize = 32;
 /// Method name of a path outside the contract.
 const UNKNOWN_METHOD: &str = "unknown";
 
@@ -53,6 +62,9 @@ struct Shared {
     unknown: Method,
     deadline: config::Deadline,
     draining: Draining,
+    budget: Budget,
+    /// The calls in flight, which a drain waits for.
+    calls: TaskTracker,
 }
 
 /// Records a call when it is dropped, so that cancelled calls are counted, too.
@@ -60,6 +72,7 @@ struct CallMetrics {
     metrics: MethodMetrics,
     start: Instant,
     code: &'static str,
+    _in_flight: TaskTrackerToken,
 }
 
 /// The body of a stream, which is recorded when the stream ends or the caller cancels it.
@@ -80,15 +93,17 @@ struct Method {
 // === impl RequestLayer ===
 
 impl RequestLayer {
-    /// A layer for the contract's methods.
-    pub fn new(metrics: &Metrics, deadline: config::Deadline, draining: Draining) -> Self {
+    /// A layer for the contract's methods. `calls` counts the calls in flight.
+    pub fn new(metrics: &Metrics, config: &config::Config, draining: Draining, calls: TaskTracker) -> Self {
         let method = |name: &'static str| {
             let streams = name == "WatchEvents";
             let kind = if streams { "server_stream" } else { "unary" };
             Method { name, streams, metrics: metrics.method(kind, SERVICE, name) }
         };
         let methods = METHODS.iter().map(|&name| (format!("/{SERVICE}/{name}"), method(name))).collect();
-        Self(Arc::new(Shared { methods, unknown: method(UNKNOWN_METHOD), deadline, draining }))
+        let budget = Budget::new(config.listen.max_request_size);
+        let (unknown, deadline) = (method(UNKNOWN_METHOD), config.deadline.clone());
+        Self(Arc::new(Shared { methods, unknown, deadline, draining, budget, calls }))
     }
 }
 
@@ -116,24 +131,42 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if !is_grpc(request.headers()) {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Box::pin(async move { Ok(response) });
+        }
         let path = request.uri().path();
         if is_infrastructure(path) {
-            return Box::pin(self.inner.call(request));
+            let draining = self.shared.draining.clone();
+            let response = self.inner.call(request);
+            return Box::pin(
+                async move { Ok(response.await?.map(|body| Body::new(UntilDrained::new(body, draining)))) },
+            );
         }
         let method = self.shared.methods.get(path).unwrap_or(&self.shared.unknown).clone();
-        let call_metrics = CallMetrics { metrics: method.metrics.clone(), start: Instant::now(), code: "CANCELLED" };
+        let call_metrics = CallMetrics {
+            metrics: method.metrics.clone(),
+            start: Instant::now(),
+            code: "CANCELLED",
+            _in_flight: self.shared.calls.token(),
+        };
         let cx = Context::from_headers(method.name, request.headers(), &self.shared.deadline);
         method.metrics.started();
 
+        let request_bytes = RequestBytes::default();
         let call = if self.shared.draining.is_draining() {
             Err(draining())
         } else if cx.is_expired() {
             // A call without time for a request and a response ends before it has an effect. The response must be ready
             // at once: tonic cancels the call at the caller's deadline.
             Err(Error::deadline_before_send())
+        } else if metadata_size(request.headers()) > MAX_METADATA_SIZE {
+            Err(Error::new(ErrorReason::RequestTooLarge, "the metadata exceeds 16 KiB; nothing was sent"))
         } else {
             request.extensions_mut().insert(cx.clone());
-            Ok(self.inner.call(request))
+            let limit = |body| RequestBody::new(body, cx.clone(), self.shared.budget.clone(), request_bytes.clone());
+            Ok(self.inner.call(request.map(|body| Body::new(limit(body)))))
         };
         Box::pin(async move {
             let mut call_metrics = call_metrics;
@@ -141,6 +174,8 @@ where
                 Err(error) => Ok(error.into_status(&cx).into_http()),
                 Ok(call) => within_deadline(&cx, call).await,
             };
+            // The request was decoded, and its content is no longer needed.
+            drop(request_bytes);
             let response = response.map(|response| with_error_details(&cx, response))?;
             let status = response.extensions().get::<Status>();
             if status.is_none() && method.streams {
@@ -178,6 +213,17 @@ impl http_body::Body for MeteredBody {
         }
         Poll::Ready(frame)
     }
+}
+
+/// Whether a request is one of gRPC with protobuf messages.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    ["application/grpc", "application/grpc+proto"].iter().any(|known| media_type.eq_ignore_ascii_case(known))
+}
+
+fn metadata_size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD).sum()
 }
 
 /// Whether a path is one of health or reflection. Their statuses have no error details of this gateway.
@@ -325,10 +371,15 @@ mod tests {
     }
 
     async fn call(method: &str) -> (Code, String, String) {
-        let limits = config::Deadline { default: Duration::from_secs(10), max: Duration::from_secs(60) };
-        let mut service =
-            RequestLayer::new(&Metrics::new().unwrap(), limits, Draining::default()).layer(PanickingService);
-        let request = Request::post(format!("/{SERVICE}/{method}")).body(Body::empty()).unwrap();
+        let center = "[centers.acme]\nvendor = 'udesk'\nbase_url = 'https://acme.example.com'\napp_id = 'app'\n\
+                      sid = 'sid'\nauth_token = 'token'";
+        let config = config::Config::parse(center, "test", &|_| None).unwrap();
+        let layer = RequestLayer::new(&Metrics::new().unwrap(), &config, Draining::default(), TaskTracker::new());
+        let mut service = layer.layer(PanickingService);
+        let request = Request::post(format!("/{SERVICE}/{method}"))
+            .header(CONTENT_TYPE, "application/grpc")
+            .body(Body::empty())
+            .unwrap();
         let response = service.call(request).await.unwrap();
         let status = response.extensions().get::<Status>().unwrap();
         (status.code(), status.get_details_error_info().unwrap().reason, status.message().to_owned())
