@@ -18,6 +18,7 @@ const FILES: [&str; 4] = [
 ];
 const PACKAGE: &str = "contactcenter.v1";
 const SERVICE: &str = "contactcenter.v1.ContactCenter";
+const REASONS: &str = "contactcenter.v1.ErrorReason";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("cargo:rerun-if-changed=proto");
@@ -30,7 +31,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     // Encoded by protox, because prost-types does not know debug_redact and would drop it.
     fs::write(out.join("contactcenter.v1.descriptors.bin"), compiler.encode_file_descriptor_set())?;
     fs::write(out.join("contactcenter.v1.debug.rs"), debug_impls(&pool))?;
-    fs::write(out.join("contactcenter.v1.methods.rs"), methods(&pool))?;
+    fs::write(out.join("contactcenter.v1.methods.rs"), methods(&pool) + &reasons(&pool))?;
 
     let mut builder = tonic_prost_build::configure();
     // skip_debug of a message reaches its oneofs too; they hold messages, each with a Debug that is safe.
@@ -76,6 +77,17 @@ fn methods(pool: &DescriptorPool) -> String {
     format!(
         "/// The methods of the service, in the order of the contract.\npub const METHODS: [&str; {}] = {methods:?};",
         methods.len()
+    )
+}
+
+/// The names of the reasons of errors, as an array in the order of the contract, without the unspecified one.
+fn reasons(pool: &DescriptorPool) -> String {
+    let reasons = pool.get_enum_by_name(REASONS).unwrap_or_else(|| panic!("there is no enum {REASONS}"));
+    let names: Vec<_> =
+        reasons.values().filter(|value| value.number() != 0).map(|value| value.name().to_owned()).collect();
+    format!(
+        "/// The reasons of errors, in the order of the contract.\npub const ERROR_REASONS: [&str; {}] = {names:?};",
+        names.len()
     )
 }
 

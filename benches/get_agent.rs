@@ -1,9 +1,8 @@
-//! What one call costs: CPU time and memory of the gateway for sequential `GetAgent` calls.
+//! CPU time and memory of the gateway for sequential `GetAgent` calls.
 //!
-//! `cargo bench --bench get_agent [-- CALLS]` starts a simulated Udesk tenant and the gateway as processes of their own on
-//! this machine, makes the calls over one connection, and prints what the kernel has counted for the gateway's process:
-//! its threads' time on a processor, in user and kernel mode, and its resident memory. The time of the simulator and of
-//! this client is not in it. Linux only, because the figures come from `/proc`.
+//! `cargo bench --bench get_agent [-- CALLS]` starts a simulated Udesk tenant and the gateway as processes, makes the
+//! calls over one connection, and prints the kernel's figures of the gateway's process: user and system CPU time, and
+//! resident memory. They do not include the simulator and this client. Linux only, because they come from `/proc`.
 
 use std::{
     error::Error,
@@ -19,25 +18,25 @@ use tonic::transport::Channel;
 
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// Calls when the command line does not say.
+/// Default number of calls.
 const CALLS: u32 = 10_000;
-/// Calls before the measurement: connections are made, caches are filled.
+/// Calls before the measurement, which open connections and fill caches.
 const WARM_UP: u32 = 1_000;
-/// What `/proc/PID/stat` counts time in: `USER_HZ`, 100 a second on every Linux.
+/// The clock ticks of `/proc/PID/stat`: `USER_HZ`, 100 a second on every Linux.
 const TICK: Duration = Duration::from_millis(10);
 /// An agent of the simulated tenant.
 const AGENT: &str = "centers/acme/agents/1001";
-/// An address with a port that is free.
+/// An address with a free port.
 const ANY: &str = "127.0.0.1:0";
-/// What the gateway is held to.
+/// The goals.
 const MOST_CPU_PER_CALL: Duration = Duration::from_micros(150);
 const MOST_MEMORY_KIB: u64 = 40 * 1024;
 
-/// A process that ends with this one.
+/// A process that is killed on drop.
 struct Process(Child);
 
 fn main() -> Result<()> {
-    // cargo adds `--bench`; `cargo test --benches` does not, and then nobody asked for a measurement.
+    // cargo adds `--bench`; `cargo test --benches` does not, and then nothing is measured.
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if !arguments.iter().any(|argument| argument == "--bench") {
         return Ok(());
@@ -102,7 +101,7 @@ fn mebibytes(kib: u64) -> f64 {
     kib as f64 / 1024.0
 }
 
-/// A simulated tenant, and the lines of configuration that lead to it.
+/// Starts a simulated tenant. Returns its process and the configuration of its center.
 fn start_simulator() -> Result<(Process, String)> {
     let mut simulator =
         switchboard().args(["simulate", "udesk", "--listen", ANY]).stdout(Stdio::piped()).spawn().map(Process)?;
@@ -119,7 +118,7 @@ fn start_simulator() -> Result<(Process, String)> {
     Err("the simulator ended".into())
 }
 
-/// A gateway in front of this center, which keeps its files in this folder; and its gRPC address.
+/// Starts a gateway with this center and its files in this folder. Returns its process and gRPC address.
 fn start_gateway(center: &str, folder: &Path) -> Result<(Process, String)> {
     let listen = format!("[listen]\ngrpc = \"{ANY}\"\nhttp = \"{ANY}\"\nadmin = \"{ANY}\"\n");
     fs::write(folder.join("gateway.toml"), listen + center)?;
@@ -137,7 +136,7 @@ fn start_gateway(center: &str, folder: &Path) -> Result<(Process, String)> {
             return Err("the gateway ended".into());
         }
     }
-    // Whatever else it logs must not fill the pipe.
+    // Drains the log, so that it does not fill the pipe.
     std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
     let address = serde_json::from_str::<serde_json::Value>(&line)
         .ok()
@@ -166,10 +165,10 @@ fn output(program: &str, arguments: &[&str]) -> Result<String> {
 // === impl Process ===
 
 impl Process {
-    /// Time that its threads were on a processor: fields 14 and 15 of `/proc/PID/stat` (proc(5)).
+    /// CPU time of its threads: fields 14 and 15 of `/proc/PID/stat` (proc(5)).
     fn cpu_time(&self) -> Result<Duration> {
         let stat = fs::read_to_string(format!("/proc/{}/stat", self.0.id()))?;
-        // The second field is the name, in parentheses, and may hold anything.
+        // The second field is the name, in parentheses, and may contain any character.
         let (_, fields) = stat.rsplit_once(')').ok_or("no name in /proc/PID/stat")?;
         let fields: Vec<&str> = fields.split_whitespace().collect();
         let ticks = |number: usize| -> Result<u32> {
@@ -189,7 +188,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself; either way it is gone afterwards.
+        // It may have exited already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -1,15 +1,15 @@
-//! Whether a customer is ever rung twice, or told of a call that does not exist, when the gateway dies.
+//! Kills the gateway and checks that no customer is called twice and no response names an unknown call.
 //!
-//! `cargo bench --bench kill [-- KILLS [SEED]]` starts a simulated Udesk tenant and the gateway as processes of their own.
-//! Again and again it sends a burst of `StartCallback` with request ids, each for another customer, ends the gateway with
-//! SIGKILL at a random point, starts it again on the same storage, and repeats every call with its request id until there
-//! is a definite answer or `VENDOR_OUTCOME_UNKNOWN`. Then the simulator is asked whom it rang. It fails if
+//! `cargo bench --bench kill [-- KILLS [SEED]]` starts a simulated Udesk tenant and the gateway as processes.
+//! In each round it sends a burst of `StartCallback` with request IDs, each for another customer, kills the gateway with
+//! SIGKILL at a random time, restarts it on the same storage, and retries every call with its request ID until the outcome
+//! is definite or `VENDOR_OUTCOME_UNKNOWN`. Then it compares the outcomes with the simulator's callbacks. It fails if
 //!
-//! - a customer was rung twice,
-//! - an answer names a call that the simulator does not know, or that rang somebody else,
-//! - a repeated call is answered otherwise than the first time,
-//! - a call is refused: nothing was wrong with it,
-//! - no kill struck a call that was under way: then nothing was shown.
+//! - a customer was called twice,
+//! - a response names a call that the simulator does not know, or the call of another customer,
+//! - a replay differs from the first response,
+//! - a valid call is rejected,
+//! - no kill interrupted a call: then the run proved nothing.
 //!
 //! The seed is printed; the same seed kills at the same delays.
 
@@ -33,14 +33,14 @@ use switchboard::proto::v1::{StartCallbackRequest, contact_center_client::Contac
 use tokio::task::JoinSet;
 use tonic::{Request, transport::Channel};
 
-/// Kills when the command line does not say.
+/// Default number of kills.
 const KILLS: u64 = 20;
 /// Calls in a burst.
 const CALLS: u64 = 40;
-/// Longest random pause of the vendor before it rings, so that calls are caught at every stage.
+/// Longest random delay of the vendor before it calls, so that kills hit every stage of a call.
 const JITTER: Duration = Duration::from_millis(10);
-/// Longest a call is repeated.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long a call is retried.
+const RETRY_TIMEOUT: Duration = Duration::from_secs(30);
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The first customer's number.
 const FIRST_CUSTOMER: u64 = 13_000_000_000;
@@ -49,39 +49,39 @@ const ENTRY: &str = "01055500100";
 
 type Client = ContactCenterClient<Channel>;
 
-/// One call to be made, and repeated as it is.
+/// One call, which is retried unchanged.
 #[derive(Clone)]
 struct Call {
     customer: String,
     request_id: String,
 }
 
-/// What a caller may rely on.
+/// The final outcome of a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Outcome {
-    /// The customer is rung by the call with this id.
+    /// The call with this ID calls the customer.
     Rung(String),
     /// `VENDOR_OUTCOME_UNKNOWN`.
     Unknown,
 }
 
-/// How one attempt ended.
+/// The result of one attempt.
 enum Attempt {
     Definite(Outcome),
-    /// Nothing definite: repeat.
+    /// No definite outcome: retry.
     Again,
-    /// Refused, for this reason.
+    /// Rejected, for this reason.
     Refused(String),
 }
 
-/// What is counted over all kills.
+/// Counts over all kills.
 #[derive(Default)]
 struct Tally {
     calls: u64,
-    /// Calls without an answer when the gateway died.
+    /// Calls without a response when the gateway was killed.
     interrupted: u64,
     unknown: u64,
-    /// Those of unknown outcome whose customer was rung.
+    /// Calls of unknown outcome whose customer was called.
     unknown_and_rung: u64,
 }
 
@@ -104,7 +104,7 @@ fn run(arguments: &[u64]) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(rehearse(kills, seed, folder.path()));
     if result.is_err() {
-        eprintln!("the gateway's storage is kept in {}", folder.keep().display());
+        eprintln!("the gateway's storage stays in {}", folder.keep().display());
     }
     result
 }
@@ -120,13 +120,13 @@ async fn rehearse(kills: u64, seed: u64, folder: &std::path::Path) -> Result<()>
     let start = Instant::now();
     let mut tally = Tally::default();
 
-    // How long a burst takes when nobody interferes: kills fall anywhere within that. The first one is slower than the
-    // rest, and so is one that the machine interrupts.
+    // The duration of an undisturbed burst: kills fall anywhere within it. The first burst is slower, and so is one that
+    // the machine interrupts.
     let mut span = Duration::MAX;
     for _ in 0..5 {
         let calls = burst(&mut tally, &mut random);
         let undisturbed = Instant::now();
-        let answers = repeat(&client, &calls).await?;
+        let answers = retry_all(&client, &calls).await?;
         span = span.min(undisturbed.elapsed());
         verify(&simulator, &calls, &answers, &mut tally).await?;
     }
@@ -135,7 +135,7 @@ async fn rehearse(kills: u64, seed: u64, folder: &std::path::Path) -> Result<()>
         let delay = span.mul_f64(random.f64());
         let context = |error| format!("kill {kill}, {} us into its burst: {error}", delay.as_micros());
         let calls = burst(&mut tally, &mut random);
-        let first = tokio::spawn(once(client.clone(), calls.clone()));
+        let first = tokio::spawn(attempt_all(client.clone(), calls.clone()));
         tokio::time::sleep(delay).await;
         gateway.kill()?;
         let first = first.await??;
@@ -144,7 +144,7 @@ async fn rehearse(kills: u64, seed: u64, folder: &std::path::Path) -> Result<()>
         let (again, addresses) = Process::gateway(folder, &center).await.map_err(context)?;
         gateway = again;
         client = Client::new(endpoint(addresses.of("grpc")?)?.connect().await?);
-        let answers = repeat(&client, &calls).await.map_err(context)?;
+        let answers = retry_all(&client, &calls).await.map_err(context)?;
         for ((call, first), second) in calls.iter().zip(&first).zip(&answers) {
             if first.as_ref().is_some_and(|first| first != second) {
                 let changed = format!("{} was answered {first:?} and then {second:?}", call.customer);
@@ -153,7 +153,7 @@ async fn rehearse(kills: u64, seed: u64, folder: &std::path::Path) -> Result<()>
         }
         verify(&simulator, &calls, &answers, &mut tally).await.map_err(context)?;
     }
-    // What a gateway that is gone had sent may still ring.
+    // Requests of a killed gateway may still call customers.
     tokio::time::sleep(JITTER * 5).await;
     verify(&simulator, &[], &[], &mut tally).await?;
     report(kills, &tally, start.elapsed())
@@ -161,9 +161,9 @@ async fn rehearse(kills: u64, seed: u64, folder: &std::path::Path) -> Result<()>
 
 fn report(kills: u64, tally: &Tally, elapsed: Duration) -> Result<()> {
     let Tally { calls, interrupted, unknown, unknown_and_rung } = tally;
-    println!("calls        {calls}, {interrupted} of them under way when the gateway died");
+    println!("calls        {calls}, {interrupted} of them in flight when the gateway was killed");
     println!(
-        "unknown      {unknown} answered VENDOR_OUTCOME_UNKNOWN, {unknown_and_rung} of them had rung the customer"
+        "unknown      {unknown} answered VENDOR_OUTCOME_UNKNOWN, {unknown_and_rung} of them had called the customer"
     );
     println!(
         "time         {:.1} s, {} ms a kill",
@@ -171,13 +171,13 @@ fn report(kills: u64, tally: &Tally, elapsed: Duration) -> Result<()> {
         elapsed.as_millis() / u128::from(kills.max(1))
     );
     if *interrupted == 0 && kills > 0 {
-        return Err("no kill struck a call that was under way".into());
+        return Err("no kill interrupted a call".into());
     }
-    println!("result       no customer was rung twice, no answer was untrue");
+    println!("result       no customer was called twice, every response was correct");
     Ok(())
 }
 
-/// Calls to customers nobody has called.
+/// Calls to new customers.
 fn burst(tally: &mut Tally, random: &mut fastrand::Rng) -> Vec<Call> {
     let first = FIRST_CUSTOMER + tally.calls;
     tally.calls += CALLS;
@@ -188,17 +188,17 @@ fn burst(tally: &mut Tally, random: &mut fastrand::Rng) -> Vec<Call> {
     (first..first + CALLS).map(call).collect()
 }
 
-/// Makes every call once, all at the same time.
-async fn once(client: Client, calls: Vec<Call>) -> Result<Vec<Option<Outcome>>> {
+/// Makes one attempt of every call, concurrently.
+async fn attempt_all(client: Client, calls: Vec<Call>) -> Result<Vec<Option<Outcome>>> {
     let mut running = JoinSet::new();
-    for (place, call) in calls.into_iter().enumerate() {
+    for (index, call) in calls.into_iter().enumerate() {
         let client = client.clone();
-        running.spawn(async move { (place, attempt(client, &call).await) });
+        running.spawn(async move { (index, attempt(client, &call).await) });
     }
     let mut answers = vec![None; running.len()];
     while let Some(ended) = running.join_next().await {
-        let (place, attempt) = ended?;
-        answers[place] = match attempt {
+        let (index, attempt) = ended?;
+        answers[index] = match attempt {
             Attempt::Definite(outcome) => Some(outcome),
             Attempt::Again => None,
             Attempt::Refused(reason) => return Err(format!("a call was refused: {reason}").into()),
@@ -207,21 +207,21 @@ async fn once(client: Client, calls: Vec<Call>) -> Result<Vec<Option<Outcome>>> 
     Ok(answers)
 }
 
-/// Makes every call until there is a definite answer to each.
-async fn repeat(client: &Client, calls: &[Call]) -> Result<Vec<Outcome>> {
+/// Retries every call until its outcome is final.
+async fn retry_all(client: &Client, calls: &[Call]) -> Result<Vec<Outcome>> {
     let start = Instant::now();
     let mut answers = vec![None; calls.len()];
     loop {
-        let open: Vec<usize> = (0..calls.len()).filter(|place| answers[*place].is_none()).collect();
-        let asked = open.iter().map(|place| calls[*place].clone()).collect();
-        for (place, answer) in open.into_iter().zip(once(client.clone(), asked).await?) {
-            answers[place] = answer;
+        let open: Vec<usize> = (0..calls.len()).filter(|index| answers[*index].is_none()).collect();
+        let asked = open.iter().map(|index| calls[*index].clone()).collect();
+        for (index, answer) in open.into_iter().zip(attempt_all(client.clone(), asked).await?) {
+            answers[index] = answer;
         }
         if answers.iter().all(Option::is_some) {
             return Ok(answers.into_iter().flatten().collect());
         }
-        if start.elapsed() > PATIENCE {
-            return Err(format!("no definite answer within {} s", PATIENCE.as_secs()).into());
+        if start.elapsed() > RETRY_TIMEOUT {
+            return Err(format!("no definite answer within {} s", RETRY_TIMEOUT.as_secs()).into());
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -242,7 +242,7 @@ async fn attempt(mut client: Client, call: &Call) -> Attempt {
     };
     match reason(&status).as_deref() {
         Some("VENDOR_OUTCOME_UNKNOWN") => Attempt::Definite(Outcome::Unknown),
-        // A connection that broke, and what the contract says can be repeated.
+        // A broken connection, and what the contract says is safe to retry.
         None
         | Some(
             "CENTER_OVERLOADED"
@@ -256,14 +256,14 @@ async fn attempt(mut client: Client, call: &Call) -> Attempt {
     }
 }
 
-/// Whom the simulator rang.
+/// The simulator's callbacks.
 async fn callbacks(simulator: &Simulator) -> Result<serde_json::Value> {
     let answer = simulator.client.get(format!("{}/simulator/callbacks", simulator.address)).send().await;
     let body = answer.map_err(|_| "the simulator does not answer")?.bytes().await;
     serde_json::from_slice(&body.map_err(|_| "the simulator's answer broke off")?).map_err(|_| "no JSON".into())
 }
 
-/// Compares the answers with whom the simulator rang; nobody may have been rung twice, in this burst or before.
+/// Compares the outcomes with the simulator's callbacks: no customer was called twice, in this burst or before.
 async fn verify(simulator: &Simulator, calls: &[Call], answers: &[Outcome], tally: &mut Tally) -> Result<()> {
     let page = callbacks(simulator).await?;
     let rows = page["callbacks"].as_array().ok_or("the simulator lists no callbacks")?;

@@ -1,10 +1,11 @@
-//! What a hanging vendor costs the others: latency at a healthy center, with and without a sick one beside it.
+//! Latency at a healthy center, with and without a center whose vendor hangs.
 //!
-//! `cargo bench --bench load [-- CALLERS [SECONDS [PERIOD_MS]]]` starts two simulated Udesk tenants and one gateway as processes of
-//! their own. One tenant answers after 20 ms, the other never. Half of the callers call `GetAgent` at the healthy one,
-//! first alone and then while the other half calls the sick one; each caller makes one call at a time and begins one
-//! every period, two seconds unless told otherwise, or as soon as the one before has ended. Printed are the latency that the healthy center's callers
-//! see, what the sick one's are told, and the gateway's memory and threads. Linux only, because those come from `/proc`.
+//! `cargo bench --bench load [-- CALLERS [SECONDS [PERIOD_MS]]]` starts two simulated Udesk tenants and one
+//! gateway as processes. One tenant responds after 20 ms, the other never. Half of the callers call `GetAgent` at the
+//! healthy center, first alone and then while the other half calls the hanging one. Each caller makes one call at a time
+//! and begins one every period, two seconds by default, or as soon as the previous one has ended. It prints the latency at
+//! the healthy center, the errors at the hanging one, and the gateway's memory and threads. Linux only, because those come
+//! from `/proc`.
 
 #[path = "support/reason.rs"]
 mod reason;
@@ -28,23 +29,23 @@ use switchboard::proto::v1::{GetAgentRequest, contact_center_client::ContactCent
 use tokio::task::JoinSet;
 use tonic::{Request, transport::Channel};
 
-/// Callers, and seconds a phase lasts, when the command line does not say.
+/// Default number of callers, and seconds of a phase.
 const CALLERS: u64 = 2_000;
 const SECONDS: u64 = 10;
-/// Callers that share one connection: the gateway lets 200 calls run at once on one.
+/// Callers per connection: the gateway allows 200 concurrent streams on one.
 const CALLERS_PER_CONNECTION: u64 = 100;
-/// What passes from one call of a caller to its next, in milliseconds.
+/// Default period of a caller, in milliseconds.
 const PERIOD_MS: u64 = 2_000;
 const DEADLINE: Duration = Duration::from_secs(5);
-/// How long the healthy vendor takes, in milliseconds.
+/// Response time of the healthy vendor, in milliseconds.
 const HEALTHY_MS: u64 = 20;
 
-/// What the callers of one center saw.
+/// The results of one center's callers.
 #[derive(Default)]
 struct Seen {
-    /// Of the calls that were answered OK.
+    /// Latencies of successful calls.
     latencies: Vec<Duration>,
-    /// How often each reason was told, and how long it took at most.
+    /// How often each reason occurred, and its longest latency.
     failures: BTreeMap<String, (u64, Duration)>,
 }
 
@@ -84,7 +85,7 @@ async fn measure(half: u64, phase: Duration, period: Duration) -> Result<()> {
         phase.as_secs()
     );
 
-    // Connections are made and caches filled.
+    // Opens connections and fills caches.
     call(address, "healthy", half, period, period).await?;
     println!("idle         {}", resources(&gateway)?);
     let alone = call(address, "healthy", half, phase, period).await?;
@@ -109,7 +110,7 @@ async fn call(address: &str, center: &str, callers: u64, phase: Duration, period
     let end = begin + phase;
     let mut running = JoinSet::new();
     for (place, channel) in (0..callers).zip(channels.iter().cycle()) {
-        // Spread over the period, so that they do not call in step.
+        // Spread over the period, so that callers are not in step.
         let wait = period.mul_f64(fraction(place, callers));
         let first = begin + wait;
         running.spawn(caller(channel.clone(), center.to_owned(), first..end, period));
@@ -144,7 +145,7 @@ async fn caller(channel: Channel, center: String, time: Range<tokio::time::Insta
     seen
 }
 
-/// Memory and threads of a process, as the kernel counts them.
+/// Memory and threads of a process, from the kernel.
 fn resources(process: &Process) -> Result<String> {
     let status = fs::read_to_string(format!("/proc/{}/status", process.0.id()))?;
     let field = |name: &str| -> Result<u64> {

@@ -4,19 +4,19 @@ use crate::proto::{METHODS, v1};
 
 /// How one method is supported.
 #[derive(Debug, Clone, Copy)]
-pub struct Row {
+pub(crate) struct Row {
     /// Unqualified name of the method.
-    pub method: &'static str,
+    pub(crate) method: &'static str,
     /// Level of support.
-    pub support: v1::Support,
+    pub(crate) support: v1::Support,
     /// Request fields that are rejected with `FIELD_UNSUPPORTED` when set.
-    pub unsupported: &'static [&'static str],
+    pub(crate) unsupported: &'static [&'static str],
     /// Response fields that are never filled.
-    pub unfilled: &'static [&'static str],
+    pub(crate) unfilled: &'static [&'static str],
     /// Request fields required beyond those the contract requires.
-    pub required: &'static [&'static str],
+    pub(crate) required: &'static [&'static str],
     /// What a derived method does not guarantee.
-    pub limitation: &'static str,
+    pub(crate) limitation: &'static str,
 }
 
 /// The methods that the gateway implements itself, so every center supports them.
@@ -30,46 +30,46 @@ const REFUSED_BY_CONTRACT: [(&str, &[&str]); 1] =
 
 impl Row {
     /// One vendor operation implements the method.
-    pub const fn native(method: &'static str) -> Self {
+    pub(crate) const fn native(method: &'static str) -> Self {
         Self { method, support: v1::Support::Native, unsupported: &[], unfilled: &[], required: &[], limitation: "" }
     }
 
     /// The gateway composes the method from several vendor operations.
-    pub const fn derived(method: &'static str, limitation: &'static str) -> Self {
+    pub(crate) const fn derived(method: &'static str, limitation: &'static str) -> Self {
         Self { support: v1::Support::Derived, limitation, ..Self::native(method) }
     }
 
     /// These request fields are rejected.
     #[must_use]
-    pub const fn refuses(mut self, fields: &'static [&'static str]) -> Self {
+    pub(crate) const fn refuses(mut self, fields: &'static [&'static str]) -> Self {
         self.unsupported = fields;
         self
     }
 
     /// These response fields stay empty.
     #[must_use]
-    pub const fn never_fills(mut self, fields: &'static [&'static str]) -> Self {
+    pub(crate) const fn never_fills(mut self, fields: &'static [&'static str]) -> Self {
         self.unfilled = fields;
         self
     }
 
     /// These request fields are required here.
     #[must_use]
-    pub const fn requires(mut self, fields: &'static [&'static str]) -> Self {
+    pub(crate) const fn requires(mut self, fields: &'static [&'static str]) -> Self {
         self.required = fields;
         self
     }
 
     /// The method has this limitation, in text for people.
     #[must_use]
-    pub const fn limited(mut self, limitation: &'static str) -> Self {
+    pub(crate) const fn limited(mut self, limitation: &'static str) -> Self {
         self.limitation = limitation;
         self
     }
 }
 
 /// Every method of the contract, in its order. A method without a row is unsupported.
-pub fn methods(rows: &[Row]) -> Vec<v1::MethodCapability> {
+pub(crate) fn methods(rows: &[Row]) -> Vec<v1::MethodCapability> {
     let texts = |texts: &[&str]| -> Vec<String> { texts.iter().map(|&text| text.to_owned()).collect() };
     METHODS
         .iter()
@@ -97,7 +97,7 @@ fn refused_by_contract(method: &str) -> impl Iterator<Item = String> {
 }
 
 /// Formats that are narrower than the contract's.
-pub fn formats(formats: &[(&str, &str)]) -> Vec<v1::FieldFormat> {
+pub(crate) fn formats(formats: &[(&str, &str)]) -> Vec<v1::FieldFormat> {
     formats
         .iter()
         .map(|&(field, pattern)| v1::FieldFormat { field: field.to_owned(), pattern: pattern.to_owned() })

@@ -31,7 +31,10 @@ const MAX_WATCHERS: usize = 10_000;
 
 /// Every center, by ID.
 #[derive(Debug)]
-pub struct Centers(BTreeMap<String, Center>);
+pub struct Centers {
+    by_id: BTreeMap<String, Center>,
+    metrics: Metrics,
+}
 
 /// One center.
 pub struct Center {
@@ -68,6 +71,7 @@ impl Centers {
     ) -> Result<Self> {
         let center = |(id, config): (&String, &config::Center)| {
             let adapter = vendor::build(id, config, parts)?;
+            parts.metrics.declare_center(id, vendor::operations(&config.vendor));
             let center = Center {
                 id: id.clone(),
                 display_name: config.display_name.clone(),
@@ -82,7 +86,8 @@ impl Centers {
             };
             Ok((id.clone(), center))
         };
-        centers.iter().map(center).collect::<Result<_>>().map(Self)
+        let by_id = centers.iter().map(center).collect::<Result<_>>()?;
+        Ok(Self { by_id, metrics: parts.metrics.clone() })
     }
 
     /// The center that a name belongs to. It becomes the center of the call.
@@ -90,7 +95,7 @@ impl Centers {
     /// # Errors
     /// `CENTER_NOT_FOUND`.
     pub fn get(&self, cx: &Context, name: &impl ResourceName) -> Result<&Center> {
-        let center = self.0.get(name.center()).ok_or_else(|| {
+        let center = self.by_id.get(name.center()).ok_or_else(|| {
             let name = CenterName::new(name.center()).to_string();
             Error::new(ErrorReason::CenterNotFound, format!("no such center: {name}; ListCenters lists the centers"))
                 .about(CenterName::KIND, name)
@@ -101,7 +106,13 @@ impl Centers {
 
     /// Every center, by ID.
     pub fn iter(&self) -> impl Iterator<Item = &Center> {
-        self.0.values()
+        self.by_id.values()
+    }
+
+    /// Counts a failed call.
+    pub fn count_failure(&self, cx: &Context, error: &Error) {
+        let center = cx.center().map_or("", |center| center.id.as_str());
+        self.metrics.call_failed(center, error.reason());
     }
 }
 
@@ -168,5 +179,53 @@ impl Center {
 impl fmt::Debug for Center {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Center").field("id", &self.id).field("vendor", &self.adapter.vendor()).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::Clock, config::Config, event::address::Addresses, event::watch::Start, http::Connections, store::Stores,
+        token::Tokens, vendor::Parts,
+    };
+
+    fn center() -> Centers {
+        // There may be one already, from another test.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let text = "[centers.beta]\nvendor = 'huawei'\nbase_url = 'https://beta.example.com'\napp_key = 'key'\n\
+                    app_secret = 'secret'\n";
+        let config = Config::parse(text, "test", &|_| None).unwrap();
+        let (clock, metrics) = (Clock::system(), Metrics::new().unwrap());
+        let stores = Stores::in_memory(&config, &clock).unwrap();
+        let parts = Parts {
+            connections: Connections::new().unwrap(),
+            tokens: Tokens::new(clock.clone(), metrics.clone()),
+            metrics,
+            addresses: Addresses::new(&config.events, stores.kv.clone(), clock.clone()),
+            clock: clock.clone(),
+            kv: stores.kv.clone(),
+        };
+        let idempotency = Idempotency::new(stores.idempotency.clone(), clock, TaskTracker::new());
+        Centers::build(&config.centers, &parts, &idempotency, &stores.events, &Draining::default()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn streams_of_a_center_are_bounded_and_one_that_ends_makes_room() {
+        let centers = center();
+        let center = centers.iter().next().unwrap();
+        let options = || WatchOptions {
+            start: Start::Live,
+            event_types: Vec::new(),
+            heartbeat_interval: Duration::from_secs(15),
+            deadline: None,
+        };
+        let others = center.watchers.clone().try_acquire_many_owned(9_999).unwrap();
+        let last = center.watch(options()).await.unwrap();
+        let rejected = center.watch(options()).await.unwrap_err();
+        assert_eq!(rejected.reason(), ErrorReason::CenterOverloaded);
+        drop(last);
+        center.watch(options()).await.unwrap();
+        drop(others);
     }
 }

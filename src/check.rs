@@ -178,8 +178,12 @@ impl Check {
 
     /// The optional ID that makes a request idempotent.
     pub fn request_id(&mut self, value: &str) {
-        if !value.is_empty() && uuid::Uuid::try_parse(value).is_err() {
-            self.invalid("request_id", "a UUID");
+        match uuid::Uuid::try_parse(value) {
+            _ if value.is_empty() => {}
+            // What an unfilled field of a caller's own looks like: all such calls would be one.
+            Ok(id) if id.is_nil() => self.invalid("request_id", "a UUID that is not the nil UUID"),
+            Ok(_) => {}
+            Err(_) => self.invalid("request_id", "a UUID"),
         }
     }
 
@@ -222,7 +226,7 @@ impl Check {
             None => self.center = Some(center.to_owned()),
             Some(first) if first == center => {}
             Some(_) => {
-                self.invalid(field, "belongs to another center; all names in a request must belong to one center")
+                self.invalid(field, "belongs to another center; all names in a request must belong to one center");
             }
         }
     }
@@ -277,6 +281,25 @@ mod tests {
         let fields: Vec<&str> = error.violations().iter().map(|violation| violation.field.as_str()).collect();
         assert_eq!(fields, ["name", "page_size", "view", "request_id"]);
         assert_eq!(error.reason(), ErrorReason::FieldInvalid);
+    }
+
+    #[test]
+    fn the_nil_uuid_is_no_request_id_in_any_spelling() {
+        let nil = uuid::Uuid::nil();
+        let refused = |id: &str| {
+            let mut check = Check::new();
+            check.request_id(id);
+            check.done().is_err()
+        };
+        let spellings =
+            [nil.hyphenated().to_string(), nil.simple().to_string(), nil.braced().to_string(), nil.urn().to_string()];
+        for spelling in &spellings {
+            assert!(refused(spelling), "{spelling}");
+            // The same spelling of another UUID.
+            let other = spelling.replacen('0', "a", 1);
+            assert!(!refused(&other), "{other}");
+        }
+        assert!(!refused(""), "the field is optional");
     }
 
     #[test]

@@ -15,27 +15,27 @@ use std::{fmt, io::Write as _, path::PathBuf, process::ExitCode, time::Duration}
 use clap::{Args, Parser, Subcommand};
 use switchboard::{
     clock::Clock,
-    config::Config,
+    config::{Config, Warning},
     gateway,
     store::{Stores, StoresError},
     telemetry,
 };
 
-/// A failure while running, and bad usage or configuration (which is clap's own code for bad usage, too).
+/// Exit codes: a failure while running, and bad usage or configuration. Clap exits with 2 for bad usage, too.
 const FAILED: u8 = 1;
 const MISCONFIGURED: u8 = 2;
 
-/// Longest a vendor may take to answer a probe.
+/// Longest time for a vendor to respond to a probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// One gRPC contract for every contact center
 ///
-/// Switchboard serves contactcenter.v1.ContactCenter and translates each call to the REST backend of the center it names:
-/// Udesk ccapi/v2 or Huawei Cloud AICC.
+/// Switchboard serves contactcenter.v1.ContactCenter and translates each call to the REST backend of the center it
+/// names: Udesk ccapi/v2 or Huawei Cloud AICC.
 ///
 #[cfg_attr(feature = "sandbox", doc = "Try it at once, without any account:   switchboard sandbox\n\n")]
-/// Exit codes: 0 done, 1 failed while running, 2 bad usage or configuration. RUST_LOG sets how much is logged, e.g.
-/// RUST_LOG=switchboard=debug; no log holds secrets, phone numbers or names.
+/// Exit codes: 0 success, 1 failure while running, 2 bad usage or configuration. RUST_LOG sets the log level, e.g.
+/// RUST_LOG=switchboard=debug. Logs never contain secrets, phone numbers or names.
 #[derive(Debug, Parser)]
 #[command(name = "switchboard", version, max_term_width = 120, arg_required_else_help = true)]
 pub struct Cli {
@@ -47,32 +47,32 @@ pub struct Cli {
 enum Command {
     /// Serve the centers of a configuration file
     ///
-    /// Runs until SIGTERM or Ctrl-C, then lets running calls end within listen.drain_timeout. A second signal ends it at
-    /// once. SIGHUP is logged and changes nothing.
+    /// Runs until SIGTERM or Ctrl-C, then drains: calls in progress finish within listen.drain_timeout. A second signal
+    /// exits at once. SIGHUP is logged and changes nothing.
     Serve(ConfigFile),
     /// Serve two simulated centers, "acme" (Udesk) and "beta" (Huawei), on loopback
     ///
-    /// Nothing to configure and no account: both vendors' simulators run inside, filled with a small center each. Prints
-    /// grpcurl calls to paste. What is changed is gone when it ends.
+    /// Requires no configuration and no account: both vendors' simulators run in the same process, each with a small
+    /// center. Prints grpcurl calls to paste. Sandbox state is discarded on exit.
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Arguments),
     /// Validate a configuration file without starting
     ///
-    /// Tells every error at once, with file, key and what was expected.
+    /// Reports all errors at once, each with file, key and what is expected.
     Check(Check),
-    /// What happens at a center of a running gateway
+    /// Read the events of a running gateway's center
     #[command(subcommand)]
     Events(events::Command),
     /// Run the simulator of one vendor alone
     ///
-    /// Prints the lines that a gateway's configuration needs to use it.
+    /// Prints the lines that a gateway's configuration needs for it.
     #[cfg(feature = "sandbox")]
     Simulate(simulate::Arguments),
 }
 
 #[derive(Debug, Args)]
 struct ConfigFile {
-    /// The configuration: TOML, every key of which stands in docs/gateway.example.toml
+    /// TOML configuration; docs/gateway.example.toml has every key
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
 }
@@ -81,7 +81,7 @@ struct ConfigFile {
 struct Check {
     #[command(flatten)]
     file: ConfigFile,
-    /// Also ask each center's vendor one harmless question, with the configured credentials
+    /// Also test the storage, and send one harmless read to each center's vendor with the configured credentials
     #[arg(long)]
     probe: bool,
 }
@@ -104,7 +104,7 @@ impl Cli {
     }
 }
 
-/// Why a command ended badly, as it is told to a person.
+/// Why a command failed.
 struct Failed {
     code: u8,
     message: String,
@@ -129,14 +129,18 @@ impl Failed {
 
 async fn serve(file: ConfigFile) -> Result<(), Failed> {
     let config = load(&file)?;
+    let warnings = config.warnings();
     let clock = Clock::system();
     let stores = Stores::open(&config, &clock).await.map_err(|error| match error {
-        // A server that is away is a matter of time, not of the file.
-        StoresError::Shared(_) => Failed::running(error),
-        StoresError::Database(_) | StoresError::Unusable(_) => Failed::configuration(error),
+        // An unreachable server is no mistake in the file.
+        StoresError::JetStream(_) => Failed::running(error),
+        StoresError::Database(_) | StoresError::EventLog(_) => Failed::configuration(error),
     })?;
     let gateway = gateway::bind(config, clock, stores).await.map_err(Failed::running)?;
     let (grpc, http, admin) = addresses(&gateway)?;
+    for Warning { key, message } in warnings {
+        tracing::warn!(key, "{message}");
+    }
     ignore_hangups();
     tracing::info!(%grpc, %http, %admin, "serving");
     gateway.run(shutdown()).await.map_err(Failed::running)
@@ -145,14 +149,24 @@ async fn serve(file: ConfigFile) -> Result<(), Failed> {
 async fn check(check: Check) -> Result<(), Failed> {
     let config = load(&check.file)?;
     println!("{}: valid, {} center(s)", check.file.config.display(), config.centers.len());
+    for warning in config.warnings() {
+        eprintln!("switchboard: warning: {}: {warning}", check.file.config.display());
+    }
     if !check.probe {
         return Ok(());
     }
-    let probed = gateway::probe(&config, PROBE_TIMEOUT).await.map_err(Failed::running)?;
     let mut failed = 0;
+    match Stores::probe(&config).await {
+        Ok(key) => println!("{key}: the gateway can store its state there"),
+        Err(error) => {
+            failed += 1;
+            println!("{error}");
+        }
+    }
+    let probed = gateway::probe(&config, PROBE_TIMEOUT).await.map_err(Failed::running)?;
     for probed in &probed {
         match &probed.outcome {
-            Ok(()) => println!("centers.{}: the vendor answers and takes our credentials", probed.center),
+            Ok(()) => println!("centers.{}: the vendor responds and accepts the credentials", probed.center),
             Err(error) => {
                 failed += 1;
                 println!("centers.{}: {error}", probed.center);
@@ -161,7 +175,7 @@ async fn check(check: Check) -> Result<(), Failed> {
     }
     match failed {
         0 => Ok(()),
-        failed => Err(Failed::running(format!("{failed} of {} center(s) failed the probe", probed.len()))),
+        failed => Err(Failed::running(format!("{failed} of {} probe(s) failed", 1 + probed.len()))),
     }
 }
 
@@ -169,7 +183,7 @@ fn load(file: &ConfigFile) -> Result<Config, Failed> {
     Config::load(&file.config).map_err(Failed::configuration)
 }
 
-/// Addresses as they were bound: gRPC, callbacks, admin.
+/// The bound addresses: gRPC, callbacks, admin.
 fn addresses(
     gateway: &switchboard::server::Gateway,
 ) -> Result<(std::net::SocketAddr, std::net::SocketAddr, std::net::SocketAddr), Failed> {
@@ -177,12 +191,12 @@ fn addresses(
     addresses().map_err(|error: std::io::Error| Failed::running(error.kind()))
 }
 
-/// Ends on SIGTERM or Ctrl-C. A second signal ends the process.
+/// Returns on SIGTERM or Ctrl-C. A second signal exits the process.
 async fn shutdown() {
     interrupted().await;
     tokio::spawn(async {
         interrupted().await;
-        tracing::warn!("second signal, ending at once");
+        tracing::warn!("second signal, exiting at once");
         telemetry::flush();
         std::process::exit(i32::from(FAILED));
     });

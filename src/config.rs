@@ -14,16 +14,19 @@ mod measure;
 mod nats;
 mod origin;
 mod reference;
+mod rotation;
 mod secret;
 mod table;
 mod udesk;
 mod value;
 mod vendor;
+mod warning;
 
 use std::{collections::BTreeMap, env, fs, path::Path};
 
 use toml::de::DeTable;
 
+pub(crate) use self::warning::is_loopback;
 use self::{
     center::centers,
     key::{Section, table},
@@ -36,8 +39,10 @@ pub use self::{
     huawei::{HUAWEI_OPERATIONS, Huawei},
     nats::Nats,
     reference::{example, reference},
+    rotation::VendorSecret,
     udesk::{TimestampUnit, Udesk},
     vendor::Vendor,
+    warning::Warning,
 };
 
 table! {
@@ -189,8 +194,6 @@ mod tests {
 
     #[test]
     fn a_file_is_loaded_and_its_secrets_are_relative_to_it() {
-        use secrecy::ExposeSecret;
-
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("gateway.toml");
         std::fs::write(folder.path().join("token"), "from the file\r\n").unwrap();

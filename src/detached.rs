@@ -61,3 +61,55 @@ impl Drop for CancelOnDrop<'_> {
         self.0.cancel();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use super::*;
+    use crate::error::ErrorReason;
+
+    fn call() -> Context {
+        Context::new("UpdateAgent", String::new(), Instant::now() + Duration::from_secs(5))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_sent_may_run_for_a_minute_and_its_caller_is_answered_in_time() {
+        let (tasks, cx, begun) = (TaskTracker::new(), call(), Instant::now());
+        let method = async move |cx: Context| {
+            assert_eq!(cx.write_deadline() - begun, Duration::from_secs(60));
+            assert!(cx.begin_write());
+            pending::<Result<()>>().await
+        };
+        let error = run(&tasks, &cx, method).await.unwrap_err();
+        assert_eq!((error.reason(), begun.elapsed()), (ErrorReason::VendorOutcomeUnknown, Duration::from_secs(5)));
+        assert!(cx.may_have_been_sent());
+        assert_eq!(tasks.len(), 1, "it runs on");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_not_sent_by_the_deadline_is_not_sent_after_it() {
+        let (tasks, cx) = (TaskTracker::new(), call());
+        let (sender, sends) = tokio::sync::oneshot::channel();
+        let method = async |cx: Context| {
+            tokio::time::sleep(Duration::from_secs(6)).await;
+            sender.send(cx.begin_write()).unwrap();
+            Ok(())
+        };
+        let error = run(&tasks, &cx, method).await.unwrap_err();
+        assert_eq!((error.reason(), cx.may_have_been_sent()), (ErrorReason::DeadlineBeforeSend, false));
+        assert!(!sends.await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_panic_says_whether_something_was_sent() {
+        for (sends, reason) in [(true, ErrorReason::VendorOutcomeUnknown), (false, ErrorReason::GatewayInternal)] {
+            let method = async move |cx: Context| {
+                let _ = sends && cx.begin_write();
+                assert_ne!(cx.method(), "UpdateAgent", "a panic");
+                Ok(())
+            };
+            assert_eq!(run(&TaskTracker::new(), &call(), method).await.unwrap_err().reason(), reason);
+        }
+    }
+}

@@ -5,7 +5,7 @@
 
 pub mod address;
 pub mod cursor;
-pub mod feed;
-pub mod ingress;
-pub mod payload;
-pub mod watch;
+pub(crate) mod feed;
+pub(crate) mod ingress;
+pub(crate) mod payload;
+pub(crate) mod watch;

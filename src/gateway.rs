@@ -58,6 +58,9 @@ pub async fn bind(mut config: Config, clock: Clock, stores: Stores) -> Result<Ga
     }
     let draining = Draining::default();
     let (centers, parts) = build(&config, clock, &stores, &draining)?;
+    if let Some(path) = stores.path() {
+        parts.metrics.add_database(path).map_err(|_| StartError::Metrics)?;
+    }
     let adapters = centers.iter().map(|center| (center.id.clone(), center.adapter.clone()));
     let ingress = Ingress::new(adapters, stores.events.clone(), parts.addresses, parts.metrics.clone());
     let writes = parts.connections.running_writes();
@@ -75,15 +78,15 @@ pub async fn probe(config: &Config, timeout: Duration) -> Result<Vec<Probed>, St
     let clock = Clock::system();
     let stores = Stores::in_memory(config, &clock).map_err(StartError::Stores)?;
     let (centers, _) = build(config, clock, &stores, &Draining::default())?;
-    let mut probes = JoinSet::new();
+    let mut tasks = JoinSet::new();
     for center in centers.iter() {
         let (id, adapter) = (center.id.clone(), center.adapter.clone());
-        probes.spawn(async move {
+        tasks.spawn(async move {
             let cx = Context::new("Probe", String::new(), Instant::now() + timeout);
             Probed { outcome: adapter.probe(&cx).await, center: id }
         });
     }
-    let mut probed: Vec<Probed> = probes.join_all().await;
+    let mut probed: Vec<Probed> = tasks.join_all().await;
     probed.sort_by(|left, right| left.center.cmp(&right.center));
     Ok(probed)
 }

@@ -17,7 +17,12 @@ mod limit;
 
 pub(crate) mod retry;
 mod send_state;
+mod status;
+mod tls;
 mod transport;
+
+#[cfg(test)]
+mod tests;
 
 use std::{
     pin::Pin,
@@ -38,6 +43,7 @@ use self::{
 pub use self::{
     dialect::{Authorized, Dialect, HttpResponse, ParsedResponse, Refusal},
     endpoint::{Endpoint, Operation, Outgoing},
+    status::StatusMeaning,
     transport::{Failure, HttpRequest, Network, Transport},
 };
 use crate::{config, context::Context, error::Result, telemetry::Metrics};
@@ -138,7 +144,11 @@ impl<D: Dialect> Client<D> {
             // The error's Display quotes the payload.
             let place = format!("line {}, column {} of the payload", error.line(), error.column());
             tracing::warn!(center = self.center, operation = operation.name, place, "unreadable vendor response");
-            unreadable(operation, None).with("cause", format!("does not match the documented shape at {place}"))
+            let cause = match crate::vendor::de::shown_cause(&error) {
+                Some(cause) => cause.to_owned(),
+                None => format!("does not match the documented shape at {place}"),
+            };
+            unreadable(operation, None).with("cause", cause)
         })
     }
 

@@ -75,11 +75,13 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_locked_key_blocks_itself_and_no_other_key() {
         let mutex = KeyedMutex::new();
-        let soon = Instant::now() + Duration::from_secs(1);
-        let guard = mutex.lock("a", soon).await.unwrap();
+        let begun = Instant::now();
+        let soon = begun + Duration::from_secs(1);
+        let held = mutex.lock("a", soon).await.unwrap();
         mutex.lock("b", soon).await.unwrap();
         assert_eq!(mutex.lock("a", soon).await.unwrap_err().reason(), ErrorReason::DeadlineBeforeSend);
-        drop(guard);
+        assert_eq!(begun.elapsed(), Duration::from_secs(1), "told at its deadline");
+        drop(held);
         mutex.lock("a", soon + Duration::from_secs(1)).await.unwrap();
     }
 

@@ -19,6 +19,7 @@
 //! | [`center`] | the registry: center to adapter |
 //! | [`adapter`], [`capability`] | the vendor-neutral traits of an adapter, and the table of what it supports |
 //! | [`vendor`] | the adapters: [`vendor::udesk`] and [`vendor::huawei`], one file per family each |
+//! | `body` | decodes and repairs the bytes of responses and callbacks |
 //! | [`http`] | the vendor client, the only code that sends: endpoint, dialect, limits, breaker, retries |
 //! | [`redact`] | masks secrets and personal data in text and JSON |
 //! | [`token`] | access tokens: one fetch at a time, refreshed before they expire |
@@ -81,14 +82,15 @@
 //! request may have reached the vendor. An unknown outcome is never `UNAVAILABLE`, because clients retry that
 //! automatically. Configuration errors are a [`config::ConfigErrors`], which lists all of them.
 
-pub mod adapter;
-pub mod capability;
+mod adapter;
+mod body;
+mod capability;
 pub mod center;
-pub mod check;
+mod check;
 pub mod clock;
 pub mod config;
 pub mod context;
-pub mod detached;
+mod detached;
 pub mod drain;
 pub mod error;
 pub mod event;
@@ -97,15 +99,15 @@ pub mod fuzzing;
 pub mod gateway;
 pub mod http;
 pub mod idempotency;
-pub mod keyed_mutex;
-pub mod name;
-pub mod page;
+mod keyed_mutex;
+mod name;
+mod page;
 pub mod proto;
-pub mod redact;
+mod redact;
 pub mod server;
 pub mod service;
 pub mod store;
 pub mod telemetry;
 pub mod token;
 pub mod vendor;
-pub mod vendor_data;
+mod vendor_data;

@@ -246,10 +246,10 @@ macro_rules! singleton_name {
         #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
         pub struct $name(CenterName);
 
-        impl $name {
-            /// The center that the singleton belongs to.
-            pub fn parent(&self) -> &CenterName {
-                &self.0
+        /// The center that the singleton belongs to.
+        impl From<$name> for CenterName {
+            fn from(name: $name) -> Self {
+                name.0
             }
         }
 

@@ -249,4 +249,14 @@ mod tests {
             prop_assert!(stays.iter().all(|id| seen.contains(&id.to_string())));
         }
     }
+
+    #[test]
+    fn a_token_longer_than_any_that_was_made_is_not_read() {
+        let token = |length: usize| page(1, "").token(&"x".repeat(length));
+        let open = |token: &str| Page::read("ListQueues", &request("centers/acme"), 1, token);
+        // 9 bytes stand before the position, and three bytes are four letters.
+        assert_eq!(token(759).len(), 1024);
+        assert!(open(&token(759)).is_ok());
+        assert_eq!(open(&token(760)).unwrap_err().reason(), ErrorReason::TokenInvalid);
+    }
 }

@@ -274,10 +274,15 @@ impl Gateway {
         stop_admin.send_replace(true);
         admin.abort();
         callbacks.abort();
-        if timeout(STORE_CLOSE_TIMEOUT, stores.close()).await.is_err() {
-            tracing::warn!("storage did not close in time; acknowledged data is on disk");
-        }
+        close(&stores).await;
         result
+    }
+}
+
+/// Closes the stores, unless the disk hangs.
+pub(crate) async fn close(stores: &Stores) {
+    if timeout(STORE_CLOSE_TIMEOUT, stores.close()).await.is_err() {
+        tracing::warn!("storage did not close in time; acknowledged data is on disk");
     }
 }
 

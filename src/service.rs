@@ -14,17 +14,18 @@ mod queues;
 mod softphones;
 mod subscriptions;
 
-use crate::proto::EncodedWatchEventsResponse;
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Duration};
 
+use tokio::time::Instant;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
 use crate::{
     center::Centers,
     context::Context,
-    error::Result,
-    proto::{service::contact_center_server::ContactCenter, v1},
+    error::{Error, Result, code_name},
+    proto::{EncodedWatchEventsResponse, service::contact_center_server::ContactCenter, v1},
+    telemetry::millis,
 };
 
 /// The service. Cheap to clone: clones serve the same centers.
@@ -51,19 +52,40 @@ impl Service {
         let Some(cx) = extensions.get::<Context>() else {
             return Err(Status::internal("the service runs without its edge"));
         };
+        let start = Instant::now();
         match method(&self.centers, cx, request).await {
             Ok(answer) => Ok(Response::new(answer)),
             Err(error) => {
-                tracing::info!(
-                    method = cx.method(),
-                    trace_id = cx.trace_id(),
-                    center = cx.center().map(|c| c.id.as_str()),
-                    reason = error.reason().as_str_name(),
-                    "call failed"
-                );
+                log_failed(cx, &error, start.elapsed());
+                self.centers.count_failure(cx, &error);
                 Err(error.into_status(cx))
             }
         }
+    }
+}
+
+/// Logs one line of a failed call: a warning where only the operator can act.
+fn log_failed(cx: &Context, error: &Error, took: Duration) {
+    macro_rules! log {
+        ($level:ident) => {
+            tracing::$level!(
+                method = cx.method(),
+                trace_id = cx.trace_id(),
+                center = cx.center().map(|center| center.id.as_str()),
+                code = code_name(error.code()),
+                reason = error.reason().as_str_name(),
+                vendor_code = Some(error.vendor_code()).filter(|code| !code.is_empty()),
+                vendor_status = error.vendor_http_status(),
+                cause = error.cause(),
+                took_ms = millis(took),
+                "call failed"
+            )
+        };
+    }
+    if error.concerns_operator() {
+        log!(warn);
+    } else {
+        log!(info);
     }
 }
 

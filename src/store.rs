@@ -1,4 +1,4 @@
-//! What outlives the gateway, wherever it is kept: the event logs, the outcomes of calls, and small facts.
+//! Durable state: event logs, idempotency records and key-value entries, in SQLite or in NATS JetStream.
 
 pub mod event_log;
 pub mod fingerprint;
@@ -6,9 +6,9 @@ pub mod idempotency;
 pub mod jetstream;
 pub mod kv;
 pub mod sqlite;
-pub mod subscription_ids;
+pub(crate) mod subscription_ids;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, path::Path, sync::Arc};
 
 use self::idempotency::IdempotencyStore;
 use crate::{
@@ -26,43 +26,54 @@ use crate::{
 /// The stores of one gateway, or of several that share them.
 #[derive(Debug, Clone)]
 pub struct Stores {
-    /// What vendors posted.
+    /// The event logs.
     pub events: Arc<dyn EventLog>,
-    /// Calls that can be repeated.
+    /// The records of calls with a `request_id`.
     pub idempotency: Arc<dyn IdempotencyStore>,
-    /// Small facts.
+    /// Key-value entries.
     pub kv: Arc<dyn KeyValueStore>,
-    /// The embedded database that all of them are kept in; nothing, when they are kept elsewhere.
+    /// The embedded database behind all of them; `None` for JetStream.
     embedded: Option<Database>,
 }
 
-/// Why there are no stores. Its text is fit for whoever runs the gateway.
+/// Why the stores cannot be used. Its text is for the operator.
 #[derive(Debug)]
 pub enum StoresError {
     /// The embedded database cannot be used.
     Database(DatabaseError),
-    /// The store that several gateways share cannot be used.
-    Shared(JetStreamError),
-    /// It can be opened, but not used.
-    Unusable(Error),
+    /// JetStream cannot be used.
+    JetStream(JetStreamError),
+    /// The embedded database opens, but its event logs cannot be read or written.
+    EventLog(Error),
 }
 
 // === impl Stores ===
 
 impl Stores {
-    /// The stores that the configuration names.
+    /// Opens the configured stores.
     ///
     /// # Errors
     /// When they cannot be used.
     pub async fn open(config: &Config, clock: &Clock) -> Result<Self, StoresError> {
         if let Some(nats) = &config.nats {
             let centers = config.centers.keys().map(String::as_str);
-            let shared = JetStream::connect(nats, &config.events, centers).await.map_err(StoresError::Shared)?;
-            let shared = Arc::new(shared);
-            return Ok(Self { events: shared.clone(), idempotency: shared.clone(), kv: shared, embedded: None });
+            let store = JetStream::connect(nats, &config.events, centers).await.map_err(StoresError::JetStream)?;
+            let store = Arc::new(store);
+            return Ok(Self { events: store.clone(), idempotency: store.clone(), kv: store, embedded: None });
         }
         let database = Database::open(&config.storage).map_err(StoresError::Database)?;
         Self::embedded(database, config, clock)
+    }
+
+    /// Whether [`Stores::open`] would succeed, as far as that shows without a change. Returns the key that was probed.
+    ///
+    /// # Errors
+    /// As for [`Stores::open`].
+    pub async fn probe(config: &Config) -> Result<&'static str, StoresError> {
+        match &config.nats {
+            Some(nats) => JetStream::probe(nats).await.map(|()| "nats.url").map_err(StoresError::JetStream),
+            None => Database::probe(&config.storage).map(|()| "storage.path").map_err(StoresError::Database),
+        }
     }
 
     /// Stores in this database.
@@ -72,22 +83,27 @@ impl Stores {
     pub fn embedded(database: Database, config: &Config, clock: &Clock) -> Result<Self, StoresError> {
         let centers = config.centers.keys();
         let log =
-            SqliteEventLog::open(&database, &config.events, centers, clock.clone()).map_err(StoresError::Unusable)?;
+            SqliteEventLog::open(&database, &config.events, centers, clock.clone()).map_err(StoresError::EventLog)?;
         let embedded = Some(database.clone());
         let database = Arc::new(database);
         Ok(Self { events: Arc::new(log), idempotency: database.clone(), kv: database, embedded })
     }
 
-    /// Stores that are gone when nobody uses them any more.
+    /// Stores in memory, which are discarded with their last clone.
     ///
     /// # Errors
-    /// When there is no memory for them.
+    /// When the database cannot be opened.
     pub fn in_memory(config: &Config, clock: &Clock) -> Result<Self, StoresError> {
         Self::embedded(Database::in_memory().map_err(StoresError::Database)?, config, clock)
     }
 
-    /// Lets go of what is kept on this machine, so that the next gateway can have it at once. Whoever still uses the stores
-    /// gets `STORAGE_UNAVAILABLE` from now on. A store that others share needs no end.
+    /// The file of the embedded database, if there is one.
+    pub fn path(&self) -> Option<&Path> {
+        self.embedded.as_ref()?.path()
+    }
+
+    /// Closes the embedded database and releases its lock, so that the next gateway can open it at once. Later use of the
+    /// stores fails with `STORAGE_UNAVAILABLE`. JetStream needs no close.
     pub async fn close(&self) {
         if let Some(database) = &self.embedded {
             database.close().await;
@@ -101,8 +117,8 @@ impl fmt::Display for StoresError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Database(error) => error.fmt(f),
-            Self::Shared(error) => error.fmt(f),
-            Self::Unusable(error) => write!(f, "storage.path: {}", error.message()),
+            Self::JetStream(error) => error.fmt(f),
+            Self::EventLog(error) => write!(f, "storage.path: {}", error.message()),
         }
     }
 }

@@ -4,15 +4,32 @@
 //! request.
 
 mod logs;
+mod storage;
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use prometheus::{
     Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder,
 };
+use tonic::Code;
 
-pub use self::logs::{flush, install_logging, log_filter, stderr};
+use self::storage::DatabaseSize;
+pub use self::{
+    logs::{flush, install_logging, log_filter, stderr},
+    storage::storage_failed,
+};
+use crate::{
+    error::{ErrorReason, code_name},
+    proto::ERROR_REASONS,
+};
+
+/// Outcomes of vendor requests and of callbacks. A series of each exists from the start, because a rate over a series that
+/// appears with its first failure misses that failure.
+const VENDOR_OUTCOMES: [&str; 8] =
+    ["ok", "refused", "unreadable", "timeout", "not_sent", "broken", "too_large", "breaker_open"];
+const EVENT_OUTCOMES: [&str; 5] = ["kept", "duplicate", "refused", "overloaded", "failed"];
+const TOKEN_OUTCOMES: [&str; 2] = ["ok", "failed"];
 
 /// Upper bounds of the histogram buckets, in seconds.
 const BUCKETS: [f64; 14] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0];
@@ -24,6 +41,7 @@ pub struct Metrics {
     grpc_started: IntCounterVec,
     grpc_handled: IntCounterVec,
     grpc_seconds: HistogramVec,
+    call_errors: IntCounterVec,
     vendor_requests: IntCounterVec,
     vendor_seconds: HistogramVec,
     token_fetches: IntCounterVec,
@@ -73,6 +91,13 @@ impl Metrics {
                     .buckets(BUCKETS.to_vec()),
                 &method,
             )?,
+            call_errors: IntCounterVec::new(
+                Opts::new(
+                    "switchboard_call_errors_total",
+                    "Failed calls by reason; center is empty where none was found.",
+                ),
+                &["center", "reason"],
+            )?,
             vendor_requests: IntCounterVec::new(
                 Opts::new("switchboard_vendor_requests_total", "Vendor requests by outcome."),
                 &["center", "operation", "outcome"],
@@ -119,6 +144,7 @@ impl Metrics {
         registry.register(Box::new(metrics.grpc_started.clone()))?;
         registry.register(Box::new(metrics.grpc_handled.clone()))?;
         registry.register(Box::new(metrics.grpc_seconds.clone()))?;
+        registry.register(Box::new(metrics.call_errors.clone()))?;
         registry.register(Box::new(metrics.vendor_requests.clone()))?;
         registry.register(Box::new(metrics.vendor_seconds.clone()))?;
         registry.register(Box::new(metrics.token_fetches.clone()))?;
@@ -128,13 +154,65 @@ impl Metrics {
         registry.register(Box::new(metrics.events_posted.clone()))?;
         registry.register(Box::new(metrics.events_delivered.clone()))?;
         registry.register(Box::new(metrics.watchers.clone()))?;
+        if let Some(errors) = storage::errors() {
+            registry.register(Box::new(errors))?;
+        }
+        let build = Opts::new("switchboard_build_info", "1, with the version of the program.")
+            .const_label("version", env!("CARGO_PKG_VERSION"));
+        let build = IntGauge::with_opts(build)?;
+        build.set(1);
+        registry.register(Box::new(build))?;
+        #[cfg(target_os = "linux")]
+        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
+        metrics.declare_errors("");
         registry.register(Box::new(logs::DroppedLines::new()?))?;
         Ok(metrics)
+    }
+
+    /// Adds the size of the database in this file.
+    ///
+    /// # Errors
+    /// When it was added before.
+    pub fn add_database(&self, path: &Path) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(DatabaseSize::of(path)?))
+    }
+
+    /// From now on the output contains the metrics of this center, at zero.
+    pub fn declare_center(&self, center: &str, operations: &[&str]) {
+        self.declare_errors(center);
+        self.vendor_seconds.with_label_values(&[center]);
+        for operation in operations {
+            for outcome in VENDOR_OUTCOMES {
+                self.vendor_requests.with_label_values(&[center, operation, outcome]);
+            }
+        }
+        for outcome in EVENT_OUTCOMES {
+            self.events_posted.with_label_values(&[center, outcome]);
+        }
+        self.events_delivered.with_label_values(&[center]);
+        self.watchers.with_label_values(&[center]);
+    }
+
+    /// From now on the output contains the metrics of this center's access tokens, at zero.
+    pub fn declare_tokens(&self, center: &str) {
+        for outcome in TOKEN_OUTCOMES {
+            self.token_fetches.with_label_values(&[center, outcome]);
+        }
+        self.token_expiry(center, 0);
+    }
+
+    fn declare_errors(&self, center: &str) {
+        for reason in ERROR_REASONS {
+            self.call_errors.with_label_values(&[center, reason]);
+        }
     }
 
     /// The metrics of one method. From now on the output contains them, at zero.
     pub fn method(&self, kind: &'static str, service: &'static str, method: &'static str) -> MethodMetrics {
         let labels = [kind, service, method];
+        for code in 0..=16 {
+            self.grpc_handled.with_label_values(&[kind, service, method, code_name(Code::from_i32(code))]);
+        }
         MethodMetrics {
             started: self.grpc_started.with_label_values(&labels),
             seconds: self.grpc_seconds.with_label_values(&labels),
@@ -142,6 +220,11 @@ impl Metrics {
             handled: self.grpc_handled.clone(),
             labels,
         }
+    }
+
+    /// Counts one failed call. `center` is empty where none was found.
+    pub fn call_failed(&self, center: &str, reason: ErrorReason) {
+        self.call_errors.with_label_values(&[center, reason.as_str_name()]).inc();
     }
 
     /// Counts one request to a vendor. `took` is `None` when the caller did not wait for the response.
@@ -228,6 +311,11 @@ impl MethodMetrics {
         }
         self.seconds.observe(took.as_secs_f64());
     }
+}
+
+/// A duration for a field of a log line. JSON has no number as long as [`Duration::as_millis`] returns.
+pub fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -12,7 +12,10 @@ use std::{
     collections::HashMap,
     fmt,
     future::ready,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant as StdInstant},
 };
 
@@ -38,6 +41,9 @@ const MAX_EXPIRY_MARGIN: Duration = Duration::from_mins(1);
 /// How long a failure is cached: doubles with each failure in a row.
 const MIN_BACKOFF: Duration = Duration::from_secs(1);
 const MAX_BACKOFF: Duration = Duration::from_secs(30);
+/// How long a new token is kept that the vendor refuses: doubles with each one in a row that was never accepted.
+const MIN_TRIAL: Duration = Duration::from_secs(5);
+const MAX_TRIAL: Duration = Duration::from_mins(5);
 /// Most cached tokens: more than any configuration has centers.
 const MAX_TOKENS: u64 = 10_000;
 
@@ -72,6 +78,10 @@ pub struct Token {
     lifetime: Duration,
     refresh_at: Duration,
     usable_until: Duration,
+    /// Whether the vendor accepted it at least once. Until then it is kept until the end of its trial.
+    is_accepted: AtomicBool,
+    trial: Duration,
+    trial_end: Duration,
     /// Held while the next token is fetched ahead: there is one such fetch, and a replacement waits for it.
     refresh_lock: Arc<tokio::sync::Mutex<()>>,
 }
@@ -119,7 +129,7 @@ impl Tokens {
                 Ok(token)
             }
             Some(token) => self.replace(key, &token, fetch, deadline).await,
-            None => self.get_or_fetch(key, fetch, deadline).await,
+            None => self.get_or_fetch(key, fetch, MIN_TRIAL, deadline).await,
         }
     }
 
@@ -138,14 +148,38 @@ impl Tokens {
         let guard = timeout_at(deadline, token.refresh_lock.lock()).await.map_err(|_| deadline_before_send())?;
         self.0.evict(key, token).await;
         drop(guard);
-        self.get_or_fetch(key, fetch, deadline).await
+        self.get_or_fetch(key, fetch, token.next_trial(), deadline).await
     }
 
-    /// The cached token or a new one; one fetch serves all waiting callers.
-    async fn get_or_fetch(&self, key: &Key, fetch: &Arc<dyn Fetch>, deadline: Instant) -> Result<Arc<Token>> {
+    /// Another token than this one, which the vendor rejected. `None` while this one is new and was never accepted: the vendor
+    /// may need a moment before it knows a token, and would reject the next one as well.
+    ///
+    /// # Errors
+    /// As for [`Tokens::get`].
+    pub async fn replace_rejected(
+        &self,
+        key: &Key,
+        token: &Arc<Token>,
+        fetch: &Arc<dyn Fetch>,
+        deadline: Instant,
+    ) -> Result<Option<Arc<Token>>> {
+        if token.is_accepted() || self.0.clock.steady() >= token.trial_end {
+            return self.replace(key, token, fetch, deadline).await.map(Some);
+        }
+        Ok(self.0.cache.get(key).await.filter(|current| !Arc::ptr_eq(current, token)))
+    }
+
+    /// The cached token or a new one, with this trial; one fetch serves all waiting callers.
+    async fn get_or_fetch(
+        &self,
+        key: &Key,
+        fetch: &Arc<dyn Fetch>,
+        trial: Duration,
+        deadline: Instant,
+    ) -> Result<Arc<Token>> {
         let task = tokio::spawn({
             let (shared, key, fetch) = (self.0.clone(), key.clone(), fetch.clone());
-            async move { shared.cache.try_get_with_by_ref(&key, shared.fetch_unless_failed(&key, &*fetch)).await }
+            async move { shared.cache.try_get_with_by_ref(&key, shared.fetch_unless_failed(&key, &*fetch, trial)).await }
         });
         match timeout_at(deadline, task).await {
             Ok(Ok(Ok(token))) => Ok(token),
@@ -163,7 +197,7 @@ impl Tokens {
         }
         let (shared, key, fetch, old) = (self.0.clone(), key.clone(), fetch.clone(), token.clone());
         tokio::spawn(async move {
-            if let Ok(token) = shared.fetch(&key, &*fetch).await {
+            if let Ok(token) = shared.fetch(&key, &*fetch, old.next_trial()).await {
                 shared.replace_if_current(&key, &old, token).await;
             }
             drop(guard);
@@ -181,14 +215,14 @@ impl fmt::Debug for Tokens {
 
 impl Shared {
     /// Fetches a token, or returns the cached failure.
-    async fn fetch_unless_failed(&self, key: &Key, fetch: &dyn Fetch) -> Result<Arc<Token>> {
+    async fn fetch_unless_failed(&self, key: &Key, fetch: &dyn Fetch, trial: Duration) -> Result<Arc<Token>> {
         match self.cached_failure(key) {
             Some(error) => Err(error),
-            None => self.fetch(key, fetch).await,
+            None => self.fetch(key, fetch, trial).await,
         }
     }
 
-    async fn fetch(&self, key: &Key, fetch: &dyn Fetch) -> Result<Arc<Token>> {
+    async fn fetch(&self, key: &Key, fetch: &dyn Fetch, trial: Duration) -> Result<Arc<Token>> {
         let result = timeout(FETCH_TIMEOUT, fetch.fetch()).await.unwrap_or_else(|_| {
             Err(Error::new(ErrorReason::VendorUnavailable, "the vendor gave no access token in time; nothing was sent")
                 .retry_after(MIN_BACKOFF))
@@ -201,7 +235,7 @@ impl Shared {
                 failures.remove(key);
                 let expiry = self.clock.unix_millis() / 1000 + fetched.lifetime.as_secs();
                 self.metrics.token_expiry(&key.center, i64::try_from(expiry).unwrap_or(i64::MAX));
-                Ok(Arc::new(Token::new(fetched, now)))
+                Ok(Arc::new(Token::new(fetched, now, trial)))
             }
             Err(error) => {
                 let backoff = failures.get(key).map_or(MIN_BACKOFF, |last| (last.backoff * 2).min(MAX_BACKOFF));
@@ -246,15 +280,35 @@ impl Shared {
 // === impl Token ===
 
 impl Token {
-    fn new(fetched: Fetched, now: Duration) -> Self {
+    fn new(fetched: Fetched, now: Duration, trial: Duration) -> Self {
         let usable = fetched.lifetime.saturating_sub(MAX_EXPIRY_MARGIN.min(fetched.lifetime / 10));
         Self {
             value: fetched.value,
             lifetime: fetched.lifetime,
             refresh_at: now + usable.mul_f64(0.8),
             usable_until: now + usable,
+            is_accepted: AtomicBool::new(false),
+            trial,
+            trial_end: now + trial,
             refresh_lock: Arc::default(),
         }
+    }
+
+    /// Records that the vendor accepted it.
+    pub fn accept(&self) {
+        // A load first: most calls find it accepted, and share the cache line.
+        if !self.is_accepted() {
+            self.is_accepted.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn is_accepted(&self) -> bool {
+        self.is_accepted.load(Ordering::Relaxed)
+    }
+
+    /// The trial of the token that replaces it.
+    fn next_trial(&self) -> Duration {
+        if self.is_accepted() { MIN_TRIAL } else { (self.trial * 2).min(MAX_TRIAL) }
     }
 }
 

@@ -1,8 +1,9 @@
 //! The vendors: the only place that matches on their names.
 
-pub mod de;
-pub mod huawei;
-pub mod udesk;
+pub(crate) mod de;
+pub(crate) mod huawei;
+pub(crate) mod udesk;
+mod vendor_data_reader;
 
 use std::sync::Arc;
 
@@ -39,9 +40,42 @@ pub fn build(id: &str, center: &config::Center, parts: &Parts) -> Result<Arc<dyn
     })
 }
 
+/// The operations that the gateway calls at a center of this vendor, as metrics name them.
+pub fn operations(vendor: &config::Vendor) -> &'static [&'static str] {
+    match vendor {
+        config::Vendor::Udesk(_) => udesk::OPERATIONS,
+        config::Vendor::Huawei(_) => huawei::OPERATIONS,
+    }
+}
+
 /// Refuses the paths of an update mask that an adapter does not know, so that a new one is not ignored.
 fn refuse_other_paths(check: &mut Check, resource: &str, mask: &[String], known: &[&str]) {
     for path in mask.iter().filter(|path| !known.contains(&path.as_str())) {
         check.unsupported(format!("{resource}.{path}"), "this vendor cannot change it");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    use regex::Regex;
+
+    use super::*;
+
+    /// An endpoint that is missing from its vendor's list would have no metrics until it is first called.
+    #[test]
+    fn every_endpoint_is_an_operation_of_its_vendor() {
+        let endpoint = Regex::new(r#"endpoint!\(\s*\w+: [^"]*?, (GET|POST|PUT|DELETE) "([^"]+)""#).unwrap();
+        for (folder, operations) in [("udesk", udesk::OPERATIONS), ("huawei", huawei::OPERATIONS)] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/vendor").join(folder);
+            let mut declared = BTreeSet::new();
+            for file in fs::read_dir(folder).unwrap() {
+                let code = fs::read_to_string(file.unwrap().path()).unwrap_or_default();
+                declared.extend(endpoint.captures_iter(&code).map(|found| format!("{} {}", &found[1], &found[2])));
+            }
+            assert!(declared.len() > 15, "the pattern finds endpoints");
+            assert_eq!(declared, operations.iter().map(|&name| name.to_owned()).collect());
+        }
     }
 }

@@ -1,16 +1,16 @@
-//! Whether an event is ever lost, delivered twice, or made up, when the gateway dies.
+//! Kills the gateway and checks that no event is lost, duplicated or invented.
 //!
-//! `cargo bench --bench event_kill [-- [--nats] KILLS [SEED]]` starts the gateway as a process of its own; with `--nats` two
-//! gateways that share a log in a nats-server, either of which may be struck, and now and then that server. While some post, each event
-//! until it is acknowledged, and others watch, each going on right after its last cursor, it ends the gateway with SIGKILL at
-//! random points, also while it starts, and starts it again on the same storage. Then the whole log is read. It fails if
+//! `cargo bench --bench event_kill [-- [--nats] KILLS [SEED]]` starts the gateway as a process;
+//! with `--nats` two gateways that share a log in a nats-server, and kills either of them or that server. Posters retry each
+//! event until it is acknowledged; watchers resume after their last cursor. Meanwhile it kills the gateway with SIGKILL at
+//! random times, also during its start, and restarts it on the same storage. Then it reads the whole log. It fails if
 //!
-//! - an event that was acknowledged is not in the log, or is in it twice, also where its post was repeated because the
-//!   answer was lost,
-//! - something is in the log that was not posted,
-//! - a watcher was sent anything but the log in its order, each event once: one takes everything as it comes, one only
-//!   one type of event, one falls behind and reads the log,
-//! - no kill struck a post that was under way: then nothing was shown.
+//! - an acknowledged event is missing in the log or is in it twice, also when its post was retried because the response
+//!   was lost,
+//! - the log contains an event that was not posted,
+//! - a watcher received anything but the log in order, each event once: one reads all events live, one reads one type of
+//!   event, one falls behind and reads the log,
+//! - no kill interrupted a post: then the run proved nothing.
 //!
 //! The seed is printed; the same seed kills at the same delays.
 
@@ -48,19 +48,19 @@ use self::{
     world::World,
 };
 
-/// Kills when the command line does not say.
+/// Default number of kills.
 const KILLS: u64 = 20;
-/// Asks for two gateways that share a log.
+/// Selects two gateways that share a log.
 const SHARED: &str = "--nats";
 const POSTERS: usize = 16;
 const WATCHERS: [(&str, Manner); 3] = [("live", Manner::Live), ("of one type", Manner::HungUp), ("slow", Manner::Slow)];
-/// Longest that the gateway lives between two kills, and once in a while.
-const LIFE: Duration = Duration::from_millis(60);
-const LONG_LIFE: Duration = Duration::from_millis(500);
-/// Longest that posters and watchers are waited for at the end.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest time between two kills, usually and occasionally.
+const MAX_UPTIME: Duration = Duration::from_millis(60);
+const MAX_LONG_UPTIME: Duration = Duration::from_millis(500);
+/// Timeout of posters and watchers at the end.
+const FINISH_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// One who watches, and how.
+/// A watcher's task, and its manner.
 type Watching = (&'static str, Manner, JoinHandle<Result<Watcher>>);
 
 fn main() -> ExitCode {
@@ -85,7 +85,7 @@ fn run(arguments: &[u64]) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     let result = runtime.block_on(rehearse(kills, seed, is_shared, folder.path()));
     if result.is_err() {
-        eprintln!("the gateway's storage is kept in {}", folder.keep().display());
+        eprintln!("the gateway's storage stays in {}", folder.keep().display());
     }
     result
 }
@@ -98,39 +98,40 @@ async fn rehearse(kills: u64, seed: u64, is_shared: bool, folder: &Path) -> Resu
     let watching = watch_all(&world, &mut random, &ended).await?;
     let (stop, stopped) = watch::channel(false);
     let posting: Vec<_> = (0..POSTERS)
-        .map(|first| Ok(tokio::spawn(post(world.places(), u64::try_from(first)?, POSTERS, stopped.clone()))))
+        .map(|first| Ok(tokio::spawn(post(world.running(), u64::try_from(first)?, POSTERS, stopped.clone()))))
         .collect::<Result<_>>()?;
 
     for kill in 1..=kills {
-        let longest = if random.u8(..8) == 0 { LONG_LIFE } else { LIFE };
+        let longest = if random.u8(..8) == 0 { MAX_LONG_UPTIME } else { MAX_UPTIME };
         let life = longest.mul_f64(random.f64());
         sleep(life).await;
         let context = |error| format!("kill {kill}, {} us after the start: {error}", life.as_micros());
-        world.strike(&mut random).await.map_err(context)?;
+        world.kill_and_restart(&mut random).await.map_err(context)?;
         if watching.iter().any(|(_, _, task)| task.is_finished()) || posting.iter().any(JoinHandle::is_finished) {
-            // It tells why below.
+            // Its error is returned below.
             break;
         }
     }
     stop.send_replace(true);
     let mut posted: Vec<Posted> = Vec::new();
     for poster in posting {
-        posted.extend(timeout(PATIENCE, poster).await.map_err(|_| "a post is never acknowledged")???);
+        posted.extend(timeout(FINISH_TIMEOUT, poster).await.map_err(|_| "a post is never acknowledged")???);
     }
-    let (log, cursor) = log(&mut world.places()).await?;
-    let repeated = verify_log(&log, &posted)?;
+    let (log, cursor) = log(&mut world.running()).await?;
+    let retried = verify_log(&log, &posted)?;
     last.send_replace(Some(cursor));
     for (name, manner, watcher) in watching {
         let context = |error| format!("the watcher {name}: {error}");
-        let watcher = timeout(PATIENCE, watcher).await.map_err(|_| context("does not come to the end".into()))??;
+        let watcher =
+            timeout(FINISH_TIMEOUT, watcher).await.map_err(|_| context("does not come to the end".into()))??;
         let Watcher { delivered, streams, .. } = watcher.map_err(context)?;
         verify_delivered(&log, manner, &delivered).map_err(context)?;
         println!("watcher      {name}: {} events over {streams} streams", delivered.len());
     }
-    report(kills, &world, &posted, &log, repeated, begun.elapsed())
+    report(kills, &world, &posted, &log, retried, begun.elapsed())
 }
 
-/// Begins to watch, in each manner, and waits until the streams are there.
+/// Starts a watcher of each manner and waits until their streams have begun.
 async fn watch_all(
     world: &World,
     random: &mut fastrand::Rng,
@@ -139,7 +140,7 @@ async fn watch_all(
     let mut watching = Vec::new();
     for (name, manner) in WATCHERS {
         let (begun, is_begun) = oneshot::channel();
-        let watcher = Watcher::new(world.places(), manner, random.fork());
+        let watcher = Watcher::new(world.running(), manner, random.fork());
         watching.push((name, manner, tokio::spawn(watcher.run(begun, ended.clone()))));
         is_begun.await.map_err(|_| "a stream did not begin")?;
     }
@@ -151,23 +152,21 @@ fn report(
     world: &World,
     posted: &[Posted],
     log: &[Delivered],
-    repeated: usize,
+    retried: usize,
     elapsed: Duration,
 ) -> Result<()> {
     let lost = posted.iter().filter(|posted| posted.lost).count();
     println!("kills        {} of the server, {} more while a gateway started", world.servers, world.early);
     println!("events       {} posted and acknowledged, {} in the log", posted.len(), log.len());
-    println!(
-        "lost answers {lost}; {repeated} of them to events that had been kept, so that the repeat made no second one"
-    );
+    println!("lost responses {lost}; {retried} of them to stored events, whose retry was detected as a duplicate");
     println!(
         "time         {:.1} s, {} ms a kill",
         elapsed.as_secs_f64(),
         elapsed.as_millis() / u128::from(kills.max(1))
     );
     if lost == 0 && kills > 0 {
-        return Err("no kill struck a post that was under way".into());
+        return Err("no kill interrupted a post".into());
     }
-    println!("result       every event that was acknowledged came to each watcher once, in order; nothing else came");
+    println!("result       each watcher received every acknowledged event once, in order, and nothing else");
     Ok(())
 }

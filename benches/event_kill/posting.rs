@@ -1,39 +1,43 @@
-//! Who posts: one event after the other, each until it is acknowledged.
+//! A poster: one event after the other, each until it is acknowledged.
 
 use std::time::{Duration, SystemTime};
 
 use switchboard::clock::Clock;
 use tokio::{sync::watch, time::sleep};
 
-use crate::{poster::Poster, support::Result, world::Places};
+use crate::{poster::Poster, support::Result, world::RunningGateways};
 
-/// What is waited for after a refusal.
+/// Pause before a retry.
 const PAUSE: Duration = Duration::from_millis(5);
 
 /// An event that was posted and acknowledged.
 pub struct Posted {
     /// Its number, which is its call's ID.
     pub number: u64,
-    /// Whether an earlier answer to it was lost.
+    /// Whether the response to an earlier attempt was lost.
     pub lost: bool,
-    /// When the attempt began that was acknowledged, to the microsecond.
+    /// When the acknowledged attempt began, in microseconds.
     pub begun: SystemTime,
 }
 
-/// A body that is known by this number; every fourth is of a call that ended.
+/// The body of this number; every fourth is the event of a call that ended.
 pub fn body(number: u64) -> String {
     let released = if is_hung_up(number) { r#","releaseReason":"513""# } else { "" };
     format!(r#"{{"callSerialNo":"{number}","uuid":"u-{number}","serviceNo":"1001"{released}}}"#)
 }
 
-/// Whether the event of this number is of a call that ended.
+/// Whether the event of this number is the event of a call that ended.
 pub fn is_hung_up(number: u64) -> bool {
     number.is_multiple_of(4)
 }
 
-/// Posts until stopped; then the last event is still posted until it is acknowledged. Its numbers are `first` and every
-/// `step` after that.
-pub async fn post(mut places: Places, first: u64, step: usize, stopped: watch::Receiver<bool>) -> Result<Vec<Posted>> {
+/// Posts until stopped; then finishes the last event. The numbers are `first` and every `step` after it.
+pub async fn post(
+    mut running: RunningGateways,
+    first: u64,
+    step: usize,
+    stopped: watch::Receiver<bool>,
+) -> Result<Vec<Posted>> {
     let mut all = Vec::new();
     let mut connection = None;
     let mut turn = usize::try_from(first)?;
@@ -46,7 +50,7 @@ pub async fn post(mut places: Places, first: u64, step: usize, stopped: watch::R
         loop {
             let mut poster = match connection.take() {
                 Some(open) => open,
-                None => match Poster::connect(&places.any(turn).await?.http).await {
+                None => match Poster::connect(&running.any(turn).await?.http).await {
                     Ok(open) => open,
                     // It was just killed.
                     Err(_) => {
@@ -63,7 +67,7 @@ pub async fn post(mut places: Places, first: u64, step: usize, stopped: watch::R
                     connection = Some(poster);
                     break;
                 }
-                // It says that it may be posted again.
+                // The response asks for a retry.
                 Ok(503) => {
                     connection = Some(poster);
                     sleep(PAUSE).await;
@@ -79,7 +83,7 @@ pub async fn post(mut places: Places, first: u64, step: usize, stopped: watch::R
     Ok(all)
 }
 
-/// The gateway's times are of microseconds.
+/// Truncates to microseconds, the precision of the gateway's times.
 fn micros(time: SystemTime) -> SystemTime {
     let nanos = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().subsec_nanos() % 1000;
     time - Duration::from_nanos(nanos.into())

@@ -1,4 +1,4 @@
-//! Who watches: streams that go on right after the last cursor whenever they break.
+//! A watcher: a stream that resumes after its last cursor whenever it breaks.
 
 use std::time::{Duration, SystemTime};
 
@@ -16,26 +16,26 @@ use tonic::{Status, Streaming};
 use crate::{
     reason::reason,
     support::{Result, endpoint},
-    world::{Place, Places},
+    world::{GatewayAddresses, RunningGateways},
 };
 
-/// Silence after which a heartbeat is sent, in seconds; and silence that is a fault.
+/// The heartbeat interval in seconds, and the silence that is an error.
 const HEARTBEAT: i64 = 1;
 const SILENCE: Duration = Duration::from_secs(15);
-/// What a slow watcher lets come before it has been read.
+/// The flow-control window of a watcher.
 const WINDOW: u32 = 1 << 16;
-/// Longest pause of a slow watcher, and how many events it reads between two, on average.
+/// Longest pause of a slow watcher, and the average number of events between two pauses.
 const PAUSE: Duration = Duration::from_millis(200);
 const BETWEEN: usize = 200;
 
-/// How somebody watches.
+/// How a watcher reads.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Manner {
-    /// Everything, as it comes.
+    /// All events, live.
     Live,
     /// Only calls that ended.
     HungUp,
-    /// Everything, with pauses, so that it falls behind.
+    /// All events, with pauses, so that it falls behind.
     Slow,
 }
 
@@ -48,15 +48,15 @@ pub struct Delivered {
     pub received: SystemTime,
 }
 
-/// One who watches.
+/// A watcher.
 pub struct Watcher {
-    places: Places,
+    running: RunningGateways,
     manner: Manner,
     random: fastrand::Rng,
     cursor: Option<String>,
-    /// In the order they came.
+    /// The received events, in order.
     pub delivered: Vec<Delivered>,
-    /// Streams that were begun.
+    /// How many streams it opened.
     pub streams: u64,
 }
 
@@ -65,19 +65,19 @@ type Items = Streaming<WatchEventsResponse>;
 // === impl Watcher ===
 
 impl Watcher {
-    /// One who watches from now on.
-    pub fn new(places: Places, manner: Manner, random: fastrand::Rng) -> Self {
-        Self { places, manner, random, cursor: None, delivered: Vec::new(), streams: 0 }
+    /// A watcher from now on.
+    pub fn new(running: RunningGateways, manner: Manner, random: fastrand::Rng) -> Self {
+        Self { running, manner, random, cursor: None, delivered: Vec::new(), streams: 0 }
     }
 
-    /// Watches until it stands at the last cursor, once that is known, and hears that nothing comes after it.
+    /// Watches until it has caught up with the last cursor, once that is known.
     pub async fn run(mut self, begun: oneshot::Sender<()>, last: watch::Receiver<Option<String>>) -> Result<Self> {
         let mut begun = Some(begun);
         let mut turn = 0;
         loop {
             turn += 1;
-            let place = self.places.any(turn).await?;
-            let Some(mut items) = self.open(&place).await? else {
+            let gateway = self.running.any(turn).await?;
+            let Some(mut items) = self.open(&gateway).await? else {
                 sleep(Duration::from_millis(5)).await;
                 continue;
             };
@@ -100,25 +100,25 @@ impl Watcher {
         }
     }
 
-    /// Goes on where it was; `None` when the gateway is gone again.
-    async fn open(&self, place: &Place) -> Result<Option<Items>> {
+    /// Resumes at its cursor; `None` when the gateway was killed again.
+    async fn open(&self, gateway: &GatewayAddresses) -> Result<Option<Items>> {
         let event_types = if self.manner == Manner::HungUp { vec![EventType::CallHungUp.into()] } else { Vec::new() };
         let start = self.cursor.clone().map(Start::Cursor);
-        open(place, WatchEventsRequest { event_types, start, ..request() }).await
+        open(gateway, WatchEventsRequest { event_types, start, ..request() }).await
     }
 }
 
-/// The whole log from its beginning, and the cursor at its end.
-pub async fn log(places: &mut Places) -> Result<(Vec<Delivered>, String)> {
+/// Reads the whole log. Returns its events and the cursor at its end.
+pub async fn log(running: &mut RunningGateways) -> Result<(Vec<Delivered>, String)> {
     let start = Some(Start::StartTime(Timestamp::default()));
-    let place = places.any(0).await?;
+    let gateway = running.any(0).await?;
     let request = WatchEventsRequest { start, heartbeat_interval: None, ..request() };
-    let mut items = open(&place, request).await?.ok_or("the log cannot be read")?;
+    let mut items = open(&gateway, request).await?.ok_or("the log cannot be read")?;
     let mut events = Vec::new();
     while let Some((item, cursor)) = next(&mut items).await? {
         match item {
             Item::Event(event) => events.push(Delivered::of(event)?),
-            // It says that nothing is left.
+            // A heartbeat: no event is left.
             Item::Heartbeat(_) => return Ok((events, cursor)),
         }
     }
@@ -133,8 +133,8 @@ fn request() -> WatchEventsRequest {
     }
 }
 
-async fn open(place: &Place, request: WatchEventsRequest) -> Result<Option<Items>> {
-    let endpoint = endpoint(&place.grpc)?.initial_stream_window_size(WINDOW);
+async fn open(gateway: &GatewayAddresses, request: WatchEventsRequest) -> Result<Option<Items>> {
+    let endpoint = endpoint(&gateway.grpc)?.initial_stream_window_size(WINDOW);
     let Ok(channel) = endpoint.connect().await else { return Ok(None) };
     match ContactCenterClient::new(channel).watch_events(request).await {
         Ok(answer) => Ok(Some(answer.into_inner())),
@@ -142,7 +142,7 @@ async fn open(place: &Place, request: WatchEventsRequest) -> Result<Option<Items
     }
 }
 
-/// What comes next; `None` when the stream broke, which it may.
+/// The next item; `None` when the stream broke, which is allowed.
 async fn next(items: &mut Items) -> Result<Option<(Item, String)>> {
     match timeout(SILENCE, items.message()).await.map_err(|_| "a stream was silent")? {
         Ok(Some(WatchEventsResponse { cursor, item })) => {
@@ -153,7 +153,7 @@ async fn next(items: &mut Items) -> Result<Option<(Item, String)>> {
     }
 }
 
-/// Whether a stream may end like this: it broke, or one may go on elsewhere or later.
+/// Checks that a stream may end with this status: it broke, or the watcher may resume elsewhere or later.
 fn broken(status: &Status) -> Result<()> {
     match reason(status).as_deref() {
         None | Some("GATEWAY_DRAINING" | "STORAGE_UNAVAILABLE") => Ok(()),

@@ -1,5 +1,5 @@
-//! What is killed and started again: a gateway with its log in its own database, or two that share one, and the server
-//! that keeps it.
+//! The processes that are killed and restarted: one gateway with an embedded log, or two gateways and the server of
+//! their shared log.
 
 use std::{
     fs,
@@ -18,30 +18,30 @@ use crate::{
     support::{Process, Result},
 };
 
-/// Longest that a gateway is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout of a gateway's start.
+const START_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Where a gateway can be reached.
+/// The addresses of a running gateway.
 #[derive(Clone)]
-pub struct Place {
+pub struct GatewayAddresses {
     pub http: String,
     pub grpc: String,
 }
 
-/// Where the gateways that run can be reached: each has new ports after each start.
+/// The addresses of all running gateways: a gateway has new ports after each start.
 #[derive(Clone)]
-pub struct Places(watch::Receiver<Vec<Place>>);
+pub struct RunningGateways(watch::Receiver<Vec<GatewayAddresses>>);
 
-/// What runs: one gateway with its own database, or two that share a log, and the server that keeps it.
+/// One gateway with an embedded log, or two gateways and the server of their shared log.
 pub struct World {
     gateways: Vec<Gateway>,
     shared: Option<Server>,
-    places: watch::Sender<Vec<Place>>,
+    running: watch::Sender<Vec<GatewayAddresses>>,
     /// How long a gateway takes to start.
     start: Duration,
     /// Kills while a gateway started.
     pub early: u64,
-    /// Kills of the server that keeps what is shared.
+    /// Kills of the server of the shared log.
     pub servers: u64,
 }
 
@@ -50,15 +50,15 @@ struct Gateway {
     folder: PathBuf,
     tables: String,
     /// While it runs.
-    running: Option<(Process, Place)>,
+    running: Option<(Process, GatewayAddresses)>,
 }
 
-// === impl Places ===
+// === impl RunningGateways ===
 
-impl Places {
-    /// One that runs, as soon as there is one; another one each turn, if there are several.
-    pub async fn any(&mut self, turn: usize) -> Result<Place> {
-        let running = timeout(PATIENCE, self.0.wait_for(|running| !running.is_empty()));
+impl RunningGateways {
+    /// Waits for a running gateway; selects another one each turn if there are several.
+    pub async fn any(&mut self, turn: usize) -> Result<GatewayAddresses> {
+        let running = timeout(START_TIMEOUT, self.0.wait_for(|running| !running.is_empty()));
         let running = running.await.map_err(|_| "no gateway runs")?.map_err(|_| "all has ended")?;
         Ok(running[turn % running.len()].clone())
     }
@@ -92,34 +92,34 @@ impl World {
             gateway.start().await?;
         }
         let start = begun.elapsed() / u32::try_from(gateways.len())?;
-        let world = Self { gateways, shared, places: watch::channel(Vec::new()).0, start, early: 0, servers: 0 };
-        world.tell();
+        let world = Self { gateways, shared, running: watch::channel(Vec::new()).0, start, early: 0, servers: 0 };
+        world.publish();
         Ok(world)
     }
 
-    /// Where they can be reached.
-    pub fn places(&self) -> Places {
-        Places(self.places.subscribe())
+    /// The addresses of the running gateways.
+    pub fn running(&self) -> RunningGateways {
+        RunningGateways(self.running.subscribe())
     }
 
-    /// Ends one of them as a power cut would, and starts it again; now and then it dies once more before it serves. Where
-    /// there is a server that keeps what is shared, that is struck, too.
-    pub async fn strike(&mut self, random: &mut fastrand::Rng) -> Result<()> {
+    /// Kills a gateway with SIGKILL and restarts it, sometimes with another kill before it serves. Sometimes kills the
+    /// server of the shared log, too.
+    pub async fn kill_and_restart(&mut self, random: &mut fastrand::Rng) -> Result<()> {
         if let Some(server) = &mut self.shared
             && random.u8(..4) == 0
         {
             server.kill();
             sleep(self.start.mul_f64(random.f64())).await;
-            server.start_again().await;
+            server.restart().await;
             self.servers += 1;
             return Ok(());
         }
         let struck = random.usize(..self.gateways.len());
         self.gateways[struck].kill()?;
-        self.tell();
+        self.publish();
         if random.u8(..4) == 0 {
             let delay = self.start.mul_f64(random.f64());
-            // What has not started by then is dropped, and so killed; so is what has.
+            // On a timeout the start is dropped, which kills the process; a started one is killed, too.
             match timeout(delay, self.gateways[struck].start()).await {
                 Ok(started) => started?,
                 Err(_) => self.early += 1,
@@ -127,13 +127,13 @@ impl World {
             self.gateways[struck].kill()?;
         }
         self.gateways[struck].start().await?;
-        self.tell();
+        self.publish();
         Ok(())
     }
 
-    fn tell(&self) {
+    fn publish(&self) {
         let running = self.gateways.iter().filter_map(|gateway| Some(gateway.running.as_ref()?.1.clone()));
-        self.places.send_replace(running.collect());
+        self.running.send_replace(running.collect());
     }
 }
 
@@ -146,8 +146,9 @@ impl Gateway {
 
     async fn start(&mut self) -> Result<()> {
         let (process, addresses) = Process::gateway(&self.folder, &self.tables).await?;
-        let place = Place { http: addresses.of("http")?.to_owned(), grpc: addresses.of("grpc")?.to_owned() };
-        self.running = Some((process, place));
+        let gateway =
+            GatewayAddresses { http: addresses.of("http")?.to_owned(), grpc: addresses.of("grpc")?.to_owned() };
+        self.running = Some((process, gateway));
         Ok(())
     }
 

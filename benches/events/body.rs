@@ -1,9 +1,9 @@
-//! What is posted: 1 KiB of JSON, such as Huawei's callbacks are, and no two the same.
+//! The posted bodies: 1 KiB of JSON like Huawei's callbacks, each unique.
 
 /// Length of a body.
 pub const LENGTH: usize = 1024;
 
-/// A body that is known by this number, which is its call's ID.
+/// The body whose call ID is this number.
 pub fn body(number: u128) -> Vec<u8> {
     let head = format!(
         "{{\"callSerialNo\":\"{number:032x}\",\"uuid\":\"{number:032x}\",\"serviceNo\":\"1001\",\

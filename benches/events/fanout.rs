@@ -1,4 +1,4 @@
-//! How fast, and at what cost, events reach those who watch while they are posted at a steady rate.
+//! Latency and cost of the delivery to watchers while events are posted at a steady rate.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -23,51 +23,51 @@ use crate::{
 
 /// Connections that the events are posted over.
 const POSTERS: u64 = 32;
-/// Watchers that share one connection: the gateway lets 200 calls run at once on one.
+/// Watchers per connection: the gateway allows 200 concurrent streams on one.
 const WATCHERS_PER_CONNECTION: u64 = 50;
-/// What a watcher lets come before it has been read, and a connection.
+/// The flow-control windows of a stream and of a connection.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
-/// Longest that watchers are waited for once everything is posted.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Timeout of the watchers after the last post.
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a gateway is asked for.
+/// The load of a measurement.
 pub struct Load {
     /// Events a second.
     pub rate: u64,
-    /// For how long.
+    /// Its duration.
     pub time: Duration,
-    /// Watchers beside the one whose deliveries are timed.
+    /// Watchers beside the timed one.
     pub watchers: u64,
 }
 
-/// What came of it.
+/// The results of a measurement.
 pub struct Streamed {
-    /// From the post to the delivery to one watcher.
+    /// From the post to the delivery to the timed watcher.
     pub latencies: Latencies,
     /// Events posted and acknowledged.
     pub posted: u64,
-    /// Watchers that received each of them.
+    /// Watchers that received all of them.
     pub complete: u64,
-    /// CPU time of the gateway meanwhile.
+    /// CPU time of the gateway.
     pub cpu: Duration,
-    /// How long it took.
+    /// The duration of the measurement.
     pub elapsed: Duration,
 }
 
-/// When each event was posted, by its call's ID.
+/// The time of each post, by the event's call ID.
 type Posted = Arc<Mutex<HashMap<String, Instant>>>;
 
-/// Counts the messages of a stream by their lengths, and looks into none.
+/// Splits a stream into messages by their length prefixes, without decoding them.
 #[derive(Default)]
 struct Messages {
-    /// The prefix of the next message, as far as it is there.
+    /// The received part of the next message's prefix.
     prefix: Vec<u8>,
-    /// Bytes of the message that are still to come.
+    /// The missing bytes of the message.
     rest: usize,
 }
 
-/// Opens the streams, posts, and waits until everything has arrived.
+/// Opens the streams, posts the events, and waits for their delivery.
 pub async fn stream(gateway: &Process, addresses: &Addresses, load: &Load) -> Result<Streamed> {
     let events = load.rate * load.time.as_secs();
     let (http, grpc) = (addresses.of("http")?, addresses.of("grpc")?);
@@ -79,23 +79,24 @@ pub async fn stream(gateway: &Process, addresses: &Addresses, load: &Load) -> Re
         left -= here;
         let sender = handshake(grpc).await?;
         for _ in 0..here {
-            let (told, is_caught_up) = oneshot::channel();
+            let (caught_up_sender, is_caught_up) = oneshot::channel();
             caught_up.push(is_caught_up);
-            counting.spawn(count(sender.clone(), events, told));
+            counting.spawn(count(sender.clone(), events, caught_up_sender));
         }
     }
     for is_caught_up in caught_up {
         is_caught_up.await.map_err(|_| "a stream did not begin")?;
     }
     let posted = Posted::default();
-    let (told, is_caught_up) = oneshot::channel();
-    let timed = tokio::spawn(watch(grpc.to_owned(), events, posted.clone(), told));
+    let (caught_up_sender, is_caught_up) = oneshot::channel();
+    let timed = tokio::spawn(watch(grpc.to_owned(), events, posted.clone(), caught_up_sender));
     is_caught_up.await.map_err(|_| "a stream did not begin")?;
 
     let before = cpu_time(gateway)?;
     let begun = Instant::now();
     post_all(http, load, &posted).await?;
-    let latencies = timeout(PATIENCE, timed).await.map_err(|_| "the timed watcher did not receive all")???;
+    let latencies =
+        timeout(DELIVERY_TIMEOUT, timed).await.map_err(|_| "the timed watcher did not receive all")???;
     let mut complete = 0;
     let all = async {
         while let Some(ended) = counting.join_next().await {
@@ -103,13 +104,13 @@ pub async fn stream(gateway: &Process, addresses: &Addresses, load: &Load) -> Re
         }
         Result::Ok(())
     };
-    // Those that do not receive all in time are told by the count.
-    timeout(PATIENCE, all).await.unwrap_or(Ok(()))?;
+    // The count shows watchers that do not receive all events in time.
+    timeout(DELIVERY_TIMEOUT, all).await.unwrap_or(Ok(()))?;
     let (cpu, elapsed) = (cpu_time(gateway)?.saturating_sub(before), begun.elapsed());
     Ok(Streamed { latencies, posted: events, complete, cpu, elapsed })
 }
 
-/// Posts at a steady rate, from when on each event is due whatever became of those before.
+/// Posts at a steady rate: a late event does not delay the schedule of the next ones.
 async fn post_all(http: &str, load: &Load, posted: &Posted) -> Result<()> {
     let events = load.rate * load.time.as_secs();
     let step = Duration::from_secs(1) / u32::try_from(load.rate)?;
@@ -126,7 +127,7 @@ async fn post_all(http: &str, load: &Load, posted: &Posted) -> Result<()> {
                 let due = first + step * u32::try_from(event)?;
                 let is_late = Instant::now() > due;
                 sleep_until(due).await;
-                // The timer's own grain is not the gateway's; a connection that is still busy is.
+                // Latency excludes the timer's granularity, but includes the wait for a busy connection.
                 let begun = if is_late { due } else { Instant::now() };
                 let body = body(event.into());
                 posted.lock().await.insert(format!("{event:032x}"), begun);
@@ -144,7 +145,7 @@ async fn post_all(http: &str, load: &Load, posted: &Posted) -> Result<()> {
     Ok(())
 }
 
-/// Watches as a client of the contract does, and tells how long each event took.
+/// Watches with a generated client and returns the latency of each event.
 async fn watch(grpc: String, events: u64, posted: Posted, caught_up: oneshot::Sender<()>) -> Result<Latencies> {
     let mut client = ContactCenterClient::new(endpoint(&grpc)?.connect().await?);
     let mut items = client.watch_events(request()).await?.into_inner();
@@ -159,7 +160,7 @@ async fn watch(grpc: String, events: u64, posted: Posted, caught_up: oneshot::Se
                 let begun = posted.lock().await.remove(&call).ok_or("an event that was not posted, or twice")?;
                 latencies.push(now - begun);
             }
-            Item::Heartbeat(_) => tell_once(&mut caught_up),
+            Item::Heartbeat(_) => signal_once(&mut caught_up),
         }
     }
     Ok(latencies)
@@ -177,7 +178,7 @@ async fn handshake(grpc: &str) -> Result<h2::client::SendRequest<Bytes>> {
     Ok(sender)
 }
 
-/// Counts the events of one stream until there are so many.
+/// Counts the events of one stream up to this number.
 async fn count(sender: h2::client::SendRequest<Bytes>, events: u64, caught_up: oneshot::Sender<()>) -> Result<u64> {
     let head = http::Request::post("http://gateway/contactcenter.v1.ContactCenter/WatchEvents")
         .header("content-type", "application/grpc")
@@ -201,18 +202,18 @@ async fn count(sender: h2::client::SendRequest<Bytes>, events: u64, caught_up: o
             if length > body::LENGTH {
                 counted += 1;
             } else {
-                tell_once(&mut caught_up);
+                signal_once(&mut caught_up);
             }
         });
     }
     Ok(counted)
 }
 
-/// Tells, the first time, that a stream has begun.
-fn tell_once(caught_up: &mut Option<oneshot::Sender<()>>) {
-    if let Some(told) = caught_up.take() {
-        // Whoever wanted to know may have given up.
-        let _ = told.send(());
+/// Signals once that a stream has caught up.
+fn signal_once(caught_up: &mut Option<oneshot::Sender<()>>) {
+    if let Some(caught_up_sender) = caught_up.take() {
+        // The receiver may have been dropped.
+        let _ = caught_up_sender.send(());
     }
 }
 
@@ -223,8 +224,8 @@ fn request() -> WatchEventsRequest {
 // === impl Messages ===
 
 impl Messages {
-    /// Tells the length of each message that begins in this chunk.
-    fn read(&mut self, mut chunk: Bytes, mut tell: impl FnMut(usize)) {
+    /// Calls `on_message` with the length of each message that begins in this chunk.
+    fn read(&mut self, mut chunk: Bytes, mut on_message: impl FnMut(usize)) {
         while chunk.has_remaining() {
             let skipped = self.rest.min(chunk.len());
             chunk.advance(skipped);
@@ -234,7 +235,7 @@ impl Messages {
             if let Some(length) = self.prefix.get(1..5).and_then(|length| <[u8; 4]>::try_from(length).ok()) {
                 self.rest = u32::from_be_bytes(length) as usize;
                 self.prefix.clear();
-                tell(self.rest);
+                on_message(self.rest);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Figures: what was timed here, and what the kernel counted for the gateway's process (proc(5)).
+//! Figures: measured latencies, and the kernel's figures of the gateway's process (proc(5)).
 
 use std::{
     fs::{self, File},
@@ -10,36 +10,36 @@ use std::{
 
 use crate::support::{Process, Result};
 
-/// What `/proc/PID/stat` counts time in: `USER_HZ`, 100 a second on every Linux.
+/// The clock ticks of `/proc/PID/stat`: `USER_HZ`, 100 a second on every Linux.
 const TICK: Duration = Duration::from_millis(10);
 
-/// Writes that the disk is timed with, and the bytes of each.
+/// Number and bytes of the writes that time the disk.
 const SYNCS: usize = 200;
 const PAGE: usize = 4096;
 
-/// Times that something took.
+/// A list of latencies.
 #[derive(Default)]
 pub struct Latencies(Vec<Duration>);
 
 // === impl Latencies ===
 
 impl Latencies {
-    /// One more.
+    /// Adds a latency.
     pub fn push(&mut self, latency: Duration) {
         self.0.push(latency);
     }
 
-    /// Those of another one, too.
+    /// Adds the latencies of another list.
     pub fn extend(&mut self, other: Self) {
         self.0.extend(other.0);
     }
 
-    /// How many there are.
+    /// The number of latencies.
     pub fn count(&self) -> usize {
         self.0.len()
     }
 
-    /// The nearest ranks: the smallest values that so many percent do not exceed.
+    /// Nearest-rank percentiles.
     pub fn percentiles<const N: usize>(&mut self, shares: [usize; N]) -> [Duration; N] {
         self.0.sort_unstable();
         shares.map(|share| {
@@ -49,10 +49,10 @@ impl Latencies {
     }
 }
 
-/// Time that a process's threads were on a processor.
+/// CPU time of a process.
 pub fn cpu_time(process: &Process) -> Result<Duration> {
     let stat = fs::read_to_string(format!("/proc/{}/stat", process.0.id()))?;
-    // The second field is the name, in parentheses, and may hold anything.
+    // The second field is the name, in parentheses, and may contain any character.
     let (_, fields) = stat.rsplit_once(')').ok_or("no name in /proc/PID/stat")?;
     let fields: Vec<&str> = fields.split_whitespace().collect();
     let ticks =
@@ -60,7 +60,7 @@ pub fn cpu_time(process: &Process) -> Result<Duration> {
     Ok(TICK * (ticks(14)? + ticks(15)?))
 }
 
-/// Memory that a process has and had at most, in KiB: `VmRSS` and `VmHWM`.
+/// Current and peak resident memory of a process, in KiB: `VmRSS` and `VmHWM`.
 pub fn memory(process: &Process) -> Result<[u64; 2]> {
     let status = fs::read_to_string(format!("/proc/{}/status", process.0.id()))?;
     let field = |name: &str| -> Result<u64> {
@@ -70,7 +70,7 @@ pub fn memory(process: &Process) -> Result<[u64; 2]> {
     Ok([field("VmRSS:")?, field("VmHWM:")?])
 }
 
-/// How long the disk takes for a write to the end of a file and an fsync, at the median.
+/// The median time of an append and an fsync.
 pub fn sync_time(folder: &Path) -> Result<Duration> {
     let mut file = File::create(folder.join("sync"))?;
     let mut latencies = Latencies::default();

@@ -1,4 +1,4 @@
-//! How many events a second are acknowledged.
+//! The rate of acknowledged events.
 
 use std::{
     collections::BTreeMap,
@@ -9,18 +9,18 @@ use tokio::task::JoinSet;
 
 use crate::{body::body, figures::Latencies, poster::Poster, support::Result};
 
-/// What all posters saw.
+/// The results of all posters.
 #[derive(Default)]
 pub struct Ingested {
-    /// From the post to its answer 200.
+    /// From the post to its 200.
     pub latencies: Latencies,
-    /// Other answers, by status.
+    /// Other responses, by status.
     pub refused: BTreeMap<u16, u64>,
     /// How long it took.
     pub elapsed: Duration,
 }
 
-/// Posts for a while, each poster one event after the other.
+/// Posts for this time; each poster posts one event after the other.
 pub async fn ingest(http: &str, posters: u64, time: Duration) -> Result<Ingested> {
     let mut connected = Vec::new();
     for _ in 0..posters {

@@ -1,14 +1,14 @@
-//! What events cost: how many are acknowledged a second, and how fast and at what cost they reach those who watch.
+//! The rate of acknowledged events, and the latency and cost of their delivery to watchers.
 //!
-//! `cargo bench --bench events [-- SECONDS [POSTERS [WATCHERS [RATE]]]]` starts the gateway as a process of its own, with its
-//! log on this machine's disk, and measures three times, each with a fresh gateway and for so many seconds:
+//! `cargo bench --bench events [-- SECONDS [POSTERS [WATCHERS [RATE]]]]` starts the gateway as a process, with
+//! its log on this machine's disk, and measures three times, each with a new gateway and for this many seconds:
 //!
 //! - ingest: all posters post, each the next event as soon as the last one is acknowledged;
 //! - latency: events are posted at a steady rate while one client watches;
-//! - fan-out: the same while many watch, over a few connections.
+//! - fan-out: the same with many watchers over a few connections.
 //!
-//! Events are 1 KiB of JSON, no two the same. The clients run on the same machine, and their cost is not in the gateway's
-//! figures, which the kernel counts. Linux only, because those come from `/proc`.
+//! Each event is 1 KiB of unique JSON. The clients run on the same machine; the gateway's figures do not include them.
+//! Linux only, because the figures come from `/proc`.
 
 mod body;
 mod fanout;
@@ -29,15 +29,14 @@ use self::{
     support::{Process, Result},
 };
 
-/// Seconds a measurement lasts, posters of the first, watchers of the last and events a second, when the command line
-/// does not say.
+/// Defaults: seconds of a measurement, posters of the first, watchers of the last, events a second.
 const SECONDS: u64 = 10;
 const POSTERS: u64 = 256;
 const WATCHERS: u64 = 200;
 const RATE: u64 = 500;
-/// Before the first measurement, so that connections are made and code and disk are warm.
+/// Warm-up before the first measurement.
 const WARM_UP: Duration = Duration::from_secs(1);
-/// What the gateway is held to.
+/// The goals.
 const LEAST_A_SECOND: u128 = 10_000;
 const MOST_MEMORY_KIB: u64 = 150 * 1024;
 const MOST_LATENCY: Duration = Duration::from_millis(10);

@@ -1,4 +1,4 @@
-//! The gateway as a process of its own.
+//! The gateway as a process.
 
 use std::{
     error::Error,
@@ -13,16 +13,16 @@ use tonic::transport::{Channel, Endpoint};
 
 pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
-/// An address with a port that is free.
+/// An address with a free port.
 pub const ANY: &str = "127.0.0.1:0";
 
-/// A process that ends with this one.
+/// A process that is killed on drop.
 pub struct Process(pub Child);
 
-/// Where a gateway listens, as it told.
+/// The addresses that a gateway logged at its start.
 pub struct Addresses(Value);
 
-/// The whole numbers on the command line; `None` where nobody asked for a measurement.
+/// The integers on the command line; `None` when cargo runs the benchmark as a test.
 ///
 /// cargo adds `--bench`; `cargo test --benches` does not.
 pub fn arguments() -> Result<Option<Vec<u64>>> {
@@ -57,7 +57,7 @@ impl Process {
                     return Err("the gateway ended".into());
                 }
             }
-            // Whatever else it logs must not fill the pipe.
+            // Drains the log, so that it does not fill the pipe.
             std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
             Result::Ok(line)
         });
@@ -65,7 +65,7 @@ impl Process {
         Ok((process, Addresses(serving)))
     }
 
-    /// Ends it as a power cut would: SIGKILL. Answers when it is gone.
+    /// Kills it with SIGKILL and waits until it has exited.
     pub fn kill(&mut self) -> Result<()> {
         self.0.kill()?;
         self.0.wait()?;
@@ -75,7 +75,7 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited already.
         let _ = self.kill();
     }
 }
@@ -89,12 +89,12 @@ impl Addresses {
     }
 }
 
-/// Where to connect to for calls.
+/// The endpoint of a gRPC address.
 pub fn endpoint(address: &str) -> Result<Endpoint> {
     Ok(Channel::from_shared(format!("http://{address}"))?)
 }
 
-/// The program, with nothing to read and nobody to read what it prints.
+/// The program, with standard input and output closed.
 pub fn switchboard() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_switchboard"));
     command.stdin(Stdio::null()).stdout(Stdio::null());

@@ -1,4 +1,4 @@
-//! Posts as a vendor does, over one connection that is kept open, at little cost to the machine that is measured.
+//! Posts callbacks over one keep-alive connection, at little cost to the measured machine.
 
 use std::io::Write as _;
 
@@ -9,15 +9,15 @@ use tokio::{
 
 use crate::support::Result;
 
-/// Center `beta`, a tenant that posts and is never asked anything.
+/// Center `beta`, whose vendor only posts callbacks.
 pub const CENTER: &str = "[centers.beta]\nvendor = \"huawei\"\nbase_url = \"http://127.0.0.1:1\"\n\
     allow_plaintext = true\napp_key = \"key\"\napp_secret = \"secret-of-the-app\"\ncallback_secret = \"console-secret-9f3a\"\n";
 const PATH: &str = "/callbacks/beta/console-secret-9f3a";
 
-/// Largest answer.
+/// Largest response.
 const ANSWER: usize = 1024;
 
-/// One connection, with one post under way at a time.
+/// One connection with one request at a time.
 pub struct Poster {
     stream: TcpStream,
     request: Vec<u8>,
@@ -27,14 +27,14 @@ pub struct Poster {
 // === impl Poster ===
 
 impl Poster {
-    /// Connects to a gateway's address of callbacks.
+    /// Connects to a gateway's callback listener.
     pub async fn connect(http: &str) -> Result<Self> {
         let stream = TcpStream::connect(http).await?;
         stream.set_nodelay(true)?;
         Ok(Self { stream, request: Vec::new(), answer: Vec::with_capacity(ANSWER) })
     }
 
-    /// Posts a body, and gives the status of the answer.
+    /// Posts a body and returns the response's status.
     pub async fn post(&mut self, body: &[u8]) -> Result<u16> {
         self.request.clear();
         write!(
@@ -59,7 +59,7 @@ impl Poster {
     }
 }
 
-/// The status of an answer, once all of it is there.
+/// The status of a response, once it is complete.
 fn status(answer: &[u8]) -> Result<Option<u16>> {
     let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(None) };
     let head = std::str::from_utf8(&answer[..end])?;

@@ -1,4 +1,4 @@
-//! Simulated vendors as processes of their own, and their admin routes.
+//! Simulated vendors as processes, and their admin routes.
 
 use std::{
     io::{BufRead as _, BufReader},
@@ -12,11 +12,11 @@ use crate::support::{ANY, Process, Result, switchboard};
 /// A simulated Udesk tenant.
 pub struct Simulator {
     _process: Process,
-    /// Where it listens.
+    /// Its address.
     pub address: String,
-    /// The lines of a configuration that lead to it, without the table's name.
+    /// Its center's configuration, without the table's name.
     center: String,
-    /// For its own routes, under `/simulator`.
+    /// A client for its admin routes under `/simulator`.
     pub client: reqwest::Client,
 }
 
@@ -45,12 +45,12 @@ impl Simulator {
         Err("the simulator ended".into())
     }
 
-    /// The table of a configuration that leads to it.
+    /// The configuration table of its center.
     pub fn center(&self, id: &str) -> String {
         format!("[centers.{id}]\n{}", self.center)
     }
 
-    /// Adds a rule of faults.
+    /// Adds a fault rule.
     pub async fn fail(&self, rule: &Value) -> Result<()> {
         let request = self.client.post(format!("{}/simulator/faults", self.address)).body(rule.to_string());
         match request.send().await {

@@ -13,7 +13,7 @@
 //! | `rule_error` | why a simulator refuses a rule |
 //! | `clock` | time, injected |
 //!
-//! A file imports only files beneath it: there are no import cycles.
+//! Imports have no cycles.
 
 #![warn(unreachable_pub)]
 

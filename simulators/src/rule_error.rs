@@ -1,4 +1,4 @@
-//! Why the simulator refuses what it is asked on its own routes.
+//! Errors of the simulators' own routes: a rule or event that is refused.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ pub struct RuleError {
 // === impl RuleError ===
 
 impl RuleError {
-    /// An error about a key; an empty key stands for the rule as a whole.
+    /// An error about a key; an empty key means the rule as a whole.
     pub(crate) fn new(key: impl Into<String>, expected: impl Into<String>) -> Self {
         Self { key: key.into(), expected: expected.into() }
     }

@@ -1,4 +1,4 @@
-//! What the simulators ask for.
+//! The credentials of simulated tenants.
 
 use secrecy::SecretString;
 use switchboard_simulators::{huawei, udesk};
@@ -21,7 +21,7 @@ pub struct Credentials {
 // === impl Credentials ===
 
 impl Credentials {
-    /// Credentials nobody had before.
+    /// Random credentials.
     pub fn random() -> Self {
         let random = || Uuid::new_v4().simple().to_string();
         Self {

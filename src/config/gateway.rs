@@ -9,7 +9,7 @@ use super::{
     key::table,
     measure::{ANY, POSITIVE, duration, size},
     origin::base_url,
-    secret::{SECRET, env, secret},
+    secret::{SECRET, env, secret, unguessable},
     table::{Recorded, Table},
     value::{MOST, address, boolean, path, whole},
 };
@@ -85,7 +85,8 @@ table! {
         callback_base_url: Url =
             base_url().or("127.0.0.1 and the port of `listen.http`", local_base_url, "http://127.0.0.1:8080");
         /// The HMAC key of callback addresses. `[nats]` requires it: gateways that share a store share the key.
-        callback_key: Option<SecretString> = secret().optional("generated and stored", env("CALLBACK_KEY"));
+        callback_key: Option<SecretString> =
+            unguessable(secret()).optional("generated and stored", env("CALLBACK_KEY"));
         /// How long the log retains an event.
         retention: Duration = duration(POSITIVE).default("72h");
         /// How many bytes of events the log of one center retains.
@@ -126,7 +127,9 @@ mod tests {
     #[test]
     fn unknown_keys_and_tables_are_refused() {
         refused("[listn]", "listn: unknown key; did you mean `listen`?");
-        refused("[cache]", "cache: unknown key; known keys: centers, deadline, events, listen, nats, storage");
+        let known = "cache: unknown key; known keys: centers, deadline, events, listen, nats, storage";
+        refused("[cache]", known);
+        refused("[cache]\n[events]\ncallback_key = 'k'\n[nats]\nurl = 'nats://a'", known);
         refused("[storage]\nfile = 'x'", "storage.file: unknown key; known keys: path");
         refused("storage = 'x'", "storage: expected a table, found a string");
         refused("[[storage]]", "storage: expected a table, found an array");

@@ -10,7 +10,8 @@ use super::{
     key::{Presence, Rule, Shape, table},
     measure::duration,
     origin::{URL_PATH, origin, url_path},
-    secret::{env, file, path_segment, secret},
+    rotation::{VendorSecret, vendor_secret},
+    secret::{env, file, path_segment, unguessable},
     table::{Recorded, Table},
     value::{boolean, identifier},
 };
@@ -54,7 +55,7 @@ table! {
         /// The application's key.
         app_key: String = identifier().required("00000000000000000000000000000000");
         /// The application's secret, which the gateway sends for a token.
-        app_secret: SecretString = secret().required(file("/run/secrets/beta"));
+        app_secret: VendorSecret = vendor_secret().required(file("/run/secrets/beta"));
         /// The lifetime that the gateway asks for in `X-Token-Expire`.
         token_lifetime: Duration = duration(Duration::from_secs(1)..=Duration::from_hours(1))
             .filter("whole seconds", |lifetime| lifetime.subsec_millis() == 0)
@@ -63,7 +64,8 @@ table! {
         token_retry_on_403: bool = boolean().default(false);
         /// The last segment of the callback address in the vendor's console. Without it the gateway accepts no
         /// callbacks for the center.
-        callback_secret: Option<SecretString> = path_segment().optional("none", env("BETA_CALLBACK_SECRET"));
+        callback_secret: Option<SecretString> =
+            unguessable(path_segment()).optional("none", env("BETA_CALLBACK_SECRET"));
         /// Paths of operations that the tenant spells differently.
         paths: BTreeMap<String, String> = paths();
     }

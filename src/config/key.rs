@@ -129,9 +129,12 @@ pub(super) trait Section: Sized + 'static {
     fn optional() -> Rule<Option<Self>> {
         Rule {
             shape: Shape::Table { about: Self::ABOUT, keys: Self::keys(), is_optional: true },
-            read: Box::new(|table, name| match table.value(name) {
-                Some(_) => table.nested(name, Self::read).map(Some),
-                None => Ok(None),
+            read: Box::new(|table, name| {
+                if table.peek(name).is_some() {
+                    return table.nested(name, Self::read).map(Some);
+                }
+                table.know([name]);
+                Ok(None)
             }),
         }
     }

@@ -83,7 +83,7 @@ mod tests {
 
     use crate::config::tests::{ACME, parse, refusal};
 
-    const KEY: &str = "[events]\ncallback_key = 'key'\n";
+    const KEY: &str = "[events]\ncallback_key = 'key-of-all-gateways'\n";
 
     #[test]
     fn a_url_is_enough() {

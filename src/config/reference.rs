@@ -11,8 +11,8 @@ const EXAMPLE_HEAD: &str = r#"# Generated from src/config: UPDATE_DOCS=1 cargo t
 # Every key of the configuration, with its default, or with an example if it has none. A line with `#` and no space is a
 # key or a table that is commented out. configuration.md describes the same keys with the values that they accept.
 #
-# Unknown keys are refused. A secret is a string, { env = "NAME" } or { file = "PATH" }; a newline at the file's end is
-# no part of it. Durations: "250ms", "10s", "5m", "72h". Sizes in bytes: "512", "4KiB", "1MiB", "1GiB".
+# Unknown keys are refused. A secret is a string, { env = "NAME" } or { file = "PATH" }; line breaks at its end are no part
+# of it. Durations: "250ms", "10s", "5m", "72h". Sizes in bytes: "512", "4KiB", "1MiB", "1GiB".
 "#;
 
 const REFERENCE_HEAD: &str = r#"<!-- Generated from src/config: UPDATE_DOCS=1 cargo test --test e2e generated_documents -->
@@ -23,7 +23,8 @@ const REFERENCE_HEAD: &str = r#"<!-- Generated from src/config: UPDATE_DOCS=1 ca
 every key. Unknown keys are refused. `switchboard check --config FILE` prints every error of a file at once.
 
 A secret is a string, `{ env = "NAME" }` or `{ file = "PATH" }`. A relative `PATH` is relative to the folder of the
-configuration file, and a newline at the file's end is no part of the secret. No error repeats a value.
+configuration file. A byte order mark before a secret and line breaks after it are no part of it; other control characters,
+invisible characters, and white space at an end are refused. No error repeats a value.
 
 Durations are strings such as `"250ms"`, `"10s"`, `"5m"` and `"72h"`; sizes in bytes are strings such as `"512"`,
 `"4KiB"`, `"1MiB"` and `"1GiB"`.

@@ -3,9 +3,10 @@
 use std::{
     fs::File,
     io::{self, Read},
+    path::{Path, PathBuf},
 };
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use toml::{
     Value,
     de::{DeTable, DeValue},
@@ -22,16 +23,21 @@ pub(super) const SECRET: &str = r#"a secret: a string, { env = "NAME" } or { fil
 /// The largest secret file in bytes: the path of a device, given by mistake, is not read for ever.
 const LARGEST_FILE: u64 = 64 * 1024;
 
-/// Any secret.
+/// Any secret of one line.
 pub(super) fn secret() -> Kind<SecretString> {
-    Kind::new(SECRET, |table, value| read(table.document(), value).map(SecretString::from))
+    Kind::new(SECRET, |table, value| read_line(table.document(), value).map(SecretString::from))
+}
+
+/// A secret that nobody issues: the operator chooses it, and who guesses it can post events.
+pub(super) fn unguessable(kind: Kind<SecretString>) -> Kind<SecretString> {
+    kind.filter("at least 16 bytes", |secret| secret.expose_secret().len() >= 16)
 }
 
 /// A secret that is a segment of a path: another character would never match what a client sends.
 pub(super) fn path_segment() -> Kind<SecretString> {
     const SEGMENT: &str = "a path segment of letters, digits, `-`, `.`, `_` and `~` only";
     Kind::new(format!("{SECRET}; {SEGMENT}"), |table, value| {
-        let segment = read(table.document(), value)?;
+        let segment = read_line(table.document(), value)?;
         let is_unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         if !segment.bytes().all(is_unreserved) || segment == "." || segment == ".." {
             return Err(format!("expected {SEGMENT}"));
@@ -50,47 +56,90 @@ pub(super) fn file(path: &str) -> Value {
     Value::Table([("file".to_owned(), path.into())].into_iter().collect())
 }
 
-/// The text of a secret, for further checks.
+/// The text of a secret, for further checks. It may have several lines.
 pub(super) fn read(document: &Document<'_>, value: &DeValue<'_>) -> Parsed<String> {
+    read_with(document, value, |character| is_invisible(character) && !matches!(character, '\r' | '\n'))
+}
+
+/// The same in one line.
+pub(super) fn read_line(document: &Document<'_>, value: &DeValue<'_>) -> Parsed<String> {
+    read_with(document, value, is_invisible)
+}
+
+fn read_with(document: &Document<'_>, value: &DeValue<'_>, is_refused: fn(char) -> bool) -> Parsed<String> {
     match value {
         DeValue::String(text) if text.is_empty() => Err("expected a secret, found an empty string".to_owned()),
-        DeValue::String(text) => Ok(text.clone().into_owned()),
-        DeValue::Table(source) => from_source(document, source),
+        DeValue::String(text) => trimmed(text, "the string", is_refused),
+        DeValue::Table(source) => from_source(document, source, is_refused),
         other => Err(mistyped(SECRET, other)),
     }
 }
 
-fn from_source(document: &Document<'_>, source: &DeTable<'_>) -> Parsed<String> {
+/// The secret in a text. Editors and shells put a byte order mark before it and line breaks after it; other characters
+/// that nobody sees are refused, because a signature with one of them is wrong, and nothing shows why.
+fn trimmed(text: &str, source: &str, is_refused: fn(char) -> bool) -> Parsed<String> {
+    let secret = text.trim_start_matches('\u{feff}').trim_end_matches(['\r', '\n']);
+    if secret.is_empty() {
+        return Err(format!("{source} is empty"));
+    }
+    if secret.contains(is_refused) {
+        return Err(format!("{source} has a control character or an invisible one"));
+    }
+    if secret.trim() != secret {
+        return Err(format!("{source} has white space at an end"));
+    }
+    Ok(secret.to_owned())
+}
+
+/// Control characters, and those of Unicode's format characters that editors and web pages leave in a text.
+fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+}
+
+/// The file of a secret that comes from one.
+pub(super) fn file_of(document: &Document<'_>, value: &DeValue<'_>) -> Option<PathBuf> {
+    Some(document.folder.join(value.get("file")?.get_ref().as_str()?))
+}
+
+/// The secret of one line in a file.
+pub(super) fn read_file_line(path: &Path) -> Parsed<String> {
+    read_file(path, is_invisible)
+}
+
+fn from_source(document: &Document<'_>, source: &DeTable<'_>, is_refused: fn(char) -> bool) -> Parsed<String> {
     let mut entries = source.iter().map(|(key, value)| (key.get_ref().as_ref(), value.get_ref()));
     match (entries.next(), entries.next()) {
-        (Some(("env", DeValue::String(name))), None) => from_variable(document, name),
-        (Some(("file", DeValue::String(path))), None) => from_file(document, path),
+        (Some(("env", DeValue::String(name))), None) => from_variable(document, name, is_refused),
+        (Some(("file", DeValue::String(path))), None) => from_file(document, path, is_refused),
         (Some((key @ ("env" | "file"), other)), None) => Err(mistyped(&format!("a string as `{key}`"), other)),
         // No key is named: one of them may be the secret itself.
         _ => Err(r#"expected { env = "NAME" } or { file = "PATH" }, and no other key"#.to_owned()),
     }
 }
 
-fn from_variable(document: &Document<'_>, name: &str) -> Parsed<String> {
+fn from_variable(document: &Document<'_>, name: &str, is_refused: fn(char) -> bool) -> Parsed<String> {
     // A name in another spelling is not repeated: it may be the secret, put there by mistake.
     let is_usual = |byte: u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || byte == b'_';
     let shown = if !name.is_empty() && name.bytes().all(is_usual) { name } else { "named here" };
     match (document.lookup)(name) {
         None => Err(format!("the environment variable {shown} is not set, or not UTF-8 text")),
-        Some(value) if value.is_empty() => Err(format!("the environment variable {shown} is empty")),
-        Some(value) => Ok(value),
+        Some(value) => trimmed(&value, &format!("the environment variable {shown}"), is_refused),
     }
 }
 
-fn from_file(document: &Document<'_>, path: &str) -> Parsed<String> {
+fn from_file(document: &Document<'_>, path: &str, is_refused: fn(char) -> bool) -> Parsed<String> {
     if path.is_empty() {
         return Err("expected a path as `file`, found an empty string".to_owned());
     }
-    let path = document.folder.join(path);
+    read_file(&document.folder.join(path), is_refused)
+}
+
+fn read_file(path: &Path, is_refused: fn(char) -> bool) -> Parsed<String> {
     let shown = path.to_string_lossy();
     let mut text = String::new();
     let length =
-        File::open(&path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut text)).map_err(|cause| {
+        File::open(path).and_then(|file| file.take(LARGEST_FILE + 1).read_to_string(&mut text)).map_err(|cause| {
             match cause.kind() {
                 io::ErrorKind::InvalidData => format!("the file {shown:?} is not UTF-8 text"),
                 _ => format!("the file {shown:?} cannot be read: {cause}"),
@@ -99,22 +148,11 @@ fn from_file(document: &Document<'_>, path: &str) -> Parsed<String> {
     if length as u64 > LARGEST_FILE {
         return Err(format!("the file {shown:?} is larger than 64KiB"));
     }
-    if text.ends_with('\n') {
-        text.pop();
-        if text.ends_with('\r') {
-            text.pop();
-        }
-    }
-    if text.is_empty() {
-        return Err(format!("the file {shown:?} is empty"));
-    }
-    Ok(text)
+    trimmed(&text, &format!("the file {shown:?}"), is_refused)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
-
     use proptest::prelude::*;
     use secrecy::ExposeSecret;
 
@@ -150,14 +188,63 @@ mod tests {
     }
 
     #[test]
-    fn one_line_break_at_a_files_end_is_no_part_of_it() {
-        let folder = tempfile::tempdir().unwrap();
-        for (content, expected) in
-            [("a", "a"), ("a\n", "a"), ("a\r\n", "a"), ("a\n\n", "a\n"), ("a\r", "a\r"), (" a ", " a ")]
-        {
-            std::fs::write(folder.path().join("secret"), content).unwrap();
-            assert_eq!(read(folder.path(), r#"{ file = "secret" }"#).unwrap(), expected, "{content:?}");
+    fn a_byte_order_mark_and_line_breaks_at_the_end_are_no_part_of_it() {
+        for content in ["a b", "a b\n", "a b\r\n", "a b\n\n", "a b\r", "\u{feff}a b", "\u{feff}a b\r\n"] {
+            for read in read_everywhere(content) {
+                assert_eq!(read.unwrap(), "a b", "{content:?}");
+            }
         }
+    }
+
+    #[test]
+    fn what_nobody_sees_is_refused() {
+        for (content, expected) in [
+            ("a\0", "has a control character or an invisible one"),
+            ("\0a", "has a control character or an invisible one"),
+            ("a\nb", "has a control character or an invisible one"),
+            ("a\tb", "has a control character or an invisible one"),
+            ("a\u{200b}", "has a control character or an invisible one"),
+            ("a\u{feff}b", "has a control character or an invisible one"),
+            ("a\u{7f}", "has a control character or an invisible one"),
+            (" a", "has white space at an end"),
+            ("a ", "has white space at an end"),
+            ("a \n", "has white space at an end"),
+            ("a\u{a0}", "has white space at an end"),
+            ("\u{feff}\n", "is empty"),
+        ] {
+            for read in read_everywhere(content) {
+                let refusal = read.unwrap_err();
+                assert!(refusal.ends_with(expected), "{content:?}: {refusal}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_secret_that_the_operator_chooses_is_long() {
+        let read = |text: &str| read_text(&unguessable(secret()), text);
+        assert_eq!(read(&"k".repeat(15)).unwrap_err(), "expected at least 16 bytes");
+        assert!(read(&"k".repeat(16)).is_ok());
+        for (text, key) in [
+            (format!("[events]\ncallback_key = 'short'\n{ACME}"), "events.callback_key"),
+            (format!("{BETA}callback_secret = 'short'\n"), "centers.beta.callback_secret"),
+        ] {
+            let expected = format!("gateway.toml: {key}: expected at least 16 bytes");
+            assert_eq!(crate::config::tests::refusal(&text), expected);
+        }
+    }
+
+    /// The secret of this content as a string, from the environment and from a file.
+    fn read_everywhere(content: &str) -> [Parsed<String>; 3] {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("secret"), content).unwrap();
+        let lookup = |_: &str| Some(content.to_owned());
+        [toml::Value::from(content), env("ANY"), file("secret")].map(|value| {
+            let text = format!("key = {value}");
+            let root = DeTable::parse(&text).unwrap();
+            let document = Document::new("gateway.toml", &text, root.get_ref(), folder.path(), &lookup);
+            let table = Table::root(&document);
+            secret().parse(&table, table.peek("key").unwrap()).map(|secret| secret.expose_secret().to_owned())
+        })
     }
 
     #[test]
@@ -217,7 +304,7 @@ mod tests {
     }
 
     /// Neither a key nor a path in the texts has a tilde: what an error repeats of them never equals it.
-    const MARKER: &str = "m4rk3r~s3cr3t";
+    const MARKER: &str = "m4rk3r~s3cr3t~of~16";
 
     /// Both centers and every secret key but `nats.credentials`, each with the marker.
     fn marked() -> String {

@@ -169,7 +169,7 @@ impl<'d> Table<'d> {
         }
     }
 
-    /// Accepts keys that nobody reads: those of a vendor that is itself in error.
+    /// Accepts keys that nobody reads: an absent table, or the keys of a vendor that is itself in error.
     pub(super) fn know(&mut self, keys: impl IntoIterator<Item = &'d str>) {
         self.known.extend(keys);
     }

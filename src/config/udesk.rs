@@ -1,10 +1,9 @@
 //! The keys of a Udesk center.
 
-use secrecy::SecretString;
-
 use super::{
     key::table,
-    secret::{env, secret},
+    rotation::{VendorSecret, vendor_secret},
+    secret::env,
     value::{choice, identifier},
 };
 
@@ -17,7 +16,7 @@ table! {
         /// `Sid` of the signature.
         sid: String = identifier().required("sid-0001");
         /// The secret that signs every request.
-        auth_token: SecretString = secret().required(env("ACME_AUTH_TOKEN"));
+        auth_token: VendorSecret = vendor_secret().required(env("ACME_AUTH_TOKEN"));
         /// The unit of the signature's timestamp: milliseconds or seconds.
         timestamp_unit: TimestampUnit =
             choice(vec![("ms", TimestampUnit::Milliseconds), ("s", TimestampUnit::Seconds)]).default("ms");

@@ -20,12 +20,12 @@ use ring::{
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::OnceCell;
-use url::{Host, Url};
+use url::Url;
 
 use self::records::{AddressRecords, Status};
 use crate::{
     clock::Clock,
-    config,
+    config::{self, is_loopback},
     error::{Error, ErrorReason, Result},
     store::kv::KeyValueStore,
 };
@@ -267,17 +267,4 @@ fn parse_segment(segment: &str) -> Option<(&str, [u8; 32])> {
 fn mac_input(center: &str, nonce: &str) -> Vec<u8> {
     let texts = ["callback address", center, nonce];
     texts.iter().flat_map(|text| [&(text.len() as u64).to_le_bytes(), text.as_bytes()].concat()).collect()
-}
-
-/// Whether a URL's host is a loopback address.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => {
-            let name = name.trim_end_matches('.');
-            name == "localhost" || name.ends_with(".localhost")
-        }
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.to_canonical().is_loopback(),
-        None => false,
-    }
 }

@@ -16,13 +16,15 @@ use std::{
 use tokio::sync::watch;
 
 use super::cursor::Cursor;
-use crate::proto::EncodedWatchEventsResponse;
 use crate::{
     adapter::Adapter,
     clock::Clock,
     error::Result,
     name::CenterName,
-    proto::v1::{self, WatchEventsResponse, watch_events_response},
+    proto::{
+        EncodedWatchEventsResponse,
+        v1::{self, WatchEventsResponse, watch_events_response},
+    },
     store::event_log::{EventLog, Reader, Record},
 };
 
@@ -376,5 +378,23 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_watcher_gets_a_bounded_batch_at_once() {
+        let mut window = window(0);
+        window.push((1..=200).map(|sequence| item(sequence, 1)).collect());
+        assert_eq!(sequences(window.after(0)), (1..=64).collect::<Vec<_>>());
+        assert_eq!(sequences(window.after(190)), (191..=200).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn a_window_keeps_the_newest_4096() {
+        let mut window = window(0);
+        window.push((1..=4096).map(|sequence| item(sequence, 1)).collect());
+        assert_eq!((window.items.len(), window.after), (4096, 0));
+        window.push(vec![item(4097, 1)]);
+        assert_eq!((window.items.len(), window.after), (4096, 1));
+        assert_eq!(window.bytes, window.items.iter().map(Item::size).sum::<usize>());
     }
 }

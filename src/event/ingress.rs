@@ -1,10 +1,14 @@
 //! The endpoint of vendors' callbacks: `POST {callback_base_url}/callbacks/{center}/{secret}`.
 //!
 //! Vendors do not sign callbacks, so the path is the secret: a wrong path receives 404 and no reason. The ingress
-//! responds 200 with the vendor's acknowledgement after the event log stored the body, and decodes nothing. It responds
-//! 503 with `Retry-After` when the body cannot be stored now. It never logs paths.
+//! removes content codings and the charset of a body and reads nothing more. It responds 200 with the vendor's
+//! acknowledgement after the event log stored the body, and 503 with `Retry-After` when the body cannot be stored now.
+//! It never logs paths.
 
-use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+#[cfg(test)]
+mod tests;
+
+use std::{borrow::Cow, collections::BTreeMap, fmt, sync::Arc, time::Duration};
 
 use axum::{
     body::{Body, Bytes},
@@ -22,6 +26,7 @@ use tokio::{
 use super::address::Addresses;
 use crate::{
     adapter::Adapter,
+    body::{self, Labels, Unreadable},
     error::{ErrorReason, Result},
     store::{
         event_log::{Appended, EventLog},
@@ -100,7 +105,10 @@ impl Ingress {
                 response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
                 ("refused", response)
             }
-            Ok(center) => self.accept(id, center, request.into_body()).await,
+            Ok(center) => {
+                let labels = Labels::of(request.headers());
+                self.accept(id, center, &labels, request.into_body()).await
+            }
         };
         self.metrics.event_posted(id, outcome);
         response
@@ -124,8 +132,12 @@ impl Ingress {
         }
     }
 
-    async fn accept(&self, id: &str, center: &Center, body: Body) -> (&'static str, Response<Body>) {
-        let (body, _buffer) = match read(center, body).await {
+    async fn accept(&self, id: &str, center: &Center, labels: &Labels, body: Body) -> (&'static str, Response<Body>) {
+        let read = match read(center, body).await {
+            Ok((posted, buffer)) => decode(center, labels, posted).map(|(body, decoded)| (body, buffer, decoded)),
+            Err(error) => Err(error),
+        };
+        let (body, _buffer, _decoded) = match read {
             Ok(read) => read,
             Err(BodyError::TooLarge) => return ("refused", last(StatusCode::PAYLOAD_TOO_LARGE)),
             Err(BodyError::TooSlow) => return ("refused", last(StatusCode::REQUEST_TIMEOUT)),
@@ -152,6 +164,25 @@ impl fmt::Debug for Ingress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ingress").field("centers", &self.centers.len()).finish_non_exhaustive()
     }
+}
+
+/// The text of a posted body, with the buffer permit of a decoded one. Equal texts are one event however they are
+/// encoded, so the fingerprint is that of the text. A body that cannot be decoded is an event, too: the log
+/// stores it as posted, with its labels.
+fn decode<'c>(
+    center: &'c Center,
+    labels: &Labels,
+    posted: Bytes,
+) -> Result<(Bytes, Option<SemaphorePermit<'c>>), BodyError> {
+    let decoded = match body::decode(labels, &posted, MAX_BODY_SIZE) {
+        Ok(Cow::Borrowed(text)) => return Ok((posted.slice_ref(text), None)),
+        Ok(Cow::Owned(text)) => text.into(),
+        Err(Unreadable::TooLarge) => return Err(BodyError::TooLarge),
+        Err(_) => body::labelled(labels, &posted),
+    };
+    let size = u32::try_from(decoded.len()).map_err(|_| BodyError::TooLarge)?;
+    let permit = center.buffer.try_acquire_many(size).map_err(|_| BodyError::BufferFull)?;
+    Ok((decoded, Some(permit)))
 }
 
 /// Reads the body, with the buffer permit of its size.
@@ -202,203 +233,4 @@ fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Body::empty());
     *response.status_mut() = status;
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{convert::Infallible, future::pending, time::SystemTime};
-
-    use async_trait::async_trait;
-    use futures_util::stream;
-    use secrecy::SecretString;
-    use tokio::time::{Instant, sleep};
-
-    use super::*;
-    use crate::{
-        clock::Clock,
-        config::Config,
-        error::Error,
-        store::{
-            event_log::{Extent, Reader},
-            kv::KeyValueStore,
-        },
-        vendor::{self, Parts},
-    };
-
-    const SECRET: &str = "console-secret";
-
-    /// An event log that stores a body after this delay.
-    #[derive(Debug)]
-    struct SlowLog(Duration);
-
-    #[async_trait]
-    impl EventLog for SlowLog {
-        async fn append(&self, _center: &str, _body: Bytes, _fingerprint: Fingerprint) -> Result<Appended> {
-            sleep(self.0).await;
-            Ok(Appended::Stored)
-        }
-
-        async fn extent(&self, _center: &str) -> Result<Extent> {
-            Err(Error::internal("no test reads the log"))
-        }
-
-        async fn seek(&self, _center: &str, _time: SystemTime) -> Result<u64> {
-            Err(Error::internal("no test reads the log"))
-        }
-
-        async fn read(&self, _center: &str, _after: u64) -> Result<Box<dyn Reader>> {
-            Err(Error::internal("no test reads the log"))
-        }
-    }
-
-    /// A key-value store that never responds.
-    #[derive(Debug)]
-    struct HungStore;
-
-    #[async_trait]
-    impl KeyValueStore for HungStore {
-        async fn list(&self, _prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
-            pending().await
-        }
-
-        async fn get(&self, _key: &str) -> Result<Option<Vec<u8>>> {
-            pending().await
-        }
-
-        async fn create(&self, _key: &str, _value: Vec<u8>) -> Result<Vec<u8>> {
-            pending().await
-        }
-
-        async fn put(&self, _key: &str, _value: Vec<u8>) -> Result<()> {
-            pending().await
-        }
-
-        async fn remove(&self, _key: &str) -> Result<()> {
-            pending().await
-        }
-    }
-
-    /// An ingress of one center with a configured callback secret. Its address store never responds.
-    fn ingress(log_delay: Duration) -> Ingress {
-        ingress_of(&["beta"], log_delay)
-    }
-
-    fn ingress_of(centers: &[&str], log_delay: Duration) -> Ingress {
-        let center = |id: &&str| {
-            format!(
-                "[centers.{id}]\nvendor = 'huawei'\nbase_url = 'https://beta.example.com'\napp_key = 'key'\n\
-                 app_secret = 'secret'\ncallback_secret = '{SECRET}'\n"
-            )
-        };
-        let text: String = centers.iter().map(center).collect();
-        let config = Config::parse(&text, "test", &|_| None).unwrap();
-        let (clock, metrics) = (Clock::system(), Metrics::new().unwrap());
-        let state: Arc<dyn KeyValueStore> = Arc::new(HungStore);
-        let addresses = Addresses::new(&config.events, state.clone(), clock.clone());
-        let parts = Parts {
-            connections: crate::http::Connections::over(Arc::new(NoTransport)),
-            tokens: crate::token::Tokens::new(clock.clone(), metrics.clone()),
-            metrics: metrics.clone(),
-            clock,
-            kv: state,
-            addresses: addresses.clone(),
-        };
-        let adapters = centers.iter().map(|&id| {
-            let adapter = vendor::build(id, &config.centers[id], &parts).unwrap();
-            assert_eq!(adapter.callback_secret().map(SecretString::expose_secret), Some(SECRET));
-            (id.to_owned(), adapter)
-        });
-        Ingress::new(adapters, Arc::new(SlowLog(log_delay)), addresses, metrics)
-    }
-
-    /// A transport that no test uses.
-    #[derive(Debug)]
-    struct NoTransport;
-
-    #[async_trait]
-    impl crate::http::Transport for NoTransport {
-        async fn send(
-            &self,
-            _request: crate::http::HttpRequest,
-            _largest: usize,
-        ) -> Result<crate::http::HttpResponse, crate::http::Failure> {
-            unreachable!("nothing is sent")
-        }
-    }
-
-    fn callback(body: Body) -> Request<Body> {
-        Request::post(format!("/callbacks/beta/{SECRET}")).body(body).unwrap()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_slow_body_times_out() {
-        let ingress = ingress(Duration::ZERO);
-        let slow_body = stream::unfold((), async |()| {
-            sleep(Duration::from_secs(1)).await;
-            Some((Ok::<_, Infallible>(Bytes::from_static(b"x")), ()))
-        });
-        let start = Instant::now();
-        let response = ingress.handle(callback(Body::from_stream(slow_body))).await;
-        assert_eq!((response.status(), start.elapsed()), (StatusCode::REQUEST_TIMEOUT, BODY_READ_TIMEOUT));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_slow_event_log_is_503_after_the_store_timeout() {
-        let ingress = ingress(Duration::from_secs(600));
-        let start = Instant::now();
-        let response = ingress.handle(callback(Body::from("{}"))).await;
-        assert_eq!((response.status(), start.elapsed()), (StatusCode::SERVICE_UNAVAILABLE, STORE_TIMEOUT));
-        assert_eq!(response.headers()[header::RETRY_AFTER], RETRY_AFTER);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_hung_address_store_is_503_after_the_store_timeout() {
-        let ingress = ingress(Duration::ZERO);
-        let start = Instant::now();
-        let secret = format!("{}.{}", "A".repeat(22), "A".repeat(43));
-        let request = Request::post(format!("/callbacks/beta/{secret}")).body(Body::from("{}")).unwrap();
-        let response = ingress.handle(request).await;
-        assert_eq!((response.status(), start.elapsed()), (StatusCode::SERVICE_UNAVAILABLE, STORE_TIMEOUT));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn buffered_bodies_are_bounded_in_bytes() {
-        let ingress = Arc::new(ingress(Duration::from_secs(1)));
-        let post = |_| {
-            let ingress = ingress.clone();
-            async move { ingress.handle(callback(Body::from(vec![b'x'; MAX_BODY_SIZE]))).await.status() }
-        };
-        let statuses = futures_util::future::join_all((0..MAX_BUFFERED_BYTES / MAX_BODY_SIZE + 6).map(post)).await;
-        let count = |expected| statuses.iter().filter(|status| **status == expected).count();
-        assert_eq!(
-            (count(StatusCode::OK), count(StatusCode::SERVICE_UNAVAILABLE)),
-            (MAX_BUFFERED_BYTES / MAX_BODY_SIZE, 6)
-        );
-        assert_eq!(post(0).await, StatusCode::OK, "the buffer is released");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn slow_posts_to_one_center_leave_room_for_another() {
-        let ingress = Arc::new(ingress_of(&["beta", "gamma"], Duration::ZERO));
-        let post = |center: &str, body| {
-            let (ingress, uri) = (ingress.clone(), format!("/callbacks/{center}/{SECRET}"));
-            async move { ingress.handle(Request::post(uri).body(body).unwrap()).await.status() }
-        };
-        let unfinished = || {
-            let first = stream::iter([Ok::<_, Infallible>(Bytes::from(vec![b'x'; MAX_BODY_SIZE - 1]))]);
-            Body::from_stream(first.chain(stream::pending()))
-        };
-        let slow =
-            futures_util::future::join_all((0..MAX_BUFFERED_BYTES / MAX_BODY_SIZE).map(|_| post("beta", unfinished())));
-        let other = async {
-            sleep(BODY_READ_TIMEOUT / 2).await;
-            (
-                post("beta", Body::from(vec![b'y'; 4096])).await,
-                post("gamma", Body::from(vec![b'y'; MAX_BODY_SIZE])).await,
-            )
-        };
-        let (slow, other) = tokio::join!(slow, other);
-        assert!(slow.contains(&StatusCode::REQUEST_TIMEOUT) && slow.contains(&StatusCode::SERVICE_UNAVAILABLE));
-        assert_eq!(other, (StatusCode::SERVICE_UNAVAILABLE, StatusCode::OK));
-    }
 }

@@ -8,6 +8,8 @@
 //!
 //! - Secrets are redacted while the body is read (`redactor`): members by their names, known values and callback
 //!   addresses anywhere.
+//! - Malformed strings and numbers are repaired (`crate::body`). The ingress has already decoded content codings and
+//!   charsets; a body that it could not decode is in base64, beside its labels.
 //! - Integers that a double does not represent exactly become text with all their digits. The last of several members
 //!   with one name wins (`json`).
 //! - The contract's clients reject messages nested deeper than 100 levels or larger than 4 MiB. So values below a depth
@@ -15,7 +17,6 @@
 
 mod fields;
 mod json;
-mod repair;
 mod text;
 mod timestamp;
 
@@ -28,7 +29,11 @@ use prost_types::{Struct, Value, value::Kind};
 
 use self::json::Json;
 pub use self::{fields::Fields, text::FreeText, timestamp::parse_timestamp};
-use crate::{error::truncate, redact::Redactor};
+use crate::{
+    body::{self, Labels},
+    error::truncate,
+    redact::Redactor,
+};
 
 /// Largest encoded payload, in bytes. A client accepts messages of 4 MiB, and an event has more fields than its
 /// payload.
@@ -38,6 +43,9 @@ pub const MAX_PAYLOAD_BYTES: usize = 3 << 20;
 const BODY_FIELD: &str = "body";
 /// Field with the encoding of [`BODY_FIELD`]; absent for text.
 const ENCODING_FIELD: &str = "body_encoding";
+/// Fields with `Content-Encoding` and `Content-Type` of a body that could not be decoded.
+const CODING_FIELD: &str = "body_content_encoding";
+const TYPE_FIELD: &str = "body_content_type";
 /// Field that says that [`BODY_FIELD`] is truncated.
 const TRUNCATED_FIELD: &str = "body_truncated";
 
@@ -70,11 +78,12 @@ impl CallbackBody {
 
     fn read_body(body: &[u8], secrets: &[&str], free: Option<&FreeText>) -> Self {
         let redactor = Redactor::new(secrets);
+        let (labels, body) = body::unlabelled(body);
         // The fields of bytes that are no UTF-8 are read, too, although the payload is base64.
         let decoded = String::from_utf8_lossy(body);
         let trimmed = decoded.trim_start_matches('\u{feff}').trim();
         let json = |text: &str| Json::new(&redactor).read(text)?.kind;
-        let mut callback_body = match json(trimmed).or_else(|| json(&repair::repaired(trimmed)?)) {
+        let mut callback_body = match json(trimmed) {
             Some(Kind::StructValue(fields)) => Self::object(fields, body.len()),
             Some(other) => Self::other_json(other, &redactor),
             None => {
@@ -83,7 +92,7 @@ impl CallbackBody {
             }
         };
         if std::str::from_utf8(body).is_err() {
-            callback_body.payload = Some(bytes_body(&redactor.bytes(body)));
+            callback_body.payload = Some(bytes_body(&redactor.bytes(body), &labels));
         }
         callback_body
     }
@@ -124,17 +133,23 @@ impl CallbackBody {
 fn text_body(mut text: String) -> Struct {
     let truncated = text.len() > MAX_PAYLOAD_BYTES - RESERVED_BYTES;
     truncate(&mut text, MAX_PAYLOAD_BYTES - RESERVED_BYTES);
-    body(text, None, truncated)
+    text_field(text, None, truncated)
 }
 
-/// A payload with the body in base64.
-fn bytes_body(bytes: &[u8]) -> Struct {
+/// A payload with the body in base64, and what its sender says about it when the gateway could not decode it.
+fn bytes_body(bytes: &[u8], labels: &Labels) -> Struct {
     let max = (MAX_PAYLOAD_BYTES - RESERVED_BYTES) / 4 * 3;
     let head = &bytes[..bytes.len().min(max)];
-    body(STANDARD.encode(head), Some("base64"), head.len() < bytes.len())
+    let mut payload = text_field(STANDARD.encode(head), Some("base64"), head.len() < bytes.len());
+    for (name, label) in [(CODING_FIELD, &labels.content_encoding), (TYPE_FIELD, &labels.content_type)] {
+        if !label.is_empty() {
+            payload.fields.insert(name.to_owned(), Value { kind: Some(Kind::StringValue(label.clone())) });
+        }
+    }
+    payload
 }
 
-fn body(text: String, encoding: Option<&str>, truncated: bool) -> Struct {
+fn text_field(text: String, encoding: Option<&str>, truncated: bool) -> Struct {
     let member = |name: &str, kind| (name.to_owned(), Value { kind: Some(kind) });
     let mut fields = vec![member(BODY_FIELD, Kind::StringValue(text))];
     fields.extend(encoding.map(|encoding| member(ENCODING_FIELD, Kind::StringValue(encoding.to_owned()))));

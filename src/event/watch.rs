@@ -1,6 +1,5 @@
 //! One `WatchEvents` stream: its position and its next item.
 
-use crate::proto::EncodedWatchEventsResponse;
 use std::{
     collections::VecDeque,
     fmt,
@@ -21,7 +20,10 @@ use super::{
 use crate::{
     drain::Draining,
     error::{Error, ErrorReason, Result},
-    proto::v1::{WatchEventsResponse, WatchHeartbeat, watch_events_response},
+    proto::{
+        EncodedWatchEventsResponse,
+        v1::{WatchEventsResponse, WatchHeartbeat, watch_events_response},
+    },
     store::event_log::{Extent, Reader, Record},
     telemetry::WatchMetrics,
 };

@@ -241,4 +241,65 @@ mod tests {
         assert_eq!(early.succeeded(), Transition::None);
         assert!(breaker.acquire(true).is_err());
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_penalty_is_random_between_its_half_and_all_of_it_and_never_told_as_nothing() {
+        let (mut shortest, mut longest) = (Duration::MAX, Duration::ZERO);
+        let mut before = Duration::ZERO;
+        let mut repeated = 0;
+        for _ in 0..100 {
+            let breaker = breaker();
+            open(&breaker);
+            let wait = breaker.acquire(true).unwrap_err().retry_after;
+            (shortest, longest) = (shortest.min(wait), longest.max(wait));
+            repeated += usize::from(wait == before);
+            before = wait;
+        }
+        assert!(
+            shortest >= Duration::from_millis(500) && longest <= Duration::from_secs(1),
+            "{shortest:?} {longest:?}"
+        );
+        // One in 2^100 tests finds one of these.
+        assert!(
+            shortest < Duration::from_millis(750) && longest > Duration::from_millis(750),
+            "{shortest:?} {longest:?}"
+        );
+        assert_eq!(repeated, 0, "gateways probe in step");
+
+        let breaker = breaker();
+        open(&breaker);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(breaker.acquire(false).unwrap_err().retry_after, Duration::from_millis(250));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_probe_that_fails_doubles_the_penalty() {
+        let breaker = breaker();
+        open(&breaker);
+        for penalty in [2, 4, 4] {
+            tokio::time::advance(Duration::from_secs(4)).await;
+            assert_eq!(breaker.acquire(true).unwrap().failed(), Transition::None);
+            let State::Open { penalty: now, probing, .. } = *breaker.state() else { panic!("it is open") };
+            assert_eq!((now, probing), (Duration::from_secs(penalty), false));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_failure_from_before_it_opened_does_not_prolong_it() {
+        let breaker = breaker();
+        let early = breaker.acquire(true).unwrap();
+        open(&breaker);
+        let until = breaker.acquire(true).unwrap_err().retry_after;
+        assert_eq!(early.failed(), Transition::None);
+        assert_eq!(breaker.acquire(true).unwrap_err().retry_after, until);
+    }
+
+    #[test]
+    fn an_open_breaker_says_when_to_come_again() {
+        let error = BreakerOpen { retry_after: Duration::from_secs(3), needs_probe: false }.error();
+        assert_eq!(error.reason(), ErrorReason::VendorUnavailable);
+        let cx = crate::context::Context::new("GetAgent", String::new(), Instant::now());
+        let delay = tonic_types::StatusExt::get_details_retry_info(&error.into_status(&cx)).unwrap().retry_delay;
+        assert_eq!(delay, Some(Duration::from_secs(3)));
+    }
 }

@@ -8,7 +8,7 @@ use url::Url;
 use crate::{
     context::Context,
     error::{ErrorReason, Result},
-    http::{Operation, Outgoing},
+    http::{Operation, Outgoing, StatusMeaning},
 };
 
 /// An API family of a vendor.
@@ -44,6 +44,9 @@ pub trait Dialect: Send + Sync + 'static {
 
     /// Confirms refreshed credentials after a call with them succeeded.
     fn confirm(&self, _credentials: &Self::Credentials) {}
+
+    /// Records that the vendor accepted the credentials of a request.
+    fn accept(&self, _credentials: &Self::Credentials) {}
 
     /// Secrets of the center. The client masks them in every text of the vendor that it shows.
     fn secrets(&self) -> Vec<&str>;
@@ -94,29 +97,15 @@ pub struct Refusal {
     pub read: ErrorReason,
     /// Reason when the request was a write.
     pub write: ErrorReason,
+    /// What the HTTP status means when the response has no return code.
+    pub status: Option<StatusMeaning>,
 }
 
 // === impl Refusal ===
 
 impl Refusal {
-    /// A refusal with one reason for reads and writes.
-    pub fn new(code: impl Into<String>, message: impl Into<String>, reason: ErrorReason) -> Self {
-        Self { code: code.into(), message: message.into(), read: reason, write: reason }
-    }
-
-    /// The refusal for an HTTP status without a readable return code; `None` for a 2xx status. MAPPING.md lists the
-    /// statuses below the vendors' codes.
-    pub fn of_status(status: StatusCode) -> Option<Self> {
-        let (read, write) = match status.as_u16() {
-            200..=299 => return None,
-            401 | 403 => (ErrorReason::VendorAuthFailed, ErrorReason::VendorAuthFailed),
-            404 | 410 => (ErrorReason::ResourceNotFound, ErrorReason::ResourceNotFound),
-            429 => (ErrorReason::VendorRateLimited, ErrorReason::VendorRateLimited),
-            400 | 406 | 422 => (ErrorReason::VendorRejected, ErrorReason::VendorRejected),
-            502..=504 => (ErrorReason::VendorUnavailable, ErrorReason::VendorOutcomeUnknown),
-            500..=599 => (ErrorReason::VendorInternal, ErrorReason::VendorOutcomeUnknown),
-            _ => (ErrorReason::VendorResponseInvalid, ErrorReason::VendorOutcomeUnknown),
-        };
-        Some(Self { code: String::new(), message: String::new(), read, write })
+    /// The reason for a read or for a write.
+    pub(super) fn reason(&self, is_read: bool) -> ErrorReason {
+        if is_read { self.read } else { self.write }
     }
 }

@@ -7,15 +7,17 @@ use tokio::time::Instant;
 
 use super::{
     Authorized, Client, Dialect, Failure, HttpRequest, HttpResponse, Operation, Outgoing, ParsedResponse,
+    StatusMeaning,
     breaker::{Permit, Transition},
     failure::{CALLER_DISCONNECTED, failed, past_deadline, refused, unreadable},
-    retry,
     send_state::SendState,
 };
 use crate::{
+    body,
     context::Context,
     error::{ErrorReason, Result, Vendor},
     redact,
+    telemetry::millis,
 };
 
 /// Deadline of a probe.
@@ -68,10 +70,15 @@ impl<D: Dialect> Client<D> {
                     return Err(failed(&self.center, operation, &Failure::NotSent(CALLER_DISCONNECTED)));
                 }
                 Err(failure) => {
-                    breaker_guard.record(matches!(failure, Failure::TooLarge));
+                    match failure {
+                        // An address that is not the vendor's says nothing about the vendor.
+                        Failure::Misconfigured(_) => breaker_guard.permit = None,
+                        Failure::TooLarge | Failure::Unreadable(_) => breaker_guard.record(true),
+                        Failure::NotSent(_) | Failure::Broken(_) => breaker_guard.record(false),
+                    }
                     let not_sent = matches!(failure, Failure::NotSent(_));
                     self.metrics.vendor_request(&self.center, operation.name, failure.outcome(), Some(elapsed));
-                    let may_retry = (operation.repeatable && !matches!(failure, Failure::TooLarge)) || not_sent;
+                    let may_retry = not_sent || (operation.repeatable && matches!(failure, Failure::Broken(_)));
                     if may_retry && self.back_off(cx, attempts, None).await {
                         continue;
                     }
@@ -79,17 +86,20 @@ impl<D: Dialect> Client<D> {
                 }
             };
             let parsed = self.dialect.parse(operation, &response);
-            breaker_guard.record(!response.status.is_server_error() || parsed.is_from_vendor());
+            breaker_guard.record(!parsed.is_outage());
             self.metrics.vendor_request(&self.center, operation.name, parsed.outcome(), Some(elapsed));
             tracing::debug!(
                 center = self.center,
                 operation = operation.name,
                 status = response.status.as_u16(),
                 outcome = parsed.outcome(),
-                took_ms = elapsed.as_millis(),
+                took_ms = millis(elapsed),
                 trace_id = cx.trace_id(),
                 "vendor answered"
             );
+            if parsed.is_from_vendor() {
+                self.dialect.accept(&credentials);
+            }
             match parsed {
                 ParsedResponse::Payload(payload) => {
                     if refreshed.is_some() {
@@ -101,7 +111,7 @@ impl<D: Dialect> Client<D> {
                     return Err(unreadable(operation, Some(&response)).with("cause", cause));
                 }
                 ParsedResponse::Refused(refusal) => {
-                    let credentials_refused = refusal.read == ErrorReason::VendorAuthFailed;
+                    let credentials_refused = refusal.reason(operation.repeatable) == ErrorReason::VendorAuthFailed;
                     if credentials_refused && refreshed.is_none() {
                         // The vendor did not process a request whose credentials it refused, so even a write is retried
                         // once.
@@ -111,7 +121,7 @@ impl<D: Dialect> Client<D> {
                             continue;
                         }
                     }
-                    let transient = retry::is_transient(response.status) && refusal.code.is_empty();
+                    let transient = refusal.status.is_some_and(StatusMeaning::is_transient);
                     if operation.repeatable && transient && self.back_off(cx, attempts, Some(&response)).await {
                         continue;
                     }
@@ -157,16 +167,16 @@ impl<D: Dialect> Client<D> {
         let request = HttpRequest {
             method: operation.method.clone(),
             url,
-            headers,
+            headers: accepting_encodings(headers),
             body: outgoing.body.clone(),
             repeatable: operation.repeatable,
         };
         let result = self.connections.transport.send(request, self.max_response_size).await;
         match result {
-            Err(Failure::NotSent(_)) => send_state.mark_not_sent(),
+            Err(Failure::NotSent(_) | Failure::Misconfigured(_)) => send_state.mark_not_sent(),
             _ => cx.mark_sent(),
         }
-        result
+        result.and_then(|response| response.decoded(self.max_response_size))
     }
 
     /// Waits before a retry. `false` when the retry budget, the attempts or the deadline allow none.
@@ -206,16 +216,35 @@ impl<D: Dialect> Drop for BreakerGuard<'_, D> {
     }
 }
 
+// === impl HttpResponse ===
+
+impl HttpResponse {
+    /// The response with its body decoded and repaired. The status of a failure says enough without its body.
+    fn decoded(self, max_response_size: usize) -> Result<Self, Failure> {
+        match body::of_response(&self.headers, self.body, max_response_size) {
+            Ok(body) => Ok(Self { body, ..self }),
+            Err(_) if !self.status.is_success() => Ok(Self { body: Bytes::new(), ..self }),
+            Err(unreadable) => Err(Failure::Unreadable(unreadable.cause())),
+        }
+    }
+}
+
 // === impl ParsedResponse ===
 
 impl ParsedResponse {
-    /// Whether the vendor itself, not a proxy before it, wrote the response: it has a payload or a return code.
+    /// Whether the vendor itself, not a proxy in front of it, processed the request: the response has a payload, or a return
+    /// code that does not reject the credentials.
     fn is_from_vendor(&self) -> bool {
         match self {
             Self::Payload(_) => true,
-            Self::Refused(refusal) => !refusal.code.is_empty(),
+            Self::Refused(refusal) => refusal.status.is_none() && refusal.read != ErrorReason::VendorAuthFailed,
             Self::Unreadable(_) => false,
         }
+    }
+
+    /// Whether the response says that the vendor is unavailable. Any other response shows that it is not.
+    fn is_outage(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.status == Some(StatusMeaning::Outage))
     }
 
     fn outcome(&self) -> &'static str {
@@ -225,4 +254,9 @@ impl ParsedResponse {
             Self::Unreadable(_) => "unreadable",
         }
     }
+}
+
+fn accepting_encodings(mut headers: http::HeaderMap) -> http::HeaderMap {
+    headers.insert(http::header::ACCEPT_ENCODING, body::ACCEPT_ENCODING);
+    headers
 }

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use super::{Failure, HttpResponse, Operation, Refusal, retry};
+use super::{Failure, HttpResponse, Operation, Refusal, StatusMeaning, retry};
 use crate::{
     context::Context,
     error::{Error, ErrorReason, Vendor},
@@ -21,15 +21,16 @@ pub(super) const CALLER_DISCONNECTED: &str = "the caller disconnected";
 impl Failure {
     pub(super) fn outcome(&self) -> &'static str {
         match self {
-            Self::NotSent(_) => "not_sent",
+            Self::NotSent(_) | Self::Misconfigured(_) => "not_sent",
             Self::Broken(_) => "broken",
             Self::TooLarge => "too_large",
+            Self::Unreadable(_) => "unreadable",
         }
     }
 
     pub(super) fn cause(&self) -> &'static str {
         match self {
-            Self::NotSent(cause) | Self::Broken(cause) => cause,
+            Self::NotSent(cause) | Self::Misconfigured(cause) | Self::Broken(cause) | Self::Unreadable(cause) => cause,
             Self::TooLarge => "the response exceeds max_response_size",
         }
     }
@@ -45,6 +46,10 @@ pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failur
             "the vendor is unreachable; nothing was sent: it is safe to retry",
         )
         .retry_after(DEFAULT_RETRY_AFTER),
+        Failure::Misconfigured(cause) => Error::new(
+            ErrorReason::CenterMisconfigured,
+            format!("no connection to the vendor: {cause}; nothing was sent, and the operator must act before a retry"),
+        ),
         Failure::Broken(_) if operation.repeatable => {
             Error::new(ErrorReason::VendorUnavailable, "the connection to the vendor broke; it is safe to retry")
                 .retry_after(DEFAULT_RETRY_AFTER)
@@ -52,7 +57,10 @@ pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failur
         Failure::TooLarge if operation.repeatable => {
             Error::new(ErrorReason::VendorResponseInvalid, "the vendor's response exceeds max_response_size")
         }
-        Failure::Broken(_) | Failure::TooLarge => Error::outcome_unknown(failure.cause()),
+        Failure::Unreadable(cause) if operation.repeatable => {
+            Error::new(ErrorReason::VendorResponseInvalid, format!("the vendor's response is not readable: {cause}"))
+        }
+        Failure::Broken(_) | Failure::TooLarge | Failure::Unreadable(_) => Error::outcome_unknown(failure.cause()),
     }
     .with("cause", failure.cause())
     .from_vendor(vendor)
@@ -65,7 +73,7 @@ pub(super) fn refused<S>(
     refusal: Refusal,
     secrets: &[&str],
 ) -> Error {
-    let reason = if operation.repeatable { refusal.read } else { refusal.write };
+    let reason = refusal.reason(operation.repeatable);
     let vendor = Vendor {
         operation: operation.name,
         message: redact::vendor_text(&refusal.message, secrets),
@@ -79,9 +87,14 @@ pub(super) fn refused<S>(
         ErrorReason::VendorAuthFailed => {
             "the vendor rejects the gateway's credentials; the operator must check this center's configuration".into()
         }
-        ErrorReason::CenterMisconfigured => {
-            "the vendor rejects this center's configuration; the operator must check it".into()
-        }
+        ErrorReason::CenterMisconfigured => match refusal.status {
+            Some(StatusMeaning::WrongAddress(keys)) => format!(
+                "the configured address does not serve the vendor's API (HTTP {}); the operator must check {keys}",
+                response.status.as_u16()
+            )
+            .into(),
+            _ => "the vendor rejects this center's configuration; the operator must check it".into(),
+        },
         ErrorReason::VendorRateLimited => "the vendor limits the request rate".into(),
         ErrorReason::VendorUnavailable => "the vendor is unavailable".into(),
         ErrorReason::VendorTimeout => "the vendor reports a timeout".into(),
@@ -129,4 +142,137 @@ pub(super) fn unreadable<S>(operation: &Operation<S>, response: Option<&HttpResp
         Error::outcome_unknown("the response is not readable")
     }
     .from_vendor(vendor)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use http::{HeaderMap, HeaderValue, Method, StatusCode, header::RETRY_AFTER};
+    use tokio::time::Instant;
+    use tonic::Code;
+    use tonic_types::StatusExt as _;
+
+    use super::*;
+
+    fn operation(repeatable: bool) -> Operation<()> {
+        Operation { name: "POST /queues", method: Method::POST, repeatable, style: () }
+    }
+
+    fn call() -> Context {
+        Context::new("CreateQueue", String::new(), Instant::now())
+    }
+
+    /// Reason, cause and pause that a caller is told, and what it is told of the vendor.
+    fn told(error: Error) -> (ErrorReason, String, Option<Duration>, [String; 2]) {
+        let reason = error.reason();
+        let status = error.into_status(&call());
+        let mut info = status.get_details_error_info().unwrap().metadata;
+        let mut take = |key: &str| info.remove(key).unwrap_or_default();
+        let (cause, vendor) = (take("cause"), [take("vendorOperation"), take("vendorHttpStatus")]);
+        (reason, cause, status.get_details_retry_info().and_then(|retry| retry.retry_delay), vendor)
+    }
+
+    #[test]
+    fn what_a_failed_attempt_means_depends_on_what_may_have_been_done() {
+        use ErrorReason::{VendorOutcomeUnknown, VendorResponseInvalid, VendorUnavailable};
+        let large = "the response exceeds max_response_size";
+        for (failure, read, write, cause, outcome) in [
+            (Failure::NotSent("no way"), VendorUnavailable, VendorUnavailable, "no way", "not_sent"),
+            (Failure::Broken("broke"), VendorUnavailable, VendorOutcomeUnknown, "broke", "broken"),
+            (Failure::TooLarge, VendorResponseInvalid, VendorOutcomeUnknown, large, "too_large"),
+        ] {
+            assert_eq!((failure.outcome(), failure.cause()), (outcome, cause));
+            for (repeatable, reason) in [(true, read), (false, write)] {
+                let pause = (reason == VendorUnavailable).then_some(DEFAULT_RETRY_AFTER);
+                let vendor = ["POST /queues".to_owned(), String::new()];
+                assert_eq!(
+                    told(failed("acme", &operation(repeatable), &failure)),
+                    (reason, cause.into(), pause, vendor)
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn each_meaning_of_a_refusal_has_words_of_its_own() {
+        let reply = |headers| HttpResponse { status: StatusCode::BAD_REQUEST, headers, body: bytes::Bytes::new() };
+        let refused = |reason, message: &str, headers| {
+            refused(
+                &operation(true),
+                &reply(headers),
+                Refusal { code: "4711".into(), message: message.into(), read: reason, write: reason, status: None },
+                &[],
+            )
+        };
+        let mut messages = BTreeSet::new();
+        for reason in [
+            ErrorReason::VendorOutcomeUnknown,
+            ErrorReason::VendorAuthFailed,
+            ErrorReason::CenterMisconfigured,
+            ErrorReason::VendorRateLimited,
+            ErrorReason::VendorUnavailable,
+            ErrorReason::VendorTimeout,
+            ErrorReason::VendorInternal,
+            ErrorReason::VendorCodeUnmapped,
+            ErrorReason::VendorResponseInvalid,
+        ] {
+            let error = refused(reason, "its own words", HeaderMap::new());
+            assert!(!error.message().contains("its own words"), "{}", error.message());
+            assert!(messages.insert(error.message().to_owned()), "{}", error.message());
+            let (told, _, pause, vendor) = told(error);
+            assert_eq!((told, vendor), (reason, ["POST /queues".to_owned(), "400".to_owned()]));
+            let may_come_again = matches!(reason, ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable);
+            assert_eq!(pause, may_come_again.then_some(DEFAULT_RETRY_AFTER));
+        }
+        // For any other, the vendor's text says most, if there is one.
+        let own = refused(ErrorReason::VendorRejected, "its own words", HeaderMap::new());
+        assert!(own.message().ends_with(": its own words"), "{}", own.message());
+        let none = refused(ErrorReason::VendorRejected, "", HeaderMap::new());
+        assert!(!none.message().contains(':') && messages.insert(none.message().to_owned()), "{}", none.message());
+
+        let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from(30))]);
+        let pause = |reason| told(refused(reason, "", headers.clone())).2;
+        assert_eq!(pause(ErrorReason::VendorRateLimited), Some(Duration::from_secs(30)));
+        assert_eq!(pause(ErrorReason::VendorRejected), None);
+    }
+
+    #[test]
+    fn a_refusal_means_one_thing_after_a_read_and_one_after_a_write() {
+        let reply =
+            HttpResponse { status: StatusCode::BAD_GATEWAY, headers: HeaderMap::new(), body: bytes::Bytes::new() };
+        let reason = |repeatable| {
+            let refusal = StatusMeaning::by_specification(reply.status, "").unwrap().refusal(String::new());
+            refused(&operation(repeatable), &reply, refusal, &[]).reason()
+        };
+        assert_eq!((reason(true), reason(false)), (ErrorReason::VendorUnavailable, ErrorReason::VendorOutcomeUnknown));
+    }
+
+    #[test]
+    fn a_deadline_that_passes_says_what_may_have_been_done() {
+        for (left, repeatable, reason, code) in [
+            (false, true, ErrorReason::DeadlineBeforeSend, Code::DeadlineExceeded),
+            (false, false, ErrorReason::DeadlineBeforeSend, Code::DeadlineExceeded),
+            (true, true, ErrorReason::VendorTimeout, Code::DeadlineExceeded),
+            (true, false, ErrorReason::VendorOutcomeUnknown, Code::DeadlineExceeded),
+        ] {
+            let cx = call();
+            let error = past_deadline(&cx, &operation(repeatable), left);
+            assert_eq!((error.reason(), cx.may_have_been_sent()), (reason, left));
+            assert_eq!(error.clone().into_status(&cx).code(), code);
+            assert_eq!(told(error).3[0], "POST /queues");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_says_where_it_came_from() {
+        let reply = HttpResponse { status: StatusCode::OK, headers: HeaderMap::new(), body: bytes::Bytes::new() };
+        for (repeatable, reason) in
+            [(true, ErrorReason::VendorResponseInvalid), (false, ErrorReason::VendorOutcomeUnknown)]
+        {
+            let (told_reason, _, _, vendor) = told(unreadable(&operation(repeatable), Some(&reply)));
+            assert_eq!((told_reason, vendor), (reason, ["POST /queues".to_owned(), "200".to_owned()]));
+            assert_eq!(told(unreadable(&operation(repeatable), None)).3[1], "");
+        }
+    }
 }

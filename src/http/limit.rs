@@ -145,12 +145,35 @@ mod tests {
     async fn the_rate_limit_rejects_a_call_that_it_cannot_grant_before_the_deadline() {
         let limit = limit(8, 8, 1);
         let now = Instant::now();
+        let mut results = Vec::new();
         // On a slow machine the first second may grant further permits.
-        let rejected = loop {
-            if let Err(error) = limit.permit(now).await {
-                break error;
-            }
-        };
+        while results.len() < 5 && results.last().is_none_or(Result::is_ok) {
+            results.push(limit.permit(now).await);
+        }
+        let rejected = results.pop().unwrap().unwrap_err();
         assert_eq!(rejected.reason(), ErrorReason::DeadlineBeforeSend);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiter_fails_at_its_deadline_and_not_later() {
+        let limit = limit(1, 1, 0);
+        let begun = Instant::now();
+        let soon = begun + Duration::from_secs(1);
+        let _held = limit.permit(soon).await.unwrap();
+        limit.permit(soon).await.unwrap_err();
+        assert_eq!(begun.elapsed(), Duration::from_secs(1));
+    }
+
+    #[tokio::test]
+    async fn calls_that_wait_for_the_rate_wait_in_the_queue() {
+        let limit = limit(8, 0, 1);
+        let later = Instant::now() + Duration::from_secs(60);
+        let mut results = Vec::new();
+        while results.len() < 5 && results.last().is_none_or(Result::is_ok) {
+            results.push(limit.permit(later).await);
+        }
+        let rejected = results.pop().unwrap().unwrap_err();
+        assert_eq!(rejected.reason(), ErrorReason::CenterOverloaded);
+        assert_eq!(limit.queued.load(Ordering::Acquire), 0);
     }
 }

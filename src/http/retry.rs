@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
+use http::{
+    HeaderMap,
+    header::{DATE, RETRY_AFTER},
+};
 use tower::retry::budget::{Budget as _, TpsBudget};
 
 use crate::config;
@@ -10,6 +13,8 @@ use crate::config;
 /// First and largest ceiling of the backoff. The backoff is random below its ceiling (full jitter).
 const BASE_BACKOFF: Duration = Duration::from_millis(25);
 const MAX_BACKOFF: Duration = Duration::from_millis(250);
+/// Longest delay that a vendor can request.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(3600);
 /// How long a deposit counts, and the retries per second that need no deposit.
 const BUDGET_TTL: Duration = Duration::from_secs(10);
 const MIN_RETRIES_PER_SECOND: u32 = 1;
@@ -48,15 +53,15 @@ impl Retries {
     }
 }
 
-/// `Retry-After` in seconds. The date form is ignored, because vendors' clocks are wrong.
+/// The delay in `Retry-After`: seconds, or a date relative to the response's own `Date`, because vendors' clocks are wrong.
 pub fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds: u64 = headers.get(RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds.min(3600)))
-}
-
-/// Whether a status reports a transient condition, after which a read may succeed.
-pub fn is_transient(status: StatusCode) -> bool {
-    matches!(status.as_u16(), 429 | 502 | 503 | 504)
+    let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
+    let date = |name| httpdate::parse_http_date(text(name)?).ok();
+    let delay = match text(RETRY_AFTER)?.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => date(RETRY_AFTER)?.duration_since(date(DATE)?).unwrap_or_default(),
+    };
+    Some(delay.min(MAX_RETRY_AFTER))
 }
 
 #[cfg(test)]
@@ -94,5 +99,40 @@ mod tests {
         let date =
             HeaderMap::from_iter([(RETRY_AFTER, http::HeaderValue::from_static("Wed, 21 Oct 2026 07:28:00 GMT"))]);
         assert!(retries.backoff(1, Some(&date)).unwrap() <= BASE_BACKOFF);
+    }
+
+    #[test]
+    fn a_date_is_relative_to_the_response() {
+        let headers = |retry_after: &str, date: &str| {
+            let value = |text: &str| http::HeaderValue::from_str(text).unwrap();
+            HeaderMap::from_iter([(RETRY_AFTER, value(retry_after)), (DATE, value(date))])
+        };
+        let date = "Wed, 21 Oct 2015 07:28:00 GMT";
+        for (later, seconds) in [
+            ("Wed, 21 Oct 2015 07:28:37 GMT", 37),
+            ("Wednesday, 21-Oct-15 07:29:00 GMT", 60),
+            ("Thu, 22 Oct 2015 07:28:00 GMT", 3600),
+            ("Wed, 21 Oct 2015 07:27:00 GMT", 0),
+        ] {
+            assert_eq!(retry_after(&headers(later, date)), Some(Duration::from_secs(seconds)), "{later}");
+        }
+        assert_eq!(retry_after(&headers("soon", date)), None);
+        assert_eq!(retry_after(&headers("Wed, 21 Oct 2015 07:28:37 GMT", "today")), None);
+    }
+
+    #[test]
+    fn a_tenth_of_ten_seconds_is_free() {
+        let retries = retries(3, 0.0);
+        (0..1000).for_each(|_| retries.deposit());
+        let free = (0..1000).filter(|_| retries.backoff(1, None).is_some()).count();
+        assert_eq!(free, 10, "one a second, over ten seconds");
+    }
+
+    #[test]
+    fn the_vendor_is_waited_for_an_hour_at_most() {
+        let asked = |text: &'static str| retry_after(&HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]));
+        assert_eq!(asked("3600"), Some(Duration::from_secs(3600)));
+        assert_eq!(asked("3601"), Some(Duration::from_secs(3600)));
+        assert_eq!((asked(" 7 "), asked("-7"), asked("1.5")), (Some(Duration::from_secs(7)), None, None));
     }
 }

@@ -2,14 +2,18 @@
 //!
 //! [`Transport`] is a trait, so that a simulation replaces the real network and loses, delays and duplicates requests.
 
-use std::{fmt, time::Duration};
+#[cfg(test)]
+mod tests;
+
+use std::{fmt, pin::pin, time::Duration};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
+use futures_util::{Stream, StreamExt as _};
 use http::{HeaderMap, Method};
 use url::Url;
 
-use super::HttpResponse;
+use super::{HttpResponse, tls};
 use crate::error::{Error, Result};
 
 /// Longest time to establish a connection.
@@ -38,10 +42,14 @@ pub struct HttpRequest {
 pub enum Failure {
     /// Nothing was sent.
     NotSent(&'static str),
+    /// Nothing was sent, and a retry fails in the same way until an operator acts.
+    Misconfigured(&'static str),
     /// The connection broke before or during the response; the request may have been sent.
     Broken(&'static str),
     /// The response exceeds `max_response_size`.
     TooLarge,
+    /// The body of a successful response is not readable.
+    Unreadable(&'static str),
 }
 
 /// Sends HTTP requests.
@@ -96,27 +104,40 @@ impl Transport for Network {
         *request.headers_mut() = headers;
         *request.body_mut() = body.map(Into::into);
         let mut response = pool.execute(request).await.map_err(|error| {
-            if !error.is_connect() && !error.is_builder() {
-                Failure::Broken("the connection broke before the response")
-            } else if error.is_timeout() {
-                Failure::NotSent("no connection within 2 s")
-            } else {
-                Failure::NotSent("connection failed")
+            match tls::error_in(&error) {
+                // It comes after the handshake of TLS 1.3, instead of a response.
+                Some(tls) if error.is_connect() || tls::requires_client_certificate(tls) => tls::failure(tls),
+                _ if !error.is_connect() && !error.is_builder() => {
+                    Failure::Broken("the connection broke before the response")
+                }
+                _ if error.is_timeout() => Failure::NotSent("no connection within 2 s"),
+                _ => Failure::NotSent("connection failed"),
             }
         })?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-        if response.content_length().is_some_and(|length| length > max_response_size as u64) {
+        let body = read_body(response.content_length(), response.bytes_stream(), max_response_size).await?;
+        Ok(HttpResponse { status, headers, body })
+    }
+}
+
+/// Reads the whole body. Reading stops at the chunk that exceeds the limit, and does not start when the announced length
+/// exceeds it.
+async fn read_body<E>(
+    announced: Option<u64>,
+    chunks: impl Stream<Item = Result<Bytes, E>>,
+    max_size: usize,
+) -> Result<Bytes, Failure> {
+    if announced.is_some_and(|length| length > max_size as u64) {
+        return Err(Failure::TooLarge);
+    }
+    let mut chunks = pin!(chunks);
+    let mut body = BytesMut::new();
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(|_| Failure::Broken("the connection broke during the response"))?;
+        if body.len() + chunk.len() > max_size {
             return Err(Failure::TooLarge);
         }
-        let mut body = BytesMut::new();
-        loop {
-            match response.chunk().await {
-                Ok(Some(chunk)) if body.len() + chunk.len() > max_response_size => return Err(Failure::TooLarge),
-                Ok(Some(chunk)) => body.extend_from_slice(&chunk),
-                Ok(None) => break,
-                Err(_) => return Err(Failure::Broken("the connection broke during the response")),
-            }
-        }
-        Ok(HttpResponse { status, headers, body: body.freeze() })
+        body.extend_from_slice(&chunk);
     }
+    Ok(body.freeze())
 }

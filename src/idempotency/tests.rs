@@ -1,7 +1,9 @@
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::{
+    sync::atomic::{AtomicU64, AtomicUsize, Ordering},
+    time::SystemTime,
+};
 
 use async_trait::async_trait;
-use std::time::SystemTime;
 
 use super::*;
 use crate::{clock::Source, proto::v1::StartCallbackResponse, store::sqlite::Database};
@@ -201,4 +203,13 @@ fn a_sealed_response_opens_only_with_its_own_key() {
     assert!(open::<StartCallbackResponse>(&key, text[..text.len() - 1].to_vec()).is_err());
     assert!(open::<StartCallbackResponse>(&key, Vec::new()).is_err());
     assert_ne!(text, seal(&key, 0, &answer.encode_to_vec()).unwrap(), "each nonce is new");
+}
+
+#[tokio::test]
+async fn a_call_that_has_ended_takes_no_memory() {
+    let fixture = fixture();
+    for caller in 0..100 {
+        fixture.call(&caller.to_string(), "a").await.unwrap();
+    }
+    assert!(fixture.idempotency.0.in_flight.lock().unwrap().is_empty());
 }

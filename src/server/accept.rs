@@ -270,8 +270,14 @@ mod tests {
     async fn a_connection_without_a_first_byte_times_out() {
         let (_client, mut connection, _connections, _) = pair(8, 8).await;
         tokio::time::pause();
+        let paused = tokio::time::Instant::now();
         let error = connection.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        // It was accepted a moment before.
+        assert!(
+            paused.elapsed() <= HANDSHAKE_TIMEOUT + Duration::from_millis(1)
+                && paused.elapsed() > HANDSHAKE_TIMEOUT / 2
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -337,10 +343,11 @@ mod tests {
     async fn the_next_connection_waits_for_a_permit() {
         let (_client, connection, mut connections, address) = pair(1, 1).await;
         let _second = TcpStream::connect(address).await.unwrap();
-        let mut next = std::pin::pin!(connections.next());
-        let waits = std::future::poll_fn(|cx| Poll::Ready(next.as_mut().poll(cx).is_pending())).await;
-        assert!(waits);
+        // A peer that is accepted at once could be so before this: the accepting task has had its turns until it waits.
+        tokio::time::pause();
+        let waits = tokio::time::timeout(Duration::from_secs(60), connections.next()).await.is_err();
+        assert!(waits, "there is no slot");
         drop(connection);
-        assert!(next.await.is_some());
+        assert!(connections.next().await.is_some());
     }
 }

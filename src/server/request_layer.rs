@@ -30,7 +30,7 @@ use crate::{
     config,
     context::Context,
     drain::Draining,
-    error::{Error, ErrorReason, Violation},
+    error::{Error, ErrorReason, Violation, code_name},
     proto::METHODS,
     telemetry::{MethodMetrics, Metrics},
 };
@@ -308,29 +308,6 @@ fn error_of_tonic_status(cx: &Context, status: &Status) -> Error {
             "is not a message of this method's type; check that the client uses the same contract",
         )]),
         _ => Error::internal("the call ended before it reached the service"),
-    }
-}
-
-/// The code's name in the gRPC specification.
-fn code_name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::AlreadyExists => "ALREADY_EXISTS",
-        Code::PermissionDenied => "PERMISSION_DENIED",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::Aborted => "ABORTED",
-        Code::OutOfRange => "OUT_OF_RANGE",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        Code::DataLoss => "DATA_LOSS",
-        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 

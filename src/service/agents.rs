@@ -28,7 +28,7 @@ const EXTENSIONS: (usize, usize) = (1, 8);
 /// Why fields of a new agent are refused in a change.
 const CREATE_ONLY: &str = "only CreateAgent accepts it";
 
-pub async fn list_agents(
+pub(super) async fn list_agents(
     centers: &Centers,
     cx: &Context,
     mut request: ListAgentsRequest,
@@ -63,7 +63,7 @@ pub async fn list_agents(
     adapter.list_agents(cx, parent, queue, page, request).await
 }
 
-pub async fn get_agent(centers: &Centers, cx: &Context, request: GetAgentRequest) -> Result<Agent> {
+pub(super) async fn get_agent(centers: &Centers, cx: &Context, request: GetAgentRequest) -> Result<Agent> {
     let GetAgentRequest { name, view } = &request;
     let mut check = Check::new();
     let name: AgentName = check.name("name", name);
@@ -72,7 +72,7 @@ pub async fn get_agent(centers: &Centers, cx: &Context, request: GetAgentRequest
     centers.get(cx, &name)?.adapter.get_agent(cx, name, request).await
 }
 
-pub async fn create_agent(centers: &Centers, cx: &Context, mut request: CreateAgentRequest) -> Result<Agent> {
+pub(super) async fn create_agent(centers: &Centers, cx: &Context, mut request: CreateAgentRequest) -> Result<Agent> {
     let CreateAgentRequest { parent, agent_id, agent, request_id } = &request;
     let mut check = Check::new();
     let parent: CenterName = check.name("parent", parent);
@@ -96,7 +96,7 @@ pub async fn create_agent(centers: &Centers, cx: &Context, mut request: CreateAg
         .await
 }
 
-pub async fn update_agent(centers: &Centers, cx: &Context, request: UpdateAgentRequest) -> Result<Agent> {
+pub(super) async fn update_agent(centers: &Centers, cx: &Context, request: UpdateAgentRequest) -> Result<Agent> {
     let UpdateAgentRequest { agent, update_mask } = request;
     let mut check = Check::new();
     let agent = check.message("agent", agent);
@@ -109,7 +109,7 @@ pub async fn update_agent(centers: &Centers, cx: &Context, request: UpdateAgentR
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.update_agent(&cx, name, agent, mask).await).await
 }
 
-pub async fn delete_agent(centers: &Centers, cx: &Context, request: DeleteAgentRequest) -> Result<()> {
+pub(super) async fn delete_agent(centers: &Centers, cx: &Context, request: DeleteAgentRequest) -> Result<()> {
     let DeleteAgentRequest { name } = request;
     let mut check = Check::new();
     let name: AgentName = check.name("name", &name);
@@ -117,7 +117,11 @@ pub async fn delete_agent(centers: &Centers, cx: &Context, request: DeleteAgentR
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.delete_agent(&cx, name).await).await
 }
 
-pub async fn login_agent(centers: &Centers, cx: &Context, request: LoginAgentRequest) -> Result<LoginAgentResponse> {
+pub(super) async fn login_agent(
+    centers: &Centers,
+    cx: &Context,
+    request: LoginAgentRequest,
+) -> Result<LoginAgentResponse> {
     let LoginAgentRequest {
         name,
         initial_state,
@@ -140,7 +144,11 @@ pub async fn login_agent(centers: &Centers, cx: &Context, request: LoginAgentReq
         .await
 }
 
-pub async fn logout_agent(centers: &Centers, cx: &Context, request: LogoutAgentRequest) -> Result<LogoutAgentResponse> {
+pub(super) async fn logout_agent(
+    centers: &Centers,
+    cx: &Context,
+    request: LogoutAgentRequest,
+) -> Result<LogoutAgentResponse> {
     let LogoutAgentRequest { name } = request;
     let mut check = Check::new();
     let name: AgentName = check.name("name", &name);
@@ -148,7 +156,7 @@ pub async fn logout_agent(centers: &Centers, cx: &Context, request: LogoutAgentR
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.logout_agent(&cx, name).await).await
 }
 
-pub async fn bind_agent_extensions(
+pub(super) async fn bind_agent_extensions(
     centers: &Centers,
     cx: &Context,
     request: BindAgentExtensionsRequest,
@@ -165,7 +173,7 @@ pub async fn bind_agent_extensions(
     Ok(BindAgentExtensionsResponse {})
 }
 
-pub async fn unbind_agent_extensions(
+pub(super) async fn unbind_agent_extensions(
     centers: &Centers,
     cx: &Context,
     request: UnbindAgentExtensionsRequest,
@@ -182,7 +190,7 @@ pub async fn unbind_agent_extensions(
     Ok(UnbindAgentExtensionsResponse {})
 }
 
-pub async fn add_agent_queues(
+pub(super) async fn add_agent_queues(
     centers: &Centers,
     cx: &Context,
     request: AddAgentQueuesRequest,
@@ -196,7 +204,7 @@ pub async fn add_agent_queues(
     Ok(AddAgentQueuesResponse {})
 }
 
-pub async fn set_agent_queues(
+pub(super) async fn set_agent_queues(
     centers: &Centers,
     cx: &Context,
     request: SetAgentQueuesRequest,
@@ -210,7 +218,7 @@ pub async fn set_agent_queues(
     Ok(SetAgentQueuesResponse {})
 }
 
-pub async fn remove_agent_queues(
+pub(super) async fn remove_agent_queues(
     centers: &Centers,
     cx: &Context,
     request: RemoveAgentQueuesRequest,

@@ -13,7 +13,7 @@ use crate::{
 const VARIABLES: usize = 50;
 const KEY_BYTES: usize = 64;
 
-pub async fn start_callback(
+pub(super) async fn start_callback(
     centers: &Centers,
     cx: &Context,
     mut request: StartCallbackRequest,

@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-pub async fn list_centers(
+pub(super) async fn list_centers(
     centers: &Centers,
     cx: &Context,
     mut request: ListCentersRequest,
@@ -27,7 +27,7 @@ pub async fn list_centers(
     Ok(ListCentersResponse { centers, next_page_token })
 }
 
-pub async fn get_center(centers: &Centers, cx: &Context, request: GetCenterRequest) -> Result<Center> {
+pub(super) async fn get_center(centers: &Centers, cx: &Context, request: GetCenterRequest) -> Result<Center> {
     let GetCenterRequest { name } = request;
     let mut check = Check::new();
     let name: CenterName = check.name("name", &name);
@@ -35,7 +35,7 @@ pub async fn get_center(centers: &Centers, cx: &Context, request: GetCenterReque
     Ok(centers.get(cx, &name)?.resource())
 }
 
-pub async fn get_capabilities(
+pub(super) async fn get_capabilities(
     centers: &Centers,
     cx: &Context,
     request: GetCapabilitiesRequest,

@@ -1,6 +1,5 @@
 //! The stream of a center's events.
 
-use crate::proto::EncodedWatchEventsResponse;
 use std::time::{Duration, SystemTime};
 
 use futures_util::{Stream, StreamExt as _};
@@ -13,7 +12,10 @@ use crate::{
     error::Result,
     event::watch::{Start, WatchOptions},
     name::CenterName,
-    proto::v1::{EventType, WatchEventsRequest, watch_events_request},
+    proto::{
+        EncodedWatchEventsResponse,
+        v1::{EventType, WatchEventsRequest, watch_events_request},
+    },
 };
 
 /// Most event types of a stream.
@@ -21,7 +23,7 @@ const EVENT_TYPES: usize = 64;
 /// Silence after which a heartbeat is sent, when the caller does not say.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-pub async fn watch_events(
+pub(super) async fn watch_events(
     centers: &Centers,
     cx: &Context,
     request: WatchEventsRequest,

@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-pub async fn list_extensions(
+pub(super) async fn list_extensions(
     centers: &Centers,
     cx: &Context,
     mut request: ListExtensionsRequest,
@@ -32,7 +32,7 @@ pub async fn list_extensions(
     adapter.list_extensions(cx, parent, page, request).await
 }
 
-pub async fn get_extension(centers: &Centers, cx: &Context, request: GetExtensionRequest) -> Result<Extension> {
+pub(super) async fn get_extension(centers: &Centers, cx: &Context, request: GetExtensionRequest) -> Result<Extension> {
     let GetExtensionRequest { name, view } = &request;
     let mut check = Check::new();
     let name: ExtensionName = check.name("name", name);
@@ -41,7 +41,7 @@ pub async fn get_extension(centers: &Centers, cx: &Context, request: GetExtensio
     centers.get(cx, &name)?.adapter.get_extension(cx, name, request).await
 }
 
-pub async fn create_extension(
+pub(super) async fn create_extension(
     centers: &Centers,
     cx: &Context,
     mut request: CreateExtensionRequest,
@@ -66,7 +66,7 @@ pub async fn create_extension(
     center.write_idempotent(cx, &request_id, request, call).await
 }
 
-pub async fn delete_extension(centers: &Centers, cx: &Context, request: DeleteExtensionRequest) -> Result<()> {
+pub(super) async fn delete_extension(centers: &Centers, cx: &Context, request: DeleteExtensionRequest) -> Result<()> {
     let DeleteExtensionRequest { name } = request;
     let mut check = Check::new();
     let name: ExtensionName = check.name("name", &name);

@@ -8,30 +8,30 @@ use crate::check::Check;
 const MAX_PATHS: usize = 64;
 
 /// One path a method can change.
-pub struct Path {
+pub(super) struct Path {
     /// The field's name.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// Whether the request sets it.
-    pub set: bool,
+    pub(super) set: bool,
     /// Whether unset has a meaning: an empty text clears, an unset enum or optional says nothing.
-    pub clears: bool,
+    pub(super) clears: bool,
 }
 
 impl Path {
     /// A text or a list: empty clears it.
-    pub const fn clearing(name: &'static str, set: bool) -> Self {
+    pub(super) const fn clearing(name: &'static str, set: bool) -> Self {
         Self { name, set, clears: true }
     }
 
     /// An enum, an optional or a message: unset says nothing.
-    pub const fn needed(name: &'static str, set: bool) -> Self {
+    pub(super) const fn needed(name: &'static str, set: bool) -> Self {
         Self { name, set, clears: false }
     }
 }
 
 /// The paths to change, in the order of `paths`: those of the mask, or every one that is set when there is no mask.
 /// `resource` is the field of the request that holds the resource.
-pub fn paths(check: &mut Check, resource: &str, mask: Option<&FieldMask>, paths: &[Path]) -> Vec<String> {
+pub(super) fn paths(check: &mut Check, resource: &str, mask: Option<&FieldMask>, paths: &[Path]) -> Vec<String> {
     let chosen: Vec<&Path> = match mask {
         None => paths.iter().filter(|path| path.set).collect(),
         Some(mask) => {

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-pub async fn list_phone_numbers(
+pub(super) async fn list_phone_numbers(
     centers: &Centers,
     cx: &Context,
     mut request: ListPhoneNumbersRequest,
@@ -30,7 +30,11 @@ pub async fn list_phone_numbers(
     adapter.list_phone_numbers(cx, parent, page, request).await
 }
 
-pub async fn get_phone_number(centers: &Centers, cx: &Context, request: GetPhoneNumberRequest) -> Result<PhoneNumber> {
+pub(super) async fn get_phone_number(
+    centers: &Centers,
+    cx: &Context,
+    request: GetPhoneNumberRequest,
+) -> Result<PhoneNumber> {
     let GetPhoneNumberRequest { name, view } = &request;
     let mut check = Check::new();
     let name: PhoneNumberName = check.name("name", name);
@@ -39,7 +43,7 @@ pub async fn get_phone_number(centers: &Centers, cx: &Context, request: GetPhone
     centers.get(cx, &name)?.adapter.get_phone_number(cx, name, request).await
 }
 
-pub async fn set_default_phone_number(
+pub(super) async fn set_default_phone_number(
     centers: &Centers,
     cx: &Context,
     request: SetDefaultPhoneNumberRequest,
@@ -55,7 +59,7 @@ pub async fn set_default_phone_number(
     Ok(SetDefaultPhoneNumberResponse {})
 }
 
-pub async fn clear_default_phone_number(
+pub(super) async fn clear_default_phone_number(
     centers: &Centers,
     cx: &Context,
     request: ClearDefaultPhoneNumberRequest,

@@ -14,7 +14,7 @@ use crate::{
     },
 };
 
-pub async fn list_queues(
+pub(super) async fn list_queues(
     centers: &Centers,
     cx: &Context,
     mut request: ListQueuesRequest,
@@ -30,7 +30,7 @@ pub async fn list_queues(
     adapter.list_queues(cx, parent, page, request).await
 }
 
-pub async fn get_queue(centers: &Centers, cx: &Context, request: GetQueueRequest) -> Result<Queue> {
+pub(super) async fn get_queue(centers: &Centers, cx: &Context, request: GetQueueRequest) -> Result<Queue> {
     let GetQueueRequest { name, view } = &request;
     let mut check = Check::new();
     let name: QueueName = check.name("name", name);
@@ -39,7 +39,7 @@ pub async fn get_queue(centers: &Centers, cx: &Context, request: GetQueueRequest
     centers.get(cx, &name)?.adapter.get_queue(cx, name, request).await
 }
 
-pub async fn create_queue(centers: &Centers, cx: &Context, mut request: CreateQueueRequest) -> Result<Queue> {
+pub(super) async fn create_queue(centers: &Centers, cx: &Context, mut request: CreateQueueRequest) -> Result<Queue> {
     let CreateQueueRequest { parent, queue_id, queue, request_id } = &request;
     let mut check = Check::new();
     let parent: CenterName = check.name("parent", parent);
@@ -63,7 +63,7 @@ pub async fn create_queue(centers: &Centers, cx: &Context, mut request: CreateQu
         .await
 }
 
-pub async fn update_queue(centers: &Centers, cx: &Context, request: UpdateQueueRequest) -> Result<Queue> {
+pub(super) async fn update_queue(centers: &Centers, cx: &Context, request: UpdateQueueRequest) -> Result<Queue> {
     let UpdateQueueRequest { queue, update_mask } = request;
     let mut check = Check::new();
     let queue = check.message("queue", queue);
@@ -74,7 +74,7 @@ pub async fn update_queue(centers: &Centers, cx: &Context, request: UpdateQueueR
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.update_queue(&cx, name, queue, mask).await).await
 }
 
-pub async fn delete_queue(centers: &Centers, cx: &Context, request: DeleteQueueRequest) -> Result<()> {
+pub(super) async fn delete_queue(centers: &Centers, cx: &Context, request: DeleteQueueRequest) -> Result<()> {
     let DeleteQueueRequest { name } = request;
     let mut check = Check::new();
     let name: QueueName = check.name("name", &name);
@@ -82,7 +82,7 @@ pub async fn delete_queue(centers: &Centers, cx: &Context, request: DeleteQueueR
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.delete_queue(&cx, name).await).await
 }
 
-pub async fn add_queue_agents(
+pub(super) async fn add_queue_agents(
     centers: &Centers,
     cx: &Context,
     request: AddQueueAgentsRequest,

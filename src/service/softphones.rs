@@ -18,7 +18,7 @@ use crate::{
 /// Most numbers a user may have of a kind.
 const NUMBERS: usize = 5;
 
-pub async fn get_softphone_config(
+pub(super) async fn get_softphone_config(
     centers: &Centers,
     cx: &Context,
     request: GetSoftphoneConfigRequest,
@@ -27,10 +27,10 @@ pub async fn get_softphone_config(
     let mut check = Check::new();
     let name: SoftphoneConfigName = check.name("name", &name);
     check.done()?;
-    centers.get(cx, &name)?.adapter.get_softphone_config(cx, name.parent().clone()).await
+    centers.get(cx, &name)?.adapter.get_softphone_config(cx, name.into()).await
 }
 
-pub async fn access_softphone_credentials(
+pub(super) async fn access_softphone_credentials(
     centers: &Centers,
     cx: &Context,
     mut request: AccessSoftphoneCredentialsRequest,
@@ -53,7 +53,7 @@ pub async fn access_softphone_credentials(
     center.adapter.access_softphone_credentials(cx, parent, agent, page).await
 }
 
-pub async fn get_user_call_settings(
+pub(super) async fn get_user_call_settings(
     centers: &Centers,
     cx: &Context,
     request: GetUserCallSettingsRequest,
@@ -66,7 +66,7 @@ pub async fn get_user_call_settings(
     centers.get(cx, &name)?.adapter.get_user_call_settings(cx, name, request).await
 }
 
-pub async fn update_user_call_settings(
+pub(super) async fn update_user_call_settings(
     centers: &Centers,
     cx: &Context,
     request: UpdateUserCallSettingsRequest,

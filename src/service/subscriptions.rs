@@ -17,12 +17,13 @@ use crate::{
         CreateSubscriptionRequest, DeleteSubscriptionRequest, EventType, GetSubscriptionRequest,
         ListSubscriptionsRequest, ListSubscriptionsResponse, Subscription, UpdateSubscriptionRequest,
     },
+    redact::is_masked_uri,
 };
 
 /// Most event types of a subscription.
 const EVENT_TYPES: usize = 64;
 
-pub async fn list_subscriptions(
+pub(super) async fn list_subscriptions(
     centers: &Centers,
     cx: &Context,
     mut request: ListSubscriptionsRequest,
@@ -37,7 +38,7 @@ pub async fn list_subscriptions(
     adapter.list_subscriptions(cx, parent, page).await
 }
 
-pub async fn get_subscription(
+pub(super) async fn get_subscription(
     centers: &Centers,
     cx: &Context,
     request: GetSubscriptionRequest,
@@ -49,7 +50,7 @@ pub async fn get_subscription(
     centers.get(cx, &name)?.adapter.get_subscription(cx, name).await
 }
 
-pub async fn create_subscription(
+pub(super) async fn create_subscription(
     centers: &Centers,
     cx: &Context,
     mut request: CreateSubscriptionRequest,
@@ -75,7 +76,7 @@ pub async fn create_subscription(
     center.write_idempotent(cx, &request_id, request, call).await
 }
 
-pub async fn update_subscription(
+pub(super) async fn update_subscription(
     centers: &Centers,
     cx: &Context,
     request: UpdateSubscriptionRequest,
@@ -94,7 +95,11 @@ pub async fn update_subscription(
         .await
 }
 
-pub async fn delete_subscription(centers: &Centers, cx: &Context, request: DeleteSubscriptionRequest) -> Result<()> {
+pub(super) async fn delete_subscription(
+    centers: &Centers,
+    cx: &Context,
+    request: DeleteSubscriptionRequest,
+) -> Result<()> {
     let DeleteSubscriptionRequest { name } = request;
     let mut check = Check::new();
     let name: SubscriptionName = check.name("name", &name);
@@ -130,9 +135,17 @@ fn subscription_fields(check: &mut Check, subscription: &Subscription, fewest_ev
     check.count("subscription.event_types", events, (fewest_events, EVENT_TYPES));
     check.at_most("subscription.display_name", display_name, 128);
     check.at_most("subscription.callback_uri", callback_uri, 2048);
-    let absolute = Url::parse(callback_uri).is_ok_and(|url| url.has_host() && matches!(url.scheme(), "http" | "https"));
-    if !callback_uri.is_empty() && !absolute {
-        check.invalid("subscription.callback_uri", "an absolute http:// or https:// URI");
+    let absolute = |url: &Url| url.has_host() && matches!(url.scheme(), "http" | "https");
+    match Url::parse(callback_uri).ok().filter(absolute) {
+        // The vendor would post to the mask.
+        Some(url) if is_masked_uri(&url) => check.invalid(
+            "subscription.callback_uri",
+            "a URI that is not masked; to keep the current one, leave the field out of the update_mask",
+        ),
+        None if !callback_uri.is_empty() => {
+            check.invalid("subscription.callback_uri", "an absolute http:// or https:// URI");
+        }
+        Some(_) | None => {}
     }
     if events <= EVENT_TYPES {
         check.each::<EventType>("subscription.event_types", event_types, (0, EVENT_TYPES));

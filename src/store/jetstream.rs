@@ -1,18 +1,18 @@
-//! The store that several gateways share: NATS JetStream, chosen by `[nats]`.
+//! The store that several gateways share: NATS JetStream, configured by `[nats]`.
 //!
-//! Each center's events are a stream, `SWITCHBOARD_EVENTS_{center}`; facts, and calls with a `request_id`, are key-value
-//! buckets. All of them are made, or changed to what the configuration says, when the gateway starts.
+//! Each center's event log is a stream, `SWITCHBOARD_EVENTS_{center}`. Key-value entries and calls with a `request_id` are
+//! key-value buckets. At its start the gateway creates them, or updates them to the configuration.
 //!
-//! What is acknowledged is kept by most of the servers that are to keep it, and is on their disks only if they run with
-//! `sync_interval: always`: otherwise they call fsync every two minutes.
+//! A majority of the replicas stores a write before it is acknowledged. It is on their disks only if the servers run with
+//! `sync_interval: always`; by default they call fsync every two minutes.
 
-mod answers;
 mod bucket;
+mod connection;
 mod idempotency;
 mod kv;
-mod link;
 mod log;
 mod read;
+mod replies;
 mod stream;
 
 use std::{borrow::Cow, collections::HashMap, error::Error as StdError, fmt, io, iter, sync::Arc, time::Duration};
@@ -25,42 +25,42 @@ use url::Url;
 
 use self::{
     bucket::Bucket,
+    connection::{Connection, REQUEST_TIMEOUT},
     idempotency::Calls,
-    link::{Link, REQUEST_TIMEOUT},
     log::Log,
 };
 use crate::config;
 
-/// Events are published below this subject, and the center's ID.
+/// Events are published below this subject and the center's ID.
 const SUBJECTS: &str = "switchboard.events";
 
-/// How long the start waits for a server.
-const CONNECT: Duration = Duration::from_secs(10);
-/// How often a quiet connection is tried; it is given up when two tries stay without an answer.
-const PING: Duration = Duration::from_secs(2);
-/// What may wait for the connection. It is carried out once that is back, also when nobody wants it any more.
-const COMMANDS: usize = 128;
-/// Longest pause between two attempts to connect again.
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-/// What a server must take in one message: an event's body and a little more.
-const LARGEST_MESSAGE: usize = (1 << 20) + (1 << 10);
+/// Timeout of the first connection.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+/// Ping interval of an idle connection; it is closed after two pings without a pong.
+const PING_INTERVAL: Duration = Duration::from_secs(2);
+/// Most commands in the client's queue. After a reconnect the client sends them, even if their callers have cancelled.
+const CLIENT_CAPACITY: usize = 128;
+/// Longest backoff between two attempts to reconnect.
+const MAX_RECONNECT_BACKOFF: Duration = Duration::from_secs(1);
+/// The `max_payload` that the largest event requires: its body and its headers.
+const REQUIRED_MAX_PAYLOAD: usize = (1 << 20) + (1 << 10);
 
-/// The open store. Cheap to clone: clones are the same store.
+/// The connected store. Cheap to clone: clones share it.
 #[derive(Clone)]
-pub struct JetStream(Arc<Open>);
+pub struct JetStream(Arc<Inner>);
 
-struct Open {
-    link: Link,
+struct Inner {
+    connection: Connection,
     logs: HashMap<String, Log>,
     state: Bucket,
     calls: Calls,
 }
 
-/// Why the store cannot be used. Its text names the key and is fit for whoever runs the gateway.
+/// Why the store cannot be used. Its text names the configuration key and is for the operator.
 #[derive(Debug)]
 pub struct JetStreamError(Cause);
 
-/// What stands before a server's name in a URL: a name alone is a token.
+/// The user information of a server's URL: a user without a password is a token.
 enum Login {
     User(String, String),
     Token(String),
@@ -68,35 +68,43 @@ enum Login {
 
 #[derive(Debug)]
 enum Cause {
-    /// What connecting ended with.
+    /// The connection failed.
     Connect(ConnectErrorKind),
     Credentials,
-    Alone,
+    NotClustered,
     NoRandomness,
-    Old,
+    UnsupportedVersion,
     NoJetStream,
-    /// What servers say of a stream, and whether it may pass, as when they have just started.
+    /// A stream could not be created or updated; transient while servers start.
     Stream {
         name: String,
-        refusal: String,
-        may_pass: bool,
+        error: String,
+        is_transient: bool,
     },
 }
 
 // === impl JetStream ===
 
 impl JetStream {
-    /// Connects to the configured servers, and makes what is missing there for these centers.
+    /// Connects to the configured servers and creates the missing streams and buckets of these centers.
     ///
     /// # Errors
-    /// When no server can be reached in time, when it takes no credentials or is too old, or when it refuses what the
-    /// configuration asks for.
+    /// When no server responds in time, when it rejects the credentials or is too old, or when it rejects the configured
+    /// streams.
     pub async fn connect<'a>(
         config: &config::Nats,
         events: &config::Events,
         centers: impl IntoIterator<Item = &'a str>,
     ) -> Result<Self, JetStreamError> {
         Self::open(config, events, centers).await.map_err(JetStreamError)
+    }
+
+    /// Connects to the configured servers, and creates nothing.
+    ///
+    /// # Errors
+    /// When no server responds in time, when it rejects the credentials or is too old.
+    pub async fn probe(config: &config::Nats) -> Result<(), JetStreamError> {
+        connect(config).await.map(drop).map_err(JetStreamError)
     }
 
     async fn open<'a>(
@@ -106,11 +114,11 @@ impl JetStream {
     ) -> Result<Self, Cause> {
         let logs = centers.into_iter().map(|center| (center.to_owned(), Log::new(center, events)));
         let logs: HashMap<String, Log> = logs.collect();
-        let link = connect(config).await?;
-        ensure_all(link.context(), config.replicas, events, logs.keys()).await?;
-        let state = Bucket::new(link.clone(), kv::BUCKET);
-        let calls = Calls::new(Bucket::new(link.clone(), idempotency::BUCKET))?;
-        Ok(Self(Arc::new(Open { link, logs, state, calls })))
+        let connection = connect(config).await?;
+        ensure_all(connection.context(), config.replicas, events, logs.keys()).await?;
+        let state = Bucket::new(connection.clone(), kv::BUCKET);
+        let calls = Calls::new(Bucket::new(connection.clone(), idempotency::BUCKET))?;
+        Ok(Self(Arc::new(Inner { connection, logs, state, calls })))
     }
 }
 
@@ -120,20 +128,20 @@ impl fmt::Debug for JetStream {
     }
 }
 
-async fn connect(config: &config::Nats) -> Result<Link, Cause> {
+async fn connect(config: &config::Nats) -> Result<Connection, Cause> {
     let mut options = ConnectOptions::new()
         .name("switchboard")
         .connection_timeout(REQUEST_TIMEOUT)
-        .ping_interval(PING)
-        .client_capacity(COMMANDS)
-        // They are told in plain text, before a server has shown who it is.
+        .ping_interval(PING_INTERVAL)
+        .client_capacity(CLIENT_CAPACITY)
+        // A server announces them in plain text, before TLS has authenticated it.
         .ignore_discovered_servers()
         .reconnect_delay_callback(|attempt| {
             let doublings = u32::try_from(attempt.saturating_sub(1)).unwrap_or(u32::MAX);
-            LONGEST_PAUSE.min(Duration::from_millis(2_u64.saturating_pow(doublings)))
+            MAX_RECONNECT_BACKOFF.min(Duration::from_millis(2_u64.saturating_pow(doublings)))
         })
         .event_callback(|event| {
-            tell(&event);
+            log_event(&event);
             std::future::ready(())
         });
     if let Some(credentials) = &config.credentials {
@@ -144,7 +152,7 @@ async fn connect(config: &config::Nats) -> Result<Link, Cause> {
         if text.starts_with("tls://") {
             options = options.require_tls(true);
         }
-        let (server, login) = parted(text).ok_or(Cause::Connect(ConnectErrorKind::ServerParse))?;
+        let (server, login) = split_user_info(text).ok_or(Cause::Connect(ConnectErrorKind::ServerParse))?;
         servers.push(server);
         options = match login {
             Some(Login::User(user, password)) => options.user_and_password(user, password),
@@ -152,23 +160,23 @@ async fn connect(config: &config::Nats) -> Result<Link, Cause> {
             None => options,
         };
     }
-    let client = match timeout(CONNECT, options.connect(servers)).await {
+    let client = match timeout(CONNECT_TIMEOUT, options.connect(servers)).await {
         Ok(Ok(client)) => client,
         Ok(Err(error)) => return Err(Cause::Connect(kind(&error))),
         Err(_) => return Err(Cause::Connect(ConnectErrorKind::TimedOut)),
     };
     if !client.is_server_compatible(2, 11, 0) {
-        return Err(Cause::Old);
+        return Err(Cause::UnsupportedVersion);
     }
-    let most = client.max_payload();
-    if most < LARGEST_MESSAGE {
-        tracing::warn!(max_payload = most, needed = LARGEST_MESSAGE, "NATS max_payload is below the largest event");
+    let max_payload = client.max_payload();
+    if max_payload < REQUIRED_MAX_PAYLOAD {
+        tracing::warn!(max_payload, needed = REQUIRED_MAX_PAYLOAD, "NATS max_payload is below the largest event");
     }
-    let broken = |_| Cause::Connect(ConnectErrorKind::Io);
-    Link::new(client).await.map_err(broken)
+    let failed = |_| Cause::Connect(ConnectErrorKind::Io);
+    Connection::new(client).await.map_err(failed)
 }
 
-/// Why there is no connection. What is wrong with a certificate comes as an error of the connection.
+/// Why the connection failed. The client reports an invalid certificate as an I/O error.
 fn kind(error: &ConnectError) -> ConnectErrorKind {
     let mut causes = iter::successors(error.source(), |cause| (*cause).source());
     let is_of_tls = |cause: &(dyn StdError + 'static)| {
@@ -178,8 +186,8 @@ fn kind(error: &ConnectError) -> ConnectErrorKind {
     if causes.any(is_of_tls) { ConnectErrorKind::Tls } else { error.kind() }
 }
 
-/// A server's address, and who logs in, if that stands in it: the client would not use it there.
-fn parted(text: &str) -> Option<(ServerAddr, Option<Login>)> {
+/// Splits a URL into the server's address and the user information, which the client ignores in a URL.
+fn split_user_info(text: &str) -> Option<(ServerAddr, Option<Login>)> {
     let mut url = Url::parse(text).ok()?;
     let decoded = |text: &str| percent_decode_str(text).decode_utf8().ok().map(Cow::into_owned);
     let login = match (url.username(), url.password()) {
@@ -198,27 +206,27 @@ async fn ensure_all(
     events: &config::Events,
     centers: impl Iterator<Item = &String>,
 ) -> Result<(), Cause> {
-    stream::ensure(context, &stream::of_state(replicas)).await?;
-    stream::ensure(context, &stream::of_repeats(replicas)).await?;
+    stream::ensure(context, &stream::state_stream(replicas)).await?;
+    stream::ensure(context, &stream::request_ids_stream(replicas)).await?;
     for center in centers {
-        stream::ensure(context, &stream::of_events(center, replicas, events)).await?;
+        stream::ensure(context, &stream::events_stream(center, replicas, events)).await?;
     }
     Ok(())
 }
 
-/// Logs what became of the connection.
-fn tell(event: &Event) {
+/// Logs an event of the connection.
+fn log_event(event: &Event) {
     match event {
         Event::Connected => tracing::info!("connected to NATS"),
         Event::Disconnected => tracing::warn!("the connection to NATS is lost"),
         Event::SlowConsumer(_) => tracing::warn!("NATS sends faster than the gateway reads"),
-        // What a subject or a server is called stands in it, so it is quoted.
+        // It contains names of subjects and servers, so it is quoted.
         Event::ServerError(error) => tracing::warn!(error = ?error.to_string(), "NATS reports an error"),
         Event::LameDuckMode | Event::Draining | Event::Closed | Event::ClientError(_) => {}
     }
 }
 
-/// A hash as keys and subjects have it.
+/// A hash in hexadecimal, for keys and subjects.
 fn hex(hash: &[u8; 32]) -> String {
     use fmt::Write as _;
     hash.iter().fold(String::with_capacity(64), |mut text, byte| {
@@ -232,9 +240,9 @@ fn hex(hash: &[u8; 32]) -> String {
 impl fmt::Display for JetStreamError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match &self.0 {
-            Cause::Stream { name, refusal, .. } => return write!(f, "nats: stream {name}: {refusal}"),
+            Cause::Stream { name, error, .. } => return write!(f, "nats: stream {name}: {error}"),
             Cause::Credentials => return f.write_str("nats.credentials: not the content of a .creds file"),
-            Cause::Alone => {
+            Cause::NotClustered => {
                 return f.write_str("nats.replicas: the server is not clustered; it supports one replica");
             }
             Cause::NoRandomness => return f.write_str("the system provides no randomness"),
@@ -246,7 +254,7 @@ impl fmt::Display for JetStreamError {
                 "the server rejects the credentials, or requires them"
             }
             Cause::Connect(ConnectErrorKind::Tls) => "the server's TLS certificate is not trusted",
-            Cause::Old => "the server is too old: NATS 2.11 or newer is needed",
+            Cause::UnsupportedVersion => "the server is too old: NATS 2.11 or newer is needed",
             Cause::NoJetStream => "JetStream is not enabled on the server or for this account",
         };
         write!(f, "nats.url: {what}")

@@ -1,7 +1,7 @@
-//! Small facts that outlive the gateway: what was subscribed, which addresses were given out, keys that were made.
+//! Durable key-value entries: subscriptions, issued callback addresses, generated keys.
 //!
-//! Whoever shares the store knows the same facts. A key is made of letters, digits and `- _ =`, in parts that are joined
-//! by `.`; the first part says whose fact it is.
+//! Gateways that share a store share its entries. A key consists of tokens of letters, digits and `- _ =`, joined by
+//! `.`; the first token names the kind of entry.
 
 use std::fmt;
 
@@ -9,34 +9,34 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 
-/// Where facts are kept. What was written is on disk when a method returns.
+/// Stores entries. A write is on disk when its method returns.
 #[async_trait]
 pub trait KeyValueStore: Send + Sync + fmt::Debug {
-    /// The facts whose keys begin with this prefix, in the order of their keys.
+    /// The entries whose keys begin with this prefix, in the order of their keys.
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`.
     async fn list(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>>;
 
-    /// One fact.
+    /// The value of a key.
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`.
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>>;
 
-    /// Keeps a fact unless there is one, and gives the one that is there then. Of several who ask at once, one wins.
+    /// Stores a value unless the key exists, and returns the stored value. Of concurrent calls, one wins.
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`.
     async fn create(&self, key: &str, value: Vec<u8>) -> Result<Vec<u8>>;
 
-    /// Keeps a fact, in place of one that was there.
+    /// Stores a value and replaces an existing one.
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`.
     async fn put(&self, key: &str, value: Vec<u8>) -> Result<()>;
 
-    /// Forgets a fact. There need not be one.
+    /// Removes a key, if it exists.
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`.

@@ -1,9 +1,8 @@
-//! The embedded database: what must outlive the gateway.
+//! The embedded database.
 //!
-//! One SQLite file, opened once. Whoever opens it holds it alone: a lock file beside it keeps a second gateway out, and
-//! the system lets go of the lock when the process ends, however it ends; an orderly end closes the file before. A commit
-//! is on disk when it returns (WAL, `synchronous=FULL`). All access runs on blocking threads, never on those that serve
-//! calls.
+//! One SQLite file. A lock file beside it excludes a second gateway: a shutdown closes the database and releases the lock,
+//! and after a crash the operating system releases it. A commit is on disk when it returns (WAL, `synchronous=FULL`). All
+//! access runs on blocking threads, never on the threads that serve calls.
 
 mod event;
 mod file;
@@ -13,7 +12,7 @@ mod subscription;
 
 use std::{
     fmt, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -21,14 +20,15 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction};
 use tokio::sync::Semaphore;
 
 pub use self::event::SqliteEventLog;
-use self::file::Lock;
+use self::file::FileLock;
 use crate::{
     config,
     error::{Error, ErrorReason, Result},
+    telemetry,
 };
 
-/// What brings a database of each version to the next, beginning with an empty one. Rows are only ever added.
-const MIGRATIONS: [Migration; 4] = [
+/// The migration from each schema version to the next, starting with an empty database. New ones are appended.
+static MIGRATIONS: [Migration; 4] = [
     |database| database.execute_batch(subscription::TABLE),
     |database| database.execute_batch(idempotency::TABLE),
     |database| {
@@ -38,32 +38,34 @@ const MIGRATIONS: [Migration; 4] = [
     |database| database.execute_batch(event::TABLES),
 ];
 
-/// One step of the schema.
+/// One migration.
 type Migration = fn(&Transaction<'_>) -> rusqlite::Result<()>;
 
-/// Memory for pages of the database, in KiB; and how many pages its write-ahead log gets before they are moved over.
+/// The page cache in KiB, and the pages in the write-ahead log that start a checkpoint.
 const CACHE_KIB: i64 = 16 * 1024;
 const CHECKPOINT_PAGES: i64 = 8192;
 
-/// The open database. Cheap to clone: clones are the same database.
+/// The open database. Cheap to clone: clones share it.
 #[derive(Clone)]
-pub struct Database(Arc<Open>);
+pub struct Database(Arc<Inner>);
 
-struct Open {
-    /// For reading while the other one writes. What is in memory has one connection only.
-    reader: Option<Handle>,
-    /// Closed last, because it is the one that can empty the write-ahead log.
-    writer: Handle,
-    /// The place of the one who reads: the others wait here, where they take no thread.
-    reads: Arc<Semaphore>,
-    /// Held as long as the database is open.
-    lock: Mutex<Option<Lock>>,
+struct Inner {
+    /// Reads while the writer writes. An in-memory database has only the writer.
+    reader: Option<ClosableConnection>,
+    /// Closed last, because only a writable connection can checkpoint the write-ahead log.
+    writer: ClosableConnection,
+    /// One permit: other reads wait for it as tasks and block no thread.
+    read_permit: Arc<Semaphore>,
+    /// Its file; `None` in memory.
+    path: Option<PathBuf>,
+    /// Held while the database is open.
+    lock: Mutex<Option<FileLock>>,
 }
 
-/// A connection, until it is closed.
-struct Handle(Mutex<Option<Connection>>);
+/// A connection that can be closed while it is shared.
+struct ClosableConnection(Mutex<Option<Connection>>);
 
-/// Why the database cannot be used. Its text names the file and is fit for whoever runs the gateway.
+/// Why the database cannot be used. Its text names the file and is for the operator.
 #[derive(Debug)]
 pub struct DatabaseError {
     path: PathBuf,
@@ -81,51 +83,66 @@ enum Cause {
 // === impl Database ===
 
 impl Database {
-    /// Opens the configured database, which it makes when there is none.
+    /// Opens the configured database, and creates it if it does not exist.
     ///
     /// # Errors
-    /// When another process has it open, when a newer version of the gateway made it, or when it cannot be read or
-    /// written. These are errors of the configuration: the process should end with exit code 2.
+    /// When another process has it open, when a newer version of the gateway wrote it, or when it cannot be read or
+    /// written. These are configuration errors: the process should exit with code 2.
     pub fn open(config: &config::Storage) -> Result<Self, DatabaseError> {
         let path = &config.path;
         let failed = |cause| DatabaseError { path: path.clone(), cause };
-        let lock = Lock::take(path).map_err(failed)?;
-        // SQLite gives the files beside it the same mode.
-        file::private(path).map_err(|error| failed(Cause::Io(error.kind())))?;
-        let connection = Connection::open(path).and_then(prepared).map_err(|error| failed(error.into()))?;
+        let lock = FileLock::acquire(path).map_err(failed)?;
+        // SQLite creates the files beside it with the same mode.
+        file::open_private(path).map_err(|error| failed(Cause::Io(error.kind())))?;
+        let connection = Connection::open(path).and_then(configure).map_err(|error| failed(error.into()))?;
         let reader = || Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY);
-        Self::of(connection, Some((reader, lock))).map_err(failed)
+        Self::with_connection(connection, Some((reader, lock))).map_err(failed)
     }
 
-    /// A database that is gone with the last clone.
+    /// Whether [`Database::open`] would succeed. It creates and changes nothing that stays, and migrates nothing.
     ///
     /// # Errors
-    /// When there is no memory for it.
+    /// As for [`Database::open`]. A database that another process has open can be used: that is a running gateway's.
+    pub fn probe(config: &config::Storage) -> Result<(), DatabaseError> {
+        let path = &config.path;
+        probe(path).map_err(|cause| DatabaseError { path: path.clone(), cause })
+    }
+
+    /// An in-memory database, which is discarded with the last clone.
+    ///
+    /// # Errors
+    /// When it cannot be opened.
     pub fn in_memory() -> Result<Self, DatabaseError> {
         let failed = |cause| DatabaseError { path: ":memory:".into(), cause };
         let connection = Connection::open_in_memory().map_err(|error| failed(error.into()))?;
-        Self::of(connection, None::<(fn() -> _, Lock)>).map_err(failed)
+        Self::with_connection(connection, None::<(fn() -> _, FileLock)>).map_err(failed)
     }
 
-    fn of(
+    fn with_connection(
         mut connection: Connection,
-        file: Option<(impl FnOnce() -> rusqlite::Result<Connection>, Lock)>,
+        file: Option<(impl FnOnce() -> rusqlite::Result<Connection>, FileLock)>,
     ) -> Result<Self, Cause> {
         migrate(&mut connection)?;
+        let path = connection.path().filter(|path| !path.is_empty()).map(PathBuf::from);
         let (reader, lock) = match file {
-            Some((reader, lock)) => (Some(Handle::new(reader()?)), Some(lock)),
+            Some((reader, lock)) => (Some(ClosableConnection::new(reader()?)), Some(lock)),
             None => (None, None),
         };
-        let reads = Arc::new(Semaphore::new(1));
-        Ok(Self(Arc::new(Open { reader, writer: Handle::new(connection), reads, lock: Mutex::new(lock) })))
+        let (writer, read_permit) = (ClosableConnection::new(connection), Arc::new(Semaphore::new(1)));
+        Ok(Self(Arc::new(Inner { reader, writer, read_permit, path, lock: Mutex::new(lock) })))
     }
 
-    /// Closes the database for every clone, after the work on it that has begun; it may be opened again at once. Further
-    /// work fails with `STORAGE_UNAVAILABLE`.
+    /// The database's file; `None` in memory.
+    pub fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    /// Closes the database for every clone, after the operations that have begun; it can be opened again at once. Later
+    /// operations fail with `STORAGE_UNAVAILABLE`.
     pub async fn close(&self) {
         let database = self.clone();
         let close = move || {
-            let Open { reader, writer, lock, .. } = &*database.0;
+            let Inner { reader, writer, lock, .. } = &*database.0;
             if let Some(reader) = reader {
                 reader.close();
             }
@@ -133,80 +150,82 @@ impl Database {
             drop(lock.lock().unwrap_or_else(PoisonError::into_inner).take());
             Ok(())
         };
-        // Only a panic fails it, which was told.
-        let _ = on_blocking_thread(close).await;
+        // It fails only by a panic, which the panic hook logs.
+        let _ = run_blocking(close).await;
     }
 
-    /// Lets the database grow to this many pages of 4 KiB and no further, as a disk that is full would.
+    /// Limits the database to this many pages of 4 KiB, to simulate a full disk.
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`.
-    pub async fn limit_pages(&self, most: u32) -> Result<()> {
-        self.run(move |connection| connection.pragma_update_and_check(None, "max_page_count", most, |_| Ok(()))).await
+    pub async fn limit_pages(&self, max_pages: u32) -> Result<()> {
+        self.run(move |connection| connection.pragma_update_and_check(None, "max_page_count", max_pages, |_| Ok(())))
+            .await
     }
 
-    /// Runs one piece of work on a blocking thread.
+    /// Runs an operation with the writer, on a blocking thread.
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
         let database = self.clone();
-        on_blocking_thread(move || database.locked(work)).await
+        run_blocking(move || database.run_here(work)).await
     }
 
-    /// The same for work that only reads: it does not wait for a commit.
+    /// Runs an operation that only reads, on a blocking thread. It does not wait for a commit.
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T> {
-        let place = self.0.reads.clone().acquire_owned().await;
-        let place = place.map_err(|_| Error::internal("the storage accepts no reads"))?;
+        let permit = self.0.read_permit.clone().acquire_owned().await;
+        let permit = permit.map_err(|_| Error::internal("the storage accepts no reads"))?;
         let database = self.clone();
         let read = move || {
-            // Also when nobody waits for it any more, it holds its place to the end.
-            let _place = place;
+            // Held to the end, also when the caller cancels.
+            let _permit = permit;
             database.0.reader.as_ref().unwrap_or(&database.0.writer).with(|connection| work(connection))
         };
-        on_blocking_thread(read).await
+        run_blocking(read).await
     }
 
-    /// Runs one piece of work on this thread, which must be one that may wait.
-    fn locked<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T> {
+    /// Runs an operation with the writer, on this thread, which must be a blocking one.
+    fn run_here<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T> {
         self.0.writer.with(work)
     }
 }
 
-// === impl Handle ===
+// === impl ClosableConnection ===
 
-impl Handle {
+impl ClosableConnection {
     fn new(connection: Connection) -> Self {
         Self(Mutex::new(Some(connection)))
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Connection) -> rusqlite::Result<T>) -> Result<T> {
-        let mut connection = self.locked();
+        let mut connection = self.lock();
         let connection = connection.as_mut().ok_or_else(|| {
             Error::new(ErrorReason::StorageUnavailable, "the gateway is shutting down and has closed its storage")
         })?;
-        work(connection).map_err(|error| failed(&error))
+        work(connection).map_err(|error| unavailable(&error))
     }
 
     fn close(&self) {
-        drop(self.locked().take());
+        drop(self.lock().take());
     }
 
-    fn locked(&self) -> MutexGuard<'_, Option<Connection>> {
-        // A panic in between leaves no half-done work: its transaction was rolled back.
+    fn lock(&self) -> MutexGuard<'_, Option<Connection>> {
+        // A panic leaves no partial work: its transaction was rolled back.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-async fn on_blocking_thread<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|_| Err(Error::internal("a storage task panicked")))
+async fn run_blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    let result = tokio::task::spawn_blocking(work).await;
+    result.unwrap_or_else(|_| Err(Error::internal("a storage task panicked")))
 }
 
-fn failed(error: &rusqlite::Error) -> Error {
+fn unavailable(error: &rusqlite::Error) -> Error {
+    telemetry::storage_failed();
     tracing::error!(cause = description(error), "storage failed");
     Error::new(ErrorReason::StorageUnavailable, "the gateway's storage is unavailable")
 }
@@ -217,7 +236,27 @@ impl fmt::Debug for Database {
     }
 }
 
-fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
+fn probe(path: &Path) -> Result<(), Cause> {
+    if !path.exists() {
+        return file::probe_folder(path).map_err(|error| Cause::Io(error.kind()));
+    }
+    file::open_private(path).map_err(|error| Cause::Io(error.kind()))?;
+    let _lock = match FileLock::acquire(path) {
+        Err(Cause::InUse) => return Ok(()),
+        lock => lock?,
+    };
+    // Writable, so that the write-ahead log that the connection may create goes with it.
+    let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let has_schema: bool =
+        connection.query_row("SELECT count(*) FROM sqlite_schema WHERE name = 'schema'", (), |row| row.get(0))?;
+    if has_schema {
+        let version = connection.query_row("SELECT version FROM schema", (), |row| row.get(0)).optional()?;
+        migrations_from(version.unwrap_or(0))?;
+    }
+    Ok(())
+}
+
+fn configure(connection: Connection) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
@@ -225,15 +264,13 @@ fn prepared(connection: Connection) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-/// Brings the schema to this version, all steps or none.
+/// Migrates the schema to this version, in one transaction.
 fn migrate(connection: &mut Connection) -> Result<(), Cause> {
     let transaction = connection.transaction()?;
     transaction.execute_batch("CREATE TABLE IF NOT EXISTS schema (version INTEGER NOT NULL) STRICT")?;
     let version: Option<i64> = transaction.query_row("SELECT version FROM schema", (), |row| row.get(0)).optional()?;
-    let version = version.unwrap_or(0);
-    let steps = usize::try_from(version).ok().and_then(|done| MIGRATIONS.get(done..)).ok_or(Cause::Newer(version))?;
-    for step in steps {
-        step(&transaction)?;
+    for migration in migrations_from(version.unwrap_or(0))? {
+        migration(&transaction)?;
     }
     transaction.execute("DELETE FROM schema", ())?;
     transaction
@@ -241,7 +278,12 @@ fn migrate(connection: &mut Connection) -> Result<(), Cause> {
     Ok(transaction.commit()?)
 }
 
-/// SQLite's name for what went wrong; its message could quote what it read.
+/// The migrations that a schema of this version lacks.
+fn migrations_from(version: i64) -> Result<&'static [Migration], Cause> {
+    usize::try_from(version).ok().and_then(|applied| MIGRATIONS.get(applied..)).ok_or(Cause::Newer(version))
+}
+
+/// SQLite's name of the error code. Its message could quote data.
 fn description(error: &rusqlite::Error) -> &'static str {
     error.sqlite_error().map_or("not of the expected shape", |error| rusqlite::ffi::code_to_str(error.extended_code))
 }
@@ -276,7 +318,7 @@ impl From<rusqlite::Error> for Cause {
 
 #[cfg(test)]
 impl Database {
-    /// From now on nothing can be written.
+    /// Lets every write fail from now on.
     pub(crate) async fn refuse_writes(&self) {
         self.run(|connection| connection.pragma_update(None, "query_only", true)).await.unwrap();
     }
@@ -293,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn only_one_may_have_it_open() {
+    fn only_one_process_can_open_it() {
         let directory = tempfile::tempdir().unwrap();
         let first = Database::open(&config(&directory)).unwrap();
         let second = Database::open(&config(&directory)).unwrap_err().to_string();
@@ -303,7 +345,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_closed_may_be_opened_again_at_once() {
+    async fn a_closed_database_can_be_opened_again_at_once() {
         let directory = tempfile::tempdir().unwrap();
         let first = Database::open(&config(&directory)).unwrap();
         let clone = first.clone();
@@ -322,12 +364,12 @@ mod tests {
             .map(|file| file.unwrap().file_name().into_string().unwrap())
             .collect();
         left.sort();
-        assert_eq!(left, ["switchboard.db", "switchboard.db.lock"], "the write-ahead log was moved over");
+        assert_eq!(left, ["switchboard.db", "switchboard.db.lock"], "the write-ahead log was checkpointed");
     }
 
     #[cfg(unix)]
     #[test]
-    fn only_its_owner_may_read_it() {
+    fn only_its_owner_can_read_it() {
         use std::os::unix::fs::PermissionsExt as _;
         let directory = tempfile::tempdir().unwrap();
         fs::write(config(&directory).path, "").unwrap();
@@ -340,7 +382,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_used_is_told_with_its_path() {
+    fn an_error_names_the_path() {
         let directory = tempfile::tempdir().unwrap();
         let missing = config::Storage { path: directory.path().join("missing/switchboard.db") };
         let error = Database::open(&missing).unwrap_err().to_string();
@@ -352,8 +394,40 @@ mod tests {
         assert!(error.contains("cannot be used: "), "{error}");
     }
 
+    #[tokio::test]
+    async fn a_probe_fails_where_opening_would_and_leaves_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let files = || fs::read_dir(directory.path()).unwrap().count();
+        let missing = config::Storage { path: directory.path().join("missing/switchboard.db") };
+        assert_eq!(
+            Database::probe(&missing).unwrap_err().to_string(),
+            Database::open(&missing).unwrap_err().to_string()
+        );
+        let folder = config::Storage { path: directory.path().to_owned() };
+        assert!(Database::probe(&folder).is_err());
+
+        Database::probe(&config(&directory)).unwrap();
+        assert_eq!(files(), 0);
+        let open = Database::open(&config(&directory)).unwrap();
+        Database::probe(&config(&directory)).unwrap();
+        open.close().await;
+        Database::probe(&config(&directory)).unwrap();
+
+        let connection = Connection::open(config(&directory).path).unwrap();
+        connection.execute("UPDATE schema SET version = 0", ()).unwrap();
+        Database::probe(&config(&directory)).unwrap();
+        let version: i64 = connection.query_row("SELECT version FROM schema", (), |row| row.get(0)).unwrap();
+        assert_eq!(version, 0, "nothing was migrated");
+        connection.execute("UPDATE schema SET version = 999", ()).unwrap();
+        drop(connection);
+        assert!(Database::probe(&config(&directory)).unwrap_err().to_string().contains("version 999"));
+        fs::write(config(&directory).path, "no database, and longer than the header of one would be".repeat(99))
+            .unwrap();
+        assert!(Database::probe(&config(&directory)).unwrap_err().to_string().contains("cannot be used: "));
+    }
+
     #[test]
-    fn a_newer_gateways_database_is_left_alone() {
+    fn a_database_of_a_newer_version_is_rejected() {
         let directory = tempfile::tempdir().unwrap();
         drop(Database::open(&config(&directory)).unwrap());
         let connection = Connection::open(config(&directory).path).unwrap();
@@ -364,7 +438,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_committed_is_safe() {
+    async fn a_commit_is_synchronous() {
         let directory = tempfile::tempdir().unwrap();
         let database = Database::open(&config(&directory)).unwrap();
         let pragma = |name: &'static str| {

@@ -293,3 +293,55 @@ async fn a_failure_is_cached_with_exponential_backoff() {
     fixture.vendor.rejects.store(false, Ordering::Release);
     assert!(fixture.get().await.is_ok());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_fetch_that_does_not_end_is_given_up_after_ten_seconds() {
+    let fixture = fixture(600, 0);
+    let begun = Instant::now();
+    let error = fixture.get().await.err().unwrap();
+    assert_eq!((error.reason(), begun.elapsed()), (ErrorReason::VendorUnavailable, Duration::from_secs(10)));
+    // It is a failure like any other: remembered, and counted.
+    assert_eq!((fixture.get().await.err().unwrap().reason(), fixture.fetches()), (ErrorReason::VendorUnavailable, 1));
+    let metrics = fixture.metrics.text().unwrap();
+    assert!(metrics.contains("switchboard_token_fetches_total{center=\"beta\",outcome=\"failed\"} 1"), "{metrics}");
+}
+
+#[tokio::test]
+async fn a_token_is_not_used_in_its_last_minute() {
+    for (lifetime, last) in [(3600, 3539), (600, 539), (100, 89)] {
+        let fixture = fixture(lifetime, 1);
+        fixture.get().await.unwrap();
+        fixture.clock.advance(Duration::from_secs(last));
+        assert_eq!(fixture.value().await, "token-1", "{lifetime} s");
+        fixture.clock.advance(Duration::from_secs(1));
+        fixture.vendor.responses.add_permits(1);
+        assert_eq!(fixture.value().await, "token-2", "{lifetime} s");
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_renewed_ahead_from_four_fifths_of_its_time_on() {
+    let fixture = fixture(100, 1);
+    fixture.get().await.unwrap();
+    for (second, fetches) in [(71, 1), (72, 2)] {
+        fixture.clock.0.store(second * 1000, Ordering::Release);
+        assert_eq!(fixture.value().await, "token-1");
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(fixture.fetches(), fetches, "after {second} s");
+    }
+}
+
+#[tokio::test]
+async fn tokens_in_memory_are_bounded() {
+    let fixture = fixture(600, usize::MAX >> 4);
+    for fingerprint in 0..MAX_TOKENS + 200 {
+        let key = Key { center: "beta".into(), fingerprint };
+        let soon = Instant::now() + Duration::from_secs(60);
+        fixture.tokens.get(&key, &fixture.fetch, soon).await.unwrap();
+    }
+    let cache = &fixture.tokens.0.cache;
+    cache.run_pending_tasks().await;
+    assert!(cache.entry_count() <= MAX_TOKENS, "{}", cache.entry_count());
+}

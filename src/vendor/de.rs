@@ -5,6 +5,7 @@
 
 use std::fmt;
 
+use prost_types::Duration;
 use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
@@ -13,6 +14,14 @@ use serde::{
 /// Text; a number or a boolean is its text, and null is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Text(pub String);
+
+/// Longest duration that `google.protobuf.Duration` carries, in seconds.
+const MAX_DURATION_SECONDS: i64 = 315_576_000_000;
+
+/// Most memory of one list's items, in bytes, without what they own.
+const MAX_LIST_BYTES: usize = 32 << 20;
+/// The error of a longer list. It names no value, so it may be shown.
+const LIST_TOO_LONG: &str = "a list in the response has more items than fit in 32 MiB; request less";
 
 /// A whole number, also as text; `None` for null, the empty text and anything else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -33,6 +42,16 @@ pub struct Anything;
 /// An object; null, the empty text and an empty list are its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Object<T>(pub T);
+
+/// The cause of an error that is safe to show: it says that a list is too long.
+pub fn shown_cause(error: &impl fmt::Display) -> Option<&'static str> {
+    error.to_string().starts_with(LIST_TOO_LONG).then_some(LIST_TOO_LONG)
+}
+
+/// An error without the values that its text may quote. `what` is the shape that was expected.
+pub fn without_values<E: de::Error>(error: &impl fmt::Display, what: &'static str) -> E {
+    E::custom(shown_cause(error).unwrap_or(what))
+}
 
 // === impl Text ===
 
@@ -108,6 +127,14 @@ impl<'de> Deserialize<'de> for Text {
 
 // === impl Integer ===
 
+impl Integer {
+    /// These seconds as a duration; `None` for more than a duration can carry.
+    pub fn seconds(self) -> Option<Duration> {
+        let seconds = self.0.filter(|seconds| seconds.unsigned_abs() <= MAX_DURATION_SECONDS.unsigned_abs())?;
+        Some(Duration { seconds, nanos: 0 })
+    }
+}
+
 impl<'de> Deserialize<'de> for Integer {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Text::deserialize(deserializer).map(|text| Self(text.trim().parse().ok()))
@@ -162,6 +189,9 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<List<T>, A::Error> {
                 let mut list = Vec::new();
                 while let Some(item) = items.next_element()? {
+                    if (list.len() + 1).saturating_mul(size_of::<T>()) > MAX_LIST_BYTES {
+                        return Err(de::Error::custom(LIST_TOO_LONG));
+                    }
                     list.push(item);
                 }
                 Ok(List(list))

@@ -28,12 +28,12 @@ mod agent_changes;
 mod agents;
 pub(crate) mod api_fabric;
 mod call_settings;
-pub mod callbacks;
+pub(crate) mod callbacks;
 mod capabilities;
+mod codes;
 mod directory;
 pub(crate) mod envelope;
 mod extensions;
-mod extras;
 mod formats;
 mod memberships;
 mod operations;
@@ -46,6 +46,7 @@ mod sessions;
 mod slices;
 mod softphone_credentials;
 mod softphones;
+mod statuses;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tokens;
@@ -55,7 +56,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 
-use self::{api_fabric::Fabric, directory::Directory, request_wrapper::Wrapping};
+use self::{api_fabric::ApiFabric, directory::Directory, request_wrapper::RequestWrapper};
 use crate::{
     adapter::{Adapter, Calls, Events, Subscriptions},
     config,
@@ -70,15 +71,43 @@ use crate::{
 /// The vendor's name in the contract.
 pub const NAME: &str = "huawei";
 
+/// The operations that the gateway calls, as metrics name them.
+pub const OPERATIONS: &[&str] = &[
+    "POST accessCodeInfo/queryAccessCodeList",
+    "POST agentAccount/addSkillsToAgent",
+    "POST agentAccount/create",
+    "POST agentAccount/delete",
+    "POST agentAccount/query",
+    "POST agentAccount/queryAgentInfoBySkillId",
+    "POST agentAccount/releaseAgentBySkillId",
+    "POST agentAccount/update",
+    "POST agentsettings/create",
+    "POST agentsettings/query",
+    "POST agentsettings/update",
+    "POST offline/agent/login",
+    "POST offline/agent/logout",
+    "GET queryAgentInfo",
+    "POST queryPhone",
+    "GET querySysInfo",
+    "POST skill/createSkill",
+    "POST skill/deleteSkill",
+    "POST skill/modifySkill",
+    "POST skill/querySkills",
+    "POST tokenByAkSk",
+];
+
+/// The client of one tenant.
+type Api = Arc<Client<ApiFabric>>;
+
 /// One Huawei tenant.
 #[derive(Debug)]
 pub struct Huawei {
-    fabric: Arc<Client<Fabric>>,
+    api_fabric: Api,
     directory: Directory,
-    wrapping: Wrapping,
+    request_wrapper: RequestWrapper,
     /// One change at a time of what is read, merged and written back, by resource name.
     locks: KeyedMutex<String>,
-    app_secret: SecretString,
+    app_secret: config::VendorSecret,
     callback_secret: Option<SecretString>,
 }
 
@@ -87,13 +116,13 @@ pub struct Huawei {
 impl Huawei {
     /// The adapter of a configured center.
     pub fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
-        let dialect = Fabric::new(id, center, huawei, parts);
-        let fabric = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
-        fabric.probe_with(|fabric, cx| Box::pin(async move { softphones::probe(&fabric, &cx).await }));
+        let dialect = ApiFabric::new(id, center, huawei, parts);
+        let api_fabric = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
+        api_fabric.probe_with(|api_fabric, cx| Box::pin(async move { softphones::probe(&api_fabric, &cx).await }));
         Self {
-            fabric,
+            api_fabric,
             directory: Directory::new(parts.clock.clone()),
-            wrapping: Wrapping::default(),
+            request_wrapper: RequestWrapper::default(),
             locks: KeyedMutex::new(),
             app_secret: huawei.app_secret.clone(),
             callback_secret: huawei.callback_secret.clone(),
@@ -112,7 +141,7 @@ impl Adapter for Huawei {
     }
 
     async fn probe(&self, cx: &Context) -> Result<()> {
-        softphones::probe(&self.fabric, cx).await
+        softphones::probe(&self.api_fabric, cx).await
     }
 }
 
@@ -141,7 +170,7 @@ impl Events for Huawei {
     }
 
     fn read_event(&self, center: &str, body: &[u8]) -> v1::Event {
-        let secrets = self.callback_secret.iter().chain([&self.app_secret]).map(ExposeSecret::expose_secret);
+        let secrets = self.callback_secret.iter().map(ExposeSecret::expose_secret).chain(self.app_secret.iter());
         callbacks::read_event(center, body, &secrets.collect::<Vec<_>>())
     }
 }

@@ -18,7 +18,7 @@
 mod agent_changes;
 mod agent_records;
 mod agents;
-pub mod callbacks;
+pub(crate) mod callbacks;
 mod calls;
 mod capabilities;
 pub(crate) mod ccapi;
@@ -28,11 +28,14 @@ mod events;
 mod extensions;
 mod formats;
 mod memberships;
+pub(crate) mod operations;
 mod phone_numbers;
 mod queue_changes;
 mod queues;
 mod sessions;
 mod softphone_credentials;
+mod softphones;
+mod statuses;
 mod subscription_answers;
 mod subscription_changes;
 mod subscription_list;
@@ -45,7 +48,6 @@ mod tests;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Deserializer};
 
 use self::ccapi::Ccapi;
@@ -63,6 +65,36 @@ use crate::{
 /// The vendor's name in the contract.
 pub const NAME: &str = "udesk";
 
+/// The operations that the gateway calls, as metrics name them.
+pub const OPERATIONS: &[&str] = &[
+    "POST /agent/login",
+    "POST /agent/logout",
+    "GET /agents",
+    "POST /agents",
+    "DELETE /agents/extensions",
+    "POST /agents/extensions",
+    "DELETE /agents/queues",
+    "POST /agents/queues",
+    "GET /agents/{id}",
+    "PUT /agents/{id}",
+    "POST /callback2ivr",
+    "DELETE /extensions",
+    "POST /extensions",
+    "DELETE /queues",
+    "GET /queues",
+    "POST /queues",
+    "PUT /queues",
+    "POST /queues/agents",
+    "GET /queues/agents_list/{queue_id}",
+    "GET /spnumbers",
+    "DELETE /spnumbers/default",
+    "PUT /spnumbers/default",
+    "GET /subscriptions",
+    "POST /subscriptions",
+    "DELETE /subscriptions/{id}",
+    "PUT /subscriptions/{id}",
+];
+
 /// The client of one tenant.
 type Api = Arc<Client<Ccapi>>;
 
@@ -73,7 +105,7 @@ pub struct Udesk {
     subscriptions: subscription_changes::Register,
     /// Changes of a queue, which is written whole: one at a time (C15).
     queue_locks: KeyedMutex<String>,
-    auth_token: SecretString,
+    auth_token: config::VendorSecret,
 }
 
 /// An ID as requests spell it: text or number, cut at the last `@` (C18, C19).
@@ -115,7 +147,7 @@ impl Events for Udesk {
     }
 
     fn read_event(&self, center: &str, body: &[u8]) -> v1::Event {
-        callbacks::read_event(center, body, &[self.auth_token.expose_secret()])
+        callbacks::read_event(center, body, &self.auth_token.iter().collect::<Vec<_>>())
     }
 }
 
@@ -127,13 +159,21 @@ fn or_empty<T: Default>(result: Result<T>) -> Result<T> {
     }
 }
 
-/// Names the resource in a vendor's "no records", which does not say what is missing.
+/// Names the one resource that Udesk's code can be about. A response without a code names none.
 fn about(error: Error, kind: &'static str, name: &impl ToString) -> Error {
-    use ErrorReason::{AgentStateConflict, ResourceExists, ResourceInUse, ResourceNotFound};
-    match error.reason() {
-        ResourceNotFound | ResourceExists | ResourceInUse | AgentStateConflict => error.about(kind, name.to_string()),
-        _ => error,
-    }
+    use ErrorReason::{AgentStateConflict, ResourceExists, ResourceNotFound};
+    let is_refusal = matches!(error.reason(), ResourceNotFound | ResourceExists | AgentStateConflict);
+    if is_refusal && codes::is_about(error.vendor_code(), kind) { error.about(kind, name.to_string()) } else { error }
+}
+
+/// The same for a resource that is being created: it cannot be what is missing.
+fn about_new(error: Error, kind: &'static str, name: &impl ToString) -> Error {
+    if error.reason() == ErrorReason::ResourceExists { about(error, kind, name) } else { error }
+}
+
+/// Whether Udesk itself said that there is no such record. A proxy's 404 does not say so, nor does any other code.
+fn is_missing(error: &Error) -> bool {
+    error.reason() == ErrorReason::ResourceNotFound && codes::is_no_records(error.vendor_code())
 }
 
 /// Whether a refusal leaves open which of the document's rules was broken: several have no code of their own (C62).

@@ -3,8 +3,11 @@
 import contextlib
 import functools
 import socket
+import subprocess
+import threading
+import time
 
-from world import LISTEN, Gateway, Simulator, World
+from world import LISTEN, PATIENCE, ROOT, Gateway, Sandbox, Simulator, World, get
 
 ACME = """
 [centers.acme]
@@ -46,10 +49,14 @@ def checks(world: World):
         a_file_that_is_not_there,
         a_port_in_use,
         a_sandbox_port_in_use,
+        default_sandbox_ports_in_use,
+        a_sandbox_for_others,
+        the_printed_tail_runs,
         a_storage_in_use,
         wrong_usage,
         help_is_there,
         a_probe,
+        dangers_are_warned_of,
     ):
         yield f"commands: {check.__name__.replace('_', ' ')}", functools.partial(check, world)
 
@@ -115,6 +122,52 @@ def a_sandbox_port_in_use(world: World) -> None:
     assert done.returncode == 1 and address in done.stderr and "in use" in done.stderr, done.stderr
 
 
+def default_sandbox_ports_in_use(world: World) -> None:
+    """Each default port that is in use is replaced by a free one."""
+    ports = {50051, 8080, 9090, 8081, 8082}
+    with contextlib.ExitStack() as stack:
+        for port in ports:
+            taken = stack.enter_context(socket.socket())
+            taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with contextlib.suppress(OSError):  # somebody else has it
+                taken.bind(("127.0.0.1", port))
+                taken.listen()
+        with Sandbox(world, "--event-templates", str(ROOT / "simulators/src/udesk/events")) as sandbox:
+            shown = {sandbox.grpc, sandbox.http, sandbox.admin, sandbox.udesk}
+    assert len(shown) == 4 and not ports & {int(address.rpartition(":")[2]) for address in shown}, shown
+
+
+def a_sandbox_for_others(world: World) -> None:
+    """An address outside loopback requires a flag of the sandbox's own, and the printed commands work on this machine."""
+    addresses = [word for key in ("http", "admin", "udesk", "huawei") for word in (f"--{key}", "127.0.0.1:0")]
+    done = world.run("sandbox", "--grpc", "0.0.0.0:0", *addresses)
+    assert done.returncode == 2, f"exit code {done.returncode}\n{done.stderr}"
+    assert "--grpc: " in done.stderr and "--allow-unauthenticated" in done.stderr, done.stderr
+    with Sandbox(world, "--grpc", "0.0.0.0:0", "--allow-unauthenticated", *addresses) as sandbox:
+        assert sandbox.grpc.startswith("127.0.0.1:"), sandbox.out
+        done = world.call(sandbox.grpc, "list")
+        assert done.returncode == 0, done.stderr
+
+
+def the_printed_tail_runs(world: World) -> None:
+    """In the directory in which the sandbox was started."""
+    with world.sandbox() as sandbox, (sandbox.folder / "tail").open("wb") as out:
+        tail = subprocess.Popen(
+            ["bash", "-c", f"exec {sandbox.tail_line}"], cwd=sandbox.folder, stdout=out, stderr=out, stdin=subprocess.DEVNULL
+        )
+        try:
+            metrics = f"http://{sandbox.admin}/metrics"
+            limit = time.monotonic() + PATIENCE
+            while 'switchboard_watchers{center="acme"} 1' not in get(metrics)[1]:
+                ended = tail.poll()
+                assert ended is None, f"exit code {ended}\n{(sandbox.folder / 'tail').read_text()}"
+                assert time.monotonic() < limit, "nobody watches"
+                threading.Event().wait(0.01)
+        finally:
+            tail.kill()
+            tail.wait(PATIENCE)
+
+
 def a_storage_in_use(world: World) -> None:
     storage = f'[storage]\npath = "{world.folder / "one.db"}"\n'
     with Gateway(world, LISTEN + storage + ACME):
@@ -148,11 +201,35 @@ def a_probe(world: World) -> None:
         text = udesk.configuration + huawei.configuration
         done = world.run("check", "--probe", "--config", written(world, text))
         assert done.returncode == 0, done.stdout + done.stderr
+        assert "storage.path: the gateway can store its state there" in done.stdout, done.stdout
         for center in ("acme", "beta"):
-            assert f"centers.{center}: the vendor answers and takes our credentials" in done.stdout, done.stdout
+            assert f"centers.{center}: the vendor responds and accepts the credentials" in done.stdout, done.stdout
         for key in ("auth_token", "app_secret"):
             wrong = "\n".join(f'{key} = "wrong"' if line.startswith(key) else line for line in text.splitlines())
             done = world.run("check", "--probe", "--config", written(world, wrong))
             assert done.returncode == 1, f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
             assert "VENDOR_AUTH_FAILED" in done.stdout, done.stdout
             assert '"wrong"' not in done.stdout + done.stderr
+        # As an editor or a shell leaves a secret, and a folder that is not there.
+        for key, file in (("auth_token", "token"), ("app_secret", "app")):
+            line = next(line for line in text.splitlines() if line.startswith(f"{key} = "))
+            (world.folder / file).write_text("\ufeff" + line.split('"')[1] + "\r\n\n")
+            text = text.replace(line, f'{key} = {{ file = "{file}" }}')
+        text += '[storage]\npath = "nowhere/switchboard.db"\n'
+        done = world.run("check", "--probe", "--config", written(world, text))
+        assert done.returncode == 1, f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
+        assert "storage.path: nowhere/switchboard.db: cannot be opened" in done.stdout, done.stdout
+        assert done.stdout.count("the vendor responds and accepts the credentials") == 2, done.stdout
+
+
+def dangers_are_warned_of(world: World) -> None:
+    text = LISTEN.replace('admin = "127.0.0.1:0"', 'admin = "0.0.0.0:0"') + ACME
+    text += '[events]\ncallback_base_url = "http://gateway.example.com"\n'
+    done = world.run("check", "--config", written(world, text))
+    assert done.returncode == 0, done.stderr
+    keys = ("listen.admin", "events.callback_base_url")
+    for key in keys:
+        assert f"configuration.toml: {key}: " in done.stderr, done.stderr
+    with Gateway(world, text) as gateway:
+        for key in keys:
+            gateway.until(rf'"level":"WARN".*"key":"{key}"', err=True)

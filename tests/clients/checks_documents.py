@@ -11,19 +11,33 @@ import sys
 import grpc
 
 from contactcenter.v1 import contact_center_pb2, contact_center_pb2_grpc, errors_pb2, resources_pb2
-from world import PATIENCE, ROOT, World, get
+from world import LISTEN, PATIENCE, ROOT, Gateway, World, get
 
 # The sandbox's own addresses, as the documents show them.
 SHOWN = {
     "grpc": "127.0.0.1:50051",
     "http": "127.0.0.1:8080",
     "admin": "127.0.0.1:9090",
-    # The simulator of acme has a free port always; the documents say so.
-    "udesk": "127.0.0.1:40001",
+    "udesk": "127.0.0.1:8081",
 }
 # Commands that are run; others of a console block are for people.
 RUN = ("grpcurl ", "curl ", "python examples/")
 SANDBOX = "cargo run -- sandbox"
+
+# A center of each vendor, which nobody calls.
+CENTERS = """
+[centers.acme]
+vendor = "udesk"
+base_url = "https://acme.example.com"
+app_id = "app"
+sid = "sid"
+auth_token = "token"
+[centers.beta]
+vendor = "huawei"
+base_url = "https://beta.example.com"
+app_key = "key"
+app_secret = "secret"
+"""
 
 # What differs from run to run, so that the documents can show real values: UUIDs and trace IDs.
 RANDOM = re.compile(r"\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})\b")
@@ -35,6 +49,7 @@ def checks(world: World):
     yield "README.md: Udesk's 26 operations", udesk_operations
     yield "README.md: the reasons", functools.partial(reasons, world)
     yield "docs/operations.md: the metrics", functools.partial(metrics, world)
+    yield "docs/operations.md: the alerts", functools.partial(alerts, world)
     documents = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
     documents += sorted((ROOT / "docs").glob("*.md"))
     for document in documents:
@@ -202,10 +217,32 @@ def metrics(world: World) -> None:
     assert len(shown) > 5 and shown <= rows.keys(), shown - rows.keys()
 
 
+def alerts(world: World) -> None:
+    """Every series that an alert names exists before the first call, for each center that can have it."""
+    (block,) = blocks((ROOT / "docs/operations.md").read_text(), "promql")
+    expressions = [line for line in block.splitlines() if not line.startswith("#")]
+    assert len(expressions) >= 8, expressions
+    with Gateway(world, LISTEN + CENTERS) as gateway:
+        _, text = get(f"http://{gateway.admin}/metrics")
+    for expression in expressions:
+        name = re.search(r"(?:switchboard|grpc_server)_\w+", expression).group()
+        series = re.findall(rf"^{name}(?:{{(.*)}})? ", text, re.MULTILINE)
+        assert series, f"{name} is absent"
+        for label, values in re.findall(r'(\w+)=~?"([^"]*)"', expression):
+            for value in values.split("|"):
+                assert any(f'{label}="{value}"' in labels for labels in series), f"{name}: {label}={value} is absent"
+        centers = {center for labels in series for center in re.findall(r'\bcenter="(\w+)"', labels)}
+        assert centers in (set(), {"acme"}, {"beta"}, {"acme", "beta"}), centers
+        if "token" in name or "clock" in name:
+            assert len(centers) == 1, f"{name}: {centers}"
+        elif name.startswith("switchboard_") and "storage" not in name:
+            assert len(centers) == 2, f"{name}: {centers}"
+
+
 def valid(world: World, block: str) -> None:
     file = world.folder / "document.toml"
     file.write_text(block)
-    environment = {name: "x" for name in re.findall(r'env = "(\w+)"', block)}
+    environment = {name: "x" * 16 for name in re.findall(r'env = "(\w+)"', block)}
     done = world.run("check", "--config", str(file), environment=environment)
     assert done.returncode == 0, done.stderr
 

@@ -113,7 +113,7 @@ def tail_goes_on_after_a_restart(world: World) -> None:
         # An end that was asked for is none that went wrong.
         tail.send_signal(signal.SIGINT)
         assert tail.wait() == 0
-        assert tail.stderr.read().endswith(f"to go on from here: --from {second['cursor']}\n")
+        assert tail.stderr.read().endswith(f"to resume from here: --from {second['cursor']}\n")
 
 
 def tail_does_not_lose_what_it_cannot_print(world: World) -> None:
@@ -159,7 +159,7 @@ def tail_says_what_is_wrong(world: World) -> None:
             (("--center", "nowhere"), 1, "CENTER_NOT_FOUND"),
             (("--center", "beta", "--from", "nonsense"), 1, "TOKEN_INVALID"),
             (("--center", "beta", "--grpc", gateway.admin), 1, ""),
-            (("--center", "beta", "--grpc", "127.0.0.1:1"), 1, "no gateway answers at 127.0.0.1:1"),
+            (("--center", "beta", "--grpc", "127.0.0.1:1"), 1, "no gateway responds at 127.0.0.1:1"),
             ((), 2, "--center"),
         ]
         for arguments, code, text in cases:

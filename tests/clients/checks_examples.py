@@ -2,11 +2,12 @@
 
 import functools
 import os
+import pathlib
 import re
 import subprocess
 import sys
 
-from world import PATIENCE, ROOT, World
+from world import PATIENCE, ROOT, SERVICE, World
 
 ACME_TOLD = """\
 centers/acme is a center of udesk
@@ -38,6 +39,7 @@ there is no center centers/nowhere; ListCenters tells which there are
 
 def checks(world: World):
     """The checks of this file, by name."""
+    yield "examples: an old compiler accepts the descriptor set", functools.partial(old_compiler, world)
     rust = world.binary.parent / "examples/first_day"
     python = ROOT / "examples/first_day.py"
     with world.sandbox() as sandbox:
@@ -53,6 +55,29 @@ def checks(world: World):
                 f"examples: first_day at an unknown center in {language}",
                 functools.partial(tells, world, [*command, "nowhere", sandbox.grpc], 1, NOWHERE_TOLD),
             )
+
+
+def old_compiler(world: World) -> None:
+    """A compiler that does not know debug_redact rejects the contract's files, and accepts what reflection serves."""
+    protoc = pathlib.Path(sys.executable).with_name("protoc")
+    run = functools.partial(subprocess.run, capture_output=True, check=False, text=True, timeout=PATIENCE)
+    assert run([protoc, "--version"]).stdout == "libprotoc 3.21.1\n"
+    sets = [world.folder / "contactcenter.protoset", world.folder / "errors.protoset"]
+    out = world.folder / "old"
+    out.mkdir()
+    contract = sorted((ROOT / "proto/contactcenter/v1").glob("*.proto"))
+    names = [str(file.relative_to(ROOT / "proto")) for file in contract]
+    rejected = run([protoc, f"-I{ROOT / 'proto'}", f"--python_out={out}", *names])
+    assert rejected.returncode != 0 and '"debug_redact" unknown' in rejected.stderr, rejected.stderr
+    with world.sandbox() as sandbox:
+        # No method refers to the reasons of errors.
+        shown = [("list", SERVICE), ("describe", "contactcenter.v1.ErrorReason")]
+        for protoset, what in zip(sets, shown, strict=True):
+            done = world.call("-protoset-out", str(protoset), sandbox.grpc, *what)
+            assert done.returncode == 0, done.stderr
+    accepted = run([protoc, f"--descriptor_set_in={os.pathsep.join(map(str, sets))}", f"--python_out={out}", *names])
+    assert accepted.returncode == 0, accepted.stderr
+    assert all((out / name.replace(".proto", "_pb2.py")).is_file() for name in names)
 
 
 def tells(world: World, command: list, code: int, expected: str) -> None:

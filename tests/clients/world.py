@@ -152,11 +152,12 @@ class Gateway(Process):
 
 
 class Sandbox(Process):
-    """`switchboard sandbox`, on free ports."""
+    """`switchboard sandbox`, on free ports unless told otherwise."""
 
-    def __init__(self, world: World):
+    def __init__(self, world: World, *arguments: str):
         any_port = "127.0.0.1:0"
-        super().__init__(world, "sandbox", "--grpc", any_port, "--http", any_port, "--admin", any_port)
+        addresses = [word for key in ("grpc", "http", "admin", "udesk", "huawei") for word in (f"--{key}", any_port)]
+        super().__init__(world, "sandbox", *(arguments or addresses))
         self.grpc = self.until(r"^ *gRPC +(\S+:\d+)").group(1)
         self.http = self.until(r"^ *callbacks +(\S+:\d+)").group(1)
         self.admin = self.until(r"^ *admin +http://([^/\s]+)/").group(1)
@@ -166,8 +167,14 @@ class Sandbox(Process):
 
     @property
     def pasted_lines(self) -> list:
-        """The grpcurl lines it prints."""
-        return [line.strip() for line in self.out.splitlines() if line.strip().startswith("grpcurl ")]
+        """The commands it prints that end by themselves."""
+        return [line.strip() for line in self.out.splitlines() if line.strip().startswith(("grpcurl ", "curl "))]
+
+    @property
+    def tail_line(self) -> str:
+        """The command it prints that shows events."""
+        (line,) = [line.strip() for line in self.out.splitlines() if " events tail " in line]
+        return line
 
 
 class Simulator(Process):

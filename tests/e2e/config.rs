@@ -226,7 +226,7 @@ fn every_key_of_the_gateway_is_read() {
         path = "data/gateway.db"
         [events]
         callback_base_url = "https://gateway.example.com"
-        callback_key = "k"
+        callback_key = "key-of-16-bytes."
         retention = "10h"
         retention_size = "11MiB"
         duplicate_window = "12m"
@@ -247,7 +247,7 @@ fn every_key_of_the_gateway_is_read() {
     assert_eq!(deadline.max, Duration::from_secs(9));
     assert_eq!(storage.path.to_str(), Some("data/gateway.db"));
     assert_eq!(events.callback_base_url.as_str(), "https://gateway.example.com/");
-    assert_eq!(events.callback_key.unwrap().expose_secret(), "k");
+    assert_eq!(events.callback_key.unwrap().expose_secret(), "key-of-16-bytes.");
     assert_eq!(events.retention, Duration::from_hours(10));
     assert_eq!(events.retention_size, 11 << 20);
     assert_eq!(events.duplicate_window, Duration::from_mins(12));
@@ -274,7 +274,7 @@ fn every_key_of_a_center_is_read() {
         token_lifetime = "20m"
         token_retry_on_403 = true
         expose_credentials = true
-        callback_secret = "c"
+        callback_secret = "in-the-console-16"
         paths = { "agentsettings/query" = "/q" }
     "#;
     let config = parse(&format!("{}{beta}", BARE.replace("[centers.beta]", acme))).unwrap();
@@ -303,7 +303,7 @@ fn every_key_of_a_center_is_read() {
     assert_eq!(huawei.token_lifetime, Duration::from_mins(20));
     assert!(huawei.token_retry_on_403);
     assert!(config.centers["beta"].expose_credentials);
-    assert_eq!(huawei.callback_secret.as_ref().unwrap().expose_secret(), "c");
+    assert_eq!(huawei.callback_secret.as_ref().unwrap().expose_secret(), "in-the-console-16");
     let path = ("agentsettings/query".to_owned(), "/q".to_owned());
     assert_eq!(huawei.paths, BTreeMap::from([path]));
 }

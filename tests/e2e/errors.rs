@@ -1,4 +1,4 @@
-//! The error table of the design, over real sockets: code, reason, details, and how many requests reached the vendor.
+//! Errors over real sockets: code, reason, details, and how many requests reached the vendor.
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,15 +42,15 @@ fn write() -> (&'static str, Value) {
     )
 }
 
-/// Of calls that are not to be answered before it.
+/// A deadline that no call reaches.
 const DEADLINE: Duration = Duration::from_secs(5);
 
 fn unavailable(status: u16) -> Answer {
     Answer::text(status, "<html>gateway</html>")
 }
 
-/// What the caller is told when the vendor does this, and how often the vendor was asked.
-async fn told(answer: Answer, (method, request): (&'static str, Value)) -> (Failure, usize) {
+/// The caller's error after this vendor response, and how many requests the vendor received.
+async fn failure_of(answer: Answer, (method, request): (&'static str, Value)) -> (Failure, usize) {
     let vendor = Scripted::start([answer]).await;
     let gateway = Gateway::start(&acme(vendor.address)).await;
     let failure = gateway.client.call(method, request).await.unwrap_err();
@@ -60,16 +60,16 @@ async fn told(answer: Answer, (method, request): (&'static str, Value)) -> (Fail
 }
 
 #[tokio::test]
-async fn a_read_that_breaks_is_repeated_and_then_unavailable() {
+async fn a_broken_read_is_retried_and_then_unavailable() {
     for answer in [Answer::Reset, Answer::ResetWithin { status: 200, body: b"{".to_vec() }] {
-        let (failure, asked) = told(answer, read()).await;
+        let (failure, asked) = failure_of(answer, read()).await;
         assert_eq!((failure.code, failure.reason.as_str()), (Code::Unavailable, "VENDOR_UNAVAILABLE"));
         assert_eq!(failure.metadata["sent"], "true");
         assert!(failure.retry_after.is_some());
         assert!((2..=3).contains(&asked), "{asked}");
     }
     for status in [502, 503, 504] {
-        let (failure, asked) = told(unavailable(status), read()).await;
+        let (failure, asked) = failure_of(unavailable(status), read()).await;
         assert_eq!((failure.code, failure.reason.as_str()), (Code::Unavailable, "VENDOR_UNAVAILABLE"), "{status}");
         assert_eq!(failure.metadata["vendorHttpStatus"], status.to_string());
         assert!((2..=3).contains(&asked), "{asked}");
@@ -77,7 +77,7 @@ async fn a_read_that_breaks_is_repeated_and_then_unavailable() {
 }
 
 #[tokio::test]
-async fn a_write_that_breaks_is_never_repeated_and_its_outcome_is_unknown() {
+async fn a_broken_write_is_never_retried_and_its_outcome_is_unknown() {
     let answers = [
         Answer::Reset,
         Answer::ResetWithin { status: 200, body: b"{".to_vec() },
@@ -92,7 +92,7 @@ async fn a_write_that_breaks_is_never_repeated_and_its_outcome_is_unknown() {
         Answer::status(500, &json!({"code": "000000", "message": "OK", "results": "x"})),
     ];
     for answer in answers {
-        let (failure, asked) = told(answer.clone(), write()).await;
+        let (failure, asked) = failure_of(answer.clone(), write()).await;
         assert_eq!((failure.code, failure.reason.as_str()), (Code::Unknown, "VENDOR_OUTCOME_UNKNOWN"), "{answer:?}");
         assert_eq!(failure.metadata["sent"], "true");
         assert!(failure.metadata.contains_key("cause"), "{answer:?}");
@@ -101,7 +101,7 @@ async fn a_write_that_breaks_is_never_repeated_and_its_outcome_is_unknown() {
 }
 
 #[tokio::test]
-async fn what_the_vendor_has_no_operation_for_is_not_sent() {
+async fn an_unsupported_method_sends_nothing() {
     let vendor = Scripted::start([Answer::Reset]).await;
     let gateway = Gateway::start(&acme(vendor.address)).await;
     let request = json!({"name": "centers/acme/agents/7"});
@@ -115,7 +115,7 @@ async fn what_the_vendor_has_no_operation_for_is_not_sent() {
 }
 
 #[tokio::test]
-async fn nothing_is_sent_where_nobody_listens() {
+async fn a_refused_connection_is_a_request_not_sent() {
     let nobody = "127.0.0.1:1".parse().unwrap();
     let gateway = Gateway::start(&acme(nobody)).await;
     for (method, request) in [read(), write()] {
@@ -127,7 +127,7 @@ async fn nothing_is_sent_where_nobody_listens() {
 }
 
 #[tokio::test]
-async fn what_the_vendor_says_of_its_own_failures() {
+async fn vendor_errors_map_to_reasons() {
     for (answer, code, reason) in [
         (unavailable(500), Code::Internal, "VENDOR_INTERNAL"),
         (unavailable(401), Code::FailedPrecondition, "VENDOR_AUTH_FAILED"),
@@ -144,19 +144,19 @@ async fn what_the_vendor_says_of_its_own_failures() {
         (Answer::json(&json!({"ErrCode": "777777"})), Code::Unknown, "VENDOR_CODE_UNMAPPED"),
         (Answer::json(&json!({"ErrCode": "100021"})), Code::FailedPrecondition, "AGENT_STATE_CONFLICT"),
     ] {
-        let (failure, asked) = told(answer.clone(), read()).await;
+        let (failure, asked) = failure_of(answer.clone(), read()).await;
         assert_eq!((failure.code, failure.reason.as_str()), (code, reason), "{answer:?}");
         assert_eq!(failure.metadata["vendorOperation"], "GET /agents/{id}");
         assert_eq!(failure.metadata["sent"], "true");
         let passing = matches!(reason, "VENDOR_RATE_LIMITED" | "VENDOR_UNAVAILABLE");
         assert_eq!(failure.retry_after.is_some(), passing, "{answer:?}");
-        // Only "too many requests" is worth another attempt at once; what the vendor says in words is its last word.
+        // Only 429 is retried at once; an error code in the vendor's envelope is final.
         assert_eq!(asked > 1, reason == "VENDOR_RATE_LIMITED", "{answer:?}: asked {asked} times");
     }
 }
 
 #[tokio::test]
-async fn an_explicit_no_to_a_write_is_that_and_is_sent_once() {
+async fn a_rejected_write_is_a_definite_error_and_sent_once() {
     for (vendor_code, code, reason) in [
         ("200022", Code::FailedPrecondition, "ROUTE_INVALID"),
         ("000001", Code::InvalidArgument, "VENDOR_REJECTED"),
@@ -164,7 +164,7 @@ async fn an_explicit_no_to_a_write_is_that_and_is_sent_once() {
         ("300000", Code::Unknown, "VENDOR_CODE_UNMAPPED"),
     ] {
         let answer = Answer::json(&json!({"code": vendor_code, "message": "called 13800000000 is bad"}));
-        let (failure, asked) = told(answer, write()).await;
+        let (failure, asked) = failure_of(answer, write()).await;
         assert_eq!((failure.code, failure.reason.as_str(), asked), (code, reason, 1));
         assert_eq!(failure.metadata["vendorCode"], vendor_code);
         assert_eq!(failure.metadata["vendorMessage"], "called *** is bad");
@@ -173,7 +173,7 @@ async fn an_explicit_no_to_a_write_is_that_and_is_sent_once() {
 }
 
 #[tokio::test]
-async fn a_deadline_is_kept_with_details_and_says_what_may_have_happened() {
+async fn an_exceeded_deadline_has_details_and_says_whether_the_outcome_is_known() {
     for ((method, request), reason) in [(read(), "VENDOR_TIMEOUT"), (write(), "VENDOR_OUTCOME_UNKNOWN")] {
         let drip = Answer::Drip { body: vec![b' '; 10_000], every: Duration::from_millis(5) };
         for answer in [Answer::Hang, drip] {
@@ -190,7 +190,7 @@ async fn a_deadline_is_kept_with_details_and_says_what_may_have_happened() {
 }
 
 #[tokio::test]
-async fn an_answer_leaves_at_least_ten_milliseconds_before_the_deadline() {
+async fn a_response_is_sent_at_least_ten_milliseconds_before_the_deadline() {
     let vendor = Scripted::start([Answer::Hang]).await;
     let patient = "[centers.acme.breaker]\nconsecutive_failures = 1000\n";
     let gateway = Gateway::start(&format!("{}{patient}", acme(vendor.address))).await;
@@ -203,7 +203,7 @@ async fn an_answer_leaves_at_least_ten_milliseconds_before_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_deadline_that_passes_in_the_queue_sent_nothing() {
+async fn a_deadline_that_passes_in_the_queue_sends_nothing() {
     let vendor = Scripted::start([Answer::Hang]).await;
     let limits = "[centers.acme.limits]\nconcurrency = 1\n";
     let gateway = Gateway::start(&format!("{}{limits}", acme(vendor.address))).await;
@@ -224,7 +224,7 @@ async fn a_deadline_that_passes_in_the_queue_sent_nothing() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_noted_is_not_sent() {
+async fn a_call_that_cannot_be_recorded_is_not_sent() {
     let vendor = Scripted::start([Answer::json(&json!({"code": "000000", "results": "x"}))]).await;
     let folder = tempfile::tempdir().unwrap();
     let gateway =
@@ -239,7 +239,7 @@ async fn what_cannot_be_noted_is_not_sent() {
 }
 
 #[tokio::test]
-async fn what_was_done_in_part_is_told_and_may_be_repeated() {
+async fn a_partial_change_is_reported_and_may_be_retried() {
     let simulator = huawei::Simulator::new(huawei_options());
     let gateway = Gateway::start(&beta(serve_router(simulator.router()).await)).await;
     let queues: Vec<String> = [2, 3, 4].iter().map(|queue| format!("centers/beta/queues/{queue}")).collect();
@@ -258,16 +258,16 @@ async fn what_was_done_in_part_is_told_and_may_be_repeated() {
     simulator.faults().add(&fails(3)).unwrap();
     let failure = gateway.client.call("AddAgentQueues", request.clone()).await.unwrap_err();
     assert_eq!((failure.code, failure.reason.as_str()), (Code::Aborted, "PARTIALLY_APPLIED"), "{failure:?}");
-    let told = ["appliedCount", "unknownCount", "remaining"].map(|key| failure.metadata[key].as_str());
-    assert_eq!(told[..2], ["1", "1"]);
-    assert!(told[2].contains('4') && !told[2].contains('2'), "{told:?}");
+    let metadata = ["appliedCount", "unknownCount", "remaining"].map(|key| failure.metadata[key].as_str());
+    assert_eq!(metadata[..2], ["1", "1"]);
+    assert!(metadata[2].contains('4') && !metadata[2].contains('2'), "{metadata:?}");
 
     simulator.faults().clear();
     gateway.client.call("AddAgentQueues", request).await.unwrap();
 }
 
 #[tokio::test]
-async fn a_full_center_says_so_at_once_and_leaves_others_alone() {
+async fn an_overloaded_center_fails_at_once_and_delays_no_other() {
     let hanging = Scripted::start([Answer::Hang]).await;
     let healthy = Scripted::start([Answer::json(&json!({"ErrCode": "000000", "Result": {"AgentId": "7"}}))]).await;
     let limits = "[centers.acme.limits]\nconcurrency = 1\nqueue = 0\n";
@@ -290,7 +290,7 @@ async fn a_full_center_says_so_at_once_and_leaves_others_alone() {
 }
 
 #[tokio::test]
-async fn an_answer_beyond_its_limit_is_not_read_to_the_end() {
+async fn a_response_beyond_the_size_limit_is_not_read_to_its_end() {
     let limits = "[centers.acme.limits]\nmax_response_size = \"1KiB\"\n";
     for ((method, request), code, reason) in
         [(read(), Code::Internal, "VENDOR_RESPONSE_INVALID"), (write(), Code::Unknown, "VENDOR_OUTCOME_UNKNOWN")]
@@ -304,7 +304,7 @@ async fn an_answer_beyond_its_limit_is_not_read_to_the_end() {
 }
 
 #[tokio::test]
-async fn a_read_whose_caller_went_away_is_dropped() {
+async fn a_read_of_a_cancelled_call_is_dropped() {
     let vendor = Scripted::start([Answer::Hang]).await;
     let gateway = Gateway::start(&acme(vendor.address)).await;
     let (method, request) = read();
@@ -324,7 +324,7 @@ async fn a_read_whose_caller_went_away_is_dropped() {
 }
 
 #[tokio::test]
-async fn a_write_whose_caller_went_away_runs_on() {
+async fn a_write_of_a_cancelled_call_runs_on() {
     let slow = |body: Value| Answer::Drip { body: body.to_string().into_bytes(), every: Duration::from_millis(2) };
     let vendor =
         Scripted::start([slow(json!({"code": "000000", "results": "c9d52506-c41b-431f-5fa0-b701a81a2da6"}))]).await;
@@ -349,7 +349,7 @@ async fn a_write_whose_caller_went_away_runs_on() {
 }
 
 #[tokio::test]
-async fn passwords_are_kept_where_the_center_is_not_told_to_give_them() {
+async fn passwords_are_denied_unless_the_center_exposes_credentials() {
     let vendor = Scripted::start([Answer::token()]).await;
     let centers = beta(vendor.address).replace("expose_credentials = true", "expose_credentials = false");
     let gateway = Gateway::start(&centers).await;
@@ -360,9 +360,9 @@ async fn passwords_are_kept_where_the_center_is_not_told_to_give_them() {
 }
 
 #[tokio::test]
-async fn a_wrong_secret_is_told_as_ours_and_is_no_stampede() {
+async fn a_wrong_secret_is_the_gateways_fault_and_causes_no_stampede() {
     let vendor = Scripted::start([unavailable(403)]).await;
-    // A refusal is remembered for a second.
+    // A failed fetch is cached for a second.
     let gateway = Gateway::start_with(&beta(vendor.address), "", Clock::from_source(Day::default())).await;
     for _ in 0..5 {
         let request = json!({"name": "centers/beta/softphoneConfig"});
@@ -375,7 +375,7 @@ async fn a_wrong_secret_is_told_as_ours_and_is_no_stampede() {
 }
 
 #[tokio::test]
-async fn a_vendor_that_fails_in_a_row_is_left_alone_until_a_read_shows_that_it_is_back() {
+async fn the_breaker_opens_after_failures_in_a_row_and_a_read_closes_it() {
     let ok = Answer::json(&json!({"ErrCode": "000000", "code": "000000", "Result": {}, "results": "call-7"}));
     let vendor = Scripted::start([Answer::Reset, Answer::Reset, ok]).await;
     let settings = "[centers.acme.retry]\nattempts = 1\n\
@@ -405,24 +405,24 @@ async fn a_vendor_that_fails_in_a_row_is_left_alone_until_a_read_shows_that_it_i
     assert!(gateway.admin("/metrics").await.1.contains("switchboard_breaker_open{center=\"acme\",family=\"ccapi\"} 0"));
 }
 
-/// A network that meets a fault of the gateway itself, after the request has left.
+/// A transport that panics after the request was sent.
 #[derive(Debug)]
-struct Faulty;
+struct PanickingTransport;
 
 #[async_trait]
-impl Transport for Faulty {
+impl Transport for PanickingTransport {
     async fn send(&self, _request: HttpRequest, _largest: usize) -> Result<HttpResponse, Lost> {
         panic!("a fault, as the test wants it");
     }
 }
 
 #[tokio::test]
-async fn a_fault_of_the_gateway_after_a_write_left_is_an_unknown_outcome() {
+async fn a_panic_after_a_write_was_sent_is_an_unknown_outcome() {
     let nobody = "127.0.0.1:1".parse().unwrap();
     let config = Config::parse(&acme(nobody), "test", &|_| None).unwrap();
     let (clock, metrics) = (Clock::system(), Metrics::new().unwrap());
     let Stores { events, idempotency, kv, .. } = Stores::in_memory(&config, &clock).unwrap();
-    let connections = Connections::over(Arc::new(Faulty));
+    let connections = Connections::over(Arc::new(PanickingTransport));
     let idempotency = Idempotency::new(idempotency, clock.clone(), connections.running_writes());
     let tokens = Tokens::new(clock.clone(), metrics.clone());
     let addresses = Addresses::new(&config.events, kv.clone(), clock.clone());

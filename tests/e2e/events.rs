@@ -1,4 +1,4 @@
-//! From a vendor's post to a watcher's stream.
+//! From a vendor's callback to a watcher's stream.
 
 use std::time::{Duration, SystemTime};
 
@@ -22,7 +22,7 @@ use crate::support::{
 const CALL_STATE: &str = r#"{"callSerialNo":"1566523582-41","serviceNo":"1","called":"13800000000","callData":""}"#;
 
 #[tokio::test]
-async fn what_a_vendor_posts_is_acknowledged_in_its_form_and_streamed() {
+async fn a_callback_is_acknowledged_in_the_vendors_format_and_streamed() {
     let gateway = Gateway::start(&posting()).await;
     let mut watcher = Watcher::live(&gateway, request("beta")).await;
     let before = SystemTime::now();
@@ -38,7 +38,7 @@ async fn what_a_vendor_posts_is_acknowledged_in_its_form_and_streamed() {
 }
 
 #[tokio::test]
-async fn a_stream_goes_on_right_after_its_cursor_also_after_a_restart() {
+async fn a_stream_resumes_after_its_cursor_also_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let mut gateway = Gateway::start_in(folder.path(), &posting(), "", Clock::system()).await;
     let mut watcher = Watcher::live(&gateway, request("beta")).await;
@@ -47,7 +47,7 @@ async fn a_stream_goes_on_right_after_its_cursor_also_after_a_restart() {
     let cursor = watcher.cursor.clone();
     let second = watcher.event().await;
     gateway.stop();
-    // The rest of what is there may or may not come before the end does.
+    // The remaining events may or may not arrive before the stream ends.
     let failure = watcher.failure().await;
     assert_eq!((failure.code, failure.reason.as_str()), (Code::Unavailable, "GATEWAY_DRAINING"));
     gateway.ended().await.unwrap();
@@ -56,7 +56,7 @@ async fn a_stream_goes_on_right_after_its_cursor_also_after_a_restart() {
     let mut watcher = Watcher::open(gateway.client.channel.clone(), from("beta", &cursor)).await.unwrap();
     assert_eq!(watcher.event().await, second);
     let third = watcher.event().await;
-    assert!(watcher.next().await.unwrap().is_none(), "a heartbeat tells that the stream has caught up");
+    assert!(watcher.next().await.unwrap().is_none(), "a heartbeat shows that the stream has caught up");
     posted(&gateway, [numbered(3)]).await;
     let fourth = watcher.event().await;
     let ids = [&first, &second, &third, &fourth].map(|event| event.call.as_ref().unwrap().call_id.as_str());
@@ -64,7 +64,7 @@ async fn a_stream_goes_on_right_after_its_cursor_also_after_a_restart() {
 }
 
 #[tokio::test]
-async fn what_was_not_asked_for_passes_by_and_heartbeats_move_the_cursor() {
+async fn other_event_types_are_skipped_and_heartbeats_move_the_cursor() {
     let gateway = Gateway::start(&posting()).await;
     let only_hung_up = WatchEventsRequest {
         event_types: vec![EventType::CallHungUp.into()],
@@ -82,7 +82,7 @@ async fn what_was_not_asked_for_passes_by_and_heartbeats_move_the_cursor() {
     }
 
     let mut behind = Watcher::open(gateway.client.channel.clone(), from("beta", &watcher.cursor)).await.unwrap();
-    assert!(behind.next().await.unwrap().is_none(), "nothing is left after that cursor");
+    assert!(behind.next().await.unwrap().is_none(), "no event is after that cursor");
     let release = r#"{"callSerialNo":"c-9","releaseTime":"1566523582000","releaseReason":"513","uuid":"u-9"}"#;
     posted(&gateway, [release.to_owned()]).await;
     assert_eq!(watcher.event().await.r#type(), EventType::CallHungUp);
@@ -104,7 +104,7 @@ async fn a_stream_begins_at_a_time() {
 }
 
 #[tokio::test]
-async fn a_cursor_that_leads_nowhere_is_refused_with_where_to_go_on() {
+async fn an_expired_cursor_is_rejected_with_the_oldest_one() {
     let gateway = Gateway::start(&posting()).await;
     let other = Gateway::start(&posting()).await;
     posted(&other, (0..3).map(numbered)).await;
@@ -126,7 +126,7 @@ async fn a_cursor_that_leads_nowhere_is_refused_with_where_to_go_on() {
 }
 
 #[tokio::test]
-async fn the_same_post_is_one_event() {
+async fn equal_callbacks_are_one_event() {
     let gateway = Gateway::start(&posting()).await;
     let mut watcher = Watcher::live(&gateway, request("beta")).await;
     posted(&gateway, [numbered(0), numbered(0), numbered(1), numbered(0)]).await;
@@ -144,7 +144,7 @@ async fn the_same_post_is_one_event() {
 }
 
 #[tokio::test]
-async fn whatever_is_posted_is_an_event() {
+async fn any_body_is_an_event() {
     let gateway = Gateway::start(&posting()).await;
     let mut watcher = Watcher::live(&gateway, request("beta")).await;
     for body in ["", "not JSON", "[1,2]", "{\"a\":", "\u{0}\u{1}"] {
@@ -159,7 +159,7 @@ async fn whatever_is_posted_is_an_event() {
 }
 
 #[tokio::test]
-async fn whoever_has_the_secret_wrong_learns_nothing() {
+async fn a_wrong_secret_reveals_nothing() {
     let gateway = Gateway::start(&posting()).await;
     let right = address(gateway.http);
     for wrong in [
@@ -174,13 +174,13 @@ async fn whoever_has_the_secret_wrong_learns_nothing() {
     }
     let seen = http_client().get(&right).send().await.unwrap();
     assert_eq!((seen.status(), seen.headers()["allow"].to_str().unwrap()), (StatusCode::METHOD_NOT_ALLOWED, "POST"));
-    // A proxy may leave the path of the base address in front.
+    // A proxy may keep the path of the base URL.
     assert_eq!(post(&right.replace("/callbacks/", "/hooks/callbacks/"), CALL_STATE).await.0, StatusCode::OK);
     assert_eq!(post(&right, vec![b'1'; 1024 * 1024 + 1]).await.0, StatusCode::PAYLOAD_TOO_LARGE);
 }
 
 #[tokio::test]
-async fn a_center_whose_vendor_cannot_post_says_so() {
+async fn watching_a_center_without_callbacks_is_rejected() {
     let gateway = Gateway::start(&crate::support::beta("127.0.0.1:1".parse().unwrap())).await;
     let refused = Watcher::open(gateway.client.channel.clone(), request("beta")).await.err().unwrap();
     assert_eq!((refused.code, refused.reason.as_str()), (Code::FailedPrecondition, "CENTER_MISCONFIGURED"));
@@ -188,12 +188,12 @@ async fn a_center_whose_vendor_cannot_post_says_so() {
 }
 
 #[tokio::test]
-async fn a_watcher_that_does_not_read_is_not_waited_for_and_loses_nothing() {
+async fn a_slow_watcher_delays_no_other_and_loses_nothing() {
     let gateway = Gateway::start(&posting()).await;
     let mut slow = Watcher::live(&gateway, request("beta")).await;
     let mut fast = Watcher::live(&gateway, request("beta")).await;
     let body = |number: usize| format!(r#"{{"callSerialNo":"c-{number}","uuid":"u-{number}{}"}}"#, "x".repeat(100_000));
-    // More than the window, and than HTTP/2 takes for a reader that does not read.
+    // More than the feed's window and HTTP/2's flow-control window.
     for number in 0..100 {
         posted(&gateway, [body(number)]).await;
         assert_eq!(fast.event().await.call.unwrap().call_id, format!("c-{number}"));
@@ -220,14 +220,11 @@ async fn a_stream_ends_at_the_callers_own_deadline() {
             && line.contains("DEADLINE_EXCEEDED")
             && line.contains("WatchEvents")
     });
-    assert!(
-        ended.is_some_and(|line| line.ends_with(" 1")),
-        "a stream is counted when it ends, with what it ended with"
-    );
+    assert!(ended.is_some_and(|line| line.ends_with(" 1")), "an ended stream is counted with its code");
 }
 
 #[tokio::test]
-async fn a_body_that_is_cut_off_is_not_an_event() {
+async fn a_truncated_body_is_not_an_event() {
     let gateway = Gateway::start(&posting()).await;
     let mut watcher = Watcher::live(&gateway, request("beta")).await;
     let path = address(gateway.http);

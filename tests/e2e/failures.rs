@@ -1,4 +1,4 @@
-//! docs/failures.md says of every reason what the gateway does.
+//! docs/failures.md documents every reason.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -21,7 +21,7 @@ fn reasons() -> EnumDescriptor {
     POOL.get_enum_by_name("contactcenter.v1.ErrorReason").unwrap()
 }
 
-/// The cells behind the first one, by what stands in the first.
+/// The rows of a table: the first cell to the other cells.
 fn table(heading: &str) -> BTreeMap<String, Vec<String>> {
     let (_, rows) = DOCUMENT.split_once(&format!("| {heading} |")).unwrap();
     let rows = rows.lines().skip(2).take_while(|line| line.starts_with('|'));
@@ -32,8 +32,8 @@ fn table(heading: &str) -> BTreeMap<String, Vec<String>> {
     .collect()
 }
 
-/// A code as gRPC writes it.
-fn written(code: Code) -> String {
+/// A code in gRPC's spelling.
+fn code_name(code: Code) -> String {
     let name = format!("{code:?}");
     let words = name.char_indices().flat_map(|(at, char)| {
         let word = at > 0 && char.is_uppercase();
@@ -50,12 +50,12 @@ async fn every_reason_has_a_row_with_its_codes() {
         let row = rows.remove(&format!("`{}`", value.name())).unwrap_or_else(|| panic!("no row of {}", value.name()));
         let reason = ErrorReason::from_str_name(value.name()).unwrap();
         let codes = [Error::new(reason, ""), Error::new(reason, "").past_deadline()];
-        let mut codes: Vec<String> = codes.map(|error| written(error.into_status(&cx).code())).into();
+        let mut codes: Vec<String> = codes.map(|error| code_name(error.into_status(&cx).code())).into();
         codes.dedup();
         assert_eq!(row[0], codes.join(", "), "{}", value.name());
         assert!(["caller", "operator"].contains(&row[1].as_str()), "{}: {}", value.name(), row[1]);
         let retry: &[&str] = match codes[0].as_str() {
-            // What clients retry by themselves must be safe to retry.
+            // What clients retry automatically must be safe to retry.
             "UNAVAILABLE" | "INTERNAL" | "DEADLINE_EXCEEDED" => &["yes"],
             "UNKNOWN" | "ABORTED" => &["check first"],
             "INVALID_ARGUMENT" | "NOT_FOUND" | "ALREADY_EXISTS" | "OUT_OF_RANGE" | "UNIMPLEMENTED" => &["no"],
@@ -67,10 +67,10 @@ async fn every_reason_has_a_row_with_its_codes() {
     assert!(rows.is_empty(), "no such reason: {rows:?}");
 }
 
-/// The keys of the metadata are those that the sources put into it, and each is explained.
+/// The documented metadata keys are exactly those that the sources insert.
 #[test]
 fn every_key_of_the_metadata_has_a_row() {
-    let explained: BTreeSet<String> =
+    let documented: BTreeSet<String> =
         table("key").keys().flat_map(|cell| cell.split(", ")).map(|key| key.trim_matches('`').to_owned()).collect();
     let source = concat!(env!("CARGO_MANIFEST_DIR"), "/src");
     let keys = regex::Regex::new(r#"(?:\.with\(|metadata\.insert\()\s*"([a-zA-Z]+)""#).unwrap();
@@ -87,11 +87,11 @@ fn every_key_of_the_metadata_has_a_row() {
             }
         }
     }
-    assert_eq!(explained, given);
+    assert_eq!(documented, given);
 }
 
 #[test]
-fn the_list_of_decisions_names_every_code_and_only_reasons_that_there_are() {
+fn the_list_of_decisions_names_every_code_and_no_unknown_reason() {
     let (_, list) = DOCUMENT.split_once("## You got X: do Y\n").unwrap();
     let (list, _) = list.split_once("\n## ").unwrap();
     let reasons: BTreeSet<String> = reasons().values().map(|value| value.name().to_owned()).collect();

@@ -1,4 +1,4 @@
-//! Subscriptions to the gateway's own address, from the call to the vendor's post; and a disk that is full.
+//! Subscriptions to the gateway's own callback address, from the call to the vendor's callback; and a full disk.
 
 use reqwest::StatusCode;
 use serde_json::json;
@@ -23,7 +23,7 @@ use crate::support::{
     vendor::{serve_router, udesk_options},
 };
 
-/// A Udesk tenant whose calls take no time.
+/// A Udesk tenant whose calls have no delays.
 async fn tenant() -> (std::sync::Arc<udesk::Simulator>, String) {
     let simulator = udesk::Simulator::new(udesk::Options { pace: std::time::Duration::ZERO, ..udesk_options() });
     let center = acme(serve_router(simulator.router()).await);
@@ -40,7 +40,7 @@ async fn subscribe(gateway: &Gateway, name: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_callbacks_whole_life_is_streamed_to_whoever_subscribed() {
+async fn every_event_of_a_callback_is_streamed() {
     let (_simulator, center) = tenant().await;
     let gateway = Gateway::start(&center).await;
     subscribe(&gateway, "live").await;
@@ -58,7 +58,7 @@ async fn a_callbacks_whole_life_is_streamed_to_whoever_subscribed() {
 }
 
 #[tokio::test]
-async fn an_address_that_was_given_out_is_taken_after_a_restart() {
+async fn an_issued_address_is_accepted_after_a_restart() {
     let (simulator, center) = tenant().await;
     let folder = tempfile::tempdir().unwrap();
     let mut gateway = Gateway::start_in(folder.path(), &center, "", Clock::system()).await;
@@ -80,7 +80,7 @@ async fn an_address_that_was_given_out_is_taken_after_a_restart() {
 }
 
 #[tokio::test]
-async fn a_drain_lets_a_post_end_and_sends_the_next_one_elsewhere_at_once() {
+async fn a_drain_completes_a_running_callback_and_closes_the_listener_at_once() {
     let mut gateway = Gateway::start(&posting()).await;
     let http = gateway.http;
     let mut slow = TcpStream::connect(http).await.unwrap();
@@ -88,7 +88,7 @@ async fn a_drain_lets_a_post_end_and_sends_the_next_one_elsewhere_at_once() {
     let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 8\r\n\r\n");
     slow.write_all(head.as_bytes()).await.unwrap();
     slow.write_all(b"half").await.unwrap();
-    // Both connections are accepted in their order, so the slow one is when this one has its answer.
+    // Connections are accepted in order: once this one has its response, the slow one is accepted.
     assert_eq!(post(&address(http), "{}").await.0, StatusCode::OK);
     gateway.stop();
     while TcpStream::connect(http).await.is_ok() {
@@ -102,7 +102,7 @@ async fn a_drain_lets_a_post_end_and_sends_the_next_one_elsewhere_at_once() {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_posts_loses_nothing_and_recovers() {
+async fn a_full_disk_rejects_callbacks_loses_nothing_and_recovers() {
     install_cryptography();
     let folder = tempfile::tempdir().unwrap();
     let text = format!(
@@ -121,17 +121,17 @@ async fn a_full_disk_refuses_posts_loses_nothing_and_recovers() {
     storage.limit_pages(100).await.unwrap();
     let body = |number: usize| format!(r#"{{"callSerialNo":"c-{number}","uuid":"u-{number}{}"}}"#, "x".repeat(10_000));
     let http = http_client();
-    let mut kept = 0;
+    let mut accepted = 0;
     let refused = loop {
-        let answer = http.post(&url).body(body(kept)).send().await.unwrap();
+        let answer = http.post(&url).body(body(accepted)).send().await.unwrap();
         if answer.status() != StatusCode::OK {
             break answer;
         }
-        kept += 1;
+        accepted += 1;
     };
     assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(refused.headers()["retry-after"], "1");
-    assert!(kept > 1, "there was room for some");
+    assert!(accepted > 1, "some were accepted");
 
     let client = Client::connect(grpc).await;
     let all = switchboard::proto::v1::WatchEventsRequest {
@@ -139,11 +139,11 @@ async fn a_full_disk_refuses_posts_loses_nothing_and_recovers() {
         ..request("beta")
     };
     let mut watcher = Watcher::open(client.channel.clone(), all).await.unwrap();
-    for number in 0..kept {
+    for number in 0..accepted {
         assert_eq!(watcher.event().await.call.unwrap().call_id, format!("c-{number}"));
     }
     storage.limit_pages(10_000).await.unwrap();
-    // The vendor posts again what was refused.
-    assert_eq!(post(&url, body(kept)).await.0, StatusCode::OK);
-    assert_eq!(watcher.event().await.call.unwrap().call_id, format!("c-{kept}"));
+    // The vendor retries the rejected callback.
+    assert_eq!(post(&url, body(accepted)).await.0, StatusCode::OK);
+    assert_eq!(watcher.event().await.call.unwrap().call_id, format!("c-{accepted}"));
 }

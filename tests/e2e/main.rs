@@ -6,6 +6,7 @@
 mod admission;
 mod bad_input;
 mod bad_input_udesk;
+mod bytes;
 mod config;
 mod conformance;
 mod contract;
@@ -15,16 +16,22 @@ mod failures;
 mod faults;
 mod fields;
 mod hostile;
+mod house;
 mod ingress;
 mod limits;
+mod limits_locks;
+mod limits_server;
+mod operators;
 mod process;
 mod request_id;
 mod retention;
 mod secrecy;
 mod server;
 mod simulation;
+mod statuses;
 mod stores;
 mod support;
+mod tls;
 
 #[path = "../suites/event_log.rs"]
 mod event_log;

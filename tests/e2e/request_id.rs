@@ -1,4 +1,4 @@
-//! `request_id`: a repeat rings nobody twice.
+//! `request_id`: a retry calls no customer twice.
 
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ fn rung() -> Answer {
 }
 
 #[tokio::test]
-async fn a_repeat_gets_the_first_answer_and_calls_nobody_also_after_a_restart() {
+async fn a_retry_gets_a_replay_also_after_a_restart() {
     let simulator = udesk::Simulator::new(udesk_options());
     let centers = acme(serve_router(simulator.router()).await);
     let folder = tempfile::tempdir().unwrap();
@@ -41,7 +41,7 @@ async fn a_repeat_gets_the_first_answer_and_calls_nobody_also_after_a_restart() 
     let gateway = Gateway::start_in(folder.path(), &centers, "", Clock::system()).await;
     assert_eq!(gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap(), first);
     assert_eq!(simulator.callbacks().len(), 1);
-    // Without an ID every call is a call.
+    // Without an ID every call runs.
     let plain = json!({"parent": "centers/acme", "customer_number": "13800000000", "entry_number": "01055500100"});
     gateway.client.call("StartCallback", plain).await.unwrap();
     assert_eq!(simulator.callbacks().len(), 2);
@@ -63,7 +63,7 @@ async fn an_id_belongs_to_its_content_center_and_method() {
 }
 
 #[tokio::test]
-async fn repeats_at_the_same_time_wait_for_the_first() {
+async fn concurrent_calls_wait_for_the_first() {
     let body = json!({"code": "000000", "results": "c9d52506-c41b-431f-5fa0-b701a81a2da6"}).to_string().into_bytes();
     let vendor = Scripted::start([Answer::Drip { body, every: Duration::from_millis(2) }]).await;
     let gateway = Gateway::start(&acme(vendor.address)).await;
@@ -80,7 +80,7 @@ async fn repeats_at_the_same_time_wait_for_the_first() {
 }
 
 #[tokio::test]
-async fn a_definite_refusal_may_be_tried_again_and_an_unknown_outcome_may_not() {
+async fn a_definite_error_may_be_retried_and_an_unknown_outcome_is_replayed() {
     let refusal = Answer::json(&json!({"code": "200022", "message": "no route"}));
     let vendor = Scripted::start([refusal, rung()]).await;
     let gateway = Gateway::start(&acme(vendor.address)).await;
@@ -96,16 +96,16 @@ async fn a_definite_refusal_may_be_tried_again_and_an_unknown_outcome_may_not() 
         let vendor = Scripted::start([answer, rung()]).await;
         let gateway = Gateway::start(&acme(vendor.address)).await;
         let first = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap_err();
-        let repeat = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap_err();
+        let retry = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap_err();
         assert_eq!((first.code, first.reason.as_str()), (Code::Unknown, reason));
-        assert_eq!((repeat.code, &repeat.reason, &repeat.message), (first.code, &first.reason, &first.message));
-        assert_eq!(repeat.metadata, first.metadata);
+        assert_eq!((retry.code, &retry.reason, &retry.message), (first.code, &first.reason, &first.message));
+        assert_eq!(retry.metadata, first.metadata);
         assert_eq!(vendor.asked().len(), 1);
     }
 }
 
 #[tokio::test]
-async fn nothing_was_sent_so_nothing_is_kept() {
+async fn an_error_before_sending_is_not_stored() {
     let nobody = "127.0.0.1:1".parse().unwrap();
     let gateway = Gateway::start(&acme(nobody)).await;
     for _ in 0..2 {
@@ -115,7 +115,7 @@ async fn nothing_was_sent_so_nothing_is_kept() {
 }
 
 #[tokio::test]
-async fn a_caller_who_gave_up_finds_the_answer_on_its_repeat() {
+async fn a_retry_after_the_deadline_gets_the_response() {
     let body = json!({"code": "000000", "results": "c9d52506-c41b-431f-5fa0-b701a81a2da6"}).to_string().into_bytes();
     let vendor = Scripted::start([Answer::Drip { body, every: Duration::from_millis(5) }]).await;
     let gateway = Gateway::start(&acme(vendor.address)).await;
@@ -124,13 +124,13 @@ async fn a_caller_who_gave_up_finds_the_answer_on_its_repeat() {
     let call = gateway.client.call_to_the_deadline("StartCallback", request, deadline, asked);
     let failure = call.await.unwrap_err();
     assert_eq!((failure.code, failure.reason.as_str()), (Code::DeadlineExceeded, "VENDOR_OUTCOME_UNKNOWN"));
-    let repeat = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap();
-    assert_eq!(repeat["call_id"], "c9d52506-c41b-431f-5fa0-b701a81a2da6");
+    let retry = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap();
+    assert_eq!(retry["call_id"], "c9d52506-c41b-431f-5fa0-b701a81a2da6");
     assert_eq!(vendor.asked().len(), 1);
 }
 
 #[tokio::test]
-async fn what_is_kept_tells_nothing_without_the_id() {
+async fn the_stored_call_is_unreadable_without_its_id() {
     let simulator = udesk::Simulator::new(udesk_options());
     let centers = acme(serve_router(simulator.router()).await);
     let folder = tempfile::tempdir().unwrap();

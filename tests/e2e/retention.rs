@@ -1,4 +1,4 @@
-//! Events that leave the log while somebody wants them.
+//! Events that retention removes while a stream needs them.
 
 use std::{
     sync::{
@@ -30,25 +30,25 @@ use crate::support::{
     install_cryptography,
 };
 
-/// What happens to a log right before its second reader begins.
+/// What happens to the log right before its second reader opens.
 #[derive(Debug, Clone, Copy)]
 enum Meanwhile {
-    /// So much is posted that what is there leaves.
-    Pushed,
-    /// So much time passes.
-    Aged,
+    /// New events exceed the retention size.
+    SizeExceeded,
+    /// The retention time passes.
+    Expired,
 }
 
-/// The log of center `beta` in which events leave once they are looked for.
-struct Leaving {
+/// A log that removes the events of center `beta` right before the second read.
+struct TrimmedLog {
     log: Arc<dyn EventLog>,
     day: Day,
     meanwhile: Meanwhile,
     readers: AtomicUsize,
 }
 
-impl Leaving {
-    async fn keep(&self, center: &str, bodies: impl IntoIterator<Item = String>) {
+impl TrimmedLog {
+    async fn append_all(&self, center: &str, bodies: impl IntoIterator<Item = String>) {
         for body in bodies.into_iter().map(Bytes::from) {
             let fingerprint = Fingerprint::of(&body);
             self.log.append(center, body, fingerprint).await.unwrap();
@@ -56,14 +56,14 @@ impl Leaving {
     }
 }
 
-impl std::fmt::Debug for Leaving {
+impl std::fmt::Debug for TrimmedLog {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Leaving")
+        f.write_str("TrimmedLog")
     }
 }
 
 #[async_trait]
-impl EventLog for Leaving {
+impl EventLog for TrimmedLog {
     async fn append(&self, center: &str, body: Bytes, fingerprint: Fingerprint) -> Result<Appended> {
         self.log.append(center, body, fingerprint).await
     }
@@ -77,13 +77,13 @@ impl EventLog for Leaving {
     }
 
     async fn read(&self, center: &str, after: u64) -> Result<Box<dyn Reader>> {
-        // The first one follows the end of the log.
+        // The first reader follows the end of the log.
         match (self.readers.fetch_add(1, Ordering::AcqRel), self.meanwhile) {
-            (1, Meanwhile::Pushed) => self.keep("beta", (100..200).map(numbered)).await,
-            (1, Meanwhile::Aged) => {
+            (1, Meanwhile::SizeExceeded) => self.append_all("beta", (100..200).map(numbered)).await,
+            (1, Meanwhile::Expired) => {
                 self.day.pass(Duration::from_secs(7200));
-                // Whatever is kept anywhere takes what is too old along.
-                self.keep("acme", [numbered(0)]).await;
+                // An append to any log removes the expired events of all.
+                self.append_all("acme", [numbered(0)]).await;
             }
             _ => {}
         }
@@ -91,11 +91,11 @@ impl EventLog for Leaving {
     }
 }
 
-/// A gateway whose center `beta` has three events, which leave while a stream begins; and the position before them.
-async fn leaving(meanwhile: Meanwhile, terms: &str) -> (Client, Arc<Leaving>) {
+/// A gateway whose center `beta` has three events, which are removed while a stream opens; and its log.
+async fn trimmed(meanwhile: Meanwhile, keys: &str) -> (Client, Arc<TrimmedLog>) {
     install_cryptography();
     let text = format!(
-        "[listen]\ngrpc = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[events]\n{terms}\n{}{}",
+        "[listen]\ngrpc = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n[events]\n{keys}\n{}{}",
         posting(),
         crate::support::acme("127.0.0.1:1".parse().unwrap())
     );
@@ -104,9 +104,9 @@ async fn leaving(meanwhile: Meanwhile, terms: &str) -> (Client, Arc<Leaving>) {
     let clock = Clock::from_source(day.clone());
     let mut stores = Stores::in_memory(&config, &clock).unwrap();
     let readers = AtomicUsize::new(0);
-    let log = Arc::new(Leaving { log: stores.events.clone(), day, meanwhile, readers });
+    let log = Arc::new(TrimmedLog { log: stores.events.clone(), day, meanwhile, readers });
     stores.events = log.clone();
-    log.keep("beta", (0..3).map(numbered)).await;
+    log.append_all("beta", (0..3).map(numbered)).await;
     let gateway = gateway::bind(config, clock, stores).await.unwrap();
     let grpc = gateway.grpc_address().unwrap();
     tokio::spawn(gateway.run(std::future::pending()));
@@ -118,7 +118,7 @@ fn is_of(call_id: &str, mut numbers: std::ops::Range<usize>) -> bool {
 }
 
 #[tokio::test]
-async fn what_is_too_old_is_gone_and_its_cursor_expired() {
+async fn a_cursor_of_a_removed_event_is_expired() {
     let keys = format!("[events]\nretention_size = \"4KiB\"\n{}", posting());
     let gateway = Gateway::start(&keys).await;
     let mut watcher = Watcher::live(&gateway, request("beta")).await;
@@ -128,30 +128,30 @@ async fn what_is_too_old_is_gone_and_its_cursor_expired() {
     let strict = from("beta", &watcher.cursor);
     let refused = Watcher::open(gateway.client.channel.clone(), strict.clone()).await.err().unwrap();
     assert_eq!((refused.code, refused.reason.as_str()), (Code::OutOfRange, "CURSOR_EXPIRED"));
-    // Meanwhile what was the oldest event leaves, too: the cursor that was told is good all the same.
+    // The formerly oldest event is removed, too: the returned cursor stays valid.
     posted(&gateway, (100..200).map(numbered)).await;
     let oldest = from("beta", &refused.metadata["oldestCursor"]);
     let mut oldest = Watcher::open(gateway.client.channel.clone(), oldest).await.unwrap();
     let first = oldest.event().await.call.unwrap().call_id;
     assert!(is_of(&first, 100..200), "{first}");
     assert_eq!(Watcher::open(gateway.client.channel.clone(), strict).await.err().unwrap().reason, "CURSOR_EXPIRED");
-    // From its first event on, a stream misses nothing in silence.
-    let kept = from("beta", &oldest.cursor);
+    // After its first event, a stream never skips events silently.
+    let resumed = from("beta", &oldest.cursor);
     posted(&gateway, (200..300).map(numbered)).await;
-    assert_eq!(Watcher::open(gateway.client.channel.clone(), kept).await.err().unwrap().reason, "CURSOR_EXPIRED");
+    assert_eq!(Watcher::open(gateway.client.channel.clone(), resumed).await.err().unwrap().reason, "CURSOR_EXPIRED");
 }
 
 #[tokio::test]
-async fn a_stream_that_begins_at_a_time_begins_with_what_is_left() {
-    let (client, _) = leaving(Meanwhile::Pushed, "retention_size = \"4KiB\"").await;
+async fn a_stream_from_a_time_begins_with_the_oldest_event_left() {
+    let (client, _) = trimmed(Meanwhile::SizeExceeded, "retention_size = \"4KiB\"").await;
     let mut watcher = Watcher::open(client.channel.clone(), at("beta", UNIX_EPOCH)).await.unwrap();
     let first = watcher.event().await.call.unwrap().call_id;
     assert!(is_of(&first, 100..200), "{first}");
 }
 
 #[tokio::test]
-async fn who_waits_for_events_that_are_all_gone_is_told() {
-    let (client, log) = leaving(Meanwhile::Aged, "retention = \"1h\"").await;
+async fn a_stream_whose_events_are_all_removed_fails() {
+    let (client, log) = trimmed(Meanwhile::Expired, "retention = \"1h\"").await;
     let before =
         switchboard::event::cursor::Cursor { log: log.extent("beta").await.unwrap().log, position: 0, may_skip: false };
     let mut request = from("beta", &before.encode("beta"));

@@ -1,4 +1,4 @@
-//! The server as its clients and operators see it.
+//! The server from the view of clients and operators.
 
 use std::time::Duration;
 
@@ -35,7 +35,7 @@ async fn a_call_reaches_the_vendor_and_comes_back() {
 }
 
 #[tokio::test]
-async fn health_is_told_for_the_server_and_the_service() {
+async fn health_is_served_for_the_server_and_the_service() {
     let gateway = simulated().await;
     let mut health = HealthClient::new(gateway.client.channel.clone());
     for service in ["", SERVICE] {
@@ -47,7 +47,7 @@ async fn health_is_told_for_the_server_and_the_service() {
 }
 
 #[tokio::test]
-async fn reflection_knows_the_contract_its_comments_and_the_error_details_in_both_versions() {
+async fn reflection_serves_the_contract_its_comments_and_the_error_details_in_both_versions() {
     let gateway = simulated().await;
     let symbols = [SERVICE, "google.rpc.ErrorInfo", "google.rpc.BadRequest", "grpc.health.v1.Health"];
     let mut client = v1::server_reflection_client::ServerReflectionClient::new(gateway.client.channel.clone());
@@ -82,7 +82,7 @@ async fn reflection_knows_the_contract_its_comments_and_the_error_details_in_bot
 }
 
 #[tokio::test]
-async fn a_message_above_the_limit_is_refused_and_the_connection_lives_on() {
+async fn a_message_above_the_limit_is_rejected_and_the_connection_stays_open() {
     let gateway = simulated().await;
     let huge = Request::new(vec![0; (256 << 10) + 1]);
     let failure = Failure::of(gateway.client.raw("GetAgent", huge).await.unwrap_err());
@@ -91,7 +91,7 @@ async fn a_message_above_the_limit_is_refused_and_the_connection_lives_on() {
 }
 
 #[tokio::test]
-async fn what_is_no_method_or_no_message_is_told() {
+async fn an_unknown_method_and_a_malformed_message_are_rejected() {
     let gateway = simulated().await;
     let failure = Failure::of(gateway.client.raw("DialAgent", Request::new(Vec::new())).await.unwrap_err());
     assert_eq!((failure.code, failure.reason.as_str()), (Code::Unimplemented, "METHOD_UNSUPPORTED"));
@@ -101,7 +101,7 @@ async fn what_is_no_method_or_no_message_is_told() {
 }
 
 #[tokio::test]
-async fn a_caller_s_trace_goes_into_errors() {
+async fn errors_contain_the_callers_trace_id() {
     let gateway = simulated().await;
     let mut request = Request::new(Vec::new());
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
@@ -112,7 +112,7 @@ async fn a_caller_s_trace_goes_into_errors() {
 }
 
 #[tokio::test]
-async fn operators_see_probes_and_what_was_counted() {
+async fn operators_see_probes_and_metrics() {
     let gateway = simulated().await;
     gateway.client.call("GetAgent", json!({"name": "centers/acme/agents/1001"})).await.unwrap();
     gateway.client.call("GetAgent", json!({"name": "centers/acme/agents/9999"})).await.unwrap_err();
@@ -132,13 +132,13 @@ async fn operators_see_probes_and_what_was_counted() {
     ] {
         assert!(metrics.contains(&line), "{line}\n{metrics}");
     }
-    // The address that vendors reach shows none of it.
+    // The callback address does not serve them.
     let callbacks = http_client().get(format!("http://{}/metrics", gateway.http)).send().await.unwrap();
     assert_eq!(callbacks.status(), 404);
 }
 
 #[tokio::test]
-async fn a_drain_lets_running_calls_end_and_refuses_new_ones() {
+async fn a_drain_completes_running_calls_and_rejects_new_ones() {
     let vendor = Scripted::start([Answer::Drip {
         body: br#"{"ErrCode":"000000","Result":{"AgentId":"7","Name":"slow"}}"#.to_vec(),
         every: Duration::from_millis(50),
@@ -169,7 +169,7 @@ async fn a_drain_lets_running_calls_end_and_refuses_new_ones() {
 }
 
 #[tokio::test]
-async fn a_drain_ends_also_when_a_call_does_not() {
+async fn a_drain_ends_although_a_call_hangs() {
     let vendor = Scripted::start([Answer::Hang]).await;
     let mut gateway = Gateway::start_with(&acme(vendor.address), "drain_timeout = \"100ms\"", Clock::system()).await;
     let client = gateway.client.clone();
@@ -183,11 +183,11 @@ async fn a_drain_ends_also_when_a_call_does_not() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_wait_and_silent_ones_hold_no_call_up() {
+async fn connections_beyond_the_limit_wait_and_other_protocols_delay_no_call() {
     let simulator = udesk::Simulator::new(udesk_options());
     let centers = acme(serve_router(simulator.router()).await);
     let gateway = Gateway::start_with(&centers, "max_connections = 4", Clock::system()).await;
-    // One address may have two: the client holds one, and this peer, which is no HTTP/2 client, the other.
+    // One address may have two: the client holds one. This peer occupies the other and does not speak HTTP/2.
     let mut stranger = TcpStream::connect(gateway.grpc).await.unwrap();
     stranger.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     let mut answer = Vec::new();
@@ -196,7 +196,7 @@ async fn connections_beyond_the_limit_wait_and_silent_ones_hold_no_call_up() {
 }
 
 #[tokio::test]
-async fn an_address_in_use_is_named_with_its_key() {
+async fn an_address_in_use_is_reported_with_its_key() {
     let gateway = simulated().await;
     let text = format!(
         "[listen]\ngrpc = \"{}\"\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n{}",

@@ -1,4 +1,4 @@
-//! Every store does in the embedded database what it must do everywhere.
+//! The suites of all stores against the embedded database.
 
 use std::{future, sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use switchboard::{
 
 use crate::{event_log, support::Day};
 
-/// A database of its own, and what it holds besides: nothing.
+/// A new database; it needs nothing else.
 fn store() -> impl Future<Output = (Arc<Database>, ())> {
     future::ready((Arc::new(Database::in_memory().unwrap()), ()))
 }

@@ -1,4 +1,4 @@
-//! Three servers that keep everything three times.
+//! A cluster of three servers with three replicas.
 
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
@@ -23,10 +23,10 @@ use tokio::{
 
 use crate::{event_log::events, server::Server, stores::connect_with};
 
-/// How long something may take that must come.
+/// Timeout of what must happen.
 const TIMEOUT: Duration = Duration::from_secs(120);
 
-/// The store of one more gateway that knows all servers.
+/// The store of another gateway, with the URLs of all servers.
 async fn connect(servers: &[Server]) -> JetStream {
     let urls: Vec<String> = servers.iter().map(Server::url).collect();
     let nats = Nats { url: urls.join(",").into(), credentials: None, replicas: 3 };
@@ -39,8 +39,8 @@ async fn post(store: &JetStream, body: String) -> Result<Appended> {
     store.append("acme", body, fingerprint).await
 }
 
-/// Posts until it is acknowledged, as a vendor does.
-async fn insist(store: &JetStream, body: String) -> Appended {
+/// Retries until the event is acknowledged, as a vendor does.
+async fn post_until_acknowledged(store: &JetStream, body: String) -> Appended {
     let deadline = Instant::now() + TIMEOUT;
     loop {
         match post(store, body.clone()).await {
@@ -50,12 +50,12 @@ async fn insist(store: &JetStream, body: String) -> Appended {
     }
 }
 
-/// An event that names its message.
+/// An event with a message ID.
 fn identified(event: usize) -> String {
     format!(r#"{{"MsgId":"{event}"}}"#)
 }
 
-/// Which server leads a stream.
+/// The index of the server that leads a stream.
 async fn leader(servers: &[Server], stream: &str) -> usize {
     let client = async_nats::connect(servers[0].url()).await.unwrap();
     let stream = async_nats::jetstream::new(client).get_stream(stream).await.unwrap();
@@ -63,11 +63,11 @@ async fn leader(servers: &[Server], stream: &str) -> usize {
     ["a", "b", "c"].iter().position(|name| Some(*name) == leader.as_deref()).unwrap()
 }
 
-/// Waits until each server has all events, so that another one may end.
+/// Waits until every replica is current, so that the next server can be killed.
 ///
-/// Without that one that comes back with nothing could be needed for the next election: a server whose log is empty
-/// counts only when all take part, so nobody would lead until the one that ended is back.
-async fn all_are_current(url: &str) {
+/// Otherwise the next election could need a server that restarted with an empty log. Its vote counts only when all servers
+/// take part, so there would be no leader until the killed one is back.
+async fn all_replicas_are_current(url: &str) {
     let context = async_nats::jetstream::new(async_nats::connect(url).await.unwrap());
     let deadline = Instant::now() + TIMEOUT;
     loop {
@@ -86,17 +86,17 @@ async fn two_gateways_agree_at_the_same_moment() {
     let servers = Server::cluster().await;
     let stores = [connect(&servers).await, connect(&servers).await];
     let posts = stream::iter(0..400).map(|number| {
-        // Each event at both gateways.
+        // Each event goes to both gateways.
         let (store, event) = (&stores[number % 2], number / 2);
         async move {
             if event % 2 == 0 {
-                // However long its repeats take, it is known.
-                return Ok(insist(store, identified(event)).await);
+                // A retry is a duplicate, however late.
+                return Ok(post_until_acknowledged(store, identified(event)).await);
             }
             post(store, format!(r#"{{"State":"{event}"}}"#)).await
         }
     });
-    // Not all at once: each is waited for on the disks of three servers.
+    // Not all at once: each waits for the disks of three servers.
     let outcomes: Vec<Result<Appended>> = posts.buffer_unordered(16).collect().await;
     let newest = usize::try_from(stores[0].extent("acme").await.unwrap().newest).unwrap();
     let mut reader = stores[1].read("acme", 0).await.unwrap();
@@ -104,10 +104,10 @@ async fn two_gateways_agree_at_the_same_moment() {
     while bodies.len() < newest {
         bodies.extend(reader.next().await.unwrap().into_iter().map(|record| record.body));
     }
-    let kept: BTreeSet<&Bytes> = bodies.iter().collect();
-    assert_eq!((kept.len(), bodies.len()), (newest, newest), "none is there twice");
-    assert!((0..200).step_by(2).all(|event| kept.contains(&Bytes::from(identified(event)))));
-    // A machine that stands still may let others fail, and it is not known what became of these.
+    let stored: BTreeSet<&Bytes> = bodies.iter().collect();
+    assert_eq!((stored.len(), bodies.len()), (newest, newest), "no event is stored twice");
+    assert!((0..200).step_by(2).all(|event| stored.contains(&Bytes::from(identified(event)))));
+    // On a stalled machine some posts may fail with an unknown outcome.
     if outcomes.iter().all(Result::is_ok) {
         assert_eq!(newest, 200);
     }
@@ -118,8 +118,8 @@ async fn two_gateways_agree_at_the_same_moment() {
         let store = Arc::new(stores[usize::from(number) % 2].clone());
         calls.spawn(async move { store.begin([number / 4; 32], [0; 32], now, now).await.unwrap() });
     }
-    let begun = calls.join_all().await;
-    assert_eq!(begun.iter().filter(|begun| **begun == CallState::New).count(), 10, "{begun:?}");
+    let states = calls.join_all().await;
+    assert_eq!(states.iter().filter(|state| **state == CallState::New).count(), 10, "{states:?}");
     assert_eq!(stores[0].key().await.unwrap(), stores[1].key().await.unwrap());
     for number in 0..20_u8 {
         stores[0].put("a.b", vec![number]).await.unwrap();
@@ -129,7 +129,7 @@ async fn two_gateways_agree_at_the_same_moment() {
 }
 
 #[tokio::test]
-async fn any_one_server_may_end() {
+async fn any_one_server_may_be_killed() {
     let mut servers = Server::cluster().await;
     let store = connect(&servers).await;
     let reading = tokio::spawn({
@@ -137,7 +137,7 @@ async fn any_one_server_may_end() {
         async move {
             let (mut bodies, mut position) = (Vec::new(), 0);
             while bodies.len() < 60 {
-                // Who watches begins again where it was, when a reader gives up.
+                // A watcher resumes at its position when a reader fails.
                 let Ok(mut reader) = store.read("acme", position).await else { continue };
                 while bodies.len() < 60
                     && let Ok(page) = reader.next().await
@@ -151,14 +151,14 @@ async fn any_one_server_may_end() {
     });
     for (round, server) in servers.iter_mut().enumerate() {
         for number in 0..10 {
-            insist(&store, format!(r#"{{"MsgId":"{round}-{number}"}}"#)).await;
+            post_until_acknowledged(&store, format!(r#"{{"MsgId":"{round}-{number}"}}"#)).await;
         }
         server.kill();
         for number in 10..20 {
-            insist(&store, format!(r#"{{"MsgId":"{round}-{number}"}}"#)).await;
+            post_until_acknowledged(&store, format!(r#"{{"MsgId":"{round}-{number}"}}"#)).await;
         }
-        server.start_again().await;
-        all_are_current(&server.url()).await;
+        server.restart().await;
+        all_replicas_are_current(&server.url()).await;
     }
     let bodies = timeout(TIMEOUT, reading).await.unwrap().unwrap();
     let expected = (0..3).flat_map(|round| (0..20).map(move |number| format!(r#"{{"MsgId":"{round}-{number}"}}"#)));
@@ -166,7 +166,7 @@ async fn any_one_server_may_end() {
 }
 
 #[tokio::test]
-async fn what_became_of_a_call_is_noted_when_another_server_leads() {
+async fn a_completion_is_recorded_after_a_new_leader_is_elected() {
     let mut servers = Server::cluster().await;
     let (here, there) = (connect(&servers).await, connect(&servers).await);
     let now = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
@@ -182,17 +182,17 @@ async fn what_became_of_a_call_is_noted_when_another_server_leads() {
 }
 
 #[tokio::test]
-async fn what_a_server_says_that_none_leads_is_not_believed() {
+async fn a_response_without_a_leader_is_ignored() {
     let mut servers = Server::cluster().await;
     let store = connect(&servers).await;
-    insist(&store, "event".to_owned()).await;
+    post_until_acknowledged(&store, "event".to_owned()).await;
     store.put("key", Vec::new()).await.unwrap();
     let [left, gone @ ..] = &mut servers;
     gone.iter_mut().for_each(Server::kill);
     let context = async_nats::jetstream::new(async_nats::connect(left.url()).await.unwrap());
     for stream in ["SWITCHBOARD_EVENTS_acme", "KV_switchboard_state"] {
         let deadline = Instant::now() + TIMEOUT;
-        // It takes its time until it sees that none leads, not even itself, and answers what it knows.
+        // It takes a while until the server notices the lost leader and responds with its own state.
         let is_led = |answer: &Stream| answer.cached_info().cluster.as_ref().unwrap().leader.is_some();
         while context.get_stream(stream).await.ok().is_none_or(|answer| is_led(&answer)) {
             assert!(Instant::now() < deadline);

@@ -1,6 +1,6 @@
 //! The store that gateways share, against a real nats-server: `cargo test --test nats`.
 //!
-//! Not among the tests that `cargo test` runs, because it needs that server: `.ci/run nats` installs it.
+//! A plain `cargo test` does not run it, because it needs that server; `.ci/run nats` installs it.
 
 #![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by it")]
 

@@ -1,4 +1,4 @@
-//! Servers that end, start again and hang.
+//! Servers that are killed, restart and hang.
 
 use std::{io::ErrorKind, net::SocketAddr, time::Duration};
 
@@ -27,19 +27,19 @@ use crate::{
     stores::{connect, connect_with, nats},
 };
 
-/// How long something may take that must come.
+/// Timeout of what must happen.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
 async fn post(store: &JetStream, number: usize) -> Result<Appended> {
-    // One kind and the other.
+    // Alternates bodies with and without a message ID.
     let name = if number.is_multiple_of(2) { "MsgId" } else { "State" };
     let body = Bytes::from(format!(r#"{{"{name}":"{number}"}}"#));
     let fingerprint = Fingerprint::of(&body);
     store.append("acme", body, fingerprint).await
 }
 
-/// Waits until a server answers again what is asked.
-async fn answers(store: &JetStream) {
+/// Waits until a server responds again.
+async fn wait_until_responsive(store: &JetStream) {
     let deadline = Instant::now() + TIMEOUT;
     while let Err(error) = store.extent("acme").await {
         assert!(Instant::now() < deadline, "{error}");
@@ -47,33 +47,33 @@ async fn answers(store: &JetStream) {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_is_there_after_the_server_was_killed() {
+async fn acknowledged_events_survive_a_killed_server() {
     let mut server = Server::start_with("jetstream { store_dir: STORE, sync_interval: always }").await;
     let store = connect(&server).await;
     let mut reader = store.read("acme", 0).await.unwrap();
-    let mut kept = 0;
+    let mut stored = 0;
     for _ in 0..3 {
         for _ in 0..10 {
-            assert_eq!(post(&store, kept).await.unwrap(), Appended::Stored);
-            kept += 1;
+            assert_eq!(post(&store, stored).await.unwrap(), Appended::Stored);
+            stored += 1;
         }
-        store.put("key", vec![1; kept]).await.unwrap();
+        store.put("key", vec![1; stored]).await.unwrap();
         let before = store.extent("acme").await.unwrap();
         server.kill();
-        server.start_again().await;
+        server.restart().await;
         assert_eq!(store.extent("acme").await.unwrap(), before, "the same log");
-        assert_eq!(store.get("key").await.unwrap().unwrap().len(), kept);
-        assert_eq!(post(&store, kept - 2).await.unwrap(), Appended::Duplicate, "also what is a duplicate is known");
+        assert_eq!(store.get("key").await.unwrap().unwrap().len(), stored);
+        assert_eq!(post(&store, stored - 2).await.unwrap(), Appended::Duplicate, "duplicates are still detected");
     }
     let mut records = Vec::new();
-    while records.len() < kept {
+    while records.len() < stored {
         records.extend(timeout(TIMEOUT, reader.next()).await.unwrap().unwrap());
     }
-    assert!(records.iter().map(|record| record.sequence).eq(1..=kept as u64));
+    assert!(records.iter().map(|record| record.sequence).eq(1..=stored as u64));
 }
 
 #[tokio::test]
-async fn a_reader_goes_on_when_the_server_is_back() {
+async fn a_reader_resumes_after_a_restart_of_the_server() {
     let mut server = Server::start().await;
     let store = connect(&server).await;
     let mut reader = store.read("acme", 0).await.unwrap();
@@ -87,14 +87,14 @@ async fn a_reader_goes_on_when_the_server_is_back() {
     for number in 0..2 {
         post(&store, 2 * number).await.unwrap();
         server.kill();
-        server.start_again().await;
+        server.restart().await;
         post(&store, 2 * number + 1).await.unwrap();
     }
     let records = timeout(TIMEOUT, reading).await.unwrap().unwrap();
     assert!(records.iter().map(|record| record.sequence).eq(1..=4));
 }
 
-/// Stands before a server, and tells who comes of one more. Gives its URL.
+/// Starts a proxy in front of a server that announces another server in `connect_urls`. Returns the proxy's URL.
 async fn advertising(server: &Server, other: SocketAddr) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("nats://{}", listener.local_addr().unwrap());
@@ -116,22 +116,22 @@ async fn advertising(server: &Server, other: SocketAddr) -> String {
 }
 
 #[tokio::test]
-async fn only_servers_of_the_url_are_asked() {
+async fn only_servers_of_the_url_are_used() {
     let mut server = Server::start().await;
     let other = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     other.set_nonblocking(true).unwrap();
     let url = advertising(&server, other.local_addr().unwrap()).await;
     let store = connect_with(&Nats { url: url.into(), ..nats(&server) }, &events()).await.unwrap();
     server.kill();
-    // Meanwhile it looks for a server.
+    // The client tries to reconnect.
     store.extent("acme").await.unwrap_err();
-    server.start_again().await;
+    server.restart().await;
     store.extent("acme").await.unwrap();
-    assert_eq!(other.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "nobody came");
+    assert_eq!(other.accept().unwrap_err().kind(), ErrorKind::WouldBlock, "no connection was made");
 }
 
 #[tokio::test]
-async fn without_a_server_everything_fails_soon_and_nothing_is_done_later() {
+async fn without_a_server_every_request_fails_soon_and_none_is_sent_later() {
     let mut server = Server::start().await;
     let store = connect(&server).await;
     let mut reader = store.read("acme", 0).await.unwrap();
@@ -147,16 +147,16 @@ async fn without_a_server_everything_fails_soon_and_nothing_is_done_later() {
     assert!(failed.iter().all(|outcome| outcome.as_ref().unwrap_err().reason() == ErrorReason::StorageUnavailable));
     assert!(start.elapsed() < TIMEOUT);
 
-    server.start_again().await;
+    server.restart().await;
     assert_eq!(post(&store, 1).await.unwrap(), Appended::Stored);
     assert_eq!(store.extent("acme").await.unwrap().newest, 1);
     assert_eq!(store.get("key").await.unwrap(), None);
-    let begun = store.begin([1; 32], [2; 32], std::time::UNIX_EPOCH, std::time::UNIX_EPOCH).await.unwrap();
-    assert_eq!(begun, CallState::New);
+    let state = store.begin([1; 32], [2; 32], std::time::UNIX_EPOCH, std::time::UNIX_EPOCH).await.unwrap();
+    assert_eq!(state, CallState::New);
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_is_not_waited_for_and_what_waits_is_bounded() {
+async fn requests_to_a_hanging_server_time_out_and_appends_in_flight_are_bounded() {
     let server = Server::start().await;
     let store = connect(&server).await;
     server.stop().await;
@@ -184,10 +184,10 @@ async fn a_server_that_hangs_is_not_waited_for_and_what_waits_is_bounded() {
     let reasons = posts.join_all().await;
     assert_eq!(reasons.iter().filter(|reason| **reason == ErrorReason::CenterOverloaded).count(), 4);
 
-    // A repeat after the server goes on is known, whether the first one arrived or not.
-    server.go_on();
-    answers(&store).await;
-    // Even numbers: for the others the time in which a repeat is one could be over.
+    // A retry after the server continues is stored once, whether the first attempt arrived or not.
+    server.resume();
+    wait_until_responsive(&store).await;
+    // Even numbers only: the short window of the others could have passed.
     for number in (0..100).step_by(2) {
         post(&store, number).await.unwrap();
     }
@@ -199,14 +199,14 @@ async fn a_server_that_hangs_is_not_waited_for_and_what_waits_is_bounded() {
 }
 
 #[tokio::test]
-async fn every_question_ends_while_nothing_can_be_sent() {
+async fn every_request_times_out_while_nothing_can_be_sent() {
     let server = Server::start().await;
     let store = connect(&server).await;
     let mut reader = store.read("acme", 0).await.unwrap();
     server.stop().await;
     let large = Bytes::from(vec![b'x'; 1 << 20]);
     let mut asked = JoinSet::new();
-    // More than what lies between the two takes.
+    // More than the socket buffers hold.
     for _ in 0..16 {
         let (store, large) = (store.clone(), large.clone());
         let fingerprint = Fingerprint::of(&large);
@@ -223,7 +223,7 @@ async fn every_question_ends_while_nothing_can_be_sent() {
 }
 
 #[tokio::test]
-async fn what_became_of_a_call_is_noted_when_the_servers_are_back() {
+async fn a_completion_is_recorded_when_the_servers_are_back() {
     let mut server = Server::start().await;
     let (here, there) = (connect(&server).await, connect(&server).await);
     let now = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
@@ -240,28 +240,28 @@ async fn what_became_of_a_call_is_noted_when_the_servers_are_back() {
 
     server.stop().await;
     let unanswered = ends(0);
-    // What is asked later than they are is given up.
+    // A later request times out.
     tokio::task::yield_now().await;
     here.extent("acme").await.unwrap_err();
-    server.go_on();
+    server.resume();
     unanswered.await.unwrap().unwrap();
 
     server.kill();
     let unconnected = ends(2);
     tokio::task::yield_now().await;
     here.extent("acme").await.unwrap_err();
-    server.start_again().await;
+    server.restart().await;
     unconnected.await.unwrap().unwrap();
 
     for call in [0, 2] {
         assert_eq!(begin(&there, call).await, CallState::Completed(b"sealed".to_vec()));
-        assert_eq!(begin(&there, call + 1).await, CallState::New, "it did nothing");
+        assert_eq!(begin(&there, call + 1).await, CallState::New, "it had no effect");
     }
 }
 
-/// No answer came, so it is not known whether the call was noted; that it did not run is known.
+/// No reply arrived, so it is unknown whether the call was recorded; but this gateway knows that it did not run.
 #[tokio::test]
-async fn a_call_that_was_noted_without_an_answer_may_begin_again() {
+async fn a_call_recorded_without_a_reply_may_begin_again() {
     let server = Server::start().await;
     let (here, there) = (connect(&server).await, connect(&server).await);
     let now = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
@@ -269,17 +269,17 @@ async fn a_call_that_was_noted_without_an_answer_may_begin_again() {
     loop {
         server.stop().await;
         assert_eq!(begin(&here).await.unwrap_err().reason(), ErrorReason::StorageUnavailable);
-        server.go_on();
-        // What is asked over the same connection is answered after it has arrived.
-        answers(&here).await;
-        answers(&there).await;
-        // Elsewhere it is not known that it did not run.
+        server.resume();
+        // A request over the same connection is answered after the record has arrived.
+        wait_until_responsive(&here).await;
+        wait_until_responsive(&there).await;
+        // The other gateway does not know that it did not run.
         if begin(&there).await.unwrap() == CallState::Running {
             break;
         }
-        // It went with the connection.
+        // The record was lost with the connection.
         there.discard([1; 32]).await.unwrap();
     }
     assert_eq!(begin(&here).await.unwrap(), CallState::New);
-    assert_eq!(begin(&here).await.unwrap(), CallState::Interrupted, "it is known to have begun now");
+    assert_eq!(begin(&here).await.unwrap(), CallState::Interrupted, "it has state now");
 }

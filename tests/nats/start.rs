@@ -1,4 +1,4 @@
-//! What a gateway makes of its store when it starts, and what it says when it cannot.
+//! The setup of the store at the gateway's start, and its errors.
 
 use std::time::Duration;
 
@@ -18,12 +18,12 @@ use crate::{
     stores::{connect, connect_with, nats},
 };
 
-/// What a gateway says that does not start.
-async fn refusal(nats: &Nats, events: &Events) -> String {
+/// The error of a gateway that cannot start.
+async fn start_error(nats: &Nats, events: &Events) -> String {
     connect_with(nats, events).await.unwrap_err().to_string()
 }
 
-async fn keep(log: &dyn EventLog, bodies: impl IntoIterator<Item = String>) {
+async fn append_all(log: &dyn EventLog, bodies: impl IntoIterator<Item = String>) {
     for body in bodies {
         let body = Bytes::from(body);
         let fingerprint = Fingerprint::of(&body);
@@ -32,46 +32,46 @@ async fn keep(log: &dyn EventLog, bodies: impl IntoIterator<Item = String>) {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_told_at_once() {
+async fn an_unreachable_server_is_reported_at_once() {
     let mut server = Server::start().await;
     server.kill();
     let nats = nats(&server);
-    let refusal = refusal(&nats, &events()).await;
-    assert_eq!(refusal, "nats.url: no server can be reached");
+    let error = start_error(&nats, &events()).await;
+    assert_eq!(error, "nats.url: no server can be reached");
 }
 
 #[tokio::test]
-async fn a_server_that_hangs_is_told_in_time() {
+async fn a_hanging_server_is_reported_in_time() {
     let server = Server::start().await;
     server.stop().await;
-    let refusal = refusal(&nats(&server), &events()).await;
-    assert_eq!(refusal, "nats.url: no server answers in time");
+    let error = start_error(&nats(&server), &events()).await;
+    assert_eq!(error, "nats.url: no server answers in time");
 }
 
 #[tokio::test]
-async fn credentials_are_needed_where_the_server_wants_some_and_never_shown() {
+async fn credentials_are_used_and_never_shown() {
     let settings = "authorization { user: me, password: \"s3cr3t@\" }\njetstream { store_dir: STORE }";
     let server = Server::start_with(settings).await;
     let with = |user: &str| Nats { url: server.url().replace("//", &format!("//{user}")).into(), ..nats(&server) };
     for user in ["", "me:wr0ng@"] {
-        let refusal = refusal(&with(user), &events()).await;
-        assert_eq!(refusal, "nats.url: the server rejects the credentials, or requires them");
+        let error = start_error(&with(user), &events()).await;
+        assert_eq!(error, "nats.url: the server rejects the credentials, or requires them");
     }
     let store = connect_with(&with("me:s3cr3t%40@"), &events()).await.unwrap();
     assert!(!format!("{store:?} {:?}", with("me:s3cr3t%40@")).contains("s3cr3t"));
 }
 
 #[tokio::test]
-async fn a_name_alone_is_a_token() {
+async fn a_user_without_a_password_is_a_token() {
     let server = Server::start_with("authorization { token: \"t0ken@\" }\njetstream { store_dir: STORE }").await;
     let with = |login: &str| Nats { url: server.url().replace("//", &format!("//{login}@")).into(), ..nats(&server) };
-    let refusal = refusal(&with("wr0ng"), &events()).await;
-    assert_eq!(refusal, "nats.url: the server rejects the credentials, or requires them");
+    let error = start_error(&with("wr0ng"), &events()).await;
+    assert_eq!(error, "nats.url: the server rejects the credentials, or requires them");
     connect_with(&with("t0ken%40"), &events()).await.unwrap();
 }
 
 #[tokio::test]
-async fn several_servers_may_be_named() {
+async fn one_reachable_server_of_several_is_enough() {
     let (mut gone, server) = (Server::start().await, Server::start().await);
     gone.kill();
     let url = format!("{},{}", gone.url(), server.url());
@@ -79,36 +79,36 @@ async fn several_servers_may_be_named() {
 }
 
 #[tokio::test]
-async fn a_server_without_jetstream_is_no_store() {
+async fn a_server_without_jetstream_is_rejected() {
     let server = Server::start_with("").await;
-    let refusal = refusal(&nats(&server), &events()).await;
-    assert_eq!(refusal, "nats.url: JetStream is not enabled on the server or for this account");
+    let error = start_error(&nats(&server), &events()).await;
+    assert_eq!(error, "nats.url: JetStream is not enabled on the server or for this account");
 }
 
 #[tokio::test]
-async fn one_server_keeps_nothing_several_times() {
+async fn a_standalone_server_supports_one_replica() {
     let server = Server::start().await;
     let more = Nats { replicas: 3, ..nats(&server) };
     let expected = "nats.replicas: the server is not clustered; it supports one replica";
-    assert_eq!(refusal(&more, &events()).await, expected);
-    // Nor what is there already.
+    assert_eq!(start_error(&more, &events()).await, expected);
+    // Also when the streams exist already.
     connect(&server).await;
-    assert_eq!(refusal(&more, &events()).await, expected);
+    assert_eq!(start_error(&more, &events()).await, expected);
 }
 
 #[tokio::test]
-async fn what_the_server_refuses_is_told_in_its_words() {
+async fn a_server_s_rejection_is_reported_with_its_text() {
     let small = Server::start_with("jetstream { store_dir: STORE, max_file: 1MB }").await;
-    let refusal = refusal(&nats(&small), &events()).await;
-    assert!(refusal.starts_with("nats: stream SWITCHBOARD_EVENTS_"), "{refusal}");
-    assert!(refusal.contains("insufficient storage resources"), "{refusal}");
+    let error = start_error(&nats(&small), &events()).await;
+    assert!(error.starts_with("nats: stream SWITCHBOARD_EVENTS_"), "{error}");
+    assert!(error.contains("insufficient storage resources"), "{error}");
 }
 
 #[tokio::test]
 async fn a_changed_configuration_changes_the_streams_and_keeps_the_events() {
     let server = Server::start().await;
     let first = connect(&server).await;
-    keep(&first, (0..100).map(|number| format!("{number:01000}"))).await;
+    append_all(&first, (0..100).map(|number| format!("{number:01000}"))).await;
     let before = first.extent("acme").await.unwrap();
     drop(first);
 
@@ -119,7 +119,7 @@ async fn a_changed_configuration_changes_the_streams_and_keeps_the_events() {
     let after = changed.extent("acme").await.unwrap();
     assert_eq!((after.log, after.newest), (before.log, before.newest));
     assert!(after.oldest > before.oldest);
-    // Shorter than JetStream has it, and an age below its windows.
+    // Shorter than JetStream accepts, and a retention below the window.
     let short = Events { retention: Duration::from_millis(1), duplicate_window: Duration::from_millis(1), ..events() };
     connect_with(&nats(&server), &short).await.unwrap();
 }
@@ -136,7 +136,7 @@ async fn gateways_that_start_at_the_same_time_agree() {
 }
 
 #[tokio::test]
-async fn an_event_larger_than_the_server_takes_is_refused() {
+async fn an_event_beyond_max_payload_is_rejected() {
     let server = Server::start_with("jetstream { store_dir: STORE }").await;
     let store = connect(&server).await;
     let body = Bytes::from(vec![b'x'; 1 << 20]);
@@ -147,10 +147,10 @@ async fn an_event_larger_than_the_server_takes_is_refused() {
 }
 
 #[tokio::test]
-async fn a_stream_made_anew_is_another_log() {
+async fn a_recreated_stream_is_another_log() {
     let server = Server::start().await;
     let store = connect(&server).await;
-    keep(&store, (0..PAGE_RECORDS).map(|number| number.to_string())).await;
+    append_all(&store, (0..PAGE_RECORDS).map(|number| number.to_string())).await;
     let before = store.extent("acme").await.unwrap();
     let mut reader = store.read("acme", before.newest).await.unwrap();
 
@@ -162,7 +162,7 @@ async fn a_stream_made_anew_is_another_log() {
     let after = store.extent("acme").await.unwrap();
     assert_ne!(after.log, before.log);
     assert_eq!((after.oldest, after.newest), (0, 0));
-    // Who reads the old one does not wait for ever.
+    // A reader of the old log fails and does not wait forever.
     let end = tokio::time::timeout(Duration::from_secs(60), reader.next()).await.unwrap();
     assert_eq!(end.unwrap_err().reason(), ErrorReason::StorageUnavailable);
 }

@@ -1,4 +1,4 @@
-//! Every store does in JetStream what it must do everywhere.
+//! The suites of all stores against JetStream.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use crate::{event_log, server::Server};
 
-/// A server, which is there from the first log on.
+/// A server that starts with the first log.
 #[derive(Default)]
 struct Real(OnceCell<Server>);
 
@@ -33,7 +33,7 @@ pub fn nats(server: &Server) -> Nats {
     Nats { url: server.url().into(), credentials: None, replicas: 1 }
 }
 
-/// The store of one more gateway with the centers `acme` and `beta`.
+/// The store of another gateway with the centers `acme` and `beta`.
 pub async fn connect(server: &Server) -> JetStream {
     connect_with(&nats(server), &event_log::events()).await.unwrap()
 }

@@ -1,4 +1,4 @@
-//! Encrypted connections. `openssl` makes the certificates.
+//! TLS connections. `openssl` generates the certificates.
 
 use std::{
     fs,
@@ -21,7 +21,7 @@ fn openssl(folder: &Path, arguments: &str) {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
 }
 
-/// An authority `ca.pem`, and the server's certificate and key, which it signed.
+/// A certificate authority `ca.pem`, and the server's key and certificate, signed by it.
 fn certificates() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let make = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2";
@@ -32,36 +32,36 @@ fn certificates() -> tempfile::TempDir {
 }
 
 #[tokio::test]
-async fn a_server_is_trusted_when_its_authority_is() {
+async fn a_server_with_a_trusted_authority_is_trusted() {
     let certificates = certificates();
-    let place = certificates.path();
+    let folder = certificates.path();
     let server = Server::start_with(&format!(
         "max_payload: 2MB\njetstream {{ store_dir: STORE, sync_interval: always }}\n\
          tls {{ cert_file: {:?}, key_file: {:?} }}",
-        place.join("server.pem"),
-        place.join("server.key")
+        folder.join("server.pem"),
+        folder.join("server.key")
     ))
     .await;
     let url = server.url().replace("nats://", "tls://");
-    let refusal = connect_with(&Nats { url: url.as_str().into(), ..nats(&server) }, &events()).await.unwrap_err();
-    assert_eq!(refusal.to_string(), "nats.url: the server's TLS certificate is not trusted");
+    let error = connect_with(&Nats { url: url.as_str().into(), ..nats(&server) }, &events()).await.unwrap_err();
+    assert_eq!(error.to_string(), "nats.url: the server's TLS certificate is not trusted");
 
-    let config = place.join("gateway.toml");
+    let config = folder.join("gateway.toml");
     let text = format!(
         "[listen]\ngrpc = '127.0.0.1:0'\nhttp = '127.0.0.1:0'\nadmin = '127.0.0.1:0'\n[nats]\nurl = '{url}'\n\
-         [events]\ncallback_key = 'key'\n[centers.acme]\nvendor = 'udesk'\nbase_url = 'https://acme.example.com'\n\
+         [events]\ncallback_key = 'key-of-all-gateways'\n[centers.acme]\nvendor = 'udesk'\nbase_url = 'https://acme.example.com'\n\
          app_id = 'app'\nsid = 'sid'\nauth_token = 'token'\n"
     );
     fs::write(&config, text).unwrap();
-    // Whom a program trusts is the machine's, but for this variable, which is read once.
+    // The variable replaces the system's trust store; a process reads it once.
     let mut gateway = Command::new(env!("CARGO_BIN_EXE_switchboard"))
         .args(["serve", "--config"])
         .arg(&config)
-        .env("SSL_CERT_FILE", place.join("ca.pem"))
+        .env("SSL_CERT_FILE", folder.join("ca.pem"))
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // It ends when it cannot connect, and so do its lines.
+    // If it cannot connect, it exits and its output ends.
     let mut lines = BufReader::new(gateway.stderr.take().unwrap()).lines();
     let is_up = lines.any(|line| line.unwrap().contains("\"message\":\"serving\""));
     gateway.kill().unwrap();
@@ -70,10 +70,10 @@ async fn a_server_is_trusted_when_its_authority_is() {
 }
 
 #[tokio::test]
-async fn one_encrypted_url_asks_for_encryption_everywhere() {
+async fn one_tls_url_requires_tls_for_every_server() {
     let server = Server::start().await;
     let url = format!("{},{}", server.url(), server.url().replace("nats://", "tls://"));
     let plain = Nats { url: url.as_str().into(), ..nats(&server) };
-    let refusal = connect_with(&plain, &events()).await.unwrap_err().to_string();
-    assert_eq!(refusal, "nats.url: the server's TLS certificate is not trusted");
+    let error = connect_with(&plain, &events()).await.unwrap_err().to_string();
+    assert_eq!(error, "nats.url: the server's TLS certificate is not trusted");
 }

@@ -34,17 +34,17 @@ fn context(time: Duration) -> Context {
     Context::new("StartCallback", String::new(), Instant::now() + time)
 }
 
-fn answer(call_id: &str) -> StartCallbackResponse {
+fn response(call_id: &str) -> StartCallbackResponse {
     StartCallbackResponse { call_id: call_id.to_owned() }
 }
 
-/// What keeps calls from being made twice at one gateway.
-fn repeats(store: &JetStream) -> Idempotency {
+/// The idempotency of one gateway.
+fn idempotency(store: &JetStream) -> Idempotency {
     Idempotency::new(Arc::new(store.clone()), Clock::system(), TaskTracker::new())
 }
 
 #[tokio::test]
-async fn what_one_keeps_the_other_reads_and_knows() {
+async fn one_gateway_reads_what_the_other_stores() {
     let server = Server::start().await;
     let (here, there) = (connect(&server).await, connect(&server).await);
     let mut reader = there.read("acme", 0).await.unwrap();
@@ -62,43 +62,43 @@ async fn what_one_keeps_the_other_reads_and_knows() {
 }
 
 #[tokio::test]
-async fn a_repeat_at_the_other_gateway_waits_for_the_first() {
+async fn a_second_call_at_the_other_gateway_waits_for_the_first() {
     let server = Server::start().await;
-    let (here, there) = (repeats(&connect(&server).await), repeats(&connect(&server).await));
+    let (here, there) = (idempotency(&connect(&server).await), idempotency(&connect(&server).await));
     let (running, runs) = oneshot::channel();
     let (end, ended) = oneshot::channel();
     let first = tokio::spawn(async move {
         let run = async move |_| {
             let _ = running.send(());
-            Ok(answer(ended.await.unwrap()))
+            Ok(response(ended.await.unwrap()))
         };
-        here.run(&context(Duration::from_secs(30)), SCOPE, "id", &answer("asked"), run).await
+        here.run(&context(Duration::from_secs(30)), SCOPE, "id", &response("asked"), run).await
     });
     runs.await.unwrap();
     let runs_again = async |_| Err::<StartCallbackResponse, _>(Error::internal("it ran twice"));
     let mut late = ErrorReason::DeadlineBeforeSend;
-    // A machine that stands still misses the moment in which that is told.
+    // A stalled machine misses the time in which the call fails with an unknown outcome.
     while late == ErrorReason::DeadlineBeforeSend {
-        let repeat = there.run(&context(Duration::from_secs(2)), SCOPE, "id", &answer("asked"), runs_again).await;
-        late = repeat.unwrap_err().reason();
+        let second = there.run(&context(Duration::from_secs(2)), SCOPE, "id", &response("asked"), runs_again).await;
+        late = second.unwrap_err().reason();
     }
-    assert_eq!(late, ErrorReason::VendorOutcomeUnknown, "it still runs");
-    let other = there.run(&context(Duration::from_secs(30)), SCOPE, "id", &answer("other"), runs_again).await;
+    assert_eq!(late, ErrorReason::VendorOutcomeUnknown, "it is still running");
+    let other = there.run(&context(Duration::from_secs(30)), SCOPE, "id", &response("other"), runs_again).await;
     assert_eq!(other.unwrap_err().reason(), ErrorReason::RequestIdReused);
 
-    let repeat = tokio::spawn(async move {
-        there.run(&context(Duration::from_secs(30)), SCOPE, "id", &answer("asked"), runs_again).await
+    let second = tokio::spawn(async move {
+        there.run(&context(Duration::from_secs(30)), SCOPE, "id", &response("asked"), runs_again).await
     });
     tokio::time::sleep(Duration::from_millis(100)).await;
     end.send("c-1").unwrap();
-    assert_eq!(first.await.unwrap().unwrap(), answer("c-1"));
-    assert_eq!(repeat.await.unwrap().unwrap(), answer("c-1"));
+    assert_eq!(first.await.unwrap().unwrap(), response("c-1"));
+    assert_eq!(second.await.unwrap().unwrap(), response("c-1"));
 }
 
 #[tokio::test]
-async fn of_repeats_at_both_gateways_one_runs() {
+async fn of_concurrent_calls_at_both_gateways_one_runs() {
     let server = Server::start().await;
-    let gateways = [repeats(&connect(&server).await), repeats(&connect(&server).await)];
+    let gateways = [idempotency(&connect(&server).await), idempotency(&connect(&server).await)];
     let runs = Arc::new(AtomicUsize::new(0));
     let calls: Vec<_> = (0..40)
         .map(|number| {
@@ -106,34 +106,34 @@ async fn of_repeats_at_both_gateways_one_runs() {
             tokio::spawn(async move {
                 let run = async move |_| {
                     runs.fetch_add(1, Ordering::AcqRel);
-                    Ok(answer("c-1"))
+                    Ok(response("c-1"))
                 };
                 let id = format!("id-{}", number / 4);
-                gateway.run(&context(Duration::from_secs(30)), SCOPE, &id, &answer("asked"), run).await
+                gateway.run(&context(Duration::from_secs(30)), SCOPE, &id, &response("asked"), run).await
             })
         })
         .collect();
     for call in calls {
-        assert_eq!(call.await.unwrap().unwrap(), answer("c-1"));
+        assert_eq!(call.await.unwrap().unwrap(), response("c-1"));
     }
     assert_eq!(runs.load(Ordering::Acquire), 10);
 }
 
 #[tokio::test]
-async fn what_did_nothing_runs_again_at_the_other_gateway() {
+async fn a_call_without_effect_may_run_at_the_other_gateway() {
     let server = Server::start().await;
-    let (here, there) = (repeats(&connect(&server).await), repeats(&connect(&server).await));
-    let refused = async |_| -> Result<StartCallbackResponse> { Err(Error::deadline_before_send()) };
-    let first = here.run(&context(Duration::from_secs(30)), SCOPE, "id", &answer("asked"), refused).await;
+    let (here, there) = (idempotency(&connect(&server).await), idempotency(&connect(&server).await));
+    let failing = async |_| -> Result<StartCallbackResponse> { Err(Error::deadline_before_send()) };
+    let first = here.run(&context(Duration::from_secs(30)), SCOPE, "id", &response("asked"), failing).await;
     assert_eq!(first.unwrap_err().reason(), ErrorReason::DeadlineBeforeSend);
-    let run = async |_| Ok(answer("c-1"));
-    let repeat = there.run(&context(Duration::from_secs(30)), SCOPE, "id", &answer("asked"), run).await;
-    assert_eq!(repeat.unwrap(), answer("c-1"));
+    let run = async |_| Ok(response("c-1"));
+    let second = there.run(&context(Duration::from_secs(30)), SCOPE, "id", &response("asked"), run).await;
+    assert_eq!(second.unwrap(), response("c-1"));
 }
 
-/// As a gateway leaves it that is killed while it runs a call.
+/// The state that a gateway leaves when it is killed while it runs a call.
 #[tokio::test]
-async fn a_call_of_a_gateway_that_ended_is_unknown_once_it_cannot_run_any_more() {
+async fn a_call_of_a_killed_gateway_is_interrupted_once_it_cannot_run_any_more() {
     let server = Server::start().await;
     let (here, there) = (connect(&server).await, connect(&server).await);
     let (call, content) = ([1; 32], [2; 32]);
@@ -147,12 +147,12 @@ async fn a_call_of_a_gateway_that_ended_is_unknown_once_it_cannot_run_any_more()
     assert_eq!(
         here.begin(call, content, at(1), expired(at(1))).await.unwrap(),
         CallState::Interrupted,
-        "it runs it not"
+        "it does not run it"
     );
 }
 
 #[tokio::test]
-async fn a_gateway_ends_its_own_calls_only() {
+async fn a_gateway_completes_only_its_own_calls() {
     let server = Server::start().await;
     let (here, there) = (connect(&server).await, connect(&server).await);
     let (call, content) = ([1; 32], [2; 32]);
@@ -161,7 +161,7 @@ async fn a_gateway_ends_its_own_calls_only() {
     assert_eq!(begin(&here).await, CallState::New);
     there.discard(call).await.unwrap();
     assert_eq!(there.complete(call, b"other".to_vec()).await.unwrap_err().reason(), ErrorReason::StorageUnavailable);
-    assert_eq!(begin(&there).await, CallState::Running, "it is here");
+    assert_eq!(begin(&there).await, CallState::Running, "it was not discarded");
 
     here.complete(call, b"sealed".to_vec()).await.unwrap();
     here.complete(call, b"again".to_vec()).await.unwrap();

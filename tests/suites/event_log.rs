@@ -1,6 +1,6 @@
-//! What every log of events must do, whatever keeps it.
+//! The tests of every [`EventLog`] implementation.
 //!
-//! A test target has a [`World`] for each kind of log and runs `event_log_tests!(its world)`.
+//! A test target implements [`World`] for its log and runs `event_log_tests!(world)`.
 
 use std::{
     ops::RangeInclusive,
@@ -19,7 +19,7 @@ use switchboard::{
 use tokio::{task::JoinSet, time::timeout};
 use url::Url;
 
-/// Makes logs, and lets time pass for them.
+/// Creates logs and controls their time.
 pub trait World: Sync {
     /// An empty log of the centers `acme` and `beta`.
     async fn log(&self, events: &Events) -> Arc<dyn EventLog>;
@@ -27,10 +27,10 @@ pub trait World: Sync {
     async fn pass(&self, time: Duration);
 }
 
-/// How long something may take that must come.
+/// Timeout of what must happen.
 const TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A configuration under which nothing leaves a log and equal events count as one.
+/// A configuration that removes no event of a test and detects duplicates.
 pub fn events() -> Events {
     Events {
         callback_base_url: Url::parse("http://127.0.0.1/").unwrap(),
@@ -41,12 +41,12 @@ pub fn events() -> Events {
     }
 }
 
-/// A body that names its message.
+/// A body with a message ID.
 fn identified(number: usize) -> Bytes {
     format!(r#"{{"MsgId":"{number}"}}"#).into()
 }
 
-/// A body that names neither its message nor its time.
+/// A body without a message ID and a timestamp.
 fn plain(number: usize) -> Bytes {
     format!("READY {number}").into()
 }
@@ -56,7 +56,7 @@ async fn post(log: &dyn EventLog, center: &str, body: Bytes) -> Appended {
     log.append(center, body, fingerprint).await.unwrap()
 }
 
-/// Posts these to `acme`, all at the same time.
+/// Appends these to `acme` concurrently.
 async fn post_all(log: &Arc<dyn EventLog>, bodies: Vec<Bytes>) {
     let mut posts = JoinSet::new();
     for body in bodies {
@@ -66,7 +66,7 @@ async fn post_all(log: &Arc<dyn EventLog>, bodies: Vec<Bytes>) {
     assert!(posts.join_all().await.iter().all(|outcome| *outcome == Appended::Stored));
 }
 
-/// The next records, at least so many.
+/// Reads at least `count` records.
 async fn read(reader: &mut dyn Reader, count: usize) -> Vec<Record> {
     let mut records = Vec::new();
     while records.len() < count {
@@ -85,12 +85,12 @@ fn bodies(records: &[Record]) -> Vec<Bytes> {
     records.iter().map(|record| record.body.clone()).collect()
 }
 
-/// Whether these are all records with these sequences, in their order.
+/// Whether the records have exactly these sequences, in order.
 fn are(records: &[Record], sequences: RangeInclusive<u64>) -> bool {
     records.iter().map(|record| record.sequence).eq(sequences)
 }
 
-pub async fn records_are_read_in_the_order_they_were_kept_in(world: impl World) {
+pub async fn records_are_read_in_the_order_of_their_appends(world: impl World) {
     let log = world.log(&events()).await;
     let posted: Vec<Bytes> =
         (0..10).map(|number| if number % 2 == 0 { identified(number) } else { plain(number) }).collect();
@@ -122,7 +122,7 @@ pub async fn equal_bodies_within_their_window_are_one_event(world: impl World) {
         assert_eq!(post(&*log, "acme", body.clone()).await, Appended::Duplicate);
     }
     assert_eq!(log.extent("acme").await.unwrap().newest, 2);
-    // What comes after them follows without a gap.
+    // The next event follows without a gap.
     post(&*log, "acme", plain(2)).await;
     assert!(are(&read_from(&*log, "acme", 0, 3).await, 1..=3));
 }
@@ -138,7 +138,7 @@ pub async fn equal_bodies_are_two_events_after_their_window(world: impl World) {
             if post(&*log, "acme", body.clone()).await == Appended::Stored {
                 break;
             }
-            // A server looks at its windows now and then.
+            // A server prunes its window periodically.
             tries += 1;
             assert!(tries < 50, "still a duplicate");
         }
@@ -146,7 +146,7 @@ pub async fn equal_bodies_are_two_events_after_their_window(world: impl World) {
     assert_eq!(log.extent("acme").await.unwrap().newest, 4);
 }
 
-pub async fn the_window_is_short_for_what_names_neither_message_nor_time(world: impl World) {
+pub async fn the_window_is_short_for_a_body_that_is_not_identified(world: impl World) {
     let log = world.log(&events()).await;
     for body in [identified(1), plain(1)] {
         post(&*log, "acme", body).await;
@@ -165,7 +165,7 @@ pub async fn without_a_window_nothing_is_a_duplicate(world: impl World) {
     }
 }
 
-pub async fn centers_do_not_mix(world: impl World) {
+pub async fn each_center_has_its_own_log(world: impl World) {
     let log = world.log(&events()).await;
     assert_eq!(post(&*log, "acme", identified(1)).await, Appended::Stored);
     assert_eq!(post(&*log, "beta", identified(1)).await, Appended::Stored, "another center's event");
@@ -186,7 +186,7 @@ pub async fn the_extent_grows_with_the_log(world: impl World) {
     assert_eq!((full.log, full.oldest, full.newest), (empty.log, 0, 3));
 }
 
-pub async fn a_time_is_a_position(world: impl World) {
+pub async fn seek_finds_the_position_of_a_time(world: impl World) {
     let log = world.log(&events()).await;
     let begin = UNIX_EPOCH;
     assert_eq!(log.seek("acme", begin).await.unwrap(), 0, "nothing is there yet");
@@ -225,14 +225,14 @@ pub async fn reading_begins_right_after_any_position(world: impl World) {
     assert!(are(&read(&mut *reader, 1).await, 6..=6));
 }
 
-pub async fn a_reader_who_knows_all_waits_and_may_be_interrupted(world: impl World) {
+pub async fn a_reader_at_the_end_waits_and_is_cancel_safe(world: impl World) {
     let log = world.log(&events()).await;
     let mut reader = log.read("acme", 0).await.unwrap();
     assert!(timeout(Duration::from_millis(50), reader.next()).await.is_err(), "nothing is there");
     post(&*log, "acme", plain(0)).await;
     assert_eq!(bodies(&read(&mut *reader, 1).await), [plain(0)]);
 
-    // Interrupted again and again while events come in.
+    // Cancelled again and again while events arrive.
     let writer = tokio::spawn({
         let log = log.clone();
         async move {
@@ -270,7 +270,7 @@ pub async fn a_waiting_reader_is_woken(world: impl World) {
     }
 }
 
-pub async fn a_large_record_is_kept_whole_and_comes_alone(world: impl World) {
+pub async fn a_large_record_is_stored_whole_and_is_a_page_of_its_own(world: impl World) {
     let log = world.log(&events()).await;
     let mut large = vec![b'x'; 1 << 20];
     fastrand::Rng::with_seed(1).fill(&mut large);
@@ -285,7 +285,7 @@ pub async fn a_large_record_is_kept_whole_and_comes_alone(world: impl World) {
     }
 }
 
-pub async fn a_page_has_its_bounds(world: impl World) {
+pub async fn a_page_is_bounded(world: impl World) {
     let log = world.log(&events()).await;
     let count = 2 * PAGE_RECORDS + 10;
     let wide = PAGE_BYTES / 10;
@@ -305,7 +305,7 @@ pub async fn a_page_has_its_bounds(world: impl World) {
     assert!(are(&records, 1..=records.len() as u64), "without a gap");
 }
 
-pub async fn what_is_posted_at_the_same_time_is_all_there_once(world: impl World) {
+pub async fn concurrent_appends_are_each_stored_once(world: impl World) {
     let log = world.log(&events()).await;
     let mut posts = JoinSet::new();
     for number in 0..200 {
@@ -326,10 +326,10 @@ pub async fn what_is_posted_at_the_same_time_is_all_there_once(world: impl World
     assert_eq!(log.extent("acme").await.unwrap().newest, 200);
 }
 
-pub async fn what_is_too_much_leaves_at_the_old_end(world: impl World) {
+pub async fn the_oldest_records_beyond_the_size_are_removed(world: impl World) {
     let log = world.log(&Events { retention_size: 64 << 10, ..events() }).await;
     post_all(&log, (0..200).map(|number| format!("{number:01024}").into()).collect()).await;
-    // What comes at once may be kept at once; what is too much by then leaves with what comes next.
+    // A burst may be stored whole; the next append removes the excess.
     let mut newest = 200;
     let extent = loop {
         newest += 1;
@@ -350,8 +350,8 @@ pub async fn what_is_too_much_leaves_at_the_old_end(world: impl World) {
     assert_eq!(log.seek("acme", UNIX_EPOCH).await.unwrap(), extent.oldest);
 }
 
-pub async fn what_is_too_old_leaves(world: impl World) {
-    // Longer than a busy machine may stand still between the last event and its reader.
+pub async fn expired_records_are_removed(world: impl World) {
+    // Longer than a busy machine may stall between the last event and its reader.
     let retention = Duration::from_secs(5);
     let log = world.log(&Events { retention, ..events() }).await;
     for number in 0..3 {
@@ -370,27 +370,27 @@ pub async fn what_is_too_old_leaves(world: impl World) {
     assert!(are(&read(&mut *reader, 1).await, 4..=4));
 }
 
-/// A test for each of these, in a world of its own.
+/// One test for each of these functions, each in its own world.
 macro_rules! event_log_tests {
     ($world:expr) => {
         $crate::event_log::event_log_tests!($world;
-            records_are_read_in_the_order_they_were_kept_in
+            records_are_read_in_the_order_of_their_appends
             any_bytes_are_a_body
             equal_bodies_within_their_window_are_one_event
             equal_bodies_are_two_events_after_their_window
-            the_window_is_short_for_what_names_neither_message_nor_time
+            the_window_is_short_for_a_body_that_is_not_identified
             without_a_window_nothing_is_a_duplicate
-            centers_do_not_mix
+            each_center_has_its_own_log
             the_extent_grows_with_the_log
-            a_time_is_a_position
+            seek_finds_the_position_of_a_time
             reading_begins_right_after_any_position
-            a_reader_who_knows_all_waits_and_may_be_interrupted
+            a_reader_at_the_end_waits_and_is_cancel_safe
             a_waiting_reader_is_woken
-            a_large_record_is_kept_whole_and_comes_alone
-            a_page_has_its_bounds
-            what_is_posted_at_the_same_time_is_all_there_once
-            what_is_too_much_leaves_at_the_old_end
-            what_is_too_old_leaves
+            a_large_record_is_stored_whole_and_is_a_page_of_its_own
+            a_page_is_bounded
+            concurrent_appends_are_each_stored_once
+            the_oldest_records_beyond_the_size_are_removed
+            expired_records_are_removed
         );
     };
     ($world:expr; $($test:ident)*) => {

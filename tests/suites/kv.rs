@@ -1,6 +1,6 @@
-//! What every store of small facts must do, whatever keeps them.
+//! The tests of every [`KeyValueStore`] implementation.
 //!
-//! A test target runs `kv_tests!(a future that gives an empty store)`.
+//! A test target runs `kv_tests!(a future of an empty store)`.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ fn pairs(list: &[(&str, &str)]) -> Vec<(String, Vec<u8>)> {
     list.iter().map(|(key, value)| ((*key).to_owned(), value.as_bytes().to_vec())).collect()
 }
 
-pub async fn a_fact_is_kept_until_it_is_replaced_or_removed(store: Arc<dyn KeyValueStore>) {
+pub async fn an_entry_is_stored_until_it_is_replaced_or_removed(store: Arc<dyn KeyValueStore>) {
     assert_eq!(store.get("a.b").await.unwrap(), None);
     store.put("a.b", b"one".to_vec()).await.unwrap();
     assert_eq!(store.get("a.b").await.unwrap().unwrap(), b"one");
@@ -32,7 +32,7 @@ pub async fn any_bytes_are_a_value(store: Arc<dyn KeyValueStore>) {
     }
 }
 
-pub async fn keys_are_listed_by_their_beginning_in_order(store: Arc<dyn KeyValueStore>) {
+pub async fn keys_are_listed_by_prefix_in_order(store: Arc<dyn KeyValueStore>) {
     assert_eq!(store.list("a.").await.unwrap(), []);
     for key in ["b.1", "a.2", "a.10", "a-b.1", "a.2.x_=", "A.1", "a.1"] {
         store.put(key, key.as_bytes().to_vec()).await.unwrap();
@@ -48,7 +48,7 @@ pub async fn keys_are_listed_by_their_beginning_in_order(store: Arc<dyn KeyValue
     assert_eq!(store.list("").await.unwrap().len(), 7);
 }
 
-pub async fn many_facts_are_listed(store: Arc<dyn KeyValueStore>) {
+pub async fn many_entries_are_listed(store: Arc<dyn KeyValueStore>) {
     let mut writes = JoinSet::new();
     for number in 0..300 {
         let store = store.clone();
@@ -60,31 +60,31 @@ pub async fn many_facts_are_listed(store: Arc<dyn KeyValueStore>) {
     assert!(listed.iter().map(|(_, value)| value.len()).eq(0..300));
 }
 
-pub async fn one_of_several_creates_a_fact_and_all_learn_it(store: Arc<dyn KeyValueStore>) {
+pub async fn one_of_several_concurrent_creates_wins_and_all_get_its_value(store: Arc<dyn KeyValueStore>) {
     let mut creators = JoinSet::new();
     for number in 0..20_u8 {
         let store = store.clone();
         creators.spawn(async move { store.create("key", vec![number]).await.unwrap() });
     }
-    let known = creators.join_all().await;
-    let kept = store.get("key").await.unwrap().unwrap();
-    assert!(known.iter().all(|value| *value == kept), "{known:?}");
-    assert_eq!(store.create("key", b"late".to_vec()).await.unwrap(), kept);
+    let returned = creators.join_all().await;
+    let stored = store.get("key").await.unwrap().unwrap();
+    assert!(returned.iter().all(|value| *value == stored), "{returned:?}");
+    assert_eq!(store.create("key", b"late".to_vec()).await.unwrap(), stored);
 
     store.remove("key").await.unwrap();
     assert_eq!(store.create("key", b"anew".to_vec()).await.unwrap(), b"anew");
     assert_eq!(store.get("key").await.unwrap().unwrap(), b"anew");
 }
 
-/// A test for each of these, with a store of its own. `$store` may hold more than the store, in a pair.
+/// One test for each of these functions, each with its own store. `$store` is a pair of the store and what it needs.
 macro_rules! kv_tests {
     ($store:expr) => {
         $crate::kv::kv_tests!($store;
-            a_fact_is_kept_until_it_is_replaced_or_removed
+            an_entry_is_stored_until_it_is_replaced_or_removed
             any_bytes_are_a_value
-            keys_are_listed_by_their_beginning_in_order
-            many_facts_are_listed
-            one_of_several_creates_a_fact_and_all_learn_it
+            keys_are_listed_by_prefix_in_order
+            many_entries_are_listed
+            one_of_several_concurrent_creates_wins_and_all_get_its_value
         );
     };
     ($store:expr; $($test:ident)*) => {

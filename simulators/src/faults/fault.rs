@@ -58,13 +58,6 @@ pub(super) enum Reset {
     After,
 }
 
-// === impl Reset ===
-
-impl Reset {
-    pub(super) const NAMES: [(&'static str, Self); 3] =
-        [("before", Self::Before), ("during", Self::During), ("after", Self::After)];
-}
-
 // === impl Fault ===
 
 impl Fault {
@@ -140,6 +133,13 @@ impl Ending {
             Self::Status { .. } | Self::Throttle { .. } | Self::Reset(Reset::Before) => false,
         }
     }
+}
+
+// === impl Reset ===
+
+impl Reset {
+    pub(super) const NAMES: [(&'static str, Self); 3] =
+        [("before", Self::Before), ("during", Self::During), ("after", Self::After)];
 }
 
 /// A response of a proxy or balancer in front of the vendor.
@@ -345,7 +345,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn the_answer_tells_its_maker_what_was_altered() {
+    async fn the_response_has_the_alteration_in_its_extensions() {
         let fault = Fault { alteration: Alteration { clock_skew: 5, partial: Some(1) }, ..Fault::default() };
         let response = fault.clone().inject(None, async { Response::default() }).await;
         assert_eq!(response.extensions().get(), Some(&fault.alteration()));

@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_huge_body_tells_no_length_and_is_json() {
+    async fn a_huge_body_has_no_length_and_is_json() {
         let (headers, body) = corrupted("huge").await;
         assert!(!headers.contains_key("content-length"));
         assert_eq!(body.len(), PIECE * PIECES + ANSWER.len());

@@ -1,7 +1,7 @@
 //! A gzip bomb: JSON with 32 MiB of spaces in it, packed into 400 KiB (RFC 1951, RFC 1952).
 //!
-//! The spaces are one block with fixed Huffman codes: one literal, then matches of 258 bytes at distance 1, 13 bits each.
-//! The block starts and ends on a byte boundary, so it is packed once and shared; only what follows it differs.
+//! The spaces are one block with fixed Huffman codes: one literal, then matches of 258 bytes at distance 1, 13 bits
+//! each. The block starts and ends on a byte boundary, so it is packed once and shared; only what follows it differs.
 
 use std::sync::LazyLock;
 
@@ -29,6 +29,50 @@ struct Bits {
     bytes: Vec<u8>,
     pending: u32,
     count: u32,
+}
+
+// === impl Crc ===
+
+impl Crc {
+    fn add(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            let [low, ..] = self.0.to_le_bytes();
+            self.0 = TABLE[usize::from(low ^ byte)] ^ (self.0 >> 8);
+        }
+    }
+
+    fn value(self) -> u32 {
+        !self.0
+    }
+}
+
+// === impl Bits ===
+
+impl Bits {
+    /// Appends a number, lowest bit first.
+    fn number(&mut self, value: u32, width: u32) {
+        self.pending |= value << self.count;
+        self.count += width;
+        while self.count >= 8 {
+            let [low, ..] = self.pending.to_le_bytes();
+            self.bytes.push(low);
+            self.pending >>= 8;
+            self.count -= 8;
+        }
+    }
+
+    /// Appends a Huffman code, highest bit first.
+    fn code(&mut self, code: u32, width: u32) {
+        self.number(code.reverse_bits() >> (32 - width), width);
+    }
+
+    /// The bytes; zeros fill the last one.
+    fn into_bytes(mut self) -> Vec<u8> {
+        if self.count > 0 {
+            self.number(0, 8 - self.count);
+        }
+        self.bytes
+    }
 }
 
 /// Packs `{`, 32 MiB of spaces, and `rest`.
@@ -97,56 +141,12 @@ const fn table() -> [u32; 256] {
     table
 }
 
-// === impl Crc ===
-
-impl Crc {
-    fn add(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            let [low, ..] = self.0.to_le_bytes();
-            self.0 = TABLE[usize::from(low ^ byte)] ^ (self.0 >> 8);
-        }
-    }
-
-    fn value(self) -> u32 {
-        !self.0
-    }
-}
-
-// === impl Bits ===
-
-impl Bits {
-    /// Appends a number, lowest bit first.
-    fn number(&mut self, value: u32, width: u32) {
-        self.pending |= value << self.count;
-        self.count += width;
-        while self.count >= 8 {
-            let [low, ..] = self.pending.to_le_bytes();
-            self.bytes.push(low);
-            self.pending >>= 8;
-            self.count -= 8;
-        }
-    }
-
-    /// Appends a Huffman code, highest bit first.
-    fn code(&mut self, code: u32, width: u32) {
-        self.number(code.reverse_bits() >> (32 - width), width);
-    }
-
-    /// The bytes; zeros fill the last one.
-    fn into_bytes(mut self) -> Vec<u8> {
-        if self.count > 0 {
-            self.number(0, 8 - self.count);
-        }
-        self.bytes
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Unpacks what this file packs: stored blocks, and blocks with fixed codes of literals below 144 and matches of 258
-    /// bytes at distance 1.
+    /// Unpacks what this file packs: stored blocks, and blocks with fixed codes of literals below 144 and matches of
+    /// 258 bytes at distance 1.
     fn unpack(packed: &[u8]) -> Vec<u8> {
         let mut place = HEADER.len() * 8;
         let bit = |place: &mut usize| {

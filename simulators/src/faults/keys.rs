@@ -80,7 +80,7 @@ impl<'a> Keys<'a> {
         check_keys(self.0, &KEYS)
     }
 
-    /// Checks which keys stand beside each other, and which the vendor's simulator supports.
+    /// Checks which keys are allowed together, and that the vendor's simulator supports them.
     pub(super) fn check_combinations(&self, vendor: &Vendor) -> Result<(), RuleError> {
         if !EFFECTS.iter().any(|key| self.has(key)) {
             return Err(RuleError::new("", format!("the rule has no effect: add one of {}", EFFECTS.join(", "))));

@@ -1,8 +1,8 @@
 //! A listener whose connections a handler can reset.
 //!
 //! HTTP servers give a handler no way to end its connection without a response. Here every connection shares a
-//! [`ResetHandle`] with its requests. After [`ResetHandle::reset`] the next write fails, the server drops the connection,
-//! and the socket is closed with a reset (`SO_LINGER` of zero), as by a crashed process or a firewall.
+//! [`ResetHandle`] with its requests. After [`ResetHandle::reset`] the next write fails, the server drops the
+//! connection, and the socket is closed with a reset (`SO_LINGER` of zero), as by a crashed process or a firewall.
 
 use std::{
     io,
@@ -46,13 +46,6 @@ pub struct ResetHandle(Arc<AtomicBool>);
 pub struct Connection {
     stream: TcpStream,
     reset_handle: ResetHandle,
-}
-
-/// Serves a simulator's router on a listener whose connections can be reset.
-///
-/// On any other listener a fault that resets the connection becomes a body that ends too early.
-pub fn serve(listener: TcpListener, router: Router) -> Serving {
-    axum::serve(ResettableListener(listener), router.into_make_service_with_connect_info())
 }
 
 // === impl ResettableListener ===
@@ -131,4 +124,11 @@ impl AsyncWrite for Connection {
         self.reset_handle.check()?;
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
+}
+
+/// Serves a simulator's router on a listener whose connections can be reset.
+///
+/// On any other listener a fault that resets the connection becomes a body that ends too early.
+pub fn serve(listener: TcpListener, router: Router) -> Serving {
+    axum::serve(ResettableListener(listener), router.into_make_service_with_connect_info())
 }

@@ -29,18 +29,7 @@ pub(super) struct TestServer {
     client: reqwest::Client,
 }
 
-pub(super) fn vendor() -> Vendor {
-    Vendor {
-        find: |name| match name {
-            "read" => vec![0],
-            "write" => vec![1],
-            _ => Vec::new(),
-        },
-        naming: "read or write",
-        has_tokens: true,
-        has_batches: true,
-    }
-}
+// === impl TestServer ===
 
 impl TestServer {
     /// On a listener whose connections can be reset.
@@ -107,6 +96,19 @@ impl TestServer {
     /// A bare connection.
     pub(super) async fn connect(&self) -> tokio::net::TcpStream {
         tokio::net::TcpStream::connect(self.base.trim_start_matches("http://")).await.unwrap()
+    }
+}
+
+pub(super) fn vendor() -> Vendor {
+    Vendor {
+        find: |name| match name {
+            "read" => vec![0],
+            "write" => vec![1],
+            _ => Vec::new(),
+        },
+        naming: "read or write",
+        has_tokens: true,
+        has_batches: true,
     }
 }
 

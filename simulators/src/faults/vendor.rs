@@ -1,4 +1,4 @@
-//! What a vendor's simulator tells its faults.
+//! What faults know of a vendor and of a request.
 
 use axum::http::Uri;
 

@@ -1,4 +1,4 @@
-//! Reading business accounts: agentAccount/query (B3.8).
+//! Reads business accounts: agentAccount/query (B3.8).
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use super::{
     state::{Account, Agent, Center},
 };
 
-/// The largest page of a query; the vendor names none (B3.8).
+/// Largest page; the vendor names none (B3.8).
 const MAX_PAGE: i64 = 100;
 
 #[derive(Deserialize)]
@@ -23,7 +23,7 @@ struct Query {
     transparent_display_flag: Option<bool>,
 }
 
-/// `POST agentAccount/query`: one account, or a page of all. Agents without account are not listed.
+/// `POST agentAccount/query`: one account, or a page of all accounts. Agents without an account are not listed.
 pub(super) fn query(center: &mut Center, call: Call<'_>) -> Outcome {
     let Query { user_account, page_num, page_size, agent_type, transparent_display_flag } = fields::read(call.body)?;
     let (matching, offset, limit): (Vec<_>, _, _) = match (user_account, page_num, page_size) {
@@ -34,7 +34,7 @@ pub(super) fn query(center: &mut Center, call: Call<'_>) -> Outcome {
         (None, Some(page_num), Some(page_size)) => {
             ensure(page_num >= 0 && page_size >= 1, "The page is invalid")?;
             let size = page_size.min(MAX_PAGE);
-            // Nobody here displays transparently.
+            // No agent here has the flag.
             let all = center.accounts().filter(|(_, agent)| {
                 transparent_display_flag != Some(true)
                     && agent_type.as_ref().is_none_or(|types| types.contains(&agent.kind))
@@ -71,7 +71,7 @@ fn shown(account: &Account, agent: &Agent) -> Value {
     if let Some(sip) = &agent.sip {
         shown.insert("sipAccount".to_owned(), json!(sip.account));
     }
-    // The printed sample has neither; where it has no work number, it has no flag either.
+    // The printed sample has neither work number nor flag.
     if let Some(work_no) = agent.work_no {
         shown.extend(payload! { "workNo": work_no, "transparentDisplayFlag": false });
     }
@@ -101,7 +101,7 @@ mod tests {
         assert_eq!((&video["total"], &video["data"][1]["userAccount"]), (&json!(2), &json!("hana.kim")));
         let flagged = json!({ "pageNum": 0, "pageSize": 5, "transparentDisplayFlag": true });
         assert_eq!(query(flagged).await["total"], 0);
-        // With an account everything else is ignored.
+        // Beside an account, every other field is ignored.
         let one = query(json!({ "userAccount": "ben.okafor", "pageNum": 9, "pageSize": 0, "agentType": [5] })).await;
         assert_eq!((&one["total"], &one["data"][0]["workNo"]), (&json!(1), &json!(1002)));
         let none = query(json!({ "userAccount": "nobody.here" })).await;

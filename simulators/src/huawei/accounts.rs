@@ -1,4 +1,4 @@
-//! Business accounts of agents: agentAccount/create, update, delete (B3.5 to B3.7).
+//! Changes business accounts of agents: agentAccount/create, update, delete (B3.5 to B3.7).
 
 use serde::Deserialize;
 
@@ -47,7 +47,7 @@ struct Delete {
     user_account: String,
 }
 
-/// `POST agentAccount/create`: an agent with an account. The vendor chooses the work number.
+/// `POST agentAccount/create`: adds an agent with an account. The vendor assigns the work number.
 pub(super) fn create(center: &mut Center, call: Call<'_>) -> Outcome {
     let Create { user_account, user_name, password, email, agent_type, cc_role_id, skills, phone } =
         fields::read(call.body)?;
@@ -83,7 +83,7 @@ pub(super) fn create(center: &mut Center, call: Call<'_>) -> Outcome {
     Ok(payload! { "workNo": work_no })
 }
 
-/// `POST agentAccount/update`: what is not named stays. Nothing changes unless everything is right, but a wrong old
+/// `POST agentAccount/update`: an absent field is unchanged. A refused request changes nothing, but a wrong old
 /// password is counted.
 pub(super) fn update(center: &mut Center, call: Call<'_>) -> Outcome {
     let Update { user_account, user_name, email, phone, agent_type, cc_role_id, skills, old_password, new_password } =
@@ -91,7 +91,7 @@ pub(super) fn update(center: &mut Center, call: Call<'_>) -> Outcome {
     let position = position(center, &user_account)?;
     let before = &center.agents[position];
     if let Some(user_name) = &user_name {
-        // Here the limit is in bytes, and the forbidden characters are fewer than in create.
+        // Update has a limit in bytes, and fewer forbidden characters than create.
         ensure(!user_name.is_empty(), "userName is empty")?;
         ensure(user_name.len() <= 20, "userName is longer than 20 bytes")?;
         ensure(!user_name.contains(|c| "\"[]=;<>".contains(c)), "userName has a forbidden character")?;
@@ -132,7 +132,7 @@ pub(super) fn update(center: &mut Center, call: Call<'_>) -> Outcome {
     Ok(payload! {})
 }
 
-/// `POST agentAccount/delete`: the agent goes in any state, and with it its place in every queue.
+/// `POST agentAccount/delete`: deletes an agent in any state, also from its queues.
 pub(super) fn delete(center: &mut Center, call: Call<'_>) -> Outcome {
     let Delete { user_account } = fields::read(call.body)?;
     let position = position(center, &user_account)?;
@@ -174,7 +174,7 @@ mod tests {
         })
     }
 
-    /// The new agent, with one field changed.
+    /// The new agent with one field changed.
     fn but(field: &str, value: Value) -> Value {
         let mut agent = new_agent();
         agent[field] = value;
@@ -211,7 +211,7 @@ mod tests {
         assert_eq!(deleted, json!({ "resultCode": "0", "resultMessage": "delete AgentAccount success" }));
         assert!(read(&server, "karl.new").await.is_null());
         assert_eq!(server.rest("agentAccount/queryAgentInfoBySkillId", sales).await["count"], 5);
-        // Its number is not given again, its softphone is.
+        // Its number is not assigned again, its softphone is.
         let again = server.rest("agentAccount/create", new_agent()).await;
         assert_eq!(again["workNo"], 1014);
         assert_eq!(read(&server, "karl.new").await["sipAccount"], "88880013");

@@ -1,4 +1,5 @@
-//! The admin route, outside the vendor's paths: `/simulator/...`. It is as private as the listener it is served on.
+//! The simulator's own routes, under `/simulator`. They require no credentials: a simulator belongs on loopback or in a
+//! test network.
 
 use std::sync::Arc;
 
@@ -18,13 +19,13 @@ const REDACTION: Redaction = Redaction {
 };
 const SECRETS: [&str; 4] = ["app_secret", "newPassWord", "oldPassWord", "password"];
 
-/// `GET /simulator/requests`: the requests received, oldest first, without their secrets.
+/// `GET /simulator/requests`: the requests received, oldest first, without secrets.
 pub(super) async fn requests(State(simulator): State<Arc<Simulator>>) -> Response {
     let shown: Vec<Value> = simulator.lock().journal.requests().map(shown).collect();
     envelope::json(StatusCode::OK, &json!({ "requests": shown }))
 }
 
-/// `GET /simulator/state`: how often a token was asked for and each operation called, and how much the center holds.
+/// `GET /simulator/state`: how often each operation was called, and how many resources of each kind there are.
 pub(super) async fn state(State(simulator): State<Arc<Simulator>>) -> Response {
     let state = simulator.lock();
     let calls = &state.calls;
@@ -41,13 +42,13 @@ pub(super) async fn state(State(simulator): State<Arc<Simulator>>) -> Response {
     envelope::json(StatusCode::OK, &shown)
 }
 
-/// `POST /simulator/reset`: back to the start.
+/// `POST /simulator/reset`: restores the start.
 pub(super) async fn reset(State(simulator): State<Arc<Simulator>>) -> StatusCode {
     simulator.reset();
     StatusCode::NO_CONTENT
 }
 
-/// `POST /simulator/tokens/revoke`: ends every token issued so far.
+/// `POST /simulator/tokens/revoke`: revokes every token issued so far.
 pub(super) async fn revoke_tokens(State(simulator): State<Arc<Simulator>>) -> StatusCode {
     simulator.revoke_tokens();
     StatusCode::NO_CONTENT
@@ -116,7 +117,7 @@ mod tests {
     #[tokio::test]
     async fn requests_are_shown_without_secrets() {
         let server = TestServer::start(Tenant::Seeded, "").await;
-        server.ask_token(Some("60")).await.ok();
+        server.request_token(Some("60")).await.ok();
         server.get("/nowhere").await;
         let shown = get(&server, "/simulator/requests").await;
         let requests = shown["requests"].as_array().unwrap();

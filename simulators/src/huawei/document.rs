@@ -1,5 +1,5 @@
-//! The call center of the vendor's pages, whose example requests get their example answers. The pages were not written
-//! from one center, so neither is this one: accounts without work numbers, two users with the same settings id.
+//! The call center of the vendor's pages, in which their example requests get their example responses. The examples
+//! come from different centers, so some accounts here have no work number, and two users have the same settings ID.
 
 use std::collections::BTreeMap;
 
@@ -123,7 +123,7 @@ mod tests {
         (format!("{prefix}{path}"), json(request), json(answer))
     }
 
-    /// Path, request and answer, as the pages print them. A `null` request is a GET.
+    /// Path, request and response, as the pages print them. A `null` request is a `GET`.
     fn examples() -> Vec<(String, Value, Value)> {
         let sys_info = r#"{ "servicePort": 448, "serviceIp": "127.0.0.0",
             "sipServiceIp": "127.0.0.0", "sipServicePort": 5060,

@@ -1,5 +1,4 @@
-//! How answers are dressed: the return codes of each family (B2), and the sentences and pages of the failures before
-//! them.
+//! The form of a response: the return codes of each family (B2), and the sentences and pages of earlier failures.
 
 use axum::{body::Body, response::Response};
 use http::{HeaderValue, StatusCode, header};
@@ -7,10 +6,10 @@ use serde_json::{Map, Value};
 
 use super::quirks::{Quirk, Quirks};
 
-/// The members of a successful answer, without return code and text.
+/// The members of a successful response, without return code and text.
 pub(super) type Payload = Map<String, Value>;
 
-/// What an operation comes to.
+/// The outcome of an operation.
 pub(super) type Outcome = Result<Payload, Refusal>;
 
 /// Builds a [`Payload`].
@@ -21,12 +20,12 @@ macro_rules! payload {
 }
 pub(super) use payload;
 
-/// Why an operation was not done. It holds no value of the request: it may be logged.
+/// Why an operation did nothing. It holds no value of the request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// The body is not what the table describes: HTTP 400.
+    /// The body does not match the table: HTTP 400.
     Malformed,
-    /// What the request names does not exist, where a table gives HTTP 404 for that (B3.15).
+    /// The resource does not exist, and the table has HTTP 404 for that (B3.15).
     Missing,
     /// A business failure: the family's return code and text.
     Business {
@@ -55,7 +54,7 @@ pub(super) enum Style {
 // === impl Refusal ===
 
 impl Refusal {
-    /// A business failure with the code that most families use.
+    /// A business failure with the usual code.
     pub(super) const fn because(text: &'static str) -> Refusal {
         Refusal::Business { code: "1", text }
     }
@@ -75,7 +74,7 @@ impl Style {
         }
     }
 
-    fn dress(self, code: &str, text: &str, mut payload: Payload) -> Value {
+    fn wrap(self, code: &str, text: &str, mut payload: Payload) -> Value {
         if let Some((code_name, text_name)) = self.names() {
             payload.insert(code_name.to_owned(), code.into());
             payload.insert(text_name.to_owned(), text.into());
@@ -84,23 +83,23 @@ impl Style {
     }
 }
 
-/// The HTTP answer for an outcome; `success` is the text beside return code "0".
+/// The HTTP response of an outcome; `success` is the text beside return code "0".
 pub(super) fn respond(style: Style, success: &str, outcome: Outcome, quirks: &Quirks) -> Response {
     let (status, mut body) = match outcome {
-        Ok(payload) => (StatusCode::OK, style.dress("0", success, payload)),
+        Ok(payload) => (StatusCode::OK, style.wrap("0", success, payload)),
         Err(Refusal::Malformed) => return bad_request(),
         Err(Refusal::Missing) => return not_found(),
         Err(Refusal::Business { code, text }) => {
             let failed = quirks.contains(Quirk::FailuresAs500);
             let status = if failed { StatusCode::INTERNAL_SERVER_ERROR } else { StatusCode::OK };
-            (status, style.dress(code, text, Payload::new()))
+            (status, style.wrap(code, text, Payload::new()))
         }
     };
     quirks.distort(&mut body);
     json(status, &body)
 }
 
-/// A JSON answer with the content type that document 002 prints.
+/// A JSON response with the content type of document 002.
 pub(super) fn json(status: StatusCode, body: &Value) -> Response {
     answer(status, "application/json;charset=UTF-8", body.to_string())
 }
@@ -124,7 +123,7 @@ pub(super) fn not_found() -> Response {
     sentence(StatusCode::NOT_FOUND, "The requested content is not found. Check the request path.")
 }
 
-/// A failure of the proxy in front of API Fabric: a page of HTML.
+/// A failure of the proxy in front of API Fabric, as a page of HTML.
 pub(super) fn page(status: StatusCode) -> Response {
     let title = format!("{} {}", status.as_str(), status.canonical_reason().unwrap_or_default());
     let page = format!(

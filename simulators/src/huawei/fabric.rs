@@ -1,4 +1,4 @@
-//! What API Fabric does before an operation runs: path and method, token, app key, content type, JSON.
+//! What API Fabric checks before an operation runs: path and method, token, app key, content type, JSON.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::{
     journal::Request,
 };
 
-/// The largest body that is read, in bytes.
+/// Largest body accepted, in bytes.
 const MAX_BODY: usize = 1 << 20;
 
 /// The layer around every operation: records the request, finds its operation, and injects the fault it triggers.
@@ -52,7 +52,7 @@ pub(super) async fn receive(
     fault.inject(reset_handle, next.run(axum::extract::Request::from_parts(parts, Body::from(body)))).await
 }
 
-/// Answers a request whose operation is known.
+/// Responds to a request that was recorded.
 pub(super) async fn answer(
     State(simulator): State<Arc<Simulator>>,
     Extension(operation): Extension<Option<&'static Operation>>,
@@ -74,7 +74,7 @@ pub(super) async fn answer(
             return envelope::unauthorized();
         }
     }
-    // No table knows a query parameter.
+    // No table has a query parameter.
     if query.is_some_and(|query| !query.is_empty()) {
         return envelope::bad_request();
     }
@@ -91,8 +91,8 @@ pub(super) async fn answer(
     envelope::respond(operation.style, operation.success, outcome, quirks)
 }
 
-/// The token of `Authorization: Bearer <token>`. What follows the one space is looked up as it is, so that a second
-/// space makes it unknown.
+/// The token of `Authorization: Bearer <token>`. Everything after the one space is the token, so a second space makes
+/// it unknown.
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     only(headers, header::AUTHORIZATION.as_str())?.strip_prefix("Bearer ")
 }
@@ -106,14 +106,14 @@ fn has_app_key(headers: &HeaderMap, rule: AppKey, app_key: &str) -> bool {
     }
 }
 
-/// The value of a header that is there exactly once.
+/// The value of a header that was sent exactly once.
 fn only<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let mut values = headers.get_all(name).iter();
     let value = values.next()?.to_str().ok()?;
     values.next().is_none().then_some(value)
 }
 
-/// The body's JSON object, taken out of its wrapper.
+/// The body's JSON object, without its wrapper.
 fn parse(wrapper: Option<&str>, headers: &HeaderMap, body: &[u8], quirks: &Quirks) -> Result<Value, Refusal> {
     let content_type = only(headers, header::CONTENT_TYPE.as_str()).ok_or(Refusal::Malformed)?;
     let media_type = content_type.split(';').next().unwrap_or_default().trim();
@@ -130,7 +130,7 @@ fn parse(wrapper: Option<&str>, headers: &HeaderMap, body: &[u8], quirks: &Quirk
     }
 }
 
-/// Tables wrap the fields, examples do not (B3.5 to B3.11): either is accepted, unless a quirk insists.
+/// Tables wrap the fields, examples do not (B3.5 to B3.11): both are accepted, unless a quirk requires one.
 fn unwrap(wrapper: &str, mut body: Value, quirks: &Quirks) -> Result<Value, Refusal> {
     let is_wrapped = body.as_object().is_some_and(|members| members.len() == 1 && members.contains_key(wrapper));
     let refused = if is_wrapped { Quirk::UnwrappedOnly } else { Quirk::WrappedOnly };
@@ -140,7 +140,7 @@ fn unwrap(wrapper: &str, mut body: Value, quirks: &Quirks) -> Result<Value, Refu
     Ok(if is_wrapped { body[wrapper].take() } else { body })
 }
 
-/// No table knows `null`: an optional member is left out.
+/// No table has `null`: an optional member is absent.
 fn has_null(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -192,7 +192,7 @@ mod tests {
     #[tokio::test]
     async fn authorization_has_exactly_one_space() {
         let server = TestServer::start(Tenant::Seeded, "").await;
-        let token = server.ask_token(None).await.ok()["AccessToken"].as_str().unwrap().to_owned();
+        let token = server.request_token(None).await.ok()["AccessToken"].as_str().unwrap().to_owned();
         assert_eq!(server.get_with(SYS_INFO, &token).await.status, StatusCode::OK);
         for wrong in [
             token.clone(),
@@ -214,7 +214,7 @@ mod tests {
     #[tokio::test]
     async fn an_app_key_must_be_right_and_for_agentsettings_be_there() {
         let server = TestServer::start(Tenant::Seeded, "").await;
-        let token = server.ask_token(None).await.ok()["AccessToken"].as_str().unwrap().to_owned();
+        let token = server.request_token(None).await.ok()["AccessToken"].as_str().unwrap().to_owned();
         let phones = json!({ "limit": "1", "offset": "0" });
         let user = json!({ "userId": "1" });
         for (path, body, app_key, status) in [
@@ -280,7 +280,7 @@ mod tests {
         server.post(&format!("{QUERY_PHONE}?a=b"), json!({ "limit": 1, "offset": 0 })).await.is_bad_request();
     }
 
-    /// For every POST, a body that is well formed; most are refused for what they say.
+    /// A well-formed body for every `POST`; most are business failures.
     fn well_formed() -> Vec<(&'static str, Value)> {
         let weights = json!({ "userAccounts": ["x"], "skillId": 9, "agentWeight": 1, "skillWeight": 1 });
         let create = json!({
@@ -343,7 +343,7 @@ mod tests {
             let server = TestServer::start(Tenant::Seeded, quirks).await;
             assert_eq!(server.post(&query, fields.clone()).await.status, plain_status, "{quirks}");
             assert_eq!(server.post(&query, wrapped.clone()).await.status, wrapped_status, "{quirks}");
-            // The other spelling is another operation's, and some operations wrap nothing.
+            // The other spelling belongs to other operations, and some operations have no wrapper.
             server.post(&query, json!({ "requestParam": fields })).await.is_bad_request();
             let add = format!("{REST}/agentAccount/addSkillsToAgent");
             let one = json!({ "userAccounts": ["anna.berg"], "skillId": 1, "agentWeight": 1, "skillWeight": 1 });

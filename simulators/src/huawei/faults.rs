@@ -1,12 +1,11 @@
-//! What the faults of this simulator need to know: how operations are named.
+//! How the rules of fault injection name this vendor's operations.
 
 use super::operations;
 use crate::faults::Vendor;
 
 pub(super) const VENDOR: Vendor = Vendor {
     find: operations::named,
-    naming: "the end of the path as in queryPhone or tokenByAkSk, with as much before it as tells it from others, as in \
-             agentAccount/query",
+    naming: "the end of the path as in queryPhone or tokenByAkSk, long enough to be unique, as in agentAccount/query",
     has_tokens: true,
     has_batches: false,
 };
@@ -33,12 +32,12 @@ mod tests {
         // querySysInfo has two spellings of one path.
         assert_eq!(["queryPhone", "mobileAgent/queryPhone", "querySysInfo", "tokenByAkSk"].map(named), [1, 1, 2, 1]);
         assert_eq!(["agentAccount/query", "skill/querySkills"].map(named), [1, 1]);
-        // Two operations end like this.
+        // No operation, or several, end like this.
         assert_eq!(["query", "create", "Phone", "", "nothing"].map(named), [0, 0, 0, 0, 0]);
     }
 
     #[tokio::test]
-    async fn a_fault_befalls_its_operation_alone() {
+    async fn a_fault_concerns_its_operation_alone() {
         let server = TestServer::start(Tenant::Seeded, "").await;
         server.simulator.faults().add(&json!({ "operation": "queryPhone", "status": 503 })).unwrap();
         assert_eq!(server.post(QUERY_PHONE, json!({ "limit": "1", "offset": "0" })).await.status, 503);
@@ -49,31 +48,31 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn revoked_tokens_end_before_the_call_is_looked_at() {
+    async fn tokens_are_revoked_before_the_request_is_checked() {
         let mut server = TestServer::start(Tenant::Seeded, "").await;
         let rule = json!({ "operation": "querySysInfo", "times": 1, "revoke_token": true });
         server.simulator.faults().add(&rule).unwrap();
         assert_eq!(server.get(&sys_info_path()).await.status, 401);
         assert_eq!(server.get(&sys_info_path()).await.status, 401);
-        server.renew_token().await;
+        server.refresh_token().await;
         server.get(&sys_info_path()).await.ok();
     }
 
     #[tokio::test]
     async fn a_clock_that_is_off_ends_tokens_early() {
         let server = TestServer::start_with(Tenant::Seeded, "", Tokens::default()).await;
-        let token = server.ask_token(Some("600")).await.ok()["AccessToken"].as_str().unwrap().to_owned();
+        let token = server.request_token(Some("600")).await.ok()["AccessToken"].as_str().unwrap().to_owned();
         let rule = json!({ "operation": "querySysInfo", "times": 1, "clock_skew_s": 600 });
         server.simulator.faults().add(&rule).unwrap();
         assert_eq!(server.get_with(&sys_info_path(), &token).await.status, 401);
         server.get_with(&sys_info_path(), &token).await.ok();
-        // Issued by a clock that is behind, a token ends before it says.
+        // A token issued by a clock that is behind expires early.
         server
             .simulator
             .faults()
             .add(&json!({ "operation": "tokenByAkSk", "times": 1, "clock_skew_s": -600 }))
             .unwrap();
-        let token = server.ask_token(Some("600")).await.ok()["AccessToken"].as_str().unwrap().to_owned();
+        let token = server.request_token(Some("600")).await.ok()["AccessToken"].as_str().unwrap().to_owned();
         assert_eq!(server.get_with(&sys_info_path(), &token).await.status, 401);
     }
 

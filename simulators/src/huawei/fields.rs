@@ -1,61 +1,16 @@
-//! Reading request bodies as strictly as the tables put it, and the limits on single values.
+//! Reads request bodies as strictly as the tables, and checks the limits on single values.
 
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use serde_json::Value;
 
 use super::envelope::Refusal;
 
-/// A number that a table wants as text and an example sends as number: both are accepted.
+/// A number that is text in a table and a number in an example: both are accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Count {
     /// An empty text.
     Empty,
     Number(i64),
-}
-
-/// Reads the fields of `T`. Their types are taken strictly, and a field that `T` does not name is an error where `T`
-/// denies unknown fields, which every request here does.
-pub(super) fn read<T: DeserializeOwned>(body: Value) -> Result<T, Refusal> {
-    serde_json::from_value(body).map_err(|_| Refusal::Malformed)
-}
-
-/// At most `limit` characters.
-pub(super) fn at_most(text: &str, limit: usize, refusal: &'static str) -> Result<(), Refusal> {
-    ensure(text.chars().count() <= limit, refusal)
-}
-
-/// A business failure unless `holds`.
-pub(super) fn ensure(holds: bool, refusal: &'static str) -> Result<(), Refusal> {
-    if holds { Ok(()) } else { Err(Refusal::because(refusal)) }
-}
-
-/// One page of `items`.
-pub(super) fn page<T>(items: impl IntoIterator<Item = T>, offset: i64, limit: i64) -> Vec<T> {
-    let count = |number: i64| usize::try_from(number).unwrap_or_default();
-    items.into_iter().skip(count(offset)).take(count(limit)).collect()
-}
-
-/// An account's name: 6 to 50 letters, digits, `@`, `.`, `-`, `_` (B3.5).
-pub(super) fn check_account(account: &str) -> Result<(), Refusal> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || "@.-_".contains(c);
-    ensure(
-        (6..=50).contains(&account.len()) && account.chars().all(allowed),
-        "userAccount must have 6 to 50 letters, digits or @.-_",
-    )
-}
-
-/// An e-mail address: local part at most 64, domain at most 255, its labels at most 63 (B3.5).
-pub(super) fn check_email(email: &str) -> Result<(), Refusal> {
-    let local_part = |local: &str| {
-        let allowed = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
-        local.len() <= 64 && local.split('.').all(|atom| !atom.is_empty()) && local.chars().all(allowed)
-    };
-    let label =
-        |label: &str| (1..=63).contains(&label.len()) && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
-    let valid = email
-        .split_once('@')
-        .is_some_and(|(local, domain)| local_part(local) && domain.len() <= 255 && domain.split('.').all(label));
-    ensure(valid, "The email is invalid")
 }
 
 // === impl Count ===
@@ -76,6 +31,50 @@ impl<'de> Deserialize<'de> for Count {
             }
         }
     }
+}
+
+/// Reads the fields of `T` with strict types. Every `T` here denies unknown fields.
+pub(super) fn read<T: DeserializeOwned>(body: Value) -> Result<T, Refusal> {
+    serde_json::from_value(body).map_err(|_| Refusal::Malformed)
+}
+
+/// Checks that a text has at most `limit` characters.
+pub(super) fn at_most(text: &str, limit: usize, refusal: &'static str) -> Result<(), Refusal> {
+    ensure(text.chars().count() <= limit, refusal)
+}
+
+/// Returns a business failure unless `holds`.
+pub(super) fn ensure(holds: bool, refusal: &'static str) -> Result<(), Refusal> {
+    if holds { Ok(()) } else { Err(Refusal::because(refusal)) }
+}
+
+/// One page of `items`.
+pub(super) fn page<T>(items: impl IntoIterator<Item = T>, offset: i64, limit: i64) -> Vec<T> {
+    let count = |number: i64| usize::try_from(number).unwrap_or_default();
+    items.into_iter().skip(count(offset)).take(count(limit)).collect()
+}
+
+/// Checks an account's name: 6 to 50 letters, digits, `@`, `.`, `-`, `_` (B3.5).
+pub(super) fn check_account(account: &str) -> Result<(), Refusal> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "@.-_".contains(c);
+    ensure(
+        (6..=50).contains(&account.len()) && account.chars().all(allowed),
+        "userAccount must have 6 to 50 letters, digits or @.-_",
+    )
+}
+
+/// Checks an e-mail address: local part at most 64 characters, domain at most 255, its labels at most 63 (B3.5).
+pub(super) fn check_email(email: &str) -> Result<(), Refusal> {
+    let local_part = |local: &str| {
+        let allowed = |c: char| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~.".contains(c);
+        local.len() <= 64 && local.split('.').all(|atom| !atom.is_empty()) && local.chars().all(allowed)
+    };
+    let label =
+        |label: &str| (1..=63).contains(&label.len()) && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let valid = email
+        .split_once('@')
+        .is_some_and(|(local, domain)| local_part(local) && domain.len() <= 255 && domain.split('.').all(label));
+    ensure(valid, "The email is invalid")
 }
 
 #[cfg(test)]

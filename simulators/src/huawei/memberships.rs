@@ -1,5 +1,4 @@
-//! Who is in which queue: agentAccount/addSkillsToAgent, releaseAgentBySkillId, queryAgentInfoBySkillId (B3.9 to
-//! B3.11).
+//! Members of queues: agentAccount/addSkillsToAgent, releaseAgentBySkillId, queryAgentInfoBySkillId (B3.9 to B3.11).
 
 use std::collections::BTreeMap;
 
@@ -14,10 +13,10 @@ use super::{
     state::{Center, Weights},
 };
 
-/// So many accounts can be added at once.
+/// Most accounts of one request.
 const MAX_ACCOUNTS: usize = 50;
 
-/// A queue with weights, in create and update of an account: all three fields are required (B3.6).
+/// A queue with weights, in create and update of an account. All three fields are required (B3.6).
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub(super) struct SkillWeights {
@@ -50,7 +49,7 @@ struct Query {
     page_num: i64,
 }
 
-/// `POST agentAccount/addSkillsToAgent`: every account, or none. One that is in the queue already gets the new weights.
+/// `POST agentAccount/addSkillsToAgent`: adds every account or none. A member of the queue gets the new weights.
 pub(super) fn add(center: &mut Center, call: Call<'_>) -> Outcome {
     let Add { user_accounts, skill_id, agent_weight, skill_weight } = fields::read(call.body)?;
     ensure(!user_accounts.is_empty(), "userAccounts is empty")?;
@@ -66,7 +65,7 @@ pub(super) fn add(center: &mut Center, call: Call<'_>) -> Outcome {
     Ok(payload! {})
 }
 
-/// `POST agentAccount/releaseAgentBySkillId`: an empty array empties the queue, as documented.
+/// `POST agentAccount/releaseAgentBySkillId`: removes accounts; an empty array removes all, as documented.
 pub(super) fn release(center: &mut Center, call: Call<'_>) -> Outcome {
     let Release { skill_id, user_accounts } = fields::read(call.body)?;
     center.skill(skill_id)?;
@@ -81,7 +80,7 @@ pub(super) fn release(center: &mut Center, call: Call<'_>) -> Outcome {
     Ok(payload! {})
 }
 
-/// `POST agentAccount/queryAgentInfoBySkillId`: agents without a business account are left out.
+/// `POST agentAccount/queryAgentInfoBySkillId`: a page of members. Agents without an account are not listed.
 pub(super) fn query(center: &mut Center, call: Call<'_>) -> Outcome {
     let Query { skill_id, page_size, page_num } = fields::read(call.body)?;
     center.skill(skill_id)?;
@@ -109,7 +108,7 @@ pub(super) fn query(center: &mut Center, call: Call<'_>) -> Outcome {
     Ok(payload! { "data": data, "count": count })
 }
 
-/// The queues of a request, checked: they exist, take this type of agent, and have weights of at least 1.
+/// Checks the queues of a request: they exist, accept this type of agent, and have weights of at least 1.
 pub(super) fn checked(
     center: &Center,
     agent_type: u32,
@@ -119,7 +118,7 @@ pub(super) fn checked(
     skills.into_iter().map(|skill| Ok((skill.skill_id, weights(skill.agent_weight, skill.skill_weight)?))).collect()
 }
 
-/// The media type of each queue must agree with the type of the agent (B3.5).
+/// Checks that the media type of each queue matches the type of the agent (B3.5).
 pub(super) fn check_media(
     center: &Center,
     agent_type: u32,
@@ -219,7 +218,7 @@ mod tests {
         assert_eq!(code(&server.rest(path, release(&[], 1)).await), "0");
         assert!(members(&server, 1).await.is_empty());
         assert!(!members(&server, 2).await.is_empty());
-        // Also of the agent that has no account and was in it.
+        // The agent without an account left the queue, too.
         assert_eq!(code(&server.rest("skill/deleteSkill", json!({ "skillIds": "1" })).await), "0");
         server.post(&format!("{REST}/{path}"), json!({ "skillId": 2 })).await.is_bad_request();
     }

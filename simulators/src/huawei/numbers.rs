@@ -1,4 +1,4 @@
-//! Hot-line numbers: accessCodeInfo/queryAccessCodeList (B3.17).
+//! Reads access codes: accessCodeInfo/queryAccessCodeList (B3.17).
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,14 +11,14 @@ use super::{
     state::Center,
 };
 
-/// The largest page and the largest offset: more cannot be reached.
+/// Largest page and largest offset: later numbers cannot be read.
 const MAX: i64 = 100;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Query {
     access_code: Option<String>,
-    // With a lower-case t here, and in the answer.
+    // With a lower-case t, also in the response.
     #[serde(rename = "mediatypeId")]
     media_type_id: Option<u32>,
     description: Option<String>,
@@ -26,7 +26,7 @@ struct Query {
     offset: Option<i64>,
 }
 
-/// `POST accessCodeInfo/queryAccessCodeList`: number and description may match in part.
+/// `POST accessCodeInfo/queryAccessCodeList`: a page of numbers, filtered by parts of number and description.
 pub(super) fn query(center: &mut Center, call: Call<'_>) -> Outcome {
     let Query { access_code, media_type_id, description, limit, offset } = fields::read(call.body)?;
     ensure(media_type_id.is_none_or(|media| matches!(media, 2 | 5 | 53)), "mediatypeId is invalid")?;

@@ -1,4 +1,4 @@
-//! Offline agents, who answer on their own phones: offline/agent/login, logout, isOfflineAgent (B3.20).
+//! Signs offline agents, who use their own phones, in and out: offline/agent/login, logout, isOfflineAgent (B3.20).
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ use super::{
     state::Center,
 };
 
-/// The longest phone number, that of an account (B3.5); the page of login names none.
+/// Longest phone number: the limit of accounts (B3.5), because the page of login has none.
 const MAX_PHONE: usize = 25;
 
 #[derive(Deserialize)]
@@ -26,7 +26,7 @@ struct WorkNo {
     work_no: u32,
 }
 
-/// `POST offline/agent/login`: a second one replaces the first.
+/// `POST offline/agent/login`: signs an agent in; a second sign-in replaces the first.
 pub(super) fn login(center: &mut Center, call: Call<'_>) -> Outcome {
     let Login { phone, work_no } = fields::read(call.body)?;
     ensure(!phone.is_empty(), "phone is empty")?;
@@ -39,7 +39,7 @@ pub(super) fn login(center: &mut Center, call: Call<'_>) -> Outcome {
         .iter()
         .filter_map(|id| {
             let skill = center.skills.get(id)?;
-            // Text here, a number in querySkills.
+            // A text here, a number in querySkills.
             Some(json!({ "skillId": id, "mediaTypeId": skill.media_type_id.to_string() }))
         })
         .collect();
@@ -55,7 +55,7 @@ pub(super) fn login(center: &mut Center, call: Call<'_>) -> Outcome {
     })
 }
 
-/// `POST offline/agent/logout`.
+/// `POST offline/agent/logout`: signs an agent out.
 pub(super) fn logout(center: &mut Center, call: Call<'_>) -> Outcome {
     let WorkNo { work_no } = fields::read(call.body)?;
     let phone = center.agent_mut(work_no)?.offline_phone.take();
@@ -63,7 +63,7 @@ pub(super) fn logout(center: &mut Center, call: Call<'_>) -> Outcome {
     Ok(payload! {})
 }
 
-/// `POST offline/agent/isOfflineAgent`: whether the agent is signed in as one.
+/// `POST offline/agent/isOfflineAgent`: whether an agent is signed in offline.
 pub(super) fn is_offline_agent(center: &mut Center, call: Call<'_>) -> Outcome {
     let WorkNo { work_no } = fields::read(call.body)?;
     let offline = center.agent_mut(work_no)?.offline_phone.is_some();

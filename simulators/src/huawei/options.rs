@@ -7,50 +7,51 @@ use secrecy::SecretString;
 use super::quirks::Quirks;
 use crate::clock::{self, Clock};
 
-/// How a [`Simulator`] is set up.
+/// How a [`Simulator`](super::Simulator) is set up.
 pub struct Options {
-    /// The app key that `tokenByAkSk` takes, and that `X-APP-Key` must repeat.
+    /// The app key that `tokenByAkSk` and `X-APP-Key` require.
     pub app_key: String,
     /// The secret that belongs to the app key.
     pub app_secret: SecretString,
-    /// How long access tokens live.
+    /// How long access tokens are valid.
     pub tokens: Tokens,
-    /// Deviations from the documents that were seen, or are to be feared.
+    /// Deviations from the default responses.
     pub quirks: Quirks,
-    /// The call center that the simulator starts with, and that a reset brings back.
+    /// The call center at the start and after a reset.
     pub tenant: Tenant,
-    /// The time by which tokens expire and locked accounts open.
+    /// The vendor's clock, by which tokens and locks of accounts expire.
     pub clock: Clock,
 }
 
-/// The call center that a simulator starts with.
+/// The call center at the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tenant {
     /// A small invented call center: queues, a dozen agents, softphones, access codes, call settings.
     #[default]
     Seeded,
-    /// What the vendor's pages show: their example requests are answered with their example answers. `queryPhone`
-    /// answers in the shape of document 001's example, not of its table.
+    /// The examples of the vendor's pages: an example request gets its example response. `queryPhone` has the shape of
+    /// document 001's example, not of its table.
     Document,
     /// A call center with addresses and nothing else.
     Empty,
 }
 
-/// How long access tokens live.
+/// How long access tokens are valid.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tokens {
-    /// The longest life that `X-Token-Expire` may ask for. The document's figure, 3,600 s, is the default.
+    /// The longest lifetime that `X-Token-Expire` may request. The default is the document's 3,600 s.
     pub max_lifetime: Duration,
-    /// The life of a token for which no `X-Token-Expire` was sent; the document names none, only a sample of 600 s.
+    /// The lifetime of a token requested without `X-Token-Expire`. The document has only a sample of 600 s, the
+    /// default.
     pub default_lifetime: Duration,
-    /// Whether a new token ends the ones before. The document does not say; by default it does not.
+    /// Whether a new token revokes the earlier ones. The document does not say; by default it does not.
     pub one_live_token: bool,
 }
 
 // === impl Options ===
 
 impl Options {
-    /// The defaults: tokens without limits, no quirks, the seeded tenant, this machine's clock.
+    /// The defaults: tokens as documented, no quirks, the seeded tenant, the machine's clock.
     #[must_use]
     pub fn new(app_key: impl Into<String>, app_secret: SecretString) -> Self {
         Self {

@@ -1,19 +1,19 @@
-//! The rules on sign-in passwords: their form (B3.5), and how they are changed (B3.6).
+//! Rules for sign-in passwords: their form (B3.5), and how they change (B3.6).
 
 use std::time::{Duration, SystemTime};
 
 use super::{envelope::Refusal, fields::ensure};
 
-/// So many wrong old passwords lock an account.
+/// Wrong old passwords that lock an account.
 const MAX_FAILURES: u32 = 3;
 
-/// So long is it locked.
+/// How long an account is locked.
 const LOCKED: Duration = Duration::from_mins(30);
 
-/// A password can be changed once in this time.
+/// Shortest time between two changes of a password.
 const CHANGE_INTERVAL: Duration = Duration::from_hours(24);
 
-/// What the rules on changing a password need to know (B3.6).
+/// The history that the rules for changing a password depend on (B3.6).
 #[derive(Default)]
 pub(super) struct PasswordRules {
     failures: u32,
@@ -24,7 +24,7 @@ pub(super) struct PasswordRules {
 // === impl PasswordRules ===
 
 impl PasswordRules {
-    /// Changes a password now, if that is allowed, given whether the old one was right. A wrong one is counted.
+    /// Records a change of the password, if it is allowed. A wrong old password is counted.
     pub(super) fn change(&mut self, old_is_right: bool, now: SystemTime) -> Result<(), Refusal> {
         if let Some(until) = self.locked_until {
             ensure(until <= now, "The account is locked")?;
@@ -47,7 +47,7 @@ impl PasswordRules {
     }
 }
 
-/// A sign-in password: exactly 8 characters, of four classes (B3.5).
+/// Checks a sign-in password: exactly 8 characters, of four classes (B3.5).
 pub(super) fn check(password: &str) -> Result<(), Refusal> {
     let has = |class: fn(&u8) -> bool| password.as_bytes().iter().any(&class);
     ensure(

@@ -1,12 +1,12 @@
-//! Deviations from the documents, each switched on by name.
+//! Deviations from the simulator's default responses, each switched on by name.
 
 use std::{collections::BTreeSet, fmt, str::FromStr};
 
 use serde_json::{Value, json};
 
-/// The number that stands for a value the documents do not know, under [`Quirk::UnknownEnums`].
+/// The number of an enumerated member with [`Quirk::UnknownEnums`].
 pub(super) const UNKNOWN_NUMBER: u32 = 77;
-/// The text that stands for a value the documents do not know, under [`Quirk::UnknownEnums`].
+/// The text of an enumerated member with [`Quirk::UnknownEnums`].
 pub(super) const UNKNOWN_TEXT: &str = "77";
 
 /// The members whose values the documents enumerate.
@@ -25,17 +25,17 @@ const ENUMERATED: [&str; 10] = [
 
 macro_rules! quirks {
     ($($(#[$doc:meta])+ $variant:ident = $name:literal,)+) => {
-        /// One deviation from the simulator's default answers.
+        /// One deviation from the simulator's default responses.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Quirk {
             $($(#[$doc])+ $variant,)+
         }
 
         impl Quirk {
-            /// Every quirk there is.
+            /// Every quirk.
             pub const ALL: &[Quirk] = &[$(Quirk::$variant),+];
 
-            /// The name by which it is switched on.
+            /// The name that switches it on.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -47,71 +47,55 @@ macro_rules! quirks {
 }
 
 quirks! {
-    /// Ports of querySysInfo and queryAgentInfo are text, as their tables say; by default they are numbers, as in
+    /// Ports of querySysInfo and queryAgentInfo are texts, as in their tables; by default they are numbers, as in
     /// document 000's example.
     TextNumbers = "text-numbers",
-    /// A business failure is HTTP 500, not HTTP 200, with the same body (B2).
+    /// A business failure is HTTP 500 in place of HTTP 200, with the same body (B2).
     FailuresAs500 = "failures-as-500",
-    /// `queryPhone` answers `poolRegServ` and not `singleRegServ` (document 001).
+    /// `queryPhone` has `poolRegServ` in place of `singleRegServ` (document 001).
     Pool = "pool",
-    /// `queryPhone` answers in the shape of document 001's example, which is the one of v1; wins over `pool`.
+    /// `queryPhone` has the shape of document 001's example, which is that of v1; overrides `pool`.
     V1Shape = "v1-shape",
-    /// `queryAgentInfoBySkillId` spells `userAccount`, as its table does; by default `accountCode`, as its example
+    /// `queryAgentInfoBySkillId` has `userAccount`, as in its table; by default `accountCode`, as in its example
     /// (B3.11).
     TableSpellings = "table-spellings",
-    /// `queryAccessCodeList` answers the list itself as `data`, without a total (B3.17).
+    /// `queryAccessCodeList` has the list itself as `data`, without a total (B3.17).
     OldShape = "old-shape",
-    /// `createSkill` does not tell the new queue's id (B3.13).
+    /// `createSkill` does not return the new queue's ID (B3.13).
     NoSkillId = "no-skill-id",
-    /// Bodies that the table wraps in `requestParam` or `requestParams` must be wrapped (B3.5 to B3.11).
+    /// Bodies that a table wraps in `requestParam` or `requestParams` must be wrapped (B3.5 to B3.11).
     WrappedOnly = "wrapped-only",
     /// The same bodies must not be wrapped.
     UnwrappedOnly = "unwrapped-only",
-    /// `tokenByAkSk` does not answer `Expires`; wins over `numeric-expires`.
+    /// `tokenByAkSk` has no `Expires`; overrides `numeric-expires`.
     MissingExpires = "missing-expires",
-    /// `tokenByAkSk` answers `Expires` as a number.
+    /// `tokenByAkSk` has `Expires` as a number.
     NumericExpires = "numeric-expires",
-    /// A web application firewall answers `tokenByAkSk`: HTTP 418 and a page of HTML (A).
+    /// A web application firewall responds to `tokenByAkSk`: HTTP 418 and a page of HTML (A).
     HtmlFirewall = "html-firewall",
-    /// Every JSON object holds a member that no document knows; querySysInfo also those of its newest page (B3.1).
+    /// Every JSON object has an undocumented member; querySysInfo also has those of its newest page (B3.1).
     ExtraFields = "extra-fields",
-    /// Every enumerated member holds a value that no document knows.
+    /// Every enumerated member has an undocumented value.
     UnknownEnums = "unknown-enums",
 }
 
-/// A set of quirks. Its text is their names, separated by commas.
+/// A set of quirks, parsed from their names separated by commas.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Quirks(BTreeSet<Quirk>);
 
-/// A text that names no quirk; its message lists those there are.
+/// A text that names no quirk. The message lists the quirks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownQuirk(String);
-
-// === impl Quirk ===
-
-impl FromStr for Quirk {
-    type Err = UnknownQuirk;
-
-    fn from_str(name: &str) -> Result<Quirk, UnknownQuirk> {
-        Quirk::ALL.iter().copied().find(|quirk| quirk.name() == name).ok_or_else(|| UnknownQuirk(name.to_owned()))
-    }
-}
-
-impl fmt::Display for Quirk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
 
 // === impl Quirks ===
 
 impl Quirks {
-    /// Whether this quirk is switched on.
+    /// Whether the set has this quirk.
     pub(super) fn contains(&self, quirk: Quirk) -> bool {
         self.0.contains(&quirk)
     }
 
-    /// Applies the quirks that change every JSON answer alike.
+    /// Applies the quirks that change every JSON response in the same way.
     pub(super) fn distort(&self, answer: &mut Value) {
         if self.contains(Quirk::UnknownEnums) {
             each_object(answer, &mut |object| {
@@ -159,6 +143,22 @@ impl fmt::Display for UnknownQuirk {
 }
 
 impl std::error::Error for UnknownQuirk {}
+
+// === impl Quirk ===
+
+impl FromStr for Quirk {
+    type Err = UnknownQuirk;
+
+    fn from_str(name: &str) -> Result<Quirk, UnknownQuirk> {
+        Quirk::ALL.iter().copied().find(|quirk| quirk.name() == name).ok_or_else(|| UnknownQuirk(name.to_owned()))
+    }
+}
+
+impl fmt::Display for Quirk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
 
 fn each_object(value: &mut Value, change: &mut impl FnMut(&mut serde_json::Map<String, Value>)) {
     match value {

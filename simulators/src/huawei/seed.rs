@@ -1,4 +1,4 @@
-//! An invented call center to start with.
+//! The seeded call center. Every name and number is invented.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +9,11 @@ use super::{
     state::{AccessCode, Account, Agent, CallSettings, Center, Sip, Skill, Softphone, Weights},
 };
 
-/// The first softphone's id: like every one after it, too large for a double.
+/// The first softphone's ID. It and the later ones are too large for a double.
 const FIRST_SOFTPHONE_ID: u64 = 1_125_397_061_153_369_093;
 /// The first softphone's number.
 const FIRST_SOFTPHONE: u32 = 88_880_001;
-/// One for each agent and four more.
+/// One for each agent, and four more.
 const SOFTPHONES: u32 = 16;
 
 /// Work number, account, name, phone, type, role, queues.
@@ -71,7 +71,7 @@ pub(super) fn center() -> Center {
     }
 }
 
-/// What voice and video queues need: a call that cannot be served is released.
+/// The parameters of a voice or video queue that releases a call it cannot serve.
 pub(super) fn release() -> Value {
     json!({
         "noAgents": { "transferType": "Release" },

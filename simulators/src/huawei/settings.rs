@@ -1,4 +1,4 @@
-//! Call settings of a user: openapp/agentsettings (document 002, B3.22).
+//! Call settings of users: openapp/agentsettings (document 002, B3.22).
 
 use serde::Deserialize;
 
@@ -10,12 +10,12 @@ use super::{
     state::{CallSettings, Center},
 };
 
-/// So many numbers in a list.
+/// Most numbers in a list.
 const MAX_NUMBERS: usize = 5;
-/// So many characters in a number.
+/// Longest number, in characters.
 const MAX_NUMBER: usize = 15;
 
-/// The body of create: the fields of update, without the id.
+/// The body of create: the fields of update without the ID.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Create {
@@ -47,7 +47,7 @@ struct Query {
     user_id: String,
 }
 
-/// `POST agentsettings/create`: settings for a user that has none.
+/// `POST agentsettings/create`: adds settings to a user without any.
 pub(super) fn create(center: &mut Center, call: Call<'_>) -> Outcome {
     let Create { user_id, call_type, caller_present, call_number, call_number_default, caller_present_default } =
         fields::read(call.body)?;
@@ -68,7 +68,7 @@ pub(super) fn create(center: &mut Center, call: Call<'_>) -> Outcome {
     Ok(payload! { "id": id })
 }
 
-/// `POST agentsettings/update`: what is not named stays.
+/// `POST agentsettings/update`: an absent field is unchanged.
 pub(super) fn update(center: &mut Center, call: Call<'_>) -> Outcome {
     let Update { id, user_id, call_type, caller_present, call_number, call_number_default, caller_present_default } =
         fields::read(call.body)?;
@@ -91,7 +91,7 @@ pub(super) fn update(center: &mut Center, call: Call<'_>) -> Outcome {
     Ok(payload! { "id": before.id })
 }
 
-/// `POST agentsettings/query`: a user without settings gets return code "0" and nothing more.
+/// `POST agentsettings/query`: a user's settings; for a user without any, only return code "0".
 pub(super) fn query(center: &mut Center, call: Call<'_>) -> Outcome {
     let Query { user_id } = fields::read(call.body)?;
     ensure(!user_id.is_empty(), "The userId is empty")?;
@@ -113,7 +113,7 @@ pub(super) fn query(center: &mut Center, call: Call<'_>) -> Outcome {
 }
 
 fn check(settings: &CallSettings, quirks: &Quirks) -> Result<(), Refusal> {
-    // A client that reads, changes and writes back must be able to keep the value it did not know.
+    // A client that reads, changes and writes back must be able to keep an unknown value.
     let known = |call_type: &str| {
         matches!(call_type, "0" | "1" | "2") || quirks.contains(Quirk::UnknownEnums) && call_type == UNKNOWN_TEXT
     };

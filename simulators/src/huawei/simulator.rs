@@ -47,8 +47,8 @@ impl Simulator {
         Arc::new(Simulator { options, faults: Faults::new(faults::VENDOR), state })
     }
 
-    /// The requests received for the vendor's operations, oldest first: the last 1,000, or fewer if their bodies are large.
-    /// They hold secrets.
+    /// The requests received for the vendor's operations, oldest first: the last 1,000, or fewer if their bodies are
+    /// large. They hold secrets.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         self.lock().journal.requests().cloned().collect()

@@ -1,4 +1,5 @@
-//! A queue's parameters: what happens to a call that finds nobody, a full queue, or waits too long (B3.13).
+//! A queue's parameters: what happens to a call if no agent is there, the queue is full, or the wait is too long
+//! (B3.13).
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -9,7 +10,7 @@ use super::{
     state::Center,
 };
 
-/// The multimedia type, whose calls cannot go to an IVR.
+/// The multimedia type, whose calls cannot be transferred to an IVR.
 const MULTIMEDIA: u32 = 53;
 
 #[derive(Deserialize)]
@@ -22,7 +23,7 @@ struct SkillParam {
     wait_voice: Option<WaitVoice>,
 }
 
-/// What happens to a call that cannot be served. Release has no siblings, Transfer needs both.
+/// What happens to a call that cannot be served. `Release` excludes the other two members, `Transfer` requires them.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Overflow {
@@ -31,11 +32,26 @@ struct Overflow {
     value: Option<u32>,
 }
 
-/// What a caller hears. The page names further members, of which it tells nothing that can be checked.
+/// What a caller hears. The page names further members without a rule that could be checked.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct WaitVoice {
     parameter_type: String,
+}
+
+// === impl Overflow ===
+
+impl Overflow {
+    fn check(&self, center: &Center, media_type_id: u32) -> Result<(), Refusal> {
+        match (self.transfer_type.as_str(), self.device_type.as_deref(), self.value) {
+            ("Release", None, None) => Ok(()),
+            ("Transfer", Some("1"), Some(skill_id)) => center.skill(skill_id).map(|_| ()),
+            ("Transfer", Some("3"), Some(_)) => {
+                ensure(media_type_id != MULTIMEDIA, "A multimedia queue cannot transfer to an IVR")
+            }
+            _ => Err(Refusal::because("A transfer in skillParam is invalid")),
+        }
+    }
 }
 
 /// Checks a `skillParam` for a queue of this media type.
@@ -55,21 +71,6 @@ pub(super) fn check(center: &Center, media_type_id: u32, skill_param: &Value) ->
             param.answer_function.is_none() && param.wait_voice.is_none(),
             "skillParam has only noAgents, busy and timeOut for this media type",
         )
-    }
-}
-
-// === impl Overflow ===
-
-impl Overflow {
-    fn check(&self, center: &Center, media_type_id: u32) -> Result<(), Refusal> {
-        match (self.transfer_type.as_str(), self.device_type.as_deref(), self.value) {
-            ("Release", None, None) => Ok(()),
-            ("Transfer", Some("1"), Some(skill_id)) => center.skill(skill_id).map(|_| ()),
-            ("Transfer", Some("3"), Some(_)) => {
-                ensure(media_type_id != MULTIMEDIA, "A multimedia queue cannot transfer to an IVR")
-            }
-            _ => Err(Refusal::because("A transfer in skillParam is invalid")),
-        }
     }
 }
 

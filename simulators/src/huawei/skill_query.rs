@@ -11,7 +11,7 @@ use super::{
     state::{Center, Skill},
 };
 
-/// So many queues are on a page, and can be asked for by id.
+/// Most queues on a page, and most IDs in a request.
 const MAX_QUERIED: i64 = 100;
 
 #[derive(Deserialize)]
@@ -24,7 +24,7 @@ struct Query {
     skill_ids: Option<Vec<String>>,
 }
 
-/// `POST skill/querySkills`: no ids ask for all.
+/// `POST skill/querySkills`: a page of queues; without IDs, of all queues.
 pub(super) fn query(center: &mut Center, call: Call<'_>) -> Outcome {
     let Query { name, media_type_id, limit, offset, skill_ids } = fields::read(call.body)?;
     let limit = number(limit, MAX_QUERIED)?;

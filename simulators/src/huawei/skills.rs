@@ -1,4 +1,4 @@
-//! Queues: skill/createSkill, modifySkill, deleteSkill (B3.13 to B3.15).
+//! Changes queues: skill/createSkill, modifySkill, deleteSkill (B3.13 to B3.15).
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -12,7 +12,7 @@ use super::{
     state::{Center, Skill},
 };
 
-/// So many queues can be deleted at once.
+/// Most queues of one deletion.
 const MAX_DELETED: usize = 10;
 
 #[derive(Deserialize)]
@@ -27,7 +27,7 @@ struct Create {
     skill_param: Value,
 }
 
-/// Neither name nor media type can be changed.
+/// The body of modify. Name and media type cannot be changed.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 struct Modify {
@@ -45,7 +45,24 @@ struct Delete {
     skill_ids: String,
 }
 
-/// `POST skill/createSkill`.
+// === impl Skill ===
+
+impl Skill {
+    /// Checks the limits on everything but the name.
+    fn check(&self, center: &Center) -> Result<(), Refusal> {
+        fields::at_most(&self.description, 50, "description is longer than 50")?;
+        ensure(
+            self.description.chars().all(char::is_alphanumeric),
+            "description has a character other than letters and digits",
+        )?;
+        ensure(self.max_wait_time <= 60_000, "maxWaitTime is over 60000")?;
+        ensure(self.max_wait_num <= 10_000, "maxWaitNum is over 10000")?;
+        ensure(self.max_agent_wrapup_time <= 3_600, "maxAgentWrapupTime is over 3600")?;
+        skill_param::check(center, self.media_type_id, &self.param)
+    }
+}
+
+/// `POST skill/createSkill`: adds a queue.
 pub(super) fn create(center: &mut Center, call: Call<'_>) -> Outcome {
     let Create { media_type_id, description, name, max_wait_time, max_wait_num, max_agent_wrapup_time, skill_param } =
         fields::read(call.body)?;
@@ -71,7 +88,7 @@ pub(super) fn create(center: &mut Center, call: Call<'_>) -> Outcome {
     })
 }
 
-/// `POST skill/modifySkill`: what is not named stays.
+/// `POST skill/modifySkill`: an absent field is unchanged.
 pub(super) fn modify(center: &mut Center, call: Call<'_>) -> Outcome {
     let Modify { skill_id, description, max_wait_time, max_wait_num, max_agent_wrapup_time, skill_param } =
         fields::read(call.body)?;
@@ -90,7 +107,7 @@ pub(super) fn modify(center: &mut Center, call: Call<'_>) -> Outcome {
     Ok(payload! {})
 }
 
-/// `POST skill/deleteSkill`: every queue, or none.
+/// `POST skill/deleteSkill`: deletes every queue or none.
 pub(super) fn delete(center: &mut Center, call: Call<'_>) -> Outcome {
     let Delete { skill_ids } = fields::read(call.body)?;
     let ids: Vec<u32> =
@@ -105,24 +122,7 @@ pub(super) fn delete(center: &mut Center, call: Call<'_>) -> Outcome {
     Ok(payload! {})
 }
 
-// === impl Skill ===
-
-impl Skill {
-    /// The limits on everything but the name.
-    fn check(&self, center: &Center) -> Result<(), Refusal> {
-        fields::at_most(&self.description, 50, "description is longer than 50")?;
-        ensure(
-            self.description.chars().all(char::is_alphanumeric),
-            "description has a character other than letters and digits",
-        )?;
-        ensure(self.max_wait_time <= 60_000, "maxWaitTime is over 60000")?;
-        ensure(self.max_wait_num <= 10_000, "maxWaitNum is over 10000")?;
-        ensure(self.max_agent_wrapup_time <= 3_600, "maxAgentWrapupTime is over 3600")?;
-        skill_param::check(center, self.media_type_id, &self.param)
-    }
-}
-
-/// A queue's name: 1 to 100 bytes without most punctuation (B3.13).
+/// Checks a queue's name: 1 to 100 bytes without most punctuation (B3.13).
 pub(super) fn check_name(name: &str) -> Result<(), Refusal> {
     ensure((1..=100).contains(&name.len()), "name must have 1 to 100 bytes")?;
     let forbidden = |c: char| "`~!#$%^&*()+=|{}':;,<>/?\u{2026}\n\r\t".contains(c);
@@ -178,12 +178,12 @@ mod tests {
 
         assert_eq!(code(&server.rest("skill/deleteSkill", json!({ "skillIds": "5" })).await), "0");
         assert_eq!(query(&server, json!({ "name": "After-sales 2" })).await["total"], 0);
-        // Its id is not given again.
+        // Its ID is not assigned again.
         assert_eq!(server.rest("skill/createSkill", new_skill()).await["skillId"], 6);
     }
 
     #[tokio::test]
-    async fn the_answer_may_not_tell_the_id() {
+    async fn the_response_may_lack_the_id() {
         let server = TestServer::start(Tenant::Seeded, "no-skill-id").await;
         let created = server.rest("skill/createSkill", new_skill()).await;
         assert_eq!(created, json!({ "returnCode": "0", "description": "Create Skill successfully" }));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn deletion_takes_all_or_none_and_no_queue_with_agents() {
+    async fn deletion_is_all_or_none_and_spares_queues_with_agents() {
         let server = TestServer::start(Tenant::Seeded, "").await;
         for _ in 0..3 {
             let name = json!(format!("Queue {}", query(&server, json!({})).await["total"]));

@@ -11,7 +11,7 @@ use super::{
     state::{Agent, Center, Registrar, Softphone},
 };
 
-/// The tenant space and partition that queryPhone tells of.
+/// The tenant space and partition in the response of queryPhone.
 const TENANT_ID: &str = "202211030001";
 const PARTITION_ID: &str = "1";
 
@@ -23,7 +23,7 @@ struct QueryPhone {
     offset: Option<Count>,
 }
 
-/// `GET querySysInfo`: addresses, and every agent with its passwords in clear.
+/// `GET querySysInfo`: addresses, and every agent with its passwords in plaintext.
 pub(super) fn query_sys_info(center: &Center, quirks: &Quirks) -> Payload {
     let addresses = &center.addresses;
     let agents: Vec<Value> = center
@@ -46,7 +46,7 @@ pub(super) fn query_sys_info(center: &Center, quirks: &Quirks) -> Payload {
     }
 }
 
-/// `GET queryAgentInfo`: the SIP address, and every agent with its business account if it has one.
+/// `GET queryAgentInfo`: the SIP address, and every agent with its business account, if any.
 pub(super) fn query_agent_info(center: &Center, quirks: &Quirks) -> Payload {
     let agents: Vec<Value> = center
         .numbered_agents()
@@ -65,7 +65,7 @@ pub(super) fn query_agent_info(center: &Center, quirks: &Quirks) -> Payload {
     }
 }
 
-/// `POST v2/mobileAgent/queryPhone`: registration servers and a page of the softphones.
+/// `POST v2/mobileAgent/queryPhone`: registration servers, and a page of softphones.
 pub(super) fn query_phone(center: &mut Center, call: Call<'_>) -> Outcome {
     let QueryPhone { limit, offset } = fields::read(call.body)?;
     let (Some(Count::Number(limit)), Some(Count::Number(offset))) = (limit, offset) else {
@@ -108,7 +108,7 @@ fn registered(work_no: u32, agent: &Agent) -> Payload {
     shown
 }
 
-/// Fields of querySysInfo's agents that only its newest page lists (B3.1).
+/// Fields of agents that only the newest page of querySysInfo lists (B3.1).
 fn newer_fields(agent: &Agent) -> Payload {
     let mut newer = payload! {
         "agentType": agent.kind,

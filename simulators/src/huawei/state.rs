@@ -1,5 +1,4 @@
-//! One call center: what it holds, and how the families find it. Nothing here derives `Debug`: it holds passwords and
-//! people's data.
+//! The state of one call center. Nothing here derives `Debug`, because it holds passwords and people's data.
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
@@ -7,39 +6,39 @@ use serde_json::Value;
 
 use super::{envelope::Refusal, fields::ensure, passwords::PasswordRules};
 
-/// The numbers that agents can have (document 000, row 1.5.1).
+/// Work numbers of agents (document 000, row 1.5.1).
 const WORK_NUMBERS: RangeInclusive<u32> = 101..=59_999;
-/// The numbers that queues can have (B5).
+/// IDs of queues (B5).
 const SKILL_IDS: RangeInclusive<u32> = 1..=5_000;
 
-/// Everything that a tenant has.
+/// One tenant's call center.
 pub(super) struct Center {
     pub(super) addresses: Addresses,
     pub(super) agents: Vec<Agent>,
     pub(super) skills: BTreeMap<u32, Skill>,
     pub(super) softphones: Vec<Softphone>,
     pub(super) access_codes: Vec<AccessCode>,
-    /// By user id.
+    /// By the user's ID.
     pub(super) settings: BTreeMap<String, CallSettings>,
-    /// Answers as the pages' examples are printed, where they leave out what the tables have.
+    /// Whether responses lack what the tables have and the printed examples do not.
     pub(super) as_printed: bool,
     pub(super) numbering: Numbering,
 }
 
-/// What was given last, so that nothing is given twice.
+/// The numbers assigned last, so that none is assigned twice.
 pub(super) struct Numbering {
     work_no: u32,
     skill_id: u32,
     settings_id: u64,
 }
 
-/// Where agents sign in and softphones register.
+/// The addresses where agents sign in and softphones register.
 pub(super) struct Addresses {
     pub(super) service_ip: &'static str,
     pub(super) service_port: u16,
     pub(super) sip_ip: &'static str,
     pub(super) sip_port: u16,
-    /// Registration servers, the second for the second node of the pool.
+    /// Registration servers; the second is the second node of a pool.
     pub(super) registrars: [Registrar; 2],
 }
 
@@ -53,7 +52,7 @@ pub(super) struct Registrar {
 pub(super) struct Agent {
     /// `None` for an account whose printed sample has no work number.
     pub(super) work_no: Option<u32>,
-    /// With which the agent signs in.
+    /// The sign-in password.
     pub(super) password: String,
     pub(super) sip: Option<Sip>,
     /// The `agentType`.
@@ -62,7 +61,7 @@ pub(super) struct Agent {
     pub(super) account: Option<Account>,
     /// The queues the agent is in.
     pub(super) skills: BTreeMap<u32, Weights>,
-    /// The phone with which the agent is signed in offline.
+    /// The phone of an agent who is signed in offline.
     pub(super) offline_phone: Option<String>,
 }
 
@@ -73,7 +72,7 @@ pub(super) struct Sip {
     pub(super) password: String,
 }
 
-/// A business account: `userAccount` and `userName`, and what goes with them.
+/// A business account: `userAccount`, `userName` and the rest.
 pub(super) struct Account {
     pub(super) login: String,
     pub(super) name: String,
@@ -97,7 +96,7 @@ pub(super) struct Skill {
     pub(super) max_wait_time: u32,
     pub(super) max_wait_num: u32,
     pub(super) max_agent_wrapup_time: u32,
-    /// The `skillParam` as it was sent, and checked.
+    /// The `skillParam` as it was sent, checked.
     pub(super) param: Value,
 }
 
@@ -170,7 +169,7 @@ impl Center {
         self.agents.iter().filter_map(|agent| Some((agent.account.as_ref()?, agent)))
     }
 
-    /// Where in `agents` a business account is.
+    /// The index in `agents` of a business account.
     pub(super) fn position_of_account(&self, login: &str) -> Option<usize> {
         self.agents.iter().position(|agent| agent.account.as_ref().is_some_and(|account| account.login == login))
     }
@@ -183,7 +182,7 @@ impl Center {
             .ok_or(Refusal::because("The agent does not exist"))
     }
 
-    /// A work number for a new agent.
+    /// Assigns a work number to a new agent.
     pub(super) fn take_work_no(&mut self) -> Result<u32, Refusal> {
         let numbers = self.numbered_agents().map(|(work_no, _)| work_no);
         let next = numbers.fold(self.numbering.work_no, u32::max) + 1;
@@ -202,12 +201,12 @@ impl Center {
             .map(|phone| Sip { account: phone.number.clone(), password: phone.password.clone() })
     }
 
-    /// A queue.
+    /// The queue with an ID.
     pub(super) fn skill(&self, id: u32) -> Result<&Skill, Refusal> {
         self.skills.get(&id).ok_or(Refusal::because("The skill queue does not exist"))
     }
 
-    /// An id for a new queue.
+    /// Assigns an ID to a new queue.
     pub(super) fn take_skill_id(&mut self) -> Result<u32, Refusal> {
         let next = self.skills.keys().copied().fold(self.numbering.skill_id, u32::max) + 1;
         ensure(SKILL_IDS.contains(&next), "No skill queue can be added")?;
@@ -215,7 +214,7 @@ impl Center {
         Ok(next)
     }
 
-    /// An id for new call settings: like the documents', it has 19 digits.
+    /// Assigns an ID to new call settings. Like the documents' IDs it has 19 digits.
     pub(super) fn take_settings_id(&mut self) -> String {
         self.numbering.settings_id += 1;
         self.numbering.settings_id.to_string()

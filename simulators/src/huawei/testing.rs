@@ -1,4 +1,4 @@
-//! A simulator on a socket of its own, a clock that stands still until it is moved, and a client.
+//! A simulator on a real socket, with a clock that only `advance` moves, and a client.
 
 use std::{
     sync::{
@@ -20,9 +20,10 @@ pub(super) const TOKEN: &str = "/apigovernance/api/oauth/tokenByAkSk";
 pub(super) const MANAGEMENT: &str = "/apiaccess/CC-Management/v1";
 pub(super) const REST: &str = "/apiaccess/rest/cc-management/v1";
 pub(super) const QUERY_PHONE: &str = "/apiaccess/CC-Management/v2/mobileAgent/queryPhone";
-/// The second at which the clock stands first: the `CreateTime` of A.
+/// The second at which the clock starts: the `CreateTime` of A.
 pub(super) const START: u64 = 1_545_650_171;
 
+/// A served simulator.
 pub(super) struct TestServer {
     pub(super) simulator: Arc<Simulator>,
     pub(super) client: reqwest::Client,
@@ -38,23 +39,25 @@ pub(super) struct Answer {
     pub(super) text: String,
 }
 
+// === impl TestServer ===
+
 impl TestServer {
-    /// A simulator with these quirks, and a token for it.
+    /// Starts a simulator with these quirks, and gets a token.
     pub(super) async fn start(tenant: Tenant, quirks: &str) -> TestServer {
         let mut server = TestServer::start_with(tenant, quirks, Tokens::default()).await;
-        server.renew_token().await;
+        server.refresh_token().await;
         server.simulator.forget_requests();
         server
     }
 
-    pub(super) async fn renew_token(&mut self) {
-        let answer = self.ask_token(Some("3600")).await.ok();
+    pub(super) async fn refresh_token(&mut self) {
+        let answer = self.request_token(Some("3600")).await.ok();
         answer["AccessToken"].as_str().unwrap().clone_into(&mut self.token);
     }
 
-    /// A simulator, and no token.
+    /// Starts a simulator, and gets no token.
     pub(super) async fn start_with(tenant: Tenant, quirks: &str, tokens: Tokens) -> TestServer {
-        // Only the client needs it, and only because it is built without a provider of its own.
+        // The client is built for TLS and cannot be built without a provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let clock = Arc::new(AtomicU64::new(START));
         let seconds = Arc::clone(&clock);
@@ -82,7 +85,7 @@ impl TestServer {
         format!("{}{path}", self.base)
     }
 
-    pub(super) async fn ask_token(&self, expire: Option<&str>) -> Answer {
+    pub(super) async fn request_token(&self, expire: Option<&str>) -> Answer {
         let body = json!({ "app_key": APP_KEY, "app_secret": APP_SECRET });
         let mut request = self.client.post(self.url(TOKEN)).header("Content-Type", "application/json");
         if let Some(expire) = expire {
@@ -91,7 +94,7 @@ impl TestServer {
         send(request.body(body.to_string())).await
     }
 
-    /// A POST with token, app key and content type.
+    /// A `POST` with token, app key and content type.
     pub(super) fn request(&self, path: &str, body: &Value) -> RequestBuilder {
         self.client
             .post(self.url(path))
@@ -105,7 +108,7 @@ impl TestServer {
         send(self.request(path, &body)).await
     }
 
-    /// A POST under `REST`, whose JSON answer has HTTP status 200.
+    /// The JSON of a `POST` under `REST` whose response is HTTP 200.
     pub(super) async fn rest(&self, path: &str, body: Value) -> Value {
         self.post(&format!("{REST}/{path}"), body).await.ok()
     }
@@ -119,8 +122,10 @@ impl TestServer {
     }
 }
 
+// === impl Answer ===
+
 impl Answer {
-    /// The JSON body of an answer with HTTP status 200.
+    /// The JSON of a response that is HTTP 200.
     pub(super) fn ok(&self) -> Value {
         assert_eq!(self.status, StatusCode::OK, "{}", self.text);
         self.json()
@@ -145,7 +150,7 @@ pub(super) async fn send(request: RequestBuilder) -> Answer {
     Answer { status, content_type, text: response.text().await.unwrap() }
 }
 
-/// The return code of an answer, whatever its family calls it.
+/// The return code of a response, under its family's name for it.
 pub(super) fn code(answer: &Value) -> &str {
     ["resultCode", "returnCode", "retCode"]
         .iter()

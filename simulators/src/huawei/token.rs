@@ -1,4 +1,4 @@
-//! `POST /apigovernance/api/oauth/tokenByAkSk` (A), and the tokens that it issued.
+//! `POST /apigovernance/api/oauth/tokenByAkSk` (A), and the tokens it issued.
 
 use std::{
     collections::HashMap,
@@ -20,8 +20,7 @@ use super::{
     quirks::Quirk,
 };
 
-/// The tokens issued and not yet ended: the hash of each, and when it expires. Looking up a hash tells by its timing
-/// nothing about the token.
+/// The valid tokens: the hash of each, and when it expires. The time to look up a hash reveals nothing about the token.
 #[derive(Default)]
 pub(super) struct LiveTokens(HashMap<[u8; 32], SystemTime>);
 
@@ -36,7 +35,7 @@ struct Credentials {
 // === impl LiveTokens ===
 
 impl LiveTokens {
-    /// A new token that lives until `expires`.
+    /// Issues a token that is valid until `expires`; with `alone` it revokes the others.
     fn issue(&mut self, now: SystemTime, expires: SystemTime, alone: bool) -> String {
         self.0.retain(|_, end| !alone && now < *end);
         let token = Uuid::new_v4().simple().to_string();
@@ -44,23 +43,23 @@ impl LiveTokens {
         token
     }
 
-    /// Whether this token was issued, and neither expired nor was ended.
+    /// Whether this token was issued, and neither expired nor was revoked.
     pub(super) fn is_live(&self, token: &str, now: SystemTime) -> bool {
         self.0.get(&hash(token)).is_some_and(|expires| now < *expires)
     }
 
-    /// Ends every token.
+    /// Revokes every token.
     pub(super) fn revoke_all(&mut self) {
         self.0.clear();
     }
 }
 
-/// Whether two secrets are the same, in a time that does not depend on where they differ.
+/// Whether two secrets are equal, in a time that does not depend on where they differ.
 pub(super) fn same(one: &str, other: &str) -> bool {
     hash(one).iter().zip(hash(other)).fold(0, |difference, (left, right)| difference | (left ^ right)) == 0
 }
 
-/// Answers a request for a token with this body, if it could be read.
+/// Responds to a request for a token.
 pub(super) fn issue(
     options: &Options,
     live: &mut LiveTokens,
@@ -75,7 +74,7 @@ pub(super) fn issue(
     let (Ok(credentials), Some(lifetime)) = (credentials, lifetime(&options.tokens, headers)) else {
         return envelope::bad_request();
     };
-    // Both are compared, so that the time does not tell which one was wrong.
+    // Comparing both keeps the time from revealing which one was wrong.
     let known = same(&credentials.app_key, &options.app_key)
         & same(&credentials.app_secret, options.app_secret.expose_secret());
     if !known {
@@ -104,7 +103,7 @@ pub(super) fn issue(
     envelope::json(StatusCode::OK, &answer)
 }
 
-/// The lifetime that a request asks for; `None` if its `X-Token-Expire` is not a whole number of seconds within the limit.
+/// The lifetime that a request names; `None` if its `X-Token-Expire` is not a whole number of seconds within the limit.
 fn lifetime(tokens: &Tokens, headers: &HeaderMap) -> Option<Duration> {
     let mut sent = headers.get_all("x-token-expire").iter();
     let Some(first) = sent.next() else {
@@ -139,7 +138,7 @@ mod tests {
     }
 
     async fn token(server: &TestServer, expire: Option<&str>) -> String {
-        let answer = server.ask_token(expire).await.ok();
+        let answer = server.request_token(expire).await.ok();
         answer["AccessToken"].as_str().unwrap().to_owned()
     }
 
@@ -151,7 +150,7 @@ mod tests {
     #[tokio::test]
     async fn a_token_is_answered_in_texts_without_return_code() {
         let server = server("", Tokens::default()).await;
-        let answer = server.ask_token(Some("600")).await.ok();
+        let answer = server.request_token(Some("600")).await.ok();
         let members = answer.as_object().unwrap();
         let mut names: Vec<_> = members.keys().map(String::as_str).collect();
         names.sort_unstable();
@@ -162,17 +161,17 @@ mod tests {
         assert_eq!(answer["Expires"], "600");
         assert_eq!(answer["AppKey"], APP_KEY);
         assert_eq!(answer["UserID"], "Anonymous");
-        assert_ne!(answer["AccessToken"], server.ask_token(Some("600")).await.ok()["AccessToken"]);
+        assert_ne!(answer["AccessToken"], server.request_token(Some("600")).await.ok()["AccessToken"]);
     }
 
     #[tokio::test]
     async fn a_lifetime_is_1_to_3600_whole_seconds() {
         let server = server("", Tokens::default()).await;
         for (sent, answered) in [(None, "600"), (Some("1"), "1"), (Some("3600"), "3600")] {
-            assert_eq!(server.ask_token(sent).await.ok()["Expires"], answered);
+            assert_eq!(server.request_token(sent).await.ok()["Expires"], answered);
         }
         for wrong in ["0", "3601", "-1", "+60", "60.0", "60s", "", "99999999999999999999999"] {
-            server.ask_token(Some(wrong)).await.is_bad_request();
+            server.request_token(Some(wrong)).await.is_bad_request();
         }
     }
 
@@ -244,23 +243,23 @@ mod tests {
     async fn the_limits_are_configurable() {
         let tokens = Tokens { max_lifetime: Duration::from_secs(5), ..Tokens::default() };
         let server = server("", tokens).await;
-        assert_eq!(server.ask_token(None).await.ok()["Expires"], "5");
-        server.ask_token(Some("6")).await.is_bad_request();
+        assert_eq!(server.request_token(None).await.ok()["Expires"], "5");
+        server.request_token(Some("6")).await.is_bad_request();
     }
 
     #[tokio::test]
     async fn expires_may_be_missing_or_a_number() {
         let missing = server("missing-expires", Tokens::default()).await;
-        let answer = missing.ask_token(None).await.ok();
+        let answer = missing.request_token(None).await.ok();
         assert!(answer.get("Expires").is_none() && answer["AccessToken"].is_string());
         let number = server("numeric-expires", Tokens::default()).await;
-        assert_eq!(number.ask_token(None).await.ok()["Expires"], 600);
+        assert_eq!(number.request_token(None).await.ok()["Expires"], 600);
     }
 
     #[tokio::test]
     async fn a_firewall_may_answer_in_its_place() {
         let server = server("html-firewall", Tokens::default()).await;
-        let answer = server.ask_token(None).await;
+        let answer = server.request_token(None).await;
         assert_eq!(answer.status, StatusCode::IM_A_TEAPOT);
         assert_eq!(answer.content_type, "text/html");
     }

@@ -59,8 +59,8 @@ async fn counts(State(simulator): State<Arc<Simulator>>) -> Response<String> {
     }))
 }
 
-/// `GET /simulator/callbacks`: the customers called, oldest first, the last 10,000 of an application. `times` counts the
-/// calls of that customer up to this one: 2 is a customer who was called twice.
+/// `GET /simulator/callbacks`: the customers called, oldest first, the last 10,000 of an application. `times` counts
+/// the calls of that customer up to this one: 2 is a customer who was called twice.
 async fn callbacks(State(simulator): State<Arc<Simulator>>) -> Response<String> {
     let callbacks = simulator.callbacks();
     let mut times: HashMap<&str, u64> = HashMap::new();
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn callbacks_tell_who_was_rung_and_how_often() {
+    async fn callbacks_show_who_was_called_and_how_often() {
         let server = TestServer::start().await;
         let mut ids = Vec::new();
         for customer in ["13676546374", "13676546375", "13676546374"] {
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reset_brings_back_the_start() {
+    async fn a_reset_restores_the_start() {
         let server = TestServer::start().await;
         let at_start = admin(&server, "GET", "/simulator/state").await.json();
         let expected = json!({

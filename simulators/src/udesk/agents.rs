@@ -1,4 +1,4 @@
-//! Agents, written: operations 04 and 05.
+//! Changes agents: operations 04 and 05.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use super::{
     strict::switch,
 };
 
-/// Operation 04. An agent starts in no queue, as the operation has no field for one (C57).
+/// Operation 04. A new agent is in no queue, because the operation has no field for it (C57).
 pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let id = call.text("AgentId");
     if id.len() > 32 || !id.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -55,7 +55,7 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(answer)
 }
 
-/// Operation 05. An absent field stays as it is (C15).
+/// Operation 05. An absent field is unchanged (C15).
 pub(super) fn modify(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let agent = state.agent_mut(call.id)?;
     if call.text_if_given("AgentId").is_some_and(|id| id != call.id) {
@@ -68,8 +68,8 @@ pub(super) fn modify(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(Value::Null)
 }
 
-/// Takes over what 04 and 05 have in common. Nothing is changed if anything is refused. `AssistantAccessRight` is taken and
-/// not kept: no operation shows it.
+/// Sets the fields that 04 and 05 share, all or none. `AssistantAccessRight` is accepted and discarded, because no
+/// operation shows it.
 fn fill(agent: &mut Agent, call: &Call<'_>) -> Result<(), Failure> {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     if let Some(id) = call.text_if_given("WorkId")
@@ -102,7 +102,7 @@ fn fill(agent: &mut Agent, call: &Call<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The two lowest numbers `1\d{3}` that no extension has (C22); fewer if fewer are left.
+/// The two lowest unused numbers `1\d{3}` (C22), or fewer if fewer remain.
 fn free_extensions(state: &State) -> Vec<String> {
     let numbers = (1000..2000).map(|number| number.to_string());
     numbers.filter(|number| state.extension(number).is_err()).take(2).collect()
@@ -171,7 +171,7 @@ mod tests {
 
         assert_eq!(server.refused(5, "1001", json!({ "AgentId": "1002" })).await, "200002");
         assert_eq!(server.refused(5, "7777", json!({ "Name": "x" })).await, "100018");
-        // A refused field leaves the others of its request undone.
+        // A refused field keeps the others from being set.
         assert_eq!(server.refused(5, "1001", json!({ "Name": "x", "Role": "x" })).await, "000001");
         assert_eq!(server.done(25, "1001", Value::Null).await, expected);
     }

@@ -1,4 +1,4 @@
-//! Who is calling: `Sid`, `Timestamp`, `Sign` and the application id.
+//! Authenticates a request: `Sid`, `Timestamp`, `Sign` and the application ID.
 
 use std::{
     fmt::Write as _,
@@ -20,7 +20,7 @@ const WINDOW: Duration = Duration::from_mins(10);
 
 /// Checks the account, the time and the signature, then the application.
 ///
-/// The document has no code for a signature that has expired: it answers 200020 like any other refused signature.
+/// The document has no code for an expired signature: it is 200020, like any other refused signature.
 pub(super) fn authenticate(
     options: &Options,
     query: &Query,
@@ -48,7 +48,7 @@ pub(super) fn authenticate(
     }
 }
 
-/// The time that `text` says: 13 digits of milliseconds or 10 of seconds since 1970 (C1).
+/// Parses a `Timestamp`: 13 digits of milliseconds or 10 of seconds since 1970 (C1).
 fn instant(text: &str, unit: TimestampUnit) -> Option<SystemTime> {
     let since_1970 = if text.bytes().all(|byte| byte.is_ascii_digit()) {
         let number = text.parse().ok()?;
@@ -67,7 +67,7 @@ fn distance(one: SystemTime, other: SystemTime) -> Duration {
     one.duration_since(other).unwrap_or_else(|earlier| earlier.duration())
 }
 
-/// `SHA1(Sid + AuthToken + Timestamp)` in lower-case hex, over the very text that was sent (C2).
+/// `SHA1(Sid + AuthToken + Timestamp)` in lower-case hex, over the text as it was sent (C2).
 fn signature(sid: &str, auth_token: &SecretString, timestamp: &str) -> String {
     let mut hash = Sha1::new();
     hash.update(sid);
@@ -81,7 +81,7 @@ fn signature(sid: &str, auth_token: &SecretString, timestamp: &str) -> String {
     hex
 }
 
-/// Looks at every byte whatever the first ones were, so that the time taken tells nothing about them.
+/// Compares every byte, so that the time does not depend on where they differ.
 fn equal_in_constant_time(one: &str, other: &str) -> bool {
     one.len() == other.len()
         && one.bytes().zip(other.bytes()).fold(0, |difference, (a, b)| black_box(difference | (a ^ b))) == 0
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_is_refused() {
+    async fn a_wrong_account_application_or_signature_is_refused() {
         let server = TestServer::start().await;
         let request = || prepare(1, "", Value::Null);
         let rows = [
@@ -140,7 +140,7 @@ mod tests {
             (request().set("AppId", "3c31d817-4d37-46d8-6c09-1be54dda3c03"), "200001"),
             (request().set("Sign", "7cb509c2cba42f294779f23d6a33a64030fd5890"), "200020"),
             (request().set("Sign", "c76c"), "200020"),
-            // Signed over another text than the one sent.
+            // The signature covers another text than the one sent.
             (request().set("Timestamp", "1700000000124"), "200020"),
             (request().signed_at("1700000000"), "200020"),
             (request().signed_at("now"), "200020"),
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn seconds_are_taken_where_the_center_counts_in_them() {
+    async fn seconds_are_accepted_where_the_option_says_so() {
         for (unit, milliseconds, seconds) in
             [(TimestampUnit::Seconds, "200020", "000000"), (TimestampUnit::Either, "000000", "000000")]
         {
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_signature_lives_ten_minutes_either_way() {
+    async fn a_signature_is_valid_ten_minutes_either_way() {
         let server = TestServer::start().await;
         let window = 600_000;
         let rows = [

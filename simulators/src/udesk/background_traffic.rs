@@ -1,7 +1,8 @@
-//! Background traffic: events of invented calls and of agents' states, in a cycle, for subscriptions that have a receiver.
+//! Background traffic: events of invented calls and of agents' states, in a cycle, for subscriptions that have a
+//! receiver.
 //!
-//! It changes nothing that operations show: the agents and queues of the seed keep their state. One cycle has each of the
-//! 20 events.
+//! It changes nothing that operations show: the agents and queues of the seed keep their state. One cycle has each of
+//! the 20 events.
 
 use std::time::Duration;
 
@@ -112,52 +113,7 @@ static CYCLE: [Step; 51] = [
     call_event("general_hangup", OUTWARD).of_agent("1003"),
 ];
 
-/// Emits the cycle again and again, until a reset or the simulator's end. Every cycle has calls of its own.
-pub(super) async fn run(center: CenterHandle, period: Duration) {
-    // An interval of zero panics.
-    let mut ticks = interval(period.max(Duration::from_millis(1)));
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    loop {
-        let calls = CALLS.map(|_| Uuid::new_v4().to_string());
-        for step in &CYCLE {
-            ticks.tick().await;
-            let updated = center.update(|state| {
-                let event = step.event(state, &calls);
-                state.pending_events.push(event);
-            });
-            if updated.is_none() {
-                return;
-            }
-        }
-    }
-}
-
 // === impl Step ===
-
-const fn call_event(event: &'static str, call: usize) -> Step {
-    Step { event, call: Some(call), agent: "", queue: "", fields: &[] }
-}
-
-const fn agent_event(event: &'static str, agent: &'static str) -> Step {
-    Step { event, call: None, agent, queue: "", fields: &[] }
-}
-
-/// The fields of `acd_agent_state`. 2 and 5 are the simulator's own numbers, for states of the vendor's agent desktop.
-const fn state(
-    number: i64,
-    text: &'static str,
-    reason: i64,
-    reason_text: &'static str,
-) -> [(&'static str, FieldValue); 5] {
-    let in_use = if number == 3 { 1 } else { 0 };
-    [
-        ("State", Number(number)),
-        ("StateDes", Text(text)),
-        ("ReasonCode", Number(reason)),
-        ("ReasonCodeDes", Text(reason_text)),
-        ("ExtState", Number(in_use)),
-    ]
-}
 
 impl Step {
     const fn of_agent(mut self, agent: &'static str) -> Self {
@@ -204,6 +160,51 @@ impl Step {
     }
 }
 
+/// Emits the cycle again and again, until a reset or the simulator's end. Every cycle has calls of its own.
+pub(super) async fn run(center: CenterHandle, period: Duration) {
+    // An interval of zero panics.
+    let mut ticks = interval(period.max(Duration::from_millis(1)));
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let calls = CALLS.map(|_| Uuid::new_v4().to_string());
+        for step in &CYCLE {
+            ticks.tick().await;
+            let updated = center.update(|state| {
+                let event = step.event(state, &calls);
+                state.pending_events.push(event);
+            });
+            if updated.is_none() {
+                return;
+            }
+        }
+    }
+}
+
+const fn call_event(event: &'static str, call: usize) -> Step {
+    Step { event, call: Some(call), agent: "", queue: "", fields: &[] }
+}
+
+const fn agent_event(event: &'static str, agent: &'static str) -> Step {
+    Step { event, call: None, agent, queue: "", fields: &[] }
+}
+
+/// The fields of `acd_agent_state`. 2 and 5 are the simulator's own numbers, for states of the vendor's agent desktop.
+const fn state(
+    number: i64,
+    text: &'static str,
+    reason: i64,
+    reason_text: &'static str,
+) -> [(&'static str, FieldValue); 5] {
+    let in_use = if number == 3 { 1 } else { 0 };
+    [
+        ("State", Number(number)),
+        ("StateDes", Text(text)),
+        ("ReasonCode", Number(reason)),
+        ("ReasonCodeDes", Text(reason_text)),
+        ("ExtState", Number(in_use)),
+    ]
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cycle_has_every_event_and_takes_less_than_two_minutes() {
+    fn a_cycle_has_every_event_and_lasts_less_than_two_minutes() {
         let names: BTreeSet<&str> = CYCLE.iter().map(|step| step.event).collect();
         assert_eq!(names, BTreeSet::from(NAMES));
         assert!(BACKGROUND_TRAFFIC_PERIOD * u32::try_from(CYCLE.len()).unwrap() < Duration::from_secs(120));

@@ -1,4 +1,4 @@
-//! A call that has passed every check of its row: what a handler sees.
+//! A call that passed every check of its row: the input of a handler.
 
 use serde_json::{Map, Value};
 
@@ -7,6 +7,17 @@ use super::quirks::{Quirk, Quirks};
 /// A decoded query string, in the order sent.
 #[derive(Clone)]
 pub(super) struct Query(Vec<(String, String)>);
+
+/// A call that passed every check of its row.
+pub(super) struct Call<'a> {
+    /// The ID in the path, `""` if the path has none.
+    pub(super) id: &'a str,
+    pub(super) query: &'a Query,
+    pub(super) body: &'a Map<String, Value>,
+    pub(super) quirks: Quirks,
+}
+
+// === impl Query ===
 
 impl Query {
     pub(super) fn parse(text: &str) -> Self {
@@ -27,14 +38,7 @@ impl Query {
     }
 }
 
-/// One call, checked.
-pub(super) struct Call<'a> {
-    /// The path's id, `""` where the path has none.
-    pub(super) id: &'a str,
-    pub(super) query: &'a Query,
-    pub(super) body: &'a Map<String, Value>,
-    pub(super) quirks: Quirks,
-}
+// === impl Call ===
 
 impl Call<'_> {
     /// A text of the body that the table requires.
@@ -42,17 +46,17 @@ impl Call<'_> {
         self.text_if_given(name).unwrap_or_default()
     }
 
-    /// A text of the body; `None` if it was left out.
+    /// A text of the body; `None` if it is absent.
     pub(super) fn text_if_given(&self, name: &str) -> Option<&str> {
         self.body.get(name)?.as_str()
     }
 
-    /// A whole number of the body; `None` if it was left out.
+    /// An integer of the body; `None` if it is absent.
     pub(super) fn integer(&self, name: &str) -> Option<i64> {
         self.body.get(name)?.as_i64()
     }
 
-    /// A boolean of the body; `None` if it was left out.
+    /// A boolean of the body; `None` if it is absent.
     pub(super) fn boolean(&self, name: &str) -> Option<bool> {
         self.body.get(name)?.as_bool()
     }

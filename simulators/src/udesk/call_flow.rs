@@ -1,8 +1,8 @@
 //! The flow of a call that 24 made: it enters a queue, an idle agent answers it or it times out, and it ends.
 //!
-//! The document says that the call follows the routing of the relay number. Here every relay number leads to a queue: the
-//! first number to the first queue, and so on. A call has a flow only while a subscription has a receiver, because its
-//! events are all that a flow is for.
+//! The document says that the call follows the routing of the relay number. Here every relay number leads to a queue:
+//! the first number to the first queue, and so on. A call has a flow only while a subscription has a receiver, because
+//! its events are all that a flow is for.
 
 use std::time::Duration;
 
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_call_that_nobody_takes_leaves_the_queue_and_ends() {
+    async fn a_call_without_a_free_agent_leaves_the_queue_and_ends() {
         let server = quick().await;
         // The other agent of the queue is offline.
         server.done(23, "", json!({ "agent_id": "1009" })).await;
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_agent_who_talks_is_shown_to_and_gets_no_second_call() {
+    async fn a_talking_agent_is_shown_as_such_and_gets_no_second_call() {
         let server = TestServer::start().await;
         let (call, center) = (call(), handle(&server.simulator));
         let take = || center.update(|state| call.leave_queue(state, Some("9002"))).flatten();
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn who_signs_out_while_talking_stays_so() {
+    async fn an_agent_who_signs_out_while_talking_stays_offline() {
         let server = TestServer::start().await;
         let mut receiver = Receiver::start().await;
         receiver.subscribe(&server, "gateway", &["acd_agent_state"]).await;

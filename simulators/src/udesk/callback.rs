@@ -1,4 +1,4 @@
-//! Calling a customer back into the IVR: operation 24.
+//! Calls a customer back into the IVR: operation 24.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::{
     state::{Callback, State, Variable},
 };
 
-/// Operation 24. The call is remembered, so that a test can count how often a customer was rung.
+/// Operation 24. The call is recorded, so that a test can count the calls of a customer.
 pub(super) fn start(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     for name in ["caller", "called", "called_display"] {
         if !is_pstn(call.text(name)) {
@@ -38,9 +38,10 @@ pub(super) fn start(state: &mut State, call: &Call<'_>) -> Result<Value, Failure
     Ok(answer)
 }
 
-/// "PSTN Numbers": a landline `0{area}{local}`, a mobile of 11 digits, or `00` and an international number.
+/// Whether a number is one of the "PSTN Numbers": a landline `0{area}{local}`, a mobile of 11 digits, or `00` and an
+/// international number.
 ///
-/// The document gives no lengths but the mobile's. An area code is two or three digits, a local number seven or eight;
+/// The document has no length but the mobile's. An area code is two or three digits, a local number seven or eight;
 /// an international number has at most 15 digits (E.164).
 fn is_pstn(number: &str) -> bool {
     if !number.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -53,7 +54,7 @@ fn is_pstn(number: &str) -> bool {
     }
 }
 
-/// JSON text of an array, or the array itself (C53), of objects with exactly a key, a type and a value.
+/// Reads an array, or JSON text of one (C53), of objects with exactly a key, a type and a value.
 fn read_variables(value: &Value) -> Option<Vec<Variable>> {
     let parsed;
     let list = match value {
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_customer_rung_is_counted() {
+    async fn every_call_of_a_customer_is_counted() {
         let server = TestServer::start().await;
         let mut body = request();
         body["variables"] = json!(r#"[{"key":"tier","type":"string","value":"gold"}]"#);
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refused_callback_rings_nobody() {
+    async fn a_refused_callback_calls_no_customer() {
         let server = TestServer::start().await;
         let rows = [
             ("caller", json!("12"), "000001"),
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_printed_of_a_callback_tells_nothing_about_people() {
+    fn debug_of_a_callback_holds_no_data_of_people() {
         let variable = Variable { key: "k".to_owned(), kind: "string".to_owned(), value: "secret".to_owned() };
         let callback = Callback {
             call_id: "c-1".to_owned(),

@@ -1,12 +1,13 @@
 //! Deliveries: events on their way to the callback addresses of subscriptions.
 //!
-//! The document of 18 says that "relevant messages will be sent to the specified callback address", and nothing else. The
-//! rest is the simulator's own assumption: an event is a POST of JSON, and HTTP 200 acknowledges it, with any body. Any
-//! other status, or no response within 5 s, is retried by the [`Rule`] that was in force when the event was enqueued.
+//! The document of 18 says that "relevant messages will be sent to the specified callback address", and nothing else.
+//! The rest is the simulator's own assumption: an event is a POST of JSON, and HTTP 200 acknowledges it, with any body.
+//! Any other status, or no response within 5 s, is retried by the [`Rule`] that was in force when the event was
+//! enqueued.
 //!
-//! Every subscription has a queue and a task of its own, so its events arrive in order: later ones wait during a retry. A
-//! queue is bounded. An event is dropped if the queue is full, or if its subscription is deleted, disabled or gets another
-//! address.
+//! Every subscription has a queue and a task of its own, so its events arrive in order: later ones wait during a retry.
+//! A queue is bounded. An event is dropped if the queue is full, or if its subscription is deleted, disabled or gets
+//! another address.
 //!
 //! # Layout
 //!
@@ -190,7 +191,7 @@ mod tests {
         testing::TestServer,
     };
 
-    /// However slow the machine, an attempt that nobody answers is not repeated within a test.
+    /// A pause in milliseconds that is longer than any test, also on a slow machine.
     const LATE: u64 = 60_000;
 
     fn outcome(row: &Value) -> (u64, &Value, &str) {
@@ -198,14 +199,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_subscribers_of_an_event_are_told() {
+    async fn only_subscribers_of_an_event_get_it() {
         let server = TestServer::start().await;
         let (mut first, mut second) = (Receiver::start().await, Receiver::start().await);
         let first_id = first.subscribe(&server, "first", &["play_succ", "asr_gather_succ"]).await;
         let second_id = second.subscribe(&server, "second", &["asr_gather_succ"]).await;
         assert_eq!(server.dispatch("play_succ", json!({})).await, json!([first_id]));
         assert_eq!(server.dispatch("asr_gather_succ", json!({})).await, json!([first_id, second_id]));
-        // The seeded subscription is told nothing, as its address is nobody's.
+        // The seeded subscription has a reserved domain and gets nothing.
         assert_eq!(server.dispatch("general_hangup", json!({})).await, json!([]));
         assert_eq!(server.dispatch("asr_gather_succ", json!({})).await, json!([first_id, second_id]));
         assert_eq!(first.names(3).await, ["play_succ", "asr_gather_succ", "asr_gather_succ"]);
@@ -239,9 +240,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_event_is_repeated_until_it_is_acknowledged() {
+    async fn an_event_is_retried_until_it_is_acknowledged() {
         let server = TestServer::start().await;
-        // Success in general is not the acknowledgement, and redirects are not followed.
+        // Only HTTP 200 is the acknowledgement, and redirects are not followed.
         let mut receiver = Receiver::answering(&[503, 204, 307, 200, 500, 500, 200]).await;
         receiver.subscribe(&server, "gateway", &["play_succ", "asr_gather_succ"]).await;
         server.set_delivery_rule(json!({ "attempts": 4, "retry_ms": 0 })).await;
@@ -259,12 +260,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn where_nobody_answers_an_event_is_given_up() {
+    async fn without_a_response_the_attempts_are_exhausted() {
         let server = TestServer::start().await;
         let mut receiver = Receiver::start().await;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         receiver.callback = format!("http://{}/{SECRET}", listener.local_addr().unwrap());
-        // Every connection ends as soon as it is there.
+        // Closes every connection at once.
         tokio::spawn(async move { while listener.accept().await.is_ok() {} });
         receiver.subscribe(&server, "gateway", &["play_succ"]).await;
         server.set_delivery_rule(json!({ "attempts": 2, "retry_ms": 0 })).await;
@@ -273,7 +274,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_slow_receiver_holds_up_nobody_else() {
+    async fn a_slow_receiver_delays_no_other() {
         let server = TestServer::start().await;
         let (mut slow, mut quick) = (Receiver::silent().await, Receiver::start().await);
         slow.subscribe(&server, "slow", &["play_succ"]).await;
@@ -283,7 +284,7 @@ mod tests {
             server.dispatch("play_succ", json!({})).await;
         }
         assert_eq!(quick.names(3).await.len(), 3);
-        // One is on its way, and the others wait for it.
+        // One delivery is under way, and the others wait for it.
         assert_eq!(slow.names(1).await.len(), 1);
         assert!(slow.is_empty());
         slow.resume();
@@ -305,7 +306,7 @@ mod tests {
         let answer = server.admin("GET", "/simulator/deliveries", &Value::Null).await.json();
         let rows = answer["deliveries"].as_array().unwrap();
         assert_eq!(rows.len(), 1_000);
-        // The oldest 101 rows are forgotten; 900 of the 1,000 in the queue are not.
+        // The log discarded the oldest 101 deliveries; of the 1,000 in the queue it still has 900.
         assert!(rows[..900].iter().all(|row| row["outcome"] == "waiting"));
         assert!(rows[900..].iter().all(|row| row["outcome"] == "dropped"));
     }
@@ -338,14 +339,14 @@ mod tests {
             assert!(own.iter().all(|row| row["outcome"] == "dropped"), "{change}");
         }
         receiver.resume();
-        // Only the one that was moved is left.
+        // Only the subscription with another address remains enabled.
         assert_eq!(server.dispatch("play_succ", json!({})).await, json!([104]));
         assert_eq!(server.deliveries().await.last().unwrap()["outcome"], "acknowledged");
         assert!(receiver.is_empty());
     }
 
     #[tokio::test]
-    async fn a_reset_ends_what_is_on_its_way() {
+    async fn a_reset_stops_deliveries() {
         let server = TestServer::start().await;
         let mut receiver = Receiver::silent().await;
         receiver.subscribe(&server, "gateway", &["play_succ"]).await;
@@ -376,7 +377,7 @@ mod tests {
     }
 
     #[test]
-    fn some_addresses_are_nobodys() {
+    fn reserved_domains_have_no_receiver() {
         for address in [
             "http://wallboard.example.com/udesk",
             "http://example.com",

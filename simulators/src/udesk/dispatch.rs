@@ -21,8 +21,8 @@ pub(super) struct Dispatched {
 // === impl Simulator ===
 
 impl Simulator {
-    /// Dispatches the events that operations and background tasks left in the states. At the document's tenant, with its
-    /// state for each operation, they are discarded.
+    /// Dispatches the events that operations and background tasks left in the states. At the document's tenant, with
+    /// its state for each operation, they are discarded.
     pub(super) fn dispatch_pending(&self, center: &mut Center) {
         let pending: Vec<Event> = center.states.iter_mut().flat_map(|state| state.pending_events.drain(..)).collect();
         for event in pending {

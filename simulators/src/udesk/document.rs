@@ -1,8 +1,8 @@
-//! The document's examples as applications, one for each operation.
+//! The applications of the document's examples, one for each operation.
 //!
-//! The examples were taken from different applications at different times. 04 creates agent 9415 and 07 binds it; 06 shows
-//! one of 32 agents; 01 shows a default number that 02 would refuse; 26 asks for queue 3 and shows an agent of queue 2.
-//! No single application can answer them all, so each operation has one in which its own example is true.
+//! The examples come from different applications at different times. 04 creates agent 9415 and 07 binds it; 06 shows
+//! one of 32 agents; 01 shows a default number that 02 refuses; 26 names queue 3 and shows an agent of queue 2. No
+//! single application has all of them, so each operation has an application in which its own example is true.
 
 use std::collections::VecDeque;
 
@@ -13,7 +13,7 @@ use super::{
     state::{Agent, Extension, Printed, Queue, SignalType, State, Status, Subscription},
 };
 
-/// Operation 12's printed answer; later queues count on from it.
+/// The ID in the example of 12. Later queues get the IDs after it.
 const PRINTED_QUEUE_ID: &str = "181154";
 
 /// The applications, in the order of the operations.
@@ -21,8 +21,8 @@ pub(super) fn states(app_id: &str) -> Vec<State> {
     OPERATIONS.iter().map(|operation| state(operation.number, app_id)).collect()
 }
 
-/// The printed request of 22 has no `MsgId`, though its table demands one, and that of 23 has none either; both answers
-/// say 111 (C49).
+/// Adds the `MsgId` that the example requests of 22 and 23 lack, although the table of 22 requires it. Both example
+/// responses have 111 (C49).
 pub(super) fn complete(operation: &Operation, query: &mut Query) {
     if operation.parameters.iter().any(|parameter| parameter.name == "MsgId") && query.get("MsgId").is_none() {
         query.push("MsgId", "111");
@@ -32,7 +32,7 @@ pub(super) fn complete(operation: &Operation, query: &mut Query) {
 fn state(number: u8, app_id: &str) -> State {
     let mut state = State {
         app_id: app_id.to_owned(),
-        // Behind the ids of 25 and 26; it is the start of no application id in the document (C18).
+        // In the IDs of 25 and 26. No application ID in the document starts with it (C18).
         short_app_id: "7859ff65-0e6a".to_owned(),
         company_prefix: "9300007712".to_owned(),
         next_subid: 169,
@@ -56,7 +56,7 @@ fn state(number: u8, app_id: &str) -> State {
         }
         9 => state.extensions.push(extension("1002", SignalType::Sip)),
         10 => state.printed.passwords = VecDeque::from(["336cd1655a1d0502"]),
-        // The space at the end is the document's (C66).
+        // The document has the space at the end (C66).
         11 => state.queues.push(Queue { wait_music: "waitmusic.wav".to_owned(), ..queue("9001", "Admin test ") }),
         12 => state.printed.queue_ids = VecDeque::from([PRINTED_QUEUE_ID]),
         13 | 14 => state.queues.push(queue("9009", "test create Queue007")),
@@ -70,7 +70,7 @@ fn state(number: u8, app_id: &str) -> State {
             state.agents.push(Agent { queues, ..agent("9415") });
         }
         18 => state.printed.subscription = Some((168, "test")),
-        // 73 is the id in the table of path parameters, 164 the number in the answer.
+        // 73 is the ID in the table of path parameters, 164 the number in the response.
         19 => {
             state.subscriptions = vec![subscription(73, "ymtest110"), subscription(164, "ymtest112")];
             state.subscriptions[0].event_id = 164;
@@ -93,7 +93,7 @@ fn state(number: u8, app_id: &str) -> State {
     state
 }
 
-/// 06: 32 agents, of which the document prints one.
+/// 06: 32 agents, of which the document shows one.
 fn agent_list(state: &mut State) {
     state.printed = Printed { rows: Some(1), without_exten_infos: true, ..Printed::default() };
     state.queues.push(queue("9003", "9003"));
@@ -113,7 +113,7 @@ fn agent_list(state: &mut State) {
     };
 }
 
-/// 25 and 26: an agent that shows queue 2 and is found by queue 3 too, with two extensions of which one is known in full.
+/// 25 and 26: an agent that shows queue 2 and is also in queue 3, with two extensions, one of them shown in full.
 fn agent_of_two_queues(state: &mut State) {
     state.printed.app_id = Some("xxx");
     state.queues = vec![queue("2", "A"), Queue { built_in: true, ..queue("3", "3") }];

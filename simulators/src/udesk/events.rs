@@ -1,7 +1,7 @@
 //! Events of the 20 names of operation 18: what they say, and their payloads.
 //!
-//! The payloads are the simulator's own, because the vendor documents none. `events/README.md` lists the placeholders and
-//! says how a captured payload replaces one of these.
+//! The payloads are the simulator's own, because the vendor documents none. `events/README.md` lists the placeholders
+//! and says how a captured payload replaces one of these.
 
 mod placeholders;
 mod template;

@@ -1,15 +1,15 @@
-//! Every example of the document, printed request against printed answer, over a real socket.
+//! Every example of the document, request against response, over a real socket.
 
 use serde_json::Value;
 
 use super::testing::{TestServer, prepare};
 
-/// An operation's number, the id in its path, the printed body and the printed answer.
+/// An operation's number, the ID in its path, the body and the response.
 type Example = (u8, &'static str, &'static str, &'static str);
 
-/// As the document prints them; only spaces between JSON tokens differ. Where the path of the printed request is a pattern,
-/// the id is the body's (05) or the one in the table of path parameters (19, 20). 26 is printed without the commas after
-/// `Queues`, `QueuesNames` and `Extensions` (C55).
+/// As the document prints them, except for spaces between JSON tokens. Where the path of a request is a pattern, the ID
+/// is the body's (05) or that in the table of path parameters (19, 20). The document lacks the commas after `Queues`,
+/// `QueuesNames` and `Extensions` of 26 (C55).
 const EXAMPLES: [Example; 26] = [
     (
         1,

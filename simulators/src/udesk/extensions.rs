@@ -8,7 +8,8 @@ use super::{
     state::{SignalType, State},
 };
 
-/// Operation 07. All or nothing (C60). Only the agent and the extensions are read; the rest of the body is a leaked agent (C36).
+/// Operation 07. All or nothing (C60). Only `AgentId` and `Extensions` are used, although the body is a whole agent
+/// (C36).
 pub(super) fn bind(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let agent = state.agent(call.text("AgentId"))?;
     let mut bound = agent.extensions.clone();
@@ -44,7 +45,7 @@ pub(super) fn unbind(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(Value::Null)
 }
 
-/// Operation 09. "An extension bound to an agent cannot be deleted"; the document has no code for that (C62).
+/// Operation 09. "An extension bound to an agent cannot be deleted"; the document has no code for it (C62).
 pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let number = call.text("Extension");
     state.extension(number)?;
@@ -55,7 +56,7 @@ pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(Value::Null)
 }
 
-/// Operation 10. A `Password` is taken and ignored: the system makes its own (C23).
+/// Operation 10. A `Password` is accepted and ignored: the system generates one (C23).
 pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let number = call.text("Extension");
     if !(number.len() == 4 && number.starts_with('1') && number.bytes().all(|byte| byte.is_ascii_digit())) {
@@ -75,6 +76,7 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     }))
 }
 
+/// The extensions in the request, at least one.
 fn given<'a>(call: &'a Call<'_>) -> Result<Vec<&'a str>, Failure> {
     let numbers = call.texts("Extensions");
     if numbers.is_empty() { Err(PARAMETER_EMPTY.because("Extensions")) } else { Ok(numbers) }
@@ -90,7 +92,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_extension_lives_unbound_then_bound_then_unbound() {
+    async fn an_extension_is_unbound_then_bound_then_unbound() {
         let server = TestServer::start().await;
         let body = json!({ "Extension": "1500", "Password": "chosen", "SignalType": 1 });
         let made = server.done(10, "", body).await;
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn binding_takes_a_whole_agent_and_reads_two_fields() {
+    async fn binding_accepts_a_whole_agent_and_uses_two_fields() {
         let server = TestServer::start().await;
         let body = json!({
             "AgentId": "1011", "Extensions": ["1300"], "WorkId": "", "Name": "x", "Mobile": "", "Email": "",

@@ -1,22 +1,22 @@
-//! What the faults of this simulator need to know: how operations are named, and what a batch done in part is.
+//! How the rules of fault injection name this vendor's operations, and what a batch applied in part is.
 
 use serde_json::{Map, Value};
 
 use super::{operation::Operation, operations::OPERATIONS};
 use crate::faults::Vendor;
 
-/// Where every path begins.
+/// The start of every path.
 const BASE: &str = "/ccapi/v2/";
 
 pub(super) const VENDOR: Vendor = Vendor {
     find,
-    naming: "the document's number as in 24, or the path behind /ccapi/v2/ as in callback2ivr or agents/{id}, alone or \
+    naming: "the document's number as in 24, or the path after /ccapi/v2/ as in callback2ivr or agents/{id}, alone or \
              with its method as in GET agents/{id}",
     has_tokens: false,
     has_batches: true,
 };
 
-/// By number, by path, or by method and path.
+/// The indexes of the operations with this number, path, or method and path.
 fn find(name: &str) -> Vec<usize> {
     let number = name.parse::<u8>().ok();
     let (method, path) = name.split_once(' ').map_or((None, name), |(method, path)| (Some(method), path));
@@ -26,11 +26,10 @@ fn find(name: &str) -> Vec<usize> {
             || operation.path.strip_prefix(BASE) == Some(path)
                 && method.is_none_or(|method| method.eq_ignore_ascii_case(operation.method))
     };
-    OPERATIONS.iter().enumerate().filter(|(_, operation)| is_named(operation)).map(|(place, _)| place).collect()
+    OPERATIONS.iter().enumerate().filter(|(_, operation)| is_named(operation)).map(|(index, _)| index).collect()
 }
 
-/// Takes away what a batch done in part leaves undone (C60): all but the first `entries` of the list of 07, 08, 15, 16 or
-/// 17. Answers whether there was anything to take away.
+/// Shortens the list of 07, 08, 15, 16 or 17 to the first `entries` (C60). Returns whether it was longer.
 pub(super) fn shorten(operation: &Operation, body: &mut Map<String, Value>, entries: usize) -> bool {
     let list = match operation.number {
         7 | 8 => "Extensions",
@@ -68,30 +67,30 @@ mod tests {
             ("PATCH agents", &[]),
             ("", &[]),
         ] {
-            let found: Vec<u8> = find(name).into_iter().map(|place| OPERATIONS[place].number).collect();
+            let found: Vec<u8> = find(name).into_iter().map(|index| OPERATIONS[index].number).collect();
             assert_eq!(found, numbers, "{name}");
         }
     }
 
     #[tokio::test]
-    async fn an_operation_that_failed_before_did_nothing_and_one_that_failed_after_is_done() {
+    async fn a_fault_before_the_operation_does_nothing_and_one_after_it_does_all() {
         let server = TestServer::start().await;
         let call = json!({ "caller": "13676546374", "called": "01055500100", "called_display": "01055500100" });
-        for (rule, rung) in [
+        for (rule, calls) in [
             (json!({ "operation": "callback2ivr", "times": 1, "status": 503 }), 0),
             (json!({ "operation": "24", "times": 1, "status": 504, "processed": true }), 1),
         ] {
             server.simulator.faults().add(&rule).unwrap();
             let answer = server.send(prepare(24, "", call.clone())).await;
             assert!(answer.status >= 503, "{}", answer.status);
-            assert_eq!(server.simulator.callbacks().len(), rung, "{rule}");
+            assert_eq!(server.simulator.callbacks().len(), calls, "{rule}");
         }
         server.done(24, "", call).await;
         assert_eq!(server.simulator.requests().len(), 3);
     }
 
     #[tokio::test]
-    async fn a_batch_is_done_in_part_and_refused() {
+    async fn a_batch_is_applied_in_part_and_refused() {
         let server = TestServer::start().await;
         let queues = || {
             let center = server.simulator.center();
@@ -102,13 +101,13 @@ mod tests {
         let join = |list: Value| json!({ "AgentId": "1003", "Queues": list });
         assert_eq!(server.refused(16, "", join(json!(["9002", "9003"]))).await, "000001");
         assert!(queues().contains(&"9002".to_owned()) && !queues().contains(&"9003".to_owned()), "{:?}", queues());
-        // A list that is short enough is done whole.
+        // A list that is short enough is applied as a whole.
         server.done(16, "", join(json!(["9003"]))).await;
         assert!(queues().contains(&"9003".to_owned()));
     }
 
     #[tokio::test]
-    async fn a_clock_that_is_off_judges_signatures_and_dates_answers() {
+    async fn a_skewed_clock_checks_signatures_and_dates_responses() {
         let server = TestServer::start().await;
         server.simulator.faults().add(&json!({ "operation": "1", "clock_skew_s": -3600 })).unwrap();
         let answer = server.send(prepare(1, "", Value::Null)).await;
@@ -116,12 +115,12 @@ mod tests {
         assert_eq!(answer.headers["date"], "Tue, 14 Nov 2023 21:13:20 GMT");
         let in_its_time = prepare(1, "", Value::Null).signed_at(&(NOW - 3_600_000).to_string());
         assert_eq!(server.send(in_its_time).await.code(), "000000");
-        // The others have the right time.
+        // Other operations have the right time.
         assert_eq!(server.send(prepare(11, "", Value::Null)).await.headers["date"], "Tue, 14 Nov 2023 22:13:20 GMT");
     }
 
     #[tokio::test]
-    async fn a_caller_that_hangs_up_does_not_stop_what_has_arrived() {
+    async fn a_caller_that_closes_the_connection_cancels_nothing() {
         let server = TestServer::start().await;
         server.simulator.faults().add(&json!({ "operation": "24", "latency_ms": 300 })).unwrap();
         let call = json!({ "caller": "13676546374", "called": "01055500100", "called_display": "01055500100" });
@@ -140,7 +139,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn tokens_are_nothing_this_vendor_has_and_a_reset_clears_the_faults() {
+    async fn tokens_are_not_supported_and_a_reset_clears_the_faults() {
         let server = TestServer::start().await;
         assert!(server.simulator.faults().add(&json!({ "operation": "*", "revoke_token": true })).is_err());
         server.simulator.faults().add(&json!({ "operation": "*", "status": 503 })).unwrap();

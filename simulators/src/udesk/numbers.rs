@@ -14,8 +14,8 @@ pub(super) fn list(state: &mut State, _: &Call<'_>) -> Result<Value, Failure> {
     Ok(json!({ "SpNumbers": state.numbers, "DefSpNumber": state.default_number }))
 }
 
-/// Operation 02. "The default relay number is the first one in the list, but it can be any number from the list": a number that is
-/// not in it is refused (C28), and no number at all means the first.
+/// Operation 02. "The default relay number is the first one in the list, but it can be any number from the list": a
+/// number outside the list is refused (C28), and an absent number means the first.
 pub(super) fn set_default(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let chosen = match call.text_if_given("DefSpNumber") {
         Some(number) => state.numbers.iter().find(|known| *known == number),

@@ -1,7 +1,7 @@
 //! The 26 operations of ccapi/v2, in the document's order.
 //!
-//! A row holds every check that does not depend on what the operation does: method, path, spelling of the application ID,
-//! query parameters, content type, and the body's fields with their types. A handler holds the rest.
+//! A row holds every check that does not depend on what the operation does: method, path, spelling of the application
+//! ID, query parameters, content type, and the body's fields with their types. A handler holds the rest.
 
 use super::{
     agents, callback, extensions, numbers,

@@ -1,4 +1,4 @@
-//! How a simulator is built.
+//! How a simulator is set up.
 
 use std::{fmt, time::Duration};
 
@@ -7,34 +7,34 @@ use secrecy::SecretString;
 use super::{document, events::EventTemplates, quirks::Quirks, seed, state::State};
 use crate::clock::{self, Clock};
 
-/// Everything a simulator needs to be built.
+/// How a [`Simulator`](super::Simulator) is set up.
 pub struct Options {
-    /// The one application id it knows.
+    /// The application ID.
     pub app_id: String,
     /// The account, `Sid`.
     pub sid: String,
-    /// What `Sign` is made with; never sent.
+    /// The secret that `Sign` covers; never sent.
     pub auth_token: SecretString,
-    /// How `Timestamp` is written (C1).
+    /// The unit of `Timestamp` (C1).
     pub timestamp_unit: TimestampUnit,
-    /// Whether a new queue gets the id asked for (C21).
+    /// Whether a new queue gets the ID in the request (C21).
     pub queue_ids: QueueIds,
-    /// The document's contradictions to play.
+    /// Contradictions of the document to follow.
     pub quirks: Quirks,
-    /// What the application holds at the start.
+    /// The application at the start and after a reset.
     pub tenant: Tenant,
-    /// What events say.
+    /// The payloads of events.
     pub event_templates: EventTemplates,
-    /// The pause before each step of a call that 24 began.
+    /// The pause before each step of a call that 24 made.
     pub pace: Duration,
-    /// The pause between two events of background traffic, which runs while a subscription has a receiver; `None` for no
-    /// background traffic.
+    /// The pause between two events of background traffic, which runs while a subscription has a receiver; `None` for
+    /// no background traffic.
     pub background_traffic: Option<Duration>,
-    /// The vendor's clock: signatures are judged by it, and every answer's `Date` tells it.
+    /// The vendor's clock, for signatures and for the `Date` of every response.
     pub clock: Clock,
 }
 
-/// The unit of `Timestamp`: the document says milliseconds and shows seconds (C1).
+/// The unit of `Timestamp`. The document says milliseconds and shows seconds (C1).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum TimestampUnit {
     /// 13 digits.
@@ -46,34 +46,34 @@ pub enum TimestampUnit {
     Either,
 }
 
-/// What 12 does with the `QueueId` asked for (C21).
+/// What 12 does with the `QueueId` in the request (C21).
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum QueueIds {
-    /// It becomes the queue's id.
+    /// It becomes the queue's ID.
     #[default]
     Echo,
-    /// It is ignored: the center numbers queues itself, as in the document's example.
+    /// It is ignored: the center assigns IDs, as in the document's example.
     Assign,
 }
 
-/// What the simulated application holds at the start.
+/// The application at the start.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Tenant {
     /// A small invented center, shared by all operations.
     #[default]
     Seeded,
-    /// The document's examples: every printed request has the printed answer.
+    /// The document's examples: an example request gets its example response.
     ///
     /// The examples contradict each other (9415 is created by 04 and bound by 07; the list of 06 lacks both), so each
-    /// operation sees an application of its own and none sees what another did.
+    /// operation has an application of its own, which no other operation changes.
     Document,
 }
 
 // === impl Options ===
 
 impl Options {
-    /// The defaults: milliseconds, ids as asked for, no quirks, the seeded tenant, the simulator's own events at a pace of
-    /// 300 ms, no life, this machine's clock.
+    /// The defaults: milliseconds, queue IDs from the request, no quirks, the seeded tenant, the simulator's own
+    /// payloads, a pace of 300 ms, no background traffic, the machine's clock.
     #[must_use]
     pub fn new(app_id: impl Into<String>, sid: impl Into<String>, auth_token: SecretString) -> Self {
         Self {

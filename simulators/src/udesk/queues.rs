@@ -1,4 +1,4 @@
-//! Queues and who is in them: operations 11 to 17.
+//! Queues and their agents: operations 11 to 17.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ pub(super) fn list(state: &mut State, _: &Call<'_>) -> Result<Value, Failure> {
     Ok(json!({ "Queues": rows }))
 }
 
-/// Operation 12. Whether the id asked for is honoured or replaced is the simulator's choice of [`super::QueueIds`] (C21).
+/// Operation 12. [`super::QueueIds`] says whether the ID in the request becomes the queue's (C21).
 pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let asked = call.text_if_given("QueueId").filter(|id| !id.is_empty());
     let name = call.text("QueueName");
@@ -50,7 +50,7 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(json!({ "QueueId": id }))
 }
 
-/// Operation 13. An absent field stays as it is (C15).
+/// Operation 13. An absent field is unchanged (C15).
 pub(super) fn modify(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let id = call.text("QueueId");
     state.queue(id)?;
@@ -89,7 +89,7 @@ pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(Value::Null)
 }
 
-/// Operation 15. All or nothing (C60); agents already in the queue stay.
+/// Operation 15. All or nothing (C60). An agent may be in the queue before.
 pub(super) fn add_agents(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let queue = state.queue(call.text("QueueId"))?.id.clone();
     let agents = call.texts("AgentIds");
@@ -107,7 +107,7 @@ pub(super) fn add_agents(state: &mut State, call: &Call<'_>) -> Result<Value, Fa
     Ok(Value::Null)
 }
 
-/// Operation 16. All or nothing (C60). A full replacement by no queue takes the agent out of every regular one (C61).
+/// Operation 16. All or nothing (C60). A full replacement by no queue removes the agent from every regular queue (C61).
 pub(super) fn enroll(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let replace = match call.integer("IsFull") {
         None | Some(0) => false,
@@ -131,7 +131,7 @@ pub(super) fn enroll(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(Value::Null)
 }
 
-/// Operation 17. All or nothing (C60). Leaving a queue that the agent is not in changes nothing and succeeds.
+/// Operation 17. All or nothing (C60). Leaving a queue without being in it succeeds.
 pub(super) fn leave(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let queues = known_queues(state, call)?;
     if queues.is_empty() {
@@ -150,7 +150,7 @@ fn known_queues<'a>(state: &State, call: &'a Call<'_>) -> Result<Vec<&'a str>, F
     Ok(queues)
 }
 
-/// No two queues have one name; queues without a name, which 12 allows (C39), are not compared.
+/// Checks that the name is unique. Queues without a name, which 12 allows (C39), are not compared.
 fn check_name(state: &State, own_id: &str, name: &str) -> Result<(), Failure> {
     if !name.is_empty() && state.queues.iter().any(|queue| queue.name == name && queue.id != own_id) {
         return Err(NAME_EXISTS.because("QueueName"));
@@ -158,7 +158,7 @@ fn check_name(state: &State, own_id: &str, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// An id of the center's own, in the six digits of the document's example (C20).
+/// Assigns an ID with six digits, as in the document's example (C20).
 fn assign(state: &mut State) -> String {
     if let Some(printed) = state.printed.queue_ids.pop_front() {
         return printed.to_owned();
@@ -168,7 +168,7 @@ fn assign(state: &mut State) -> String {
     id.to_string()
 }
 
-/// The lowest id `9\d{3}` that no queue has.
+/// The lowest unused ID `9\d{3}`.
 fn free_id(state: &State) -> Option<String> {
     (9000..10_000).map(|id| id.to_string()).find(|id| state.queue(id).is_err())
 }

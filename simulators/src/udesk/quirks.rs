@@ -1,46 +1,56 @@
-//! The document's contradictions, each played on demand.
+//! Contradictions of the document, each switched on by name.
 //!
-//! Without a quirk the simulator answers as the document's examples do. A quirk makes it answer as one of the document's
-//! other statements has it, so that a client can be shown to read both.
+//! Without a quirk the simulator responds as in the document's examples. A quirk makes it respond as another statement
+//! of the document says, so that a test can show that a client reads both.
 
 use std::{fmt, str::FromStr};
 
-/// One contradiction of the document, or one liberty that a server may take.
+/// A contradiction of the document, or a liberty of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quirk {
-    /// `text-numbers`: numbers and booleans of a result are text (C33).
+    /// `text-numbers`: numbers and booleans of a result are texts (C33).
     TextNumbers,
     /// `number-codes`: the return code is a number, so `000000` is 0 (C10).
     NumberCodes,
-    /// `empty-bodies`: a successful `PUT` or `DELETE` answers 204 with no body (C6).
+    /// `empty-bodies`: a successful `PUT` or `DELETE` is HTTP 204 without a body (C6).
     EmptyBodies,
     /// `http-statuses`: the statuses of the document's general list: 201 for `POST` and `PUT`, 204 without a body for
-    /// `DELETE`, and 400, 401, 404, 406 or 422 beside the envelope of a refusal (C6).
+    /// `DELETE`, and 400, 401, 404, 406 or 422 with the envelope of a failure (C6).
     HttpStatuses,
-    /// `result-as-text`: where the table types `Result` as string and the example shows an object or array (12, 25, 26),
-    /// it is JSON text (C38).
+    /// `result-as-text`: a `Result` that is a string in the table and an object or array in the example (12, 25, 26) is
+    /// JSON text (C38).
     ResultAsText,
-    /// `nulls`: what is empty is null, and an empty list inside an object is left out (C14).
+    /// `nulls`: an empty value is null, and an empty list inside an object is absent (C14).
     Nulls,
-    /// `extra-fields`: every object carries a field that no table has.
+    /// `extra-fields`: every object has a field that no table has.
     ExtraFields,
     /// `unknown-enums`: State 7, Strategy 9, Role `monitor`, `SignalType` `voip` (C25).
     UnknownEnums,
-    /// `exten-infos-strings`: `ExtenInfos` is a list of extension numbers, as the table of 04 types it (C30).
+    /// `exten-infos-strings`: `ExtenInfos` is a list of extension numbers, as in the table of 04 (C30).
     ExtenInfosStrings,
-    /// `sub-succ-object`: a single `sub_succ` is an object, as the table of 18 types it (C42).
+    /// `sub-succ-object`: a single `sub_succ` is an object, as in the table of 18 (C42).
     SubSuccObject,
-    /// `subscriptions-with-ids`: the list of 21 says each `subid` (C46).
+    /// `subscriptions-with-ids`: the list of 21 has each `subid` (C46).
     SubscriptionsWithIds,
-    /// `suffixed-ids`: agent and queue ids end with `@` and the short application id in every answer (C18, C19).
+    /// `suffixed-ids`: IDs of agents and queues end with `@` and the short application ID in every response (C18, C19).
     SuffixedIds,
-    /// `assigned-queue-ids`: 12 ignores the id asked for, as [`super::QueueIds::Assign`] (C21).
+    /// `assigned-queue-ids`: 12 ignores the ID in the request, as [`super::QueueIds::Assign`] (C21).
     AssignedQueueIds,
-    /// `second-generation-codes`: the `2xxxxx` code where the document has two for one meaning (C13).
+    /// `second-generation-codes`: of two codes with one meaning, the `2xxxxx` one (C13).
     SecondGenerationCodes,
-    /// `pages`: 06 answers only the first of several pages (C35).
+    /// `pages`: 06 returns the first of several pages (C35).
     Pages,
 }
+
+/// A text that names no [`Quirk`]. The message lists the quirks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct UnknownQuirk;
+
+/// A set of [`Quirk`]s; empty by default.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub struct Quirks(u32);
+
+// === impl Quirk ===
 
 impl Quirk {
     /// Every quirk.
@@ -62,7 +72,7 @@ impl Quirk {
         Self::Pages,
     ];
 
-    /// The name by which a command line asks for it.
+    /// The name that switches it on.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -99,9 +109,7 @@ impl FromStr for Quirk {
     }
 }
 
-/// A text that names no [`Quirk`]. Its message lists the names there are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct UnknownQuirk;
+// === impl UnknownQuirk ===
 
 impl fmt::Display for UnknownQuirk {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -111,12 +119,10 @@ impl fmt::Display for UnknownQuirk {
 
 impl std::error::Error for UnknownQuirk {}
 
-/// A set of [`Quirk`]s; empty by default.
-#[derive(Clone, Copy, Default, PartialEq, Eq)]
-pub struct Quirks(u32);
+// === impl Quirks ===
 
 impl Quirks {
-    /// Whether `quirk` is in the set.
+    /// Whether the set has `quirk`.
     pub(super) const fn contains(self, quirk: Quirk) -> bool {
         self.0 & (1 << quirk as u32) != 0
     }

@@ -1,4 +1,4 @@
-//! Somebody who subscribes: a server at a secret address that keeps what it is posted.
+//! A receiver of events: a server at a secret address that keeps the posts it gets.
 
 use std::{
     collections::VecDeque,
@@ -19,7 +19,7 @@ use tokio::{
 
 use super::testing::{Answer, TestServer, prepare};
 
-/// The part of the address that nobody but the simulator may show.
+/// The secret part of the address, which the simulator must not show.
 pub(super) const SECRET: &str = "hidden-path";
 
 /// A served receiver.
@@ -35,27 +35,29 @@ pub(super) struct Posted {
     pub(super) body: Bytes,
 }
 
-/// How it answers.
+/// How a receiver responds.
 struct Script {
     sender: mpsc::UnboundedSender<Posted>,
-    /// The next answers; 200 when there is none.
+    /// The next statuses; 200 after the last.
     statuses: Mutex<VecDeque<u16>>,
-    /// An answer waits for a permit.
+    /// A response waits for a permit.
     permits: Semaphore,
 }
 
+// === impl Receiver ===
+
 impl Receiver {
-    /// One that answers 200 to everything.
+    /// Starts a receiver that responds 200.
     pub(super) async fn start() -> Self {
         Self::answering(&[]).await
     }
 
-    /// One that answers with these first.
+    /// Starts a receiver that responds with these statuses, then 200.
     pub(super) async fn answering(statuses: &[u16]) -> Self {
         Self::with(statuses, Semaphore::MAX_PERMITS).await
     }
 
-    /// One that takes posts and answers none.
+    /// Starts a receiver that reads posts and does not respond.
     pub(super) async fn silent() -> Self {
         Self::with(&[], 0).await
     }
@@ -71,12 +73,12 @@ impl Receiver {
         Self { callback: format!("http://{address}/{SECRET}"), posted, script }
     }
 
-    /// A silent receiver answers from now on.
+    /// Lets a silent receiver respond from now on.
     pub(super) fn resume(&self) {
         self.script.permits.add_permits(Semaphore::MAX_PERMITS);
     }
 
-    /// Subscribes to these events; answers the subscription's id.
+    /// Subscribes to these events; returns the subscription's ID.
     pub(super) async fn subscribe(&self, server: &TestServer, name: &str, events: &[&str]) -> u64 {
         let item = json!({ "callback": self.callback, "events": events, "name": name });
         let made = server.done(18, "", json!({ "subscriptions": [item] })).await;
@@ -101,14 +103,16 @@ impl Receiver {
         names
     }
 
-    /// Nothing has come that was not looked at.
+    /// Whether every post was read by the test.
     pub(super) fn is_empty(&mut self) -> bool {
         self.posted.try_recv().is_err()
     }
 }
 
+// === impl TestServer ===
+
 impl TestServer {
-    /// Calls a route of the simulator's own.
+    /// Calls one of the simulator's own routes.
     pub(super) async fn admin(&self, method: &'static str, path: &str, body: &Value) -> Answer {
         let mut prepared = prepare(1, "", body.clone());
         prepared.method = method;
@@ -117,7 +121,7 @@ impl TestServer {
         self.send(prepared).await
     }
 
-    /// Has an event told; answers the ids of the subscriptions.
+    /// Dispatches an event; returns the IDs of the subscriptions that get it.
     pub(super) async fn dispatch(&self, event: &str, fields: Value) -> Value {
         let answer = self.admin("POST", "/simulator/events", &json!({ "event": event, "fields": fields })).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
@@ -129,7 +133,7 @@ impl TestServer {
         assert_eq!(self.admin("POST", "/simulator/deliveries", &rule).await.status, 204);
     }
 
-    /// What became of the deliveries, once none waits any more.
+    /// The deliveries, once none waits.
     pub(super) async fn deliveries(&self) -> Vec<Value> {
         loop {
             let answer = self.admin("GET", "/simulator/deliveries", &Value::Null).await;

@@ -1,4 +1,4 @@
-//! Agents, read: operations 06, 25 and 26.
+//! Reads agents: operations 06, 25 and 26.
 
 use serde_json::{Value, json};
 
@@ -12,30 +12,15 @@ use super::{
 /// Rows of the first page of 06 under [`Quirk::Pages`].
 const SHORT_PAGE: usize = 5;
 
-/// Operation 06. There are no page parameters: the answer is one page of everything, its size the total (C35).
-pub(super) fn list(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
-    let filter = Filter::read(call)?;
-    let found: Vec<&Agent> = state.agents.iter().filter(|agent| filter.admits(agent)).collect();
-    let total = found.len();
-    let page_size = if call.has(Quirk::Pages) { SHORT_PAGE } else { total };
-    let rows: Vec<Value> =
-        found.into_iter().take(state.printed.rows.unwrap_or(page_size)).map(|agent| list_row(state, agent)).collect();
-    Ok(json!({
-        "CurrPage": 1,
-        "PageSize": page_size,
-        "Total": total,
-        "TotalPage": total.div_ceil(page_size.max(1)),
-        "AgentList": rows,
-    }))
-}
-
-/// The query of 06. An empty parameter is no condition.
+/// The query of 06. An empty parameter does not filter.
 struct Filter<'a> {
     role: Option<&'a str>,
     enabled: Option<bool>,
     status: Option<i64>,
     fuzzy: Option<String>,
 }
+
+// === impl Filter ===
 
 impl<'a> Filter<'a> {
     fn read(call: &'a Call<'_>) -> Result<Self, Failure> {
@@ -52,7 +37,7 @@ impl<'a> Filter<'a> {
     }
 
     /// "Fuzzy query text matching range: seat name, seat number, email, mobile phone number."
-    fn admits(&self, agent: &Agent) -> bool {
+    fn matches(&self, agent: &Agent) -> bool {
         self.role.is_none_or(|role| role == agent.role)
             && self.enabled.is_none_or(|enabled| enabled == agent.enabled)
             && self.status.is_none_or(|status| status == agent.status.number())
@@ -62,6 +47,23 @@ impl<'a> Filter<'a> {
                     .any(|field| field.to_lowercase().contains(text))
             })
     }
+}
+
+/// Operation 06. It has no page parameters: the response is one page of all agents (C35).
+pub(super) fn list(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
+    let filter = Filter::read(call)?;
+    let found: Vec<&Agent> = state.agents.iter().filter(|agent| filter.matches(agent)).collect();
+    let total = found.len();
+    let page_size = if call.has(Quirk::Pages) { SHORT_PAGE } else { total };
+    let rows: Vec<Value> =
+        found.into_iter().take(state.printed.rows.unwrap_or(page_size)).map(|agent| list_row(state, agent)).collect();
+    Ok(json!({
+        "CurrPage": 1,
+        "PageSize": page_size,
+        "Total": total,
+        "TotalPage": total.div_ceil(page_size.max(1)),
+        "AgentList": rows,
+    }))
 }
 
 /// Operation 25.
@@ -76,7 +78,7 @@ pub(super) fn of_queue(state: &mut State, call: &Call<'_>) -> Result<Value, Fail
     Ok(members.map(|agent| detail(state, agent)).collect())
 }
 
-/// An agent as 06 shows it: a bare id, queues with the whole application id (C18, C19), no names of queues.
+/// An agent in 06: a bare ID, queues with the whole application ID (C18, C19), no names of queues.
 fn list_row(state: &State, agent: &Agent) -> Value {
     let infos = if state.printed.without_exten_infos {
         Value::Null
@@ -104,7 +106,7 @@ fn list_row(state: &State, agent: &Agent) -> Value {
     })
 }
 
-/// An agent as 25 and 26 show it: ids with the short application id, and other fields than in 06 (C56).
+/// An agent in 25 and 26: IDs with the short application ID, and other fields than in 06 (C56).
 fn detail(state: &State, agent: &Agent) -> Value {
     let names: Vec<&str> = agent
         .queues
@@ -132,7 +134,7 @@ fn detail(state: &State, agent: &Agent) -> Value {
         "ReasonCodeDes": "",
         "ExtState": agent.status.extension(),
         "Enable": agent.enabled,
-        // The document shows "voip" here and nothing else (C25).
+        // The document shows no value but "voip" here (C25).
         "ExtenInfos": exten_infos(state, agent, |_| "voip".to_owned()),
     })
 }
@@ -142,7 +144,7 @@ fn shown_queues(state: &State, agent: &Agent, app_id: &str) -> Vec<String> {
     agent.queues.iter().filter(regular).map(|id| format!("{id}@{app_id}")).collect()
 }
 
-/// The agent's extensions that are known in full; null if there is none, as in the example of 04.
+/// The agent's extensions that the application has in full; null if there is none, as in the example of 04.
 pub(super) fn exten_infos(state: &State, agent: &Agent, signal_type: impl Fn(SignalType) -> String) -> Value {
     let info = |extension: &Extension| {
         json!({

@@ -1,10 +1,10 @@
-//! A small believable center. Every name, number and address in it is invented.
+//! The seeded center. Every name, number and address is invented.
 
 use super::state::{Agent, Queue, SignalType, State, Status, Subscription};
 
 const NUMBERS: [&str; 4] = ["01055500100", "01055500101", "02155500102", "075555500103"];
 
-/// Id, name, strategy, timeout, music.
+/// ID, name, strategy, timeout, music.
 const QUEUES: [(&str, &str, i64, i64, &str); 4] = [
     ("9001", "Sales", 0, 30, "waitmusic.wav"),
     ("9002", "Billing", 1, 45, "waitmusic.wav"),
@@ -42,17 +42,7 @@ const AGENTS: [Seed; 12] = [
     seed("1012", "E1012", "Oskar Nyman", &[], ["1112", "1212"], Offline).without_extensions(),
 ];
 
-const fn seed(
-    id: &'static str,
-    work_id: &'static str,
-    name: &'static str,
-    queues: &'static [&'static str],
-    extensions: [&'static str; 2],
-    status: Status,
-) -> Seed {
-    let [sip, webrtc] = extensions;
-    Seed { id, work_id, name, role: "agent", queues, extensions: [Some(sip), Some(webrtc)], status, enabled: true }
-}
+// === impl Seed ===
 
 impl Seed {
     const fn leading(mut self) -> Self {
@@ -74,6 +64,18 @@ impl Seed {
     fn email(&self) -> String {
         format!("{}@example.com", self.name.to_lowercase().replace(' ', "."))
     }
+}
+
+const fn seed(
+    id: &'static str,
+    work_id: &'static str,
+    name: &'static str,
+    queues: &'static [&'static str],
+    extensions: [&'static str; 2],
+    status: Status,
+) -> Seed {
+    let [sip, webrtc] = extensions;
+    Seed { id, work_id, name, role: "agent", queues, extensions: [Some(sip), Some(webrtc)], status, enabled: true }
 }
 
 /// The seeded application.
@@ -98,7 +100,7 @@ pub(super) fn state(app_id: &str) -> State {
             built_in: false,
         });
     }
-    // One extension that belongs to nobody.
+    // One extension that is not bound.
     state.add_extension("1300", SignalType::Sip);
     for seed in &AGENTS {
         add_agent(&mut state, seed);

@@ -164,7 +164,7 @@ mod tests {
     };
 
     #[tokio::test]
-    async fn what_leads_nowhere_has_the_general_error_form() {
+    async fn an_unknown_path_or_method_has_the_general_error_form() {
         let server = TestServer::start().await;
         let mut patch = prepare(5, "1001", json!({ "Name": "x" }));
         patch.method = "PATCH";
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_answer_is_dated_by_the_simulators_clock() {
+    async fn every_response_is_dated_by_the_simulators_clock() {
         let server = TestServer::with_quirk(Quirk::EmptyBodies).await;
         let mut admin = prepare(1, "", Value::Null);
         admin.path = "/simulator/state".to_owned();
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn requests_are_remembered_as_they_came() {
+    async fn requests_are_recorded_as_they_came() {
         let server = TestServer::start().await;
         let body = json!({ "AgentId": "1001", "Queues": ["9002"] });
         server.done(16, "", body.clone()).await;

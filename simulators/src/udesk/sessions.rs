@@ -1,4 +1,4 @@
-//! Signing in and out: operations 22 and 23. Repeating either succeeds (C64).
+//! Signs agents in and out: operations 22 and 23. Repeating either succeeds (C64).
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ use super::{
     state::{State, Status},
 };
 
-/// Operation 22. `work_id` and `queue_ids` are for reports only and change nothing.
+/// Operation 22. `work_id` and `queue_ids` are for reports and change nothing.
 pub(super) fn login(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let status = match call.integer("state") {
         None | Some(0) => Status::Idle,
@@ -36,7 +36,7 @@ pub(super) fn logout(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(json!(""))
 }
 
-/// Tells the state an agent is in, also where it was in it before.
+/// Emits an agent's state, changed or not.
 pub(super) fn emit_agent_state(state: &mut State, id: &str) {
     let Ok(agent) = state.agent(id) else {
         return;
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn signing_in_and_out_is_told_with_the_state_that_is_shown() {
+    async fn signing_in_and_out_emits_the_state_that_is_shown() {
         let server = TestServer::start().await;
         let mut receiver = Receiver::start().await;
         receiver.subscribe(&server, "gateway", &["acd_agent_state"]).await;
@@ -91,20 +91,20 @@ mod tests {
             body["agent_id"] = json!("1004");
             server.done(number, "", body).await;
             let shown = server.done(25, "1004", Value::Null).await;
-            let told = receiver.event().await;
-            assert_eq!(told["AgentId"], format!("1004@{}", &APP_ID[..13]));
+            let event = receiver.event().await;
+            assert_eq!(event["AgentId"], format!("1004@{}", &APP_ID[..13]));
             for field in ["AgentId", "AppId", "WorkId", "State", "StateDes", "ReasonCode", "ReasonCodeDes", "ExtState"]
             {
-                assert_eq!(told[field], shown[field], "{field}");
+                assert_eq!(event[field], shown[field], "{field}");
             }
         }
-        // A refusal is no event.
+        // A failure emits no event.
         server.refused(22, "", json!({ "agent_id": "1010" })).await;
         assert_eq!(server.deliveries().await.len(), 3);
     }
 
     #[tokio::test]
-    async fn who_cannot_sign_in() {
+    async fn an_agent_without_extension_or_disabled_cannot_sign_in() {
         let server = TestServer::start().await;
         let rows = [
             (json!({ "agent_id": "1011" }), "100021"), // no extension

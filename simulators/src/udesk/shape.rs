@@ -1,4 +1,4 @@
-//! How quirks reshape an answer.
+//! How quirks reshape a response.
 
 use serde_json::{Map, Value, json};
 
@@ -6,6 +6,8 @@ use super::{
     operation::{Operation, ResultType},
     quirks::{Quirk, Quirks},
 };
+
+// === impl Quirks ===
 
 impl Quirks {
     /// Reshapes the result of `operation`.
@@ -30,7 +32,7 @@ impl Quirks {
         if self.contains(Quirk::Nulls) {
             empty_as_null(&mut result);
         }
-        // A map whose keys are the caller's own names has no room for a field of the server's.
+        // In a map whose keys the caller chose, another key would be another entry.
         if self.contains(Quirk::ExtraFields) && operation.result != ResultType::ByName {
             add_fields(&mut result);
         }
@@ -40,7 +42,7 @@ impl Quirks {
         result
     }
 
-    /// Reshapes what stands around the result.
+    /// Reshapes the envelope around the result.
     pub(super) fn shape_envelope(self, mut envelope: Map<String, Value>) -> Map<String, Value> {
         for name in ["ErrCode", "code"] {
             if let Some(code) = envelope.get_mut(name)
@@ -61,7 +63,7 @@ impl Quirks {
     }
 }
 
-/// Shows every field of every object in `value` to `change`, inner ones first.
+/// Calls `change` with every field of every object in `value`, inner ones first.
 fn visit(value: &mut Value, change: &mut impl FnMut(&str, &mut Value)) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| visit(item, change)),

@@ -27,7 +27,8 @@ pub struct Simulator {
     pub(super) faults: Arc<Faults>,
     /// For the handles of background tasks.
     pub(super) this: Weak<Self>,
-    /// Never held across an await. The locks of the faults and of the delivery log may be taken inside it, not around it.
+    /// Never held across an await. The locks of the faults and of the delivery log may be taken inside it, not around
+    /// it.
     center: Mutex<Center>,
 }
 
@@ -126,7 +127,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_printed_of_a_simulator_tells_no_token() {
+    fn debug_of_a_simulator_holds_no_token() {
         let mut options = Options::new("app", "sid", SecretString::from("hidden-token"));
         options.quirks.insert(Quirk::Pages);
         let printed = format!("{:?}", Simulator::new(options));

@@ -1,4 +1,4 @@
-//! The checks that need only the operation's row: headers, query names, the body's fields and their types.
+//! The checks by the operation's row: headers, names in the query, the body's fields and their types.
 
 use axum::http::{HeaderMap, HeaderName, header};
 use serde_json::{Map, Value};
@@ -11,7 +11,7 @@ use super::{
     operation::{ContentType, Field, Kind, Operation},
 };
 
-/// The caller must take JSON, and say what it sends as the operation's table demands.
+/// Checks that the caller accepts JSON, and that `Content-Type` is what the operation's table requires.
 pub(super) fn check_headers(operation: &Operation, headers: &HeaderMap) -> Result<(), Failure> {
     if !accepts_json(headers) {
         return Err(NOT_ACCEPTABLE.because("Accept must allow application/json"));
@@ -25,7 +25,7 @@ pub(super) fn check_headers(operation: &Operation, headers: &HeaderMap) -> Resul
     }
 }
 
-/// No name may stand in the query twice.
+/// Checks that no name is in the query twice.
 pub(super) fn check_repeats(query: &Query) -> Result<(), Failure> {
     let mut seen = Vec::new();
     for name in query.names() {
@@ -37,7 +37,7 @@ pub(super) fn check_repeats(query: &Query) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Every name in the query must be in the operation's table, and every name that the table requires in the query.
+/// Checks that the operation's table has every name in the query, and the query every name that the table requires.
 pub(super) fn check_parameters(operation: &Operation, query: &Query) -> Result<(), Failure> {
     let known = |name: &str| {
         matches!(name, "Sid" | "Timestamp" | "Sign")
@@ -55,13 +55,13 @@ pub(super) fn check_parameters(operation: &Operation, query: &Query) -> Result<(
     Ok(())
 }
 
-/// The body as an object whose fields are those of the operation's table.
+/// Reads the body as an object, and checks its fields by the operation's table.
 pub(super) fn check_body(operation: &Operation, body: &[u8]) -> Result<Map<String, Value>, Failure> {
     if operation.content_type != ContentType::Json {
         return if body.is_empty() {
             Ok(Map::new())
         } else {
-            Err(PARAMETER_ERROR.because("this operation takes no body"))
+            Err(PARAMETER_ERROR.because("this operation has no body"))
         };
     }
     if body.is_empty() {
@@ -73,7 +73,7 @@ pub(super) fn check_body(operation: &Operation, body: &[u8]) -> Result<Map<Strin
             Ok(object)
         }
         Ok(_) => Err(PARAMETER_ERROR.because("the body is not an object")),
-        // The parser's own words quote the body.
+        // The parser's error quotes the body.
         Err(_) => Err(PARSING_FAILED.because("the body is not JSON")),
     }
 }
@@ -122,7 +122,7 @@ fn check_type(field: &Field, value: &Value) -> Result<(), Failure> {
     if fits { Ok(()) } else { Err(PARAMETER_ERROR.because(field.name)) }
 }
 
-/// What a [`Kind::Switch`] says: 0 or 1, a boolean, or its text (C31).
+/// Reads a [`Kind::Switch`]: 0 or 1, a boolean, or a boolean as text (C31).
 pub(super) fn switch(value: &Value) -> Option<bool> {
     match value {
         Value::Bool(on) => Some(*on),
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn no_operation_takes_an_unknown_field_or_no_object() {
+    fn no_operation_accepts_an_unknown_field_or_no_object() {
         for operation in with_bodies() {
             let mut body = full(operation.fields);
             body["More"] = json!(1);
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_operation_without_a_body_takes_none() {
+    async fn an_operation_without_a_body_accepts_none() {
         let server = TestServer::start().await;
         assert_eq!(server.refused(3, "", json!({})).await, "200002");
         assert_eq!(server.refused(20, "101", json!({})).await, "200002");

@@ -1,4 +1,4 @@
-//! Event subscriptions: operations 18 to 21.
+//! Subscriptions to events: operations 18 to 21.
 
 use serde_json::{Map, Value, json};
 
@@ -10,11 +10,11 @@ use super::{
     state::{State, Subscription},
 };
 
-/// What the example of 18 subscribes to, and its table lacks (C44).
+/// The events of the example of 18, which its table lacks (C44).
 const EVENTS_OF_THE_EXAMPLE: [&str; 2] = ["begin", "end"];
 
-/// Operation 18. The one operation whose answer has a place for what failed: what is refused is named in `sub_fail` beside a code
-/// of success (C42).
+/// Operation 18. It succeeds in part: `sub_fail` names the subscriptions that were refused, beside the code of success
+/// (C42).
 pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let given = match call.body.get("subscriptions") {
         Some(Value::Array(many)) => many.as_slice(),
@@ -46,7 +46,7 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
             name: name.to_owned(),
             callback: callback.to_owned(),
             events: owned(&events),
-            // There is no field for it and no word about it (C47).
+            // The document has no field for it and does not say (C47).
             enabled: true,
         });
     }
@@ -54,16 +54,16 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(json!({ "sub_succ": made, "sub_fail": refused }))
 }
 
-/// Operation 19. Every field is required: the subscription is replaced.
+/// Operation 19. It replaces the subscription, so every field is required.
 pub(super) fn update(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
-    let place = place_of(state, call.id)?;
+    let index = index_of(state, call.id)?;
     let events = call.texts("events");
     let name = call.text("name");
     check(call.text("callback"), &events)?;
-    if is_taken(state, Some(place), name) {
+    if is_taken(state, Some(index), name) {
         return Err(NAME_EXISTS.because("name"));
     }
-    let subscription = &mut state.subscriptions[place];
+    let subscription = &mut state.subscriptions[index];
     name.clone_into(&mut subscription.name);
     call.text("callback").clone_into(&mut subscription.callback);
     subscription.events = owned(&events);
@@ -73,8 +73,8 @@ pub(super) fn update(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
 
 /// Operation 20.
 pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
-    let place = place_of(state, call.id)?;
-    state.subscriptions.remove(place);
+    let index = index_of(state, call.id)?;
+    state.subscriptions.remove(index);
     Ok(json!([]))
 }
 
@@ -97,8 +97,8 @@ pub(super) fn list(state: &mut State, call: &Call<'_>) -> Result<Value, Failure>
     Ok(if rows.len() == 1 { rows.remove(0) } else { Value::Array(rows) })
 }
 
-/// Where the subscription with the path's digits stands. More digits than fit in an id belong to none.
-fn place_of(state: &State, id: &str) -> Result<usize, Failure> {
+/// The index of the subscription with this ID. Digits that overflow an ID belong to no subscription.
+fn index_of(state: &State, id: &str) -> Result<usize, Failure> {
     let subid: Option<u64> = id.parse().ok();
     state
         .subscriptions
@@ -121,10 +121,10 @@ fn check(callback: &str, names: &[&str]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Names must differ, as 19 answers and 21 lists by name.
+/// Whether another subscription has this name. Names are unique, because 19 and 21 have no other key.
 fn is_taken(state: &State, own: Option<usize>, name: &str) -> bool {
     let mut subscriptions = state.subscriptions.iter().enumerate();
-    subscriptions.any(|(place, subscription)| subscription.name == name && Some(place) != own)
+    subscriptions.any(|(index, subscription)| subscription.name == name && Some(index) != own)
 }
 
 fn owned(events: &[&str]) -> Vec<String> {
@@ -145,7 +145,7 @@ mod tests {
         let server = TestServer::start().await;
         let seeded = server.done(21, "", Value::Null).await;
         assert_eq!((&seeded["name"], &seeded["enable"]), (&json!("wallboard"), &json!("true")));
-        // The table's object in place of the example's array.
+        // The object of the table, in place of the array of the example.
         let made = server.done(18, "", json!({ "subscriptions": item("gateway") })).await;
         assert_eq!(made, json!({ "sub_succ": [{ "subid": 102, "name": "gateway" }], "sub_fail": null }));
         let two = server.done(21, "", Value::Null).await;

@@ -1,4 +1,4 @@
-//! A simulator behind a real socket, and a caller that signs as the document says.
+//! A simulator on a real socket, and a client that signs as the document says.
 
 use std::{
     sync::Arc,
@@ -21,7 +21,7 @@ pub(super) const APP_ID: &str = "4b8dc715-05e0-4340-6cae-a6e3c39a6012";
 pub(super) const SID: &str = "SID_demo_0001";
 const AUTH_TOKEN: &str = "TOKEN_demo_abcdef";
 
-/// The simulator's clock in milliseconds since 1970, and the signature for it.
+/// The simulator's clock, in milliseconds since 1970.
 pub(super) const NOW: u64 = 1_700_000_000_123;
 
 /// A served simulator.
@@ -31,7 +31,7 @@ pub(super) struct TestServer {
     client: Client,
 }
 
-/// A request in the making, as the document asks for it until a test changes it.
+/// A request as the document requires it, which a test may change.
 pub(super) struct Prepared {
     pub(super) method: &'static str,
     pub(super) path: String,
@@ -40,12 +40,14 @@ pub(super) struct Prepared {
     pub(super) body: String,
 }
 
-/// What came back.
+/// A response.
 pub(super) struct Answer {
     pub(super) status: u16,
     pub(super) headers: header::HeaderMap,
     pub(super) body: String,
 }
+
+// === impl TestServer ===
 
 impl TestServer {
     /// Serves the seeded tenant.
@@ -72,20 +74,20 @@ impl TestServer {
         let base = format!("http://{}", listener.local_addr().expect("a bound socket has an address"));
         let router = simulator.router();
         tokio::spawn(async move { axum::serve(listener, router).await });
-        // The client is built for TLS and refuses to exist without a provider for it.
+        // The client is built for TLS and cannot be built without a provider.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let client = Client::builder().no_proxy().build().expect("the client's settings are valid");
         Self { simulator, base, client }
     }
 
-    /// Calls an operation by its number; answers the envelope.
+    /// Calls an operation by its number; returns the envelope.
     pub(super) async fn call(&self, number: u8, id: &str, body: Value) -> Value {
         let answer = self.send(prepare(number, id, body)).await;
         assert_eq!(answer.status, 200, "{}", answer.body);
         answer.json()
     }
 
-    /// Calls an operation that must succeed; answers its result.
+    /// Calls an operation that must succeed; returns its result.
     pub(super) async fn done(&self, number: u8, id: &str, body: Value) -> Value {
         let mut envelope = self.call(number, id, body).await;
         assert_eq!(code(&envelope), "000000", "{number:02}: {envelope}");
@@ -93,7 +95,7 @@ impl TestServer {
         envelope[payload].take()
     }
 
-    /// Calls an operation that must refuse; answers the code.
+    /// Calls an operation that must fail; returns the code.
     pub(super) async fn refused(&self, number: u8, id: &str, body: Value) -> String {
         let envelope = self.call(number, id, body).await;
         assert_ne!(code(&envelope), "000000", "{number:02}: {envelope}");
@@ -113,6 +115,8 @@ impl TestServer {
         Answer { status, headers, body: response.text().await.expect("the answer is text") }
     }
 }
+
+// === impl Prepared ===
 
 impl Prepared {
     pub(super) fn set(mut self, name: &str, value: &str) -> Self {
@@ -138,6 +142,8 @@ impl Prepared {
     }
 }
 
+// === impl Answer ===
+
 impl Answer {
     pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).expect("the answer is JSON")
@@ -148,7 +154,7 @@ impl Answer {
     }
 }
 
-/// The request of an operation as its page in the document describes it. Null is no body.
+/// A request of an operation as its page in the document describes it. Null means no body.
 #[expect(clippy::needless_pass_by_value, reason = "bodies are written in place")]
 pub(super) fn prepare(number: u8, id: &str, body: Value) -> Prepared {
     let operation: &Operation = &OPERATIONS[usize::from(number) - 1];

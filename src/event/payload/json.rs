@@ -9,7 +9,10 @@ use serde::{
 };
 use serde_json::{Number, value::RawValue};
 
-use crate::redact::{Redactor, is_secret};
+use crate::{
+    body::{self, Exact},
+    redact::{Redactor, is_secret},
+};
 
 /// Deepest level that stays structured. One level of JSON is up to three levels of a message, and clients decode 100.
 const MAX_DEPTH: u8 = 20;
@@ -68,8 +71,8 @@ impl<'s> Json<'s> {
 
     /// The redacted value of a text; `None` when it is no JSON.
     pub fn read(&self, text: &str) -> Option<Value> {
-        self.is_clean.set(!self.redactor.finds(text));
-        let text = with_large_numbers_quoted(text);
+        let text = body::repair(text, Exact::Double).text;
+        self.is_clean.set(!self.redactor.finds(&text));
         let mut json = serde_json::Deserializer::from_str(&text);
         let value = Level { json: self, depth: 0 }.deserialize(&mut json).ok()?;
         json.end().ok()?;
@@ -124,57 +127,6 @@ pub fn text_of(value: &Value) -> String {
 /// An object as JSON text.
 pub fn text_of_object(object: &Struct) -> String {
     serde_json::to_string(&JsonObject(object)).unwrap_or_default()
-}
-
-/// Quotes the numbers that a double does not represent: integers beyond 2^53, and numbers that overflow to infinity.
-fn with_large_numbers_quoted(text: &str) -> Cow<'_, str> {
-    let bytes = text.as_bytes();
-    let mut quoted = String::new();
-    let (mut at, mut copied) = (0, 0);
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'"' => at = end_of_string(bytes, at + 1),
-            b'-' | b'0'..=b'9' => {
-                let is_part = |byte: &&u8| byte.is_ascii_digit() || b"+-.eE".contains(byte);
-                let end = at + bytes[at..].iter().take_while(is_part).count();
-                if !fits_double(&text[at..end]) {
-                    quoted.extend([&text[copied..at], "\"", &text[at..end], "\""]);
-                    copied = end;
-                }
-                at = end;
-            }
-            _ => at += 1,
-        }
-    }
-    if quoted.is_empty() {
-        return Cow::Borrowed(text);
-    }
-    quoted.push_str(&text[copied..]);
-    Cow::Owned(quoted)
-}
-
-/// The index behind the closing quote of a string that begins at `at`.
-fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(&byte) = bytes.get(at) {
-        match byte {
-            b'"' => return at + 1,
-            b'\\' => at += 2,
-            _ => at += 1,
-        }
-    }
-    bytes.len()
-}
-
-/// Whether a double represents a number. `true` for text that is no number.
-fn fits_double(number: &str) -> bool {
-    let digits = number.strip_prefix('-').unwrap_or(number);
-    if digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        // A leading zero is invalid JSON and must stay invalid.
-        return digits.len() < 16
-            || digits.starts_with('0')
-            || digits.parse().is_ok_and(|integer: u64| integer <= MAX_EXACT_INTEGER);
-    }
-    number.parse().is_ok_and(f64::is_finite) || number.parse::<f64>().is_err()
 }
 
 // === impl Level ===

@@ -1,7 +1,7 @@
-//! Calls that can be repeated, in a bucket that all gateways share.
+//! Calls with a `request_id`, in a bucket that all gateways share.
 //!
-//! An entry says who runs the call. While it may still run elsewhere, a repeat waits for it; once it cannot run any more,
-//! nobody knows what became of it.
+//! An entry names the gateway that runs the call. While another gateway may still run it, a second call waits; after that
+//! its outcome is unknown.
 
 use std::{
     collections::HashSet,
@@ -18,8 +18,8 @@ use tokio::time::{sleep, timeout};
 use super::{
     Cause, JetStream,
     bucket::{Bucket, Entry},
+    connection::Failure,
     hex,
-    link::Failure,
 };
 use crate::{
     error::{Error, Result},
@@ -29,42 +29,42 @@ use crate::{
 /// The bucket's name.
 pub(super) const BUCKET: &str = "switchboard_request_ids";
 
-/// Where the key is, among the facts.
+/// The entry of the key in the bucket `switchboard_state`.
 const KEY: &str = "request_id.key";
 
-/// A call is over after this time, whoever runs it: it runs for a minute at most, and then its end is noted.
-const LONGEST_RUN: Duration = Duration::from_secs(90);
-/// How long it is tried to note a call's end. Servers start again, or elect one that leads, in less.
-const NOTING: Duration = Duration::from_secs(25);
+/// After this time no gateway runs a call any more: it runs for at most a minute, and then its completion is recorded.
+const MAX_RUN: Duration = Duration::from_secs(90);
+/// How long to retry the record of a completion. Servers restart, or elect a leader, in less.
+const RECORD_TIMEOUT: Duration = Duration::from_secs(25);
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// How often a call is noted anew while others note it, too.
-const TRIES: usize = 8;
-/// Most calls of which it is not known whether they were noted.
-const MOST_UNSURE: usize = 10_000;
+/// Most attempts to record a call while others record it, too.
+const MAX_ATTEMPTS: usize = 8;
+/// Most calls in [`Calls::unconfirmed`].
+const MAX_UNCONFIRMED: usize = 10_000;
 
-/// The calls of all gateways, and which gateway this is.
+/// The calls of all gateways, and this gateway's ID.
 #[derive(Debug)]
 pub(super) struct Calls {
     bucket: Bucket,
     gateway: [u8; 16],
-    /// Calls that may have been noted and did not run: no answer came.
-    unsure: Mutex<HashSet<Hash>>,
+    /// Calls that may have been recorded and did not run: JetStream's reply did not arrive.
+    unconfirmed: Mutex<HashSet<Hash>>,
 }
 
-/// What is kept of a call.
+/// The value of an entry.
 #[derive(Clone, PartialEq, prost::Message)]
 struct Call {
-    /// Keyed hash of what was asked for.
+    /// Keyed hash of the request.
     #[prost(bytes = "vec", tag = "1")]
     content: Vec<u8>,
     /// When it began, in seconds since 1970.
     #[prost(uint64, tag = "2")]
     began: u64,
-    /// Which gateway runs it.
+    /// ID of the gateway that runs it.
     #[prost(bytes = "vec", tag = "3")]
     gateway: Vec<u8>,
-    /// Its sealed answer, once it has ended.
+    /// Its sealed response, once it has completed.
     #[prost(bytes = "vec", optional, tag = "4")]
     sealed: Option<Vec<u8>>,
 }
@@ -75,48 +75,48 @@ impl Calls {
     pub(super) fn new(bucket: Bucket) -> Result<Self, Cause> {
         let mut gateway = [0; 16];
         SystemRandom::new().fill(&mut gateway).map_err(|_| Cause::NoRandomness)?;
-        Ok(Self { bucket, gateway, unsure: Mutex::default() })
+        Ok(Self { bucket, gateway, unconfirmed: Mutex::default() })
     }
 
     async fn begin(&self, call: Hash, content: Hash, now: u64, expired: u64) -> Result<CallState, Failure> {
-        let was_unsure = self.unsure().remove(&call);
-        let begun = self.note(call, content, now, expired, was_unsure).await;
-        if begun == Err(Failure::Silent) || (was_unsure && begun.is_err()) {
-            let mut unsure = self.unsure();
-            if unsure.len() < MOST_UNSURE {
-                unsure.insert(call);
+        let was_unconfirmed = self.unconfirmed().remove(&call);
+        let state = self.record(call, content, now, expired, was_unconfirmed).await;
+        if state == Err(Failure::Timeout) || (was_unconfirmed && state.is_err()) {
+            let mut unconfirmed = self.unconfirmed();
+            if unconfirmed.len() < MAX_UNCONFIRMED {
+                unconfirmed.insert(call);
             }
         }
-        begun
+        state
     }
 
-    async fn note(
+    async fn record(
         &self,
         call: Hash,
         content: Hash,
         now: u64,
         expired: u64,
-        unsure: bool,
+        unconfirmed: bool,
     ) -> Result<CallState, Failure> {
         let key = hex(&call);
-        let fresh = Call { content: content.to_vec(), began: now, gateway: self.gateway.to_vec(), sealed: None };
-        let value = Bytes::from(fresh.encode_to_vec());
-        for _ in 0..TRIES {
+        let new = Call { content: content.to_vec(), began: now, gateway: self.gateway.to_vec(), sealed: None };
+        let value = Bytes::from(new.encode_to_vec());
+        for _ in 0..MAX_ATTEMPTS {
             let Some(entry) = self.bucket.create(&key, value.clone()).await? else {
                 return Ok(CallState::New);
             };
-            let known = opened(&entry)?;
-            // Nothing of this call is under way here.
-            let is_ours = known.gateway == self.gateway;
-            if known.began < expired || (unsure && is_ours && known.sealed.is_none()) {
+            let recorded = decode(&entry)?;
+            // This gateway does not run the call now: the caller holds its in-flight guard.
+            let is_ours = recorded.gateway == self.gateway;
+            if recorded.began < expired || (unconfirmed && is_ours && recorded.sealed.is_none()) {
                 if self.bucket.update(&key, value.clone(), entry.revision).await? {
                     return Ok(CallState::New);
                 }
                 continue;
             }
-            let may_run = !is_ours && now.saturating_sub(known.began) < LONGEST_RUN.as_secs();
-            return Ok(match known.sealed {
-                _ if known.content != content => CallState::ContentMismatch,
+            let may_run = !is_ours && now.saturating_sub(recorded.began) < MAX_RUN.as_secs();
+            return Ok(match recorded.sealed {
+                _ if recorded.content != content => CallState::ContentMismatch,
                 Some(sealed) => CallState::Completed(sealed),
                 None if may_run => CallState::Running,
                 None => CallState::Interrupted,
@@ -125,47 +125,47 @@ impl Calls {
         Err(Failure::Contended)
     }
 
-    /// Notes the end of a call that this gateway began: its sealed answer, or that it did nothing.
-    async fn end(&self, call: Hash, sealed: Option<Vec<u8>>) -> Result<(), Failure> {
+    /// Records the completion of a call that this gateway began: its sealed response, or `None` to discard it.
+    async fn complete(&self, call: Hash, sealed: Option<Vec<u8>>) -> Result<(), Failure> {
         let key = hex(&call);
-        let mut last = Failure::Silent;
-        let noting = async {
+        let mut last = Failure::Timeout;
+        let recording = async {
             loop {
-                match self.try_to_end(&key, sealed.as_deref()).await {
+                match self.try_to_complete(&key, sealed.as_deref()).await {
                     Ok(true) => return Ok(()),
                     Ok(false) => last = Failure::Contended,
-                    Err(failure @ (Failure::Gone | Failure::TooLarge | Failure::Unreadable)) => return Err(failure),
+                    Err(failure @ (Failure::Gone | Failure::TooLarge | Failure::Malformed)) => return Err(failure),
                     Err(failure) => last = failure,
                 }
                 sleep(PAUSE).await;
             }
         };
-        let noted = timeout(NOTING, noting).await;
-        noted.unwrap_or(Err(last))
+        let recorded = timeout(RECORD_TIMEOUT, recording).await;
+        recorded.unwrap_or(Err(last))
     }
 
-    /// An earlier try may have been carried out without an answer, and even another call may have begun since: what is
-    /// there is looked at first, and only that is changed. `false` when it changed in between, or when it is not there: who
-    /// leads since a moment may not know all yet.
-    async fn try_to_end(&self, key: &str, sealed: Option<&[u8]>) -> Result<bool, Failure> {
+    /// Reads the entry and updates it at its revision: an earlier attempt without a reply may have been carried out, and
+    /// another call may have begun since. `false` when the entry changed in between or is missing: a new leader may not
+    /// have applied every write yet.
+    async fn try_to_complete(&self, key: &str, sealed: Option<&[u8]>) -> Result<bool, Failure> {
         let Some(entry) = self.bucket.get(key).await? else {
             return Ok(sealed.is_none());
         };
-        let known = opened(&entry)?;
+        let recorded = decode(&entry)?;
         match sealed {
-            None if known.gateway != self.gateway => Ok(true),
-            Some(_) if known.gateway != self.gateway => Err(Failure::Gone),
-            _ if known.sealed.is_some() => Ok(true),
+            None if recorded.gateway != self.gateway => Ok(true),
+            Some(_) if recorded.gateway != self.gateway => Err(Failure::Gone),
+            _ if recorded.sealed.is_some() => Ok(true),
             None => self.bucket.remove_at(key, entry.revision).await,
             Some(sealed) => {
-                let ended = Call { sealed: Some(sealed.to_vec()), ..known };
-                self.bucket.update(key, ended.encode_to_vec().into(), entry.revision).await
+                let completed = Call { sealed: Some(sealed.to_vec()), ..recorded };
+                self.bucket.update(key, completed.encode_to_vec().into(), entry.revision).await
             }
         }
     }
 
-    fn unsure(&self) -> MutexGuard<'_, HashSet<Hash>> {
-        self.unsure.lock().unwrap_or_else(PoisonError::into_inner)
+    fn unconfirmed(&self) -> MutexGuard<'_, HashSet<Hash>> {
+        self.unconfirmed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -178,24 +178,24 @@ impl IdempotencyStore for JetStream {
     }
 
     async fn complete(&self, call: Hash, sealed: Vec<u8>) -> Result<()> {
-        Ok(self.0.calls.end(call, Some(sealed)).await?)
+        Ok(self.0.calls.complete(call, Some(sealed)).await?)
     }
 
     async fn discard(&self, call: Hash) -> Result<()> {
-        Ok(self.0.calls.end(call, None).await?)
+        Ok(self.0.calls.complete(call, None).await?)
     }
 
     async fn key(&self) -> Result<Hash> {
         let mut fresh = Hash::default();
         SystemRandom::new().fill(&mut fresh).map_err(|_| Error::internal("the system provides no randomness"))?;
-        let kept = self.0.state.create(KEY, Bytes::copy_from_slice(&fresh)).await?;
-        let Some(kept) = kept else { return Ok(fresh) };
-        Hash::try_from(kept.value.as_ref()).map_err(|_| Failure::Unreadable.into())
+        let existing = self.0.state.create(KEY, Bytes::copy_from_slice(&fresh)).await?;
+        let Some(existing) = existing else { return Ok(fresh) };
+        Hash::try_from(existing.value.as_ref()).map_err(|_| Failure::Malformed.into())
     }
 }
 
-fn opened(entry: &Entry) -> Result<Call, Failure> {
-    Call::decode(entry.value.clone()).map_err(|_| Failure::Unreadable)
+fn decode(entry: &Entry) -> Result<Call, Failure> {
+    Call::decode(entry.value.clone()).map_err(|_| Failure::Malformed)
 }
 
 fn seconds(time: SystemTime) -> u64 {

@@ -11,8 +11,8 @@ pub(super) const BUCKET: &str = "switchboard_state";
 #[async_trait]
 impl KeyValueStore for JetStream {
     async fn list(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
-        let facts = self.0.state.list(prefix).await?;
-        Ok(facts.into_iter().map(|(key, value)| (key, value.into())).collect())
+        let entries = self.0.state.list(prefix).await?;
+        Ok(entries.into_iter().map(|(key, value)| (key, value.into())).collect())
     }
 
     async fn get(&self, key: &str) -> Result<Option<Vec<u8>>> {
@@ -20,8 +20,8 @@ impl KeyValueStore for JetStream {
     }
 
     async fn create(&self, key: &str, value: Vec<u8>) -> Result<Vec<u8>> {
-        let there = self.0.state.create(key, value.clone().into()).await?;
-        Ok(there.map_or(value, |entry| entry.value.into()))
+        let existing = self.0.state.create(key, value.clone().into()).await?;
+        Ok(existing.map_or(value, |entry| entry.value.into()))
     }
 
     async fn put(&self, key: &str, value: Vec<u8>) -> Result<()> {

@@ -1,9 +1,9 @@
-//! The embedded event log: one writer, which commits whatever has come in meanwhile as one group.
+//! The embedded event log, with group commit by one writer.
 //!
-//! A commit costs an fsync, so posts that wait for the disk anyway share one. The answer to each is given after it.
+//! A commit costs an fsync, so the events that wait share one. Each append returns after its commit.
 //!
-//! An event's row is found by one number: its log's number times 2^40, plus its sequence. So every log lies in one stretch
-//! of the table, new events go to the end of it, and no index is needed.
+//! The row ID of an event is its log's number times 2^40, plus its sequence. So each log is one contiguous range of the
+//! table, new events are appended to its end, and no index is needed.
 
 mod rows;
 mod writer;
@@ -37,73 +37,73 @@ use crate::{
     },
 };
 
-/// Posts that wait for the writer, and bytes of their bodies; past that the next is refused. Who gave up waiting for the
-/// disk has not taken back what is to be written.
+/// Most appends that wait for the writer, and most bytes of their bodies; the next one is rejected. An append whose caller
+/// cancelled stays in the queue and is written.
 const QUEUE: usize = 4096;
 const QUEUE_BYTES: usize = 64 << 20;
-/// How often old events are looked for while nothing comes in.
-const SWEEP: Duration = Duration::from_secs(60);
+/// How often expired events are removed while no event arrives.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(60);
 
 /// The event logs in the embedded database.
 pub struct SqliteEventLog {
     database: Database,
-    posts: mpsc::Sender<Work>,
-    room: Arc<Semaphore>,
+    queue: mpsc::Sender<Work>,
+    queue_bytes: Arc<Semaphore>,
     logs: HashMap<String, Log>,
     clock: Clock,
     retention: Duration,
 }
 
-/// A configured center's log.
+/// The log of a configured center.
 struct Log {
     number: i64,
     newest: watch::Receiver<u64>,
 }
 
-struct EmbeddedReader {
+struct SqliteReader {
     database: Database,
     number: i64,
     after: u64,
     newest: watch::Receiver<u64>,
-    /// The page that is being read, up to the newest event of then. Whoever stops waiting for it may wait again.
-    looking: Option<(u64, BoxFuture<'static, Result<Vec<Record>>>)>,
+    /// The read in progress, and the newest position when it began. It survives a cancelled [`Reader::next`].
+    pending: Option<(u64, BoxFuture<'static, Result<Vec<Record>>>)>,
 }
 
 // === impl SqliteEventLog ===
 
 impl SqliteEventLog {
-    /// The logs of these centers, and their writer, which ends with the last user of the log.
+    /// Opens the logs of these centers and starts their writer, which ends when the log is dropped.
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`.
     pub fn open<'a>(
         database: &Database,
-        terms: &config::Events,
+        config: &config::Events,
         centers: impl Iterator<Item = &'a String>,
         clock: Clock,
     ) -> Result<Self> {
         let mut numbers = HashMap::new();
         for center in centers {
-            let number = database.locked(|connection| rows::number(connection, center))?;
+            let number = database.run_here(|connection| rows::number(connection, center))?;
             numbers.insert(center.clone(), number);
         }
-        let states = database.locked(rows::states)?;
+        let states = database.run_here(rows::states)?;
         let logs = numbers
             .into_iter()
             .filter_map(|(center, number)| {
-                let newest = states.get(&number)?.told.subscribe();
+                let newest = states.get(&number)?.published.subscribe();
                 Some((center, Log { number, newest }))
             })
             .collect();
-        let writer = Writer::new(database.clone(), clock.clone(), terms.clone(), states);
-        let (posts, work) = mpsc::channel(QUEUE);
+        let writer = Writer::new(database.clone(), clock.clone(), config.clone(), states);
+        let (queue, work) = mpsc::channel(QUEUE);
         thread::Builder::new()
             .name("event-log".into())
             .spawn(|| writer.run(work))
             .map_err(|_| Error::internal("the event log's writer thread could not start"))?;
-        tokio::spawn(sweep(posts.downgrade()));
-        let room = Arc::new(Semaphore::new(QUEUE_BYTES));
-        Ok(Self { database: database.clone(), posts, room, logs, clock, retention: terms.retention })
+        tokio::spawn(sweep(queue.downgrade()));
+        let queue_bytes = Arc::new(Semaphore::new(QUEUE_BYTES));
+        Ok(Self { database: database.clone(), queue, queue_bytes, logs, clock, retention: config.retention })
     }
 
     fn log(&self, center: &str) -> Result<&Log> {
@@ -116,13 +116,13 @@ impl EventLog for SqliteEventLog {
     async fn append(&self, center: &str, body: Bytes, fingerprint: Fingerprint) -> Result<Appended> {
         let number = self.log(center)?.number;
         let bytes = u32::try_from(body.len()).map_err(|_| overloaded())?;
-        let room = self.room.clone().try_acquire_many_owned(bytes).map_err(|_| overloaded())?;
+        let permit = self.queue_bytes.clone().try_acquire_many_owned(bytes).map_err(|_| overloaded())?;
         let (reply, appended) = oneshot::channel();
         let event = NewEvent { number, body, fingerprint };
-        match self.posts.try_send(Work::Append(Append::new(event, reply, room))) {
-            Ok(()) => appended.await.map_err(|_| gone())?,
+        match self.queue.try_send(Work::Append(Append::new(event, reply, permit))) {
+            Ok(()) => appended.await.map_err(|_| closed())?,
             Err(mpsc::error::TrySendError::Full(_)) => Err(overloaded()),
-            Err(mpsc::error::TrySendError::Closed(_)) => Err(gone()),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(closed()),
         }
     }
 
@@ -134,13 +134,13 @@ impl EventLog for SqliteEventLog {
 
     async fn seek(&self, center: &str, time: SystemTime) -> Result<u64> {
         let number = self.log(center)?.number;
-        self.database.read(move |connection| rows::seek(connection, number, rows::first_micro(time))).await
+        self.database.read(move |connection| rows::seek(connection, number, rows::micros_ceil(time))).await
     }
 
     async fn read(&self, center: &str, after: u64) -> Result<Box<dyn Reader>> {
         let Log { number, newest } = self.log(center)?;
         let (database, number, newest) = (self.database.clone(), *number, newest.clone());
-        Ok(Box::new(EmbeddedReader { database, number, after, newest, looking: None }))
+        Ok(Box::new(SqliteReader { database, number, after, newest, pending: None }))
     }
 }
 
@@ -150,27 +150,27 @@ impl fmt::Debug for SqliteEventLog {
     }
 }
 
-// === impl EmbeddedReader ===
+// === impl SqliteReader ===
 
 #[async_trait]
-impl Reader for EmbeddedReader {
+impl Reader for SqliteReader {
     async fn next(&mut self) -> Result<Vec<Record>> {
         loop {
-            if self.looking.is_none() {
+            if self.pending.is_none() {
                 let newest = *self.newest.borrow_and_update();
                 if newest <= self.after {
-                    self.newest.changed().await.map_err(|_| gone())?;
+                    self.newest.changed().await.map_err(|_| closed())?;
                     continue;
                 }
                 let (database, number, after) = (self.database.clone(), self.number, self.after);
                 let page = async move { database.read(move |connection| rows::page(connection, number, after)).await };
-                self.looking = Some((newest, page.boxed()));
+                self.pending = Some((newest, page.boxed()));
             }
-            let Some((newest, page)) = &mut self.looking else { continue };
+            let Some((newest, page)) = &mut self.pending else { continue };
             let (newest, page) = (*newest, page.await);
-            self.looking = None;
+            self.pending = None;
             let page = page?;
-            // What was there up to `newest` may have been removed meanwhile.
+            // Retention may have removed the events up to `newest` in the meantime.
             self.after = page.last().map_or(newest, |last| last.sequence);
             if !page.is_empty() {
                 return Ok(page);
@@ -179,15 +179,15 @@ impl Reader for EmbeddedReader {
     }
 }
 
-/// Asks for a look at old events, for as long as the log is in use.
-async fn sweep(posts: mpsc::WeakSender<Work>) {
-    let mut ticks = tokio::time::interval(SWEEP);
+/// Requests the removal of expired events at an interval, until the log is dropped.
+async fn sweep(queue: mpsc::WeakSender<Work>) {
+    let mut ticks = tokio::time::interval(SWEEP_INTERVAL);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let Some(posts) = posts.upgrade() else { return };
-        // A full queue has commits of its own, which look, too.
-        let _ = posts.try_send(Work::Sweep);
+        let Some(queue) = queue.upgrade() else { return };
+        // If the queue is full, its commits remove expired events anyway.
+        let _ = queue.try_send(Work::Sweep);
     }
 }
 
@@ -196,7 +196,7 @@ fn overloaded() -> Error {
     Error::new(ErrorReason::CenterOverloaded, message).retry_after(Duration::from_secs(1))
 }
 
-fn gone() -> Error {
+fn closed() -> Error {
     Error::new(ErrorReason::StorageUnavailable, "the event log is closed")
 }
 

@@ -1,27 +1,27 @@
-//! The database's file, and the lock beside it.
+//! The database's file and its lock file.
 
 use std::{
-    fs::{File, OpenOptions, TryLockError},
+    fs::{self, File, OpenOptions, TryLockError},
     io,
     path::Path,
 };
 
 use super::Cause;
 
-/// Keeps other gateways from the file as long as it lives.
-pub struct Lock(File);
+/// Excludes other gateways from the database until it is dropped.
+pub struct FileLock(File);
 
-// === impl Lock ===
+// === impl FileLock ===
 
-impl Lock {
-    /// Takes the lock beside the database.
+impl FileLock {
+    /// Acquires the lock file beside the database.
     ///
-    /// SQLite's own locks are of the process and are dropped when any file handle of the database is closed in it; they
-    /// also would keep the gateway's own further connections out.
-    pub fn take(path: &Path) -> Result<Self, Cause> {
+    /// SQLite's own locks belong to the process and are released when the process closes any handle of the file; they
+    /// would also exclude the gateway's other connections.
+    pub fn acquire(path: &Path) -> Result<Self, Cause> {
         let mut name = path.file_name().ok_or(Cause::Io(io::ErrorKind::IsADirectory))?.to_owned();
         name.push(".lock");
-        let lock = private(&path.with_file_name(name)).map_err(|error| Cause::Io(error.kind()))?;
+        let lock = open_private(&path.with_file_name(name)).map_err(|error| Cause::Io(error.kind()))?;
         match lock.try_lock() {
             Ok(()) => Ok(Self(lock)),
             Err(TryLockError::WouldBlock) => Err(Cause::InUse),
@@ -30,16 +30,25 @@ impl Lock {
     }
 }
 
-impl Drop for Lock {
+impl Drop for FileLock {
     fn drop(&mut self) {
-        // Closing alone would leave it to a process that is just being started: that has the file, too, until it runs a
-        // program of its own. When this fails, the end of the process does it.
+        // Closing the file is not enough: a child process between fork and exec shares the handle and would keep the lock.
+        // If the unlock fails, the end of the process releases it.
         let _ = self.0.unlock();
     }
 }
 
-/// Opens a file that only its owner may read, also where it was there with other rights.
-pub fn private(path: &Path) -> io::Result<File> {
+/// Whether a file can be created beside `path`. The file is removed again.
+pub fn probe_folder(path: &Path) -> io::Result<()> {
+    let mut name = path.file_name().ok_or(io::ErrorKind::IsADirectory)?.to_owned();
+    name.push(format!(".probe-{}", std::process::id()));
+    let probe = path.with_file_name(name);
+    File::create_new(&probe)?;
+    fs::remove_file(&probe)
+}
+
+/// Opens or creates a file with mode 0600; sets the mode of an existing file.
+pub fn open_private(path: &Path) -> io::Result<File> {
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false);
     #[cfg(unix)]

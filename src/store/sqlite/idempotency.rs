@@ -1,4 +1,4 @@
-//! Calls that can be repeated: hashes of their IDs and contents, and their sealed answers.
+//! Calls with a `request_id`: hashes of IDs and contents, and sealed responses.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -26,7 +26,7 @@ pub(super) const TABLE: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
-/// The name of the key that calls are hashed and answers are sealed with.
+/// The name of the key of all hashes and seals.
 const KEY: &str = "request_id";
 
 #[async_trait]
@@ -35,12 +35,12 @@ impl IdempotencyStore for Database {
         self.run(move |connection| {
             let transaction = connection.transaction()?;
             transaction.execute("DELETE FROM repeat WHERE began < ?1", [seconds(expired)])?;
-            let known = transaction
+            let recorded = transaction
                 .query_row("SELECT content, sealed FROM repeat WHERE call = ?1", [call], |row| {
                     Ok((row.get::<_, Hash>(0)?, row.get::<_, Option<Vec<u8>>>(1)?))
                 })
                 .optional()?;
-            let begun = match known {
+            let state = match recorded {
                 Some((other, _)) if other != content => CallState::ContentMismatch,
                 Some((_, Some(sealed))) => CallState::Completed(sealed),
                 Some((_, None)) => CallState::Interrupted,
@@ -51,7 +51,7 @@ impl IdempotencyStore for Database {
                 }
             };
             transaction.commit()?;
-            Ok(begun)
+            Ok(state)
         })
         .await
     }
@@ -74,7 +74,7 @@ impl IdempotencyStore for Database {
     }
 }
 
-/// A secret of this name; `fresh` becomes it when there is none.
+/// The secret of this name; stores `fresh` if there is none.
 fn secret(connection: &mut Connection, name: &str, fresh: Hash) -> rusqlite::Result<Hash> {
     connection.execute("INSERT OR IGNORE INTO secret (name, value) VALUES (?1, ?2)", params![name, fresh])?;
     connection.query_row("SELECT value FROM secret WHERE name = ?1", [name], |row| row.get(0))

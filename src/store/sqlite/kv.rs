@@ -1,4 +1,4 @@
-//! Small facts, and what became of the table that held subscriptions before them.
+//! Key-value entries, and the migration of the former table of subscriptions.
 
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension as _, Transaction, params};
@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension as _, Transaction, params};
 use super::Database;
 use crate::{
     error::Result,
-    store::{kv::KeyValueStore, subscription_ids, subscription_ids::Callback},
+    store::{kv::KeyValueStore, subscription_ids, subscription_ids::CallbackHash},
 };
 
 pub(super) const TABLE: &str = "
@@ -16,13 +16,13 @@ pub(super) const TABLE: &str = "
     ) STRICT, WITHOUT ROWID;
 ";
 
-/// Stands behind every character of a key.
-const LAST: char = '~';
+/// Sorts after every character of a key.
+const AFTER_ANY_KEY: char = '~';
 
 #[async_trait]
 impl KeyValueStore for Database {
     async fn list(&self, prefix: &str) -> Result<Vec<(String, Vec<u8>)>> {
-        let (from, to) = (prefix.to_owned(), format!("{prefix}{LAST}"));
+        let (from, to) = (prefix.to_owned(), format!("{prefix}{AFTER_ANY_KEY}"));
         self.read(move |connection| {
             connection
                 .prepare("SELECT key, value FROM state WHERE key >= ?1 AND key < ?2 ORDER BY key")?
@@ -64,13 +64,13 @@ impl KeyValueStore for Database {
     }
 }
 
-/// Carries the subscriptions over from the table that they had to themselves.
+/// Moves the subscriptions of the former table into key-value entries.
 pub(super) fn migrate_subscriptions(transaction: &Transaction<'_>) -> rusqlite::Result<()> {
     let mut rows = transaction.prepare("SELECT center, id, name, callback FROM subscription")?;
     let mut rows = rows.query(())?;
     while let Some(row) = rows.next()? {
         let (center, id, name): (String, String, String) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let (key, value) = subscription_ids::fact(&center, &id, &name, Callback::from(row.get::<_, [u8; 32]>(3)?));
+        let (key, value) = subscription_ids::entry(&center, &id, &name, CallbackHash::from(row.get::<_, [u8; 32]>(3)?));
         transaction.execute("INSERT INTO state (key, value) VALUES (?1, ?2)", params![key, value])?;
     }
     drop(rows);
@@ -87,12 +87,12 @@ mod tests {
         error::ErrorReason,
         store::{
             sqlite::{self, Cause},
-            subscription_ids::Known,
+            subscription_ids::SubscriptionRecord,
         },
     };
 
     #[tokio::test]
-    async fn facts_are_kept_replaced_and_forgotten() {
+    async fn entries_are_created_replaced_and_removed() {
         let database = Database::in_memory().unwrap();
         assert_eq!(database.get("a.b").await.unwrap(), None);
         assert_eq!(database.create("a.b", b"1".to_vec()).await.unwrap(), b"1");
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_list_has_what_begins_with_its_prefix_in_order() {
+    async fn a_list_contains_the_keys_with_the_prefix_in_order() {
         let database = Database::in_memory().unwrap();
         for key in ["a.zz", "a.Z", "a.-", "a.0=", "a._", "a", "b.a", "A.a", "aa.a", "a.a.b"] {
             database.put(key, key.as_bytes().to_vec()).await.unwrap();
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_cannot_be_written_is_told() {
+    async fn a_failed_write_is_reported() {
         let database = Database::in_memory().unwrap();
         database.refuse_writes().await;
         for refused in [database.create("a", Vec::new()).await.map(drop), database.put("a", Vec::new()).await] {
@@ -131,7 +131,7 @@ mod tests {
         }
     }
 
-    /// A database of the version before there were facts.
+    /// A database of the version before key-value entries.
     fn older(path: &std::path::Path) -> Result<Connection, Cause> {
         let connection = Connection::open(path)?;
         connection.execute_batch(
@@ -145,10 +145,10 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn subscriptions_of_an_older_database_are_carried_over() {
+    async fn subscriptions_of_an_older_database_are_migrated() {
         let directory = tempfile::tempdir().unwrap();
         let config = config::Storage { path: directory.path().join("switchboard.db") };
-        let callback = Callback::of("https://crm.example.com/calls");
+        let callback = CallbackHash::of("https://crm.example.com/calls");
         let connection = older(&config.path).unwrap();
         for (center, id, name) in
             [("acme", "168", "crm"), ("acme", "168", "\u{5ba2}\u{670d}/."), ("acme", "", "x"), ("b-1", "7", "")]
@@ -159,17 +159,17 @@ mod tests {
         drop(connection);
 
         let database = Database::open(&config).unwrap();
-        let memory = subscription_ids::Memory::new(std::sync::Arc::new(database.clone()));
-        let known = |id: &str, name: &str| Known { id: id.to_owned(), name: name.to_owned(), callback };
-        assert_eq!(memory.known("acme").await.unwrap(), [known("168", "crm"), known("168", "\u{5ba2}\u{670d}/.")]);
-        assert_eq!(memory.known("b-1").await.unwrap(), [known("7", "")]);
-        assert_eq!(database.list("").await.unwrap().len(), 4, "what was awaited, too");
-        // The keys are those that are used from now on.
-        memory.forget("acme", "168").await.unwrap();
-        memory.stop_awaiting("acme", "x", callback).await.unwrap();
+        let ids = subscription_ids::SubscriptionIds::new(std::sync::Arc::new(database.clone()));
+        let record = |id: &str, name: &str| SubscriptionRecord { id: id.to_owned(), name: name.to_owned(), callback };
+        assert_eq!(ids.list("acme").await.unwrap(), [record("168", "crm"), record("168", "\u{5ba2}\u{670d}/.")]);
+        assert_eq!(ids.list("b-1").await.unwrap(), [record("7", "")]);
+        assert_eq!(database.list("").await.unwrap().len(), 4, "also the pending one");
+        // The migrated entries have the current keys.
+        ids.remove_all("acme", "168").await.unwrap();
+        ids.remove_pending("acme", "x", callback).await.unwrap();
         assert_eq!(database.list("").await.unwrap().len(), 1);
-        drop((memory, database));
+        drop((ids, database));
         let left = Connection::open(&config.path).unwrap();
-        assert!(left.prepare("SELECT 1 FROM subscription").is_err(), "the table is gone");
+        assert!(left.prepare("SELECT 1 FROM subscription").is_err(), "the table is dropped");
     }
 }

@@ -1,4 +1,4 @@
-//! The table that subscriptions had to themselves before there were facts: [`super::state`] carries it over.
+//! The former table of subscriptions: [`super::kv`] migrates it.
 
 pub(super) const TABLE: &str = "
     CREATE TABLE subscription (

@@ -7,9 +7,11 @@ use serde_json::Value;
 
 use super::{
     Huawei,
-    api_fabric::Fabric,
-    directory::Pairs,
+    api_fabric::ApiFabric,
+    directory,
+    directory::AgentAccountMap,
     operations::QUERY_ACCOUNTS,
+    request_wrapper,
     request_wrapper::{Wrap, Wrapped},
     slices::{Batch, Slice},
 };
@@ -46,8 +48,8 @@ impl Wrap for QueryAccounts {
     const MEMBER: &'static str = "requestParams";
 }
 
-endpoint!(Fabric: Wrapped<QueryAccount<'_>>, POST "agentAccount/query", ask, QUERY_ACCOUNTS => Accounts);
-endpoint!(Fabric: Wrapped<QueryAccounts>, POST "agentAccount/query", ask, QUERY_ACCOUNTS => Accounts);
+endpoint!(ApiFabric: Wrapped<QueryAccount<'_>>, POST "agentAccount/query", ask, QUERY_ACCOUNTS => Accounts);
+endpoint!(ApiFabric: Wrapped<QueryAccounts>, POST "agentAccount/query", ask, QUERY_ACCOUNTS => Accounts);
 
 /// Answer of agentAccount/query. The sample has no total.
 #[derive(Default, Deserialize)]
@@ -60,30 +62,30 @@ struct Accounts {
 /// An account. Samples lack the `workNo` that the table has.
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Account {
-    pub user_account: Text,
-    pub user_name: Text,
-    pub phone: Text,
-    pub email: Text,
-    pub agent_type: Value,
-    pub cc_role_id: Value,
-    pub sip_account: Text,
-    pub skills: List<Membership>,
-    pub work_no: Text,
+pub(super) struct Account {
+    pub(super) user_account: Text,
+    pub(super) user_name: Text,
+    pub(super) phone: Text,
+    pub(super) email: Text,
+    pub(super) agent_type: Value,
+    pub(super) cc_role_id: Value,
+    pub(super) sip_account: Text,
+    pub(super) skills: List<Membership>,
+    pub(super) work_no: Text,
 }
 
 /// A queue of an account.
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Membership {
-    pub skill_id: Text,
+pub(super) struct Membership {
+    pub(super) skill_id: Text,
 }
 
 // === impl Account ===
 
 impl Account {
     /// The agent as the contract shows it.
-    pub fn into_agent(self, center: &str, view: v1::View) -> v1::Agent {
+    pub(super) fn into_agent(self, center: &str, view: v1::View) -> v1::Agent {
         let vendor_data = match view {
             v1::View::Full => {
                 VendorData::new().json("agentType", &self.agent_type).json("ccRoleId", &self.cc_role_id).build()
@@ -105,92 +107,92 @@ impl Account {
     }
 
     /// Whether the name, the number, the e-mail address or the phone number contains this lower-case text.
-    pub fn contains(&self, text: &str) -> bool {
+    pub(super) fn contains(&self, text: &str) -> bool {
         [&self.user_name, &self.work_no, &self.email, &self.phone]
             .into_iter()
             .any(|field| field.to_lowercase().contains(text))
     }
 
     /// Whether the agent is in this queue.
-    pub fn is_in(&self, skill_id: &str) -> bool {
+    pub(super) fn is_in(&self, skill_id: &str) -> bool {
         self.skills.0.iter().any(|skill| *skill.skill_id == *skill_id)
     }
 }
 
 /// The softphone that came with an agent, if one did.
-pub fn extensions(center: &str, sip_account: Text) -> Vec<String> {
+pub(super) fn extensions(center: &str, sip_account: Text) -> Vec<String> {
     if sip_account.is_empty() { Vec::new() } else { vec![ExtensionName::new(center, sip_account.0).to_string()] }
 }
 
-// === impl Huawei ===
+/// One account; `None` when there is none of this name.
+pub(super) async fn find(huawei: &Huawei, cx: &Context, user_account: &str) -> Result<Option<Account>> {
+    let accounts = request_wrapper::ask(huawei, cx, QueryAccount { user_account }).await?.data;
+    Ok(accounts.into_iter().find(|account| *account.user_account == *user_account))
+}
 
-impl Huawei {
-    /// One account; `None` when there is none of this name.
-    pub(super) async fn account(&self, cx: &Context, user_account: &str) -> Result<Option<Account>> {
-        let accounts = self.ask(cx, QueryAccount { user_account }).await?.data;
-        Ok(accounts.into_iter().find(|account| *account.user_account == *user_account))
-    }
+/// Up to `size` accounts from `offset` on.
+pub(super) async fn list(huawei: &Huawei, cx: &Context, offset: usize, size: usize) -> Result<Slice<Account>> {
+    Slice::by_page(offset, size, async |page_num, page_size| {
+        let answer = request_wrapper::ask(huawei, cx, QueryAccounts { page_num, page_size }).await?;
+        Ok(Batch { items: answer.data, total: answer.total })
+    })
+    .await
+}
 
-    /// Up to `size` accounts from `offset` on.
-    pub(super) async fn accounts(&self, cx: &Context, offset: usize, size: usize) -> Result<Slice<Account>> {
-        Slice::by_page(offset, size, async |page_num, page_size| {
-            let answer = self.ask(cx, QueryAccounts { page_num, page_size }).await?;
-            Ok(Batch { items: answer.data, total: answer.total })
-        })
-        .await
-    }
-
-    /// The account of an agent, with its number; `None` when the agent has none. For a change the pair is read anew.
-    pub(super) async fn account_of(&self, cx: &Context, name: &AgentName, anew: bool) -> Result<Option<Account>> {
-        let mut remembered = self.directory.remembered().filter(|_| !anew);
-        loop {
-            let (pairs, are_new) = match remembered.take() {
-                Some(pairs) => (pairs, false),
-                None => (self.pairs_anew(cx).await?, true),
-            };
-            match pairs.account(name.id()) {
-                Some("") => return Ok(None),
-                Some(user_account) => {
-                    let account = self.account(cx, user_account).await?;
-                    // The account may have been given to another agent meanwhile.
-                    if let Some(account) = account.filter(|it| it.work_no.is_empty() || *it.work_no == *name.id()) {
-                        return Ok(Some(Account { work_no: Text(name.id().to_owned()), ..account }));
-                    }
+/// The account of an agent, with its number; `None` when the agent has none. For a change the pair is read anew.
+pub(super) async fn of_agent(huawei: &Huawei, cx: &Context, name: &AgentName, anew: bool) -> Result<Option<Account>> {
+    let mut remembered = huawei.directory.remembered().filter(|_| !anew);
+    loop {
+        let (map, are_new) = match remembered.take() {
+            Some(map) => (map, false),
+            None => (directory::read(huawei, cx).await?, true),
+        };
+        match map.account(name.id()) {
+            Some("") => return Ok(None),
+            Some(user_account) => {
+                let account = find(huawei, cx, user_account).await?;
+                // The account may have been given to another agent meanwhile.
+                if let Some(account) = account.filter(|it| it.work_no.is_empty() || *it.work_no == *name.id()) {
+                    return Ok(Some(Account { work_no: Text(name.id().to_owned()), ..account }));
                 }
-                None => {}
             }
-            if are_new {
-                return Err(Error::not_found(AgentName::KIND, name));
-            }
+            None => {}
         }
-    }
-
-    /// The account of an agent that is to be changed.
-    pub(super) async fn account_to_change(&self, cx: &Context, name: &AgentName) -> Result<Account> {
-        self.account_of(cx, name, true).await?.ok_or_else(|| without_account(name))
-    }
-
-    /// Gives accounts their numbers where the answer has none. Those that have none at all are dropped and counted.
-    pub(super) async fn number(&self, cx: &Context, accounts: &mut Vec<Account>) -> Result<(Arc<Pairs>, usize)> {
-        let is_known = |pairs: &Arc<Pairs>| {
-            let known = |it: &Account| !it.work_no.is_empty() || pairs.work_no(&it.user_account).is_some();
-            accounts.iter().all(known)
-        };
-        let pairs = match self.directory.remembered().filter(is_known) {
-            Some(pairs) => pairs,
-            None => self.pairs_anew(cx).await?,
-        };
-        for account in accounts.iter_mut().filter(|account| account.work_no.is_empty()) {
-            account.work_no = Text(pairs.work_no(&account.user_account).unwrap_or_default().to_owned());
+        if are_new {
+            return Err(Error::not_found(AgentName::KIND, name));
         }
-        let before = accounts.len();
-        accounts.retain(|account| !account.work_no.is_empty());
-        Ok((pairs, before - accounts.len()))
     }
 }
 
+/// The account of an agent that is to be changed.
+pub(super) async fn to_change(huawei: &Huawei, cx: &Context, name: &AgentName) -> Result<Account> {
+    of_agent(huawei, cx, name, true).await?.ok_or_else(|| without_account(name))
+}
+
+/// Gives accounts their numbers where the answer has none. Those that have none at all are dropped and counted.
+pub(super) async fn with_numbers(
+    huawei: &Huawei,
+    cx: &Context,
+    accounts: &mut Vec<Account>,
+) -> Result<(Arc<AgentAccountMap>, usize)> {
+    let is_known = |map: &Arc<AgentAccountMap>| {
+        let known = |it: &Account| !it.work_no.is_empty() || map.work_no(&it.user_account).is_some();
+        accounts.iter().all(known)
+    };
+    let map = match huawei.directory.remembered().filter(is_known) {
+        Some(map) => map,
+        None => directory::read(huawei, cx).await?,
+    };
+    for account in accounts.iter_mut().filter(|account| account.work_no.is_empty()) {
+        account.work_no = Text(map.work_no(&account.user_account).unwrap_or_default().to_owned());
+    }
+    let before = accounts.len();
+    accounts.retain(|account| !account.work_no.is_empty());
+    Ok((map, before - accounts.len()))
+}
+
 /// The agent is there, but what is asked for goes by its account only.
-pub fn without_account(name: &AgentName) -> Error {
+pub(super) fn without_account(name: &AgentName) -> Error {
     Error::new(
         ErrorReason::AgentStateConflict,
         format!("{name} has no business account, by which alone Huawei changes agents; create one in its console"),

@@ -3,12 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Huawei,
+    Huawei, accounts,
     accounts::Account,
-    api_fabric::Fabric,
-    extras::Extras,
+    api_fabric::ApiFabric,
+    directory,
     formats::Formats as _,
     operations::{CREATE_ACCOUNT, DELETE_ACCOUNT, UPDATE_ACCOUNT},
+    request_wrapper,
     request_wrapper::{Wrap, Wrapped},
 };
 use crate::{
@@ -18,7 +19,10 @@ use crate::{
     error::{Error, ErrorReason, Result},
     name::{AgentName, CenterName, ResourceName as _},
     proto::v1,
-    vendor::de::{Anything, Text},
+    vendor::{
+        de::{Anything, Text},
+        vendor_data_reader::VendorDataReader,
+    },
 };
 
 /// `POST agentAccount/create`. The vendor chooses the agent's number.
@@ -72,9 +76,9 @@ impl Wrap for Delete<'_> {
     const MEMBER: &'static str = "requestParams";
 }
 
-endpoint!(Fabric: Wrapped<Create<'_>>, POST "agentAccount/create", write, CREATE_ACCOUNT.of_caller() => Created);
-endpoint!(Fabric: Wrapped<Update<'_>>, POST "agentAccount/update", write, UPDATE_ACCOUNT.of_caller() => Anything);
-endpoint!(Fabric: Wrapped<Delete<'_>>, POST "agentAccount/delete", write, DELETE_ACCOUNT => Anything);
+endpoint!(ApiFabric: Wrapped<Create<'_>>, POST "agentAccount/create", write, CREATE_ACCOUNT.of_caller() => Created);
+endpoint!(ApiFabric: Wrapped<Update<'_>>, POST "agentAccount/update", write, UPDATE_ACCOUNT.of_caller() => Anything);
+endpoint!(ApiFabric: Wrapped<Delete<'_>>, POST "agentAccount/delete", write, DELETE_ACCOUNT => Anything);
 
 /// Answer of agentAccount/create.
 #[derive(Default, Deserialize)]
@@ -98,103 +102,102 @@ const NO_FLAG: &str = "Huawei cannot disable an agent; use DeleteAgent";
 const NO_CHOICE: &str = "Huawei gives a new agent a softphone by itself";
 const NO_WRAP_UP: &str = "on Huawei it belongs to the queue; use its vendor_data.maxAgentWrapupTime";
 
-// === impl Huawei ===
-
-impl Huawei {
-    /// Creates an agent with an account.
-    pub(super) async fn create(
-        &self,
-        cx: &Context,
-        center: &CenterName,
-        request: v1::CreateAgentRequest,
-    ) -> Result<v1::Agent> {
-        let v1::CreateAgentRequest { parent: _, agent_id, agent, request_id: _ } = request;
-        let agent = agent.unwrap_or_default();
-        let create = Create::checked(&agent_id, &agent)?;
-        self.check_free(cx, center, create.user_account).await?;
-        let sent = create.as_account();
-        let created = self.fabric.call(cx, &self.wrapped(create)).await?;
-        self.directory.forget();
-        let mut account = match self.account(cx, &sent.user_account).await {
-            Ok(Some(account)) => account,
-            Ok(None) | Err(_) => sent,
-        };
-        if !created.work_no.is_empty() {
-            account.work_no = created.work_no;
-        } else if account.work_no.is_empty() {
-            account.work_no = self.number_of_created(cx, &account.user_account).await?;
-        }
-        Ok(account.into_agent(center.center(), v1::View::Full))
+/// Creates an agent with an account.
+pub(super) async fn create(
+    huawei: &Huawei,
+    cx: &Context,
+    center: &CenterName,
+    request: v1::CreateAgentRequest,
+) -> Result<v1::Agent> {
+    let v1::CreateAgentRequest { parent: _, agent_id, agent, request_id: _ } = request;
+    let agent = agent.unwrap_or_default();
+    let create = Create::checked(&agent_id, &agent)?;
+    check_free(huawei, cx, center, create.user_account).await?;
+    let sent = create.as_account();
+    let created = huawei.api_fabric.call(cx, &request_wrapper::wrapped(huawei, create)).await?;
+    huawei.directory.forget();
+    let mut account = match accounts::find(huawei, cx, &sent.user_account).await {
+        Ok(Some(account)) => account,
+        Ok(None) | Err(_) => sent,
+    };
+    if !created.work_no.is_empty() {
+        account.work_no = created.work_no;
+    } else if account.work_no.is_empty() {
+        account.work_no = number_of_created(huawei, cx, &account.user_account).await?;
     }
+    Ok(account.into_agent(center.center(), v1::View::Full))
+}
 
-    /// Changes the fields in `mask`.
-    pub(super) async fn update(
-        &self,
-        cx: &Context,
-        name: &AgentName,
-        agent: v1::Agent,
-        mask: &[String],
-    ) -> Result<v1::Agent> {
-        let (mut update, login_account) = Update::checked(name, &agent, mask)?;
-        let before = self.account_to_change(cx, name).await?;
-        if !login_account.is_empty() && *login_account != *before.user_account {
-            let mut check = Check::new();
-            check.unsupported("agent.login_account", "Huawei cannot rename an account; leave it empty");
-            check.done()?;
-        }
-        update.user_account = &before.user_account;
-        let mut after = update.applied_to(before.clone());
-        self.fabric.call(cx, &self.wrapped(update)).await?;
-        if let Ok(Some(read)) = self.account(cx, &before.user_account).await {
-            after = Account { work_no: after.work_no, ..read };
-        }
-        Ok(after.into_agent(name.center(), v1::View::Full))
-    }
-
-    /// Deletes an agent and its account.
-    pub(super) async fn delete(&self, cx: &Context, name: &AgentName) -> Result<()> {
+/// Changes the fields in `mask`.
+pub(super) async fn update(
+    huawei: &Huawei,
+    cx: &Context,
+    name: &AgentName,
+    agent: v1::Agent,
+    mask: &[String],
+) -> Result<v1::Agent> {
+    let (mut update, login_account) = Update::checked(name, &agent, mask)?;
+    let before = accounts::to_change(huawei, cx, name).await?;
+    if !login_account.is_empty() && *login_account != *before.user_account {
         let mut check = Check::new();
-        check.agent_id("name", name.id());
+        check.unsupported("agent.login_account", "Huawei cannot rename an account; leave it empty");
         check.done()?;
-        let account = self.account_to_change(cx, name).await?;
-        self.fabric.call(cx, &self.wrapped(Delete { user_account: &account.user_account })).await?;
-        self.directory.forget();
-        Ok(())
     }
+    update.user_account = &before.user_account;
+    let mut after = update.applied_to(before.clone());
+    huawei.api_fabric.call(cx, &request_wrapper::wrapped(huawei, update)).await?;
+    if let Ok(Some(read)) = accounts::find(huawei, cx, &before.user_account).await {
+        after = Account { work_no: after.work_no, ..read };
+    }
+    Ok(after.into_agent(name.center(), v1::View::Full))
+}
 
-    /// An account's name is its key for ever, so one that is there is not asked for again.
-    async fn check_free(&self, cx: &Context, center: &CenterName, user_account: &str) -> Result<()> {
-        match self.account(cx, user_account).await {
-            Ok(None) => Ok(()),
-            Ok(Some(account)) => {
-                let name = AgentName::new(center.center(), account.work_no.0);
-                let message = "agent.login_account is taken; nothing was sent";
-                Err(Error::new(ErrorReason::ResourceExists, message).about(AgentName::KIND, name))
-            }
-            // How the vendor answers for an account that is not there is not documented.
-            Err(error) if !error.vendor_code().is_empty() => Ok(()),
-            Err(error) => Err(error),
+/// Deletes an agent and its account.
+pub(super) async fn delete(huawei: &Huawei, cx: &Context, name: &AgentName) -> Result<()> {
+    let mut check = Check::new();
+    check.agent_id("name", name.id());
+    check.done()?;
+    let account = accounts::to_change(huawei, cx, name).await?;
+    huawei
+        .api_fabric
+        .call(cx, &request_wrapper::wrapped(huawei, Delete { user_account: &account.user_account }))
+        .await?;
+    huawei.directory.forget();
+    Ok(())
+}
+
+/// An account's name is its key for ever, so one that is there is not asked for again.
+async fn check_free(huawei: &Huawei, cx: &Context, center: &CenterName, user_account: &str) -> Result<()> {
+    match accounts::find(huawei, cx, user_account).await {
+        Ok(None) => Ok(()),
+        Ok(Some(account)) => {
+            let name = AgentName::new(center.center(), account.work_no.0);
+            let message = "agent.login_account is taken; nothing was sent";
+            Err(Error::new(ErrorReason::ResourceExists, message).about(AgentName::KIND, name))
         }
+        // How the vendor answers for an account that is not there is not documented.
+        Err(error) if !error.vendor_code().is_empty() => Ok(()),
+        Err(error) => Err(error),
     }
+}
 
-    /// The number of an agent that was just created, where the answer did not tell it.
-    async fn number_of_created(&self, cx: &Context, user_account: &str) -> Result<Text> {
-        let pairs = self.pairs_anew(cx).await;
-        let work_no = pairs.ok().and_then(|pairs| pairs.work_no(user_account).map(str::to_owned));
-        work_no.map(Text).ok_or_else(|| {
-            Error::new(
-                ErrorReason::VendorOutcomeUnknown,
-                "the agent was created, but Huawei does not tell its number; look for it with ListAgents",
-            )
-        })
-    }
+/// The number of an agent that was just created, where the answer did not tell it.
+async fn number_of_created(huawei: &Huawei, cx: &Context, user_account: &str) -> Result<Text> {
+    let map = directory::read(huawei, cx).await;
+    let work_no = map.ok().and_then(|map| map.work_no(user_account).map(str::to_owned));
+    work_no.map(Text).ok_or_else(|| {
+        Error::new(
+            ErrorReason::VendorOutcomeUnknown,
+            "the agent was created, but Huawei does not tell its number; look for it with ListAgents",
+        )
+    })
 }
 
 /// `agentType` and `ccRoleId` of `agent.vendor_data`.
 fn kind(check: &mut Check, vendor_data: Option<prost_types::Struct>) -> (Option<u32>, Option<u32>) {
-    let mut extras = Extras::new(check, "agent.vendor_data", vendor_data);
-    let kinds = (extras.one_of("agentType", AGENT_TYPES), extras.one_of("ccRoleId", ROLES));
-    extras.refuse_others(TAKES);
+    let mut reader = VendorDataReader::new(check, "agent.vendor_data", vendor_data);
+    let kinds = (reader.one_of("agentType", AGENT_TYPES), reader.one_of("ccRoleId", ROLES));
+    reader.refuse_others(TAKES);
     kinds
 }
 

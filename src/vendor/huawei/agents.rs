@@ -5,9 +5,11 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 
 use super::{
-    Huawei,
+    Huawei, accounts,
     accounts::{Account, extensions},
+    agent_changes,
     formats::Formats as _,
+    memberships, sessions,
     softphones::QuerySysInfo,
 };
 use crate::{
@@ -31,25 +33,11 @@ impl Agents for Huawei {
         page: Page,
         request: v1::ListAgentsRequest,
     ) -> Result<v1::ListAgentsResponse> {
-        let (query, view) = checked(queue.as_ref(), request)?;
-        let AgentPage { accounts, next_page_token, total_size, incomplete_reason } = match (&queue, query.as_str()) {
-            (None, "") => self.page_of_agents(cx, &page).await?,
-            _ => self.matching_agents(cx, queue.as_ref(), &query, &page).await?,
-        };
-        let agents = accounts.into_iter().map(|account| account.into_agent(center.center(), view)).collect();
-        Ok(v1::ListAgentsResponse { agents, next_page_token, total_size, incomplete_reason })
+        list(self, cx, center, queue, page, request).await
     }
 
     async fn get_agent(&self, cx: &Context, name: AgentName, request: v1::GetAgentRequest) -> Result<v1::Agent> {
-        let v1::GetAgentRequest { name: _, view } = request;
-        let view = enum_value(view);
-        let mut check = Check::new();
-        check.agent_id("name", name.id());
-        check.done()?;
-        match self.account_of(cx, &name, false).await? {
-            Some(account) => Ok(account.into_agent(name.center(), view)),
-            None => self.agent_without_account(cx, &name, view).await,
-        }
+        get(self, cx, name, request).await
     }
 
     async fn create_agent(
@@ -58,7 +46,7 @@ impl Agents for Huawei {
         center: CenterName,
         request: v1::CreateAgentRequest,
     ) -> Result<v1::Agent> {
-        self.create(cx, &center, request).await
+        agent_changes::create(self, cx, &center, request).await
     }
 
     async fn update_agent(
@@ -68,11 +56,11 @@ impl Agents for Huawei {
         agent: v1::Agent,
         mask: Vec<String>,
     ) -> Result<v1::Agent> {
-        self.update(cx, &name, agent, &mask).await
+        agent_changes::update(self, cx, &name, agent, &mask).await
     }
 
     async fn delete_agent(&self, cx: &Context, name: AgentName) -> Result<()> {
-        self.delete(cx, &name).await
+        agent_changes::delete(self, cx, &name).await
     }
 
     async fn login_agent(
@@ -82,23 +70,54 @@ impl Agents for Huawei {
         queues: Vec<QueueName>,
         request: v1::LoginAgentRequest,
     ) -> Result<v1::LoginAgentResponse> {
-        self.sign_in(cx, &name, &queues, request).await
+        sessions::sign_in(self, cx, &name, &queues, request).await
     }
 
     async fn logout_agent(&self, cx: &Context, name: AgentName) -> Result<v1::LogoutAgentResponse> {
-        self.sign_out(cx, &name).await
+        sessions::sign_out(self, cx, &name).await
     }
 
     async fn add_agent_queues(&self, cx: &Context, agent: AgentName, queues: Vec<QueueName>) -> Result<()> {
-        self.add_queues(cx, &agent, &queues).await
+        memberships::add_queues(self, cx, &agent, &queues).await
     }
 
     async fn set_agent_queues(&self, cx: &Context, agent: AgentName, queues: Vec<QueueName>) -> Result<()> {
-        self.set_queues(cx, &agent, &queues).await
+        memberships::set_queues(self, cx, &agent, &queues).await
     }
 
     async fn remove_agent_queues(&self, cx: &Context, agent: AgentName, queues: Vec<QueueName>) -> Result<()> {
-        self.remove_queues(cx, &agent, &queues).await
+        memberships::remove_queues(self, cx, &agent, &queues).await
+    }
+}
+
+/// Lists agents.
+async fn list(
+    huawei: &Huawei,
+    cx: &Context,
+    center: CenterName,
+    queue: Option<QueueName>,
+    page: Page,
+    request: v1::ListAgentsRequest,
+) -> Result<v1::ListAgentsResponse> {
+    let (query, view) = checked(queue.as_ref(), request)?;
+    let AgentPage { accounts, next_page_token, total_size, incomplete_reason } = match (&queue, query.as_str()) {
+        (None, "") => page_of_all(huawei, cx, &page).await?,
+        _ => page_of_matching(huawei, cx, queue.as_ref(), &query, &page).await?,
+    };
+    let agents = accounts.into_iter().map(|account| account.into_agent(center.center(), view)).collect();
+    Ok(v1::ListAgentsResponse { agents, next_page_token, total_size, incomplete_reason })
+}
+
+/// Gets an agent.
+async fn get(huawei: &Huawei, cx: &Context, name: AgentName, request: v1::GetAgentRequest) -> Result<v1::Agent> {
+    let v1::GetAgentRequest { name: _, view } = request;
+    let view = enum_value(view);
+    let mut check = Check::new();
+    check.agent_id("name", name.id());
+    check.done()?;
+    match accounts::of_agent(huawei, cx, &name, false).await? {
+        Some(account) => Ok(account.into_agent(name.center(), view)),
+        None => without_account(huawei, cx, &name, view).await,
     }
 }
 
@@ -110,62 +129,58 @@ struct AgentPage {
     incomplete_reason: String,
 }
 
-// === impl Huawei ===
+/// A page of all agents, in the vendor's order and pages.
+async fn page_of_all(huawei: &Huawei, cx: &Context, page: &Page) -> Result<AgentPage> {
+    let mut slice = accounts::list(huawei, cx, page.offset()?, page.size).await?;
+    let (map, unnamed) = accounts::with_numbers(huawei, cx, &mut slice.items).await?;
+    Ok(AgentPage {
+        total_size: slice.total_size(),
+        next_page_token: slice.next_offset.map(|offset| page.offset_token(offset)).unwrap_or_default(),
+        accounts: slice.items,
+        incomplete_reason: incomplete_reason(map.without_account(), unnamed),
+    })
+}
 
-impl Huawei {
-    /// A page of all agents, in the vendor's order and pages.
-    async fn page_of_agents(&self, cx: &Context, page: &Page) -> Result<AgentPage> {
-        let mut slice = self.accounts(cx, page.offset()?, page.size).await?;
-        let (pairs, unnamed) = self.number(cx, &mut slice.items).await?;
-        Ok(AgentPage {
-            total_size: slice.total_size(),
-            next_page_token: slice.next_offset.map(|offset| page.offset_token(offset)).unwrap_or_default(),
-            accounts: slice.items,
-            incomplete_reason: incomplete_reason(pairs.without_account(), unnamed),
-        })
-    }
+/// A page of those that match. The vendor filters by queue only, and tells of a queue's agents less than of all, so
+/// all are read.
+async fn page_of_matching(
+    huawei: &Huawei,
+    cx: &Context,
+    queue: Option<&QueueName>,
+    query: &str,
+    page: &Page,
+) -> Result<AgentPage> {
+    let members: Option<HashSet<String>> = match queue {
+        Some(queue) => Some(memberships::members(huawei, cx, queue).await?.into_iter().collect()),
+        None => None,
+    };
+    let mut accounts = accounts::list(huawei, cx, 0, usize::MAX).await?.items;
+    accounts.retain(|account| members.as_ref().is_none_or(|members| members.contains(&*account.user_account)));
+    let (map, unnamed) = accounts::with_numbers(huawei, cx, &mut accounts).await?;
+    accounts.retain(|account| query.is_empty() || account.contains(query));
+    let total_size = i32::try_from(accounts.len()).unwrap_or(i32::MAX);
+    let (accounts, next_page_token) = page.cut(accounts, |account| &account.work_no);
+    let incomplete_reason = incomplete_reason(map.without_account(), unnamed);
+    Ok(AgentPage { accounts, next_page_token, total_size, incomplete_reason })
+}
 
-    /// A page of those that match. The vendor filters by queue only, and tells of a queue's agents less than of all, so
-    /// all are read.
-    async fn matching_agents(
-        &self,
-        cx: &Context,
-        queue: Option<&QueueName>,
-        query: &str,
-        page: &Page,
-    ) -> Result<AgentPage> {
-        let members: Option<HashSet<String>> = match queue {
-            Some(queue) => Some(self.members(cx, queue).await?.into_iter().collect()),
-            None => None,
-        };
-        let mut accounts = self.accounts(cx, 0, usize::MAX).await?.items;
-        accounts.retain(|account| members.as_ref().is_none_or(|members| members.contains(&*account.user_account)));
-        let (pairs, unnamed) = self.number(cx, &mut accounts).await?;
-        accounts.retain(|account| query.is_empty() || account.contains(query));
-        let total_size = i32::try_from(accounts.len()).unwrap_or(i32::MAX);
-        let (accounts, next_page_token) = page.cut(accounts, |account| &account.work_no);
-        let incomplete_reason = incomplete_reason(pairs.without_account(), unnamed);
-        Ok(AgentPage { accounts, next_page_token, total_size, incomplete_reason })
-    }
-
-    /// An agent without an account has a number and perhaps a softphone.
-    async fn agent_without_account(&self, cx: &Context, name: &AgentName, view: v1::View) -> Result<v1::Agent> {
-        let agents = self.fabric.call(cx, &QuerySysInfo {}).await?.agents;
-        let agent = agents.into_iter().find(|agent| *agent.work_no == *name.id());
-        let agent = agent.ok_or_else(|| Error::not_found(AgentName::KIND, name))?;
-        let vendor_data = match view {
-            v1::View::Full => {
-                VendorData::new().json("agentType", &agent.agent_type).json("ccRoleId", &agent.cc_role_id).build()
-            }
-            v1::View::Basic | v1::View::Unspecified => None,
-        };
-        Ok(v1::Agent {
-            name: name.to_string(),
-            extensions: extensions(name.center(), agent.sip_account),
-            vendor_data,
-            ..v1::Agent::default()
-        })
-    }
+/// An agent without an account has a number and perhaps a softphone.
+async fn without_account(huawei: &Huawei, cx: &Context, name: &AgentName, view: v1::View) -> Result<v1::Agent> {
+    let agents = huawei.api_fabric.call(cx, &QuerySysInfo {}).await?.agents;
+    let agent = agents.into_iter().find(|agent| *agent.work_no == *name.id());
+    let agent = agent.ok_or_else(|| Error::not_found(AgentName::KIND, name))?;
+    let vendor_data = match view {
+        v1::View::Full => {
+            VendorData::new().json("agentType", &agent.agent_type).json("ccRoleId", &agent.cc_role_id).build()
+        }
+        v1::View::Basic | v1::View::Unspecified => None,
+    };
+    Ok(v1::Agent {
+        name: name.to_string(),
+        extensions: extensions(name.center(), agent.sip_account),
+        vendor_data,
+        ..v1::Agent::default()
+    })
 }
 
 /// What is wrong with a request for a list; else the text to look for, in lower case, and the view.

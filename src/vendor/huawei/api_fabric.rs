@@ -12,10 +12,10 @@ use http::{
     HeaderMap, HeaderValue, StatusCode,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::ExposeSecret as _;
 use url::Url;
 
-use super::{envelope::Family, tokens::TokenByAkSk};
+use super::{envelope::Envelope, tokens::TokenByAkSk};
 use crate::{
     config,
     context::Context,
@@ -27,22 +27,24 @@ use crate::{
 
 /// Where an operation is and how it answers.
 #[derive(Debug, Clone, Copy)]
-pub struct Style {
+pub(crate) struct Style {
     /// The operation as the configuration calls it, e.g. `querySysInfo`.
-    pub operation: &'static str,
+    pub(crate) operation: &'static str,
     /// Its path; a center can override it.
-    pub path: &'static str,
+    pub(crate) path: &'static str,
     /// Where its return code is.
-    pub family: Family,
-    /// Whether a caller's own value is in the request: only then can a 400 or 404 be the caller's turn.
-    pub takes_caller_values: bool,
+    pub(crate) envelope: Envelope,
+    /// Whether a caller's own value is in the request: only then can a 400 be the caller's turn.
+    pub(crate) takes_caller_values: bool,
+    /// Whether a 404 says that the named resource is missing; elsewhere it says that the path is wrong.
+    pub(crate) missing_is_404: bool,
 }
 
 /// The API Fabric for one tenant.
-pub struct Fabric {
+pub(super) struct ApiFabric {
     base: Url,
     app_key: String,
-    app_secret: SecretString,
+    app_secret: config::VendorSecret,
     retry_on_403: bool,
     paths: BTreeMap<String, String>,
     tokens: Tokens,
@@ -50,11 +52,11 @@ pub struct Fabric {
     fetch: Arc<dyn Fetch>,
 }
 
-// === impl Fabric ===
+// === impl ApiFabric ===
 
-impl Fabric {
+impl ApiFabric {
     /// Calls as configured.
-    pub fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
+    pub(super) fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
         let mut fingerprint = DefaultHasher::new();
         (&huawei.app_key, huawei.app_secret.expose_secret(), huawei.token_base_url.as_str()).hash(&mut fingerprint);
         Self {
@@ -75,7 +77,7 @@ impl Fabric {
 }
 
 #[async_trait]
-impl Dialect for Fabric {
+impl Dialect for ApiFabric {
     const FAMILY: &'static str = "fabric";
     type Style = Style;
     type Credentials = Arc<Token>;
@@ -106,7 +108,7 @@ impl Dialect for Fabric {
     }
 
     fn parse(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
-        operation.style.family.open(operation, reply)
+        operation.style.envelope.open(operation, reply)
     }
 
     async fn refresh(&self, cx: &Context, refused: &Arc<Token>, reply: &HttpResponse) -> Result<Option<Arc<Token>>> {
@@ -115,11 +117,15 @@ impl Dialect for Fabric {
         if !may_help {
             return Ok(None);
         }
-        self.tokens.replace(&self.key, refused, &self.fetch, cx.deadline()).await.map(Some)
+        self.tokens.replace_rejected(&self.key, refused, &self.fetch, cx.deadline()).await
+    }
+
+    fn accept(&self, token: &Arc<Token>) {
+        token.accept();
     }
 
     fn secrets(&self) -> Vec<&str> {
-        vec![self.app_secret.expose_secret(), &self.app_key]
+        self.app_secret.iter().chain([self.app_key.as_str()]).collect()
     }
 
     fn credential_secrets<'a>(&self, token: &'a Arc<Token>) -> Vec<&'a str> {
@@ -135,8 +141,8 @@ fn secret_header(text: &str) -> Result<HeaderValue> {
     Ok(value)
 }
 
-impl fmt::Debug for Fabric {
+impl fmt::Debug for ApiFabric {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fabric").field("center", &self.key.center).finish_non_exhaustive()
+        f.debug_struct("ApiFabric").field("center", &self.key.center).finish_non_exhaustive()
     }
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Huawei,
-    api_fabric::Fabric,
+    api_fabric::ApiFabric,
     formats::Formats as _,
     operations::{CREATE_SETTINGS, QUERY_SETTINGS, UPDATE_SETTINGS},
 };
@@ -37,9 +37,9 @@ struct Create(Map<String, Value>);
 #[serde(transparent)]
 struct Update(Map<String, Value>);
 
-endpoint!(Fabric: Query<'_>, POST "agentsettings/query", ask, QUERY_SETTINGS.of_caller() => Map<String, Value>);
-endpoint!(Fabric: Create, POST "agentsettings/create", write, CREATE_SETTINGS.of_caller() => Created);
-endpoint!(Fabric: Update, POST "agentsettings/update", write, UPDATE_SETTINGS.of_caller() => Created);
+endpoint!(ApiFabric: Query<'_>, POST "agentsettings/query", ask, QUERY_SETTINGS.of_caller() => Map<String, Value>);
+endpoint!(ApiFabric: Create, POST "agentsettings/create", write, CREATE_SETTINGS.of_caller() => Created);
+endpoint!(ApiFabric: Update, POST "agentsettings/update", write, UPDATE_SETTINGS.of_caller() => Created);
 
 /// Answer of create and update.
 #[derive(Default, Deserialize)]
@@ -178,80 +178,74 @@ fn number(check: &mut Check, field: String, number: &str) -> Value {
     json!(number)
 }
 
-// === impl Huawei ===
-
-impl Huawei {
-    /// A user's record; `None` when there is none yet, which the vendor tells by success without an ID.
-    async fn settings_record(&self, cx: &Context, name: &CallSettingsName) -> Result<Option<Map<String, Value>>> {
-        match self.fabric.call(cx, &Query { user_id: name.id() }).await {
-            Ok(record) => {
-                let has_id = record.get("id").is_some_and(|id| !id.is_null() && id.as_str() != Some(""));
-                Ok(has_id.then_some(record))
-            }
-            Err(error) if error.reason() == ErrorReason::ResourceNotFound => Ok(None),
-            Err(error) => Err(error),
+/// A user's record; `None` when there is none yet, which the vendor tells by success without an ID.
+async fn record(huawei: &Huawei, cx: &Context, name: &CallSettingsName) -> Result<Option<Map<String, Value>>> {
+    match huawei.api_fabric.call(cx, &Query { user_id: name.id() }).await {
+        Ok(record) => {
+            let has_id = record.get("id").is_some_and(|id| !id.is_null() && id.as_str() != Some(""));
+            Ok(has_id.then_some(record))
         }
+        Err(error) if error.reason() == ErrorReason::ResourceNotFound => Ok(None),
+        Err(error) => Err(error),
     }
+}
 
-    pub(super) async fn call_settings(
-        &self,
-        cx: &Context,
-        name: &CallSettingsName,
-        request: v1::GetUserCallSettingsRequest,
-    ) -> Result<v1::UserCallSettings> {
-        let v1::GetUserCallSettingsRequest { name: _, view } = request;
-        let view = enum_value(view);
-        let record = self.settings_record(cx, name).await?;
-        let record = record.ok_or_else(|| Error::not_found(CallSettingsName::KIND, name))?;
-        Ok(Settings::read(&record)?.into_resource(name, view))
-    }
+pub(super) async fn get(
+    huawei: &Huawei,
+    cx: &Context,
+    name: &CallSettingsName,
+    request: v1::GetUserCallSettingsRequest,
+) -> Result<v1::UserCallSettings> {
+    let v1::GetUserCallSettingsRequest { name: _, view } = request;
+    let view = enum_value(view);
+    let record = record(huawei, cx, name).await?;
+    let record = record.ok_or_else(|| Error::not_found(CallSettingsName::KIND, name))?;
+    Ok(Settings::read(&record)?.into_resource(name, view))
+}
 
-    /// Reads the record, changes the fields in `mask` and writes the whole back; creates it where there is none.
-    pub(super) async fn update_call_settings(
-        &self,
-        cx: &Context,
-        name: &CallSettingsName,
-        settings: &v1::UserCallSettings,
-        mask: &[String],
-        allow_missing: bool,
-    ) -> Result<v1::UserCallSettings> {
-        let changed = changed(settings, mask)?;
-        let _guard = self.locks.lock(name.to_string(), cx.deadline()).await?;
-        let before = self.settings_record(cx, name).await?;
-        let mut record: Map<String, Value> = [("userId".to_owned(), name.id().into())].into_iter().collect();
-        let Some(before) = before else {
-            if !allow_missing {
-                return Err(Error::not_found(CallSettingsName::KIND, name));
-            }
-            record.extend(changed);
-            let created = self.fabric.call(cx, &Create(record.clone())).await?;
-            record.insert("id".to_owned(), created.id.into_string().into());
-            return self.settings_after(cx, name, &record).await;
-        };
-        let kept = WRITABLE.into_iter().filter_map(|member| Some((member, before.get(member)?)));
-        record.extend(
-            kept.filter(|(_, value)| !value.is_null()).map(|(member, value)| (member.to_owned(), value.clone())),
-        );
+/// Reads the record, changes the fields in `mask` and writes the whole back; creates it where there is none.
+pub(super) async fn update(
+    huawei: &Huawei,
+    cx: &Context,
+    name: &CallSettingsName,
+    settings: &v1::UserCallSettings,
+    mask: &[String],
+    allow_missing: bool,
+) -> Result<v1::UserCallSettings> {
+    let changed = changed(settings, mask)?;
+    let _guard = huawei.locks.lock(name.to_string(), cx.deadline()).await?;
+    let before = record(huawei, cx, name).await?;
+    let mut record: Map<String, Value> = [("userId".to_owned(), name.id().into())].into_iter().collect();
+    let Some(before) = before else {
+        if !allow_missing {
+            return Err(Error::not_found(CallSettingsName::KIND, name));
+        }
         record.extend(changed);
-        let id = before.get("id").and_then(|id| Text::deserialize(id).ok()).unwrap_or_default();
-        record.insert("id".to_owned(), id.into_string().into());
-        self.fabric.call(cx, &Update(record.clone())).await?;
-        record.extend(before.get("agentName").map(|account| ("agentName".to_owned(), account.clone())));
-        self.settings_after(cx, name, &record).await
-    }
+        let created = huawei.api_fabric.call(cx, &Create(record.clone())).await?;
+        record.insert("id".to_owned(), created.id.into_string().into());
+        return read_back(huawei, cx, name, &record).await;
+    };
+    let kept = WRITABLE.into_iter().filter_map(|member| Some((member, before.get(member)?)));
+    record.extend(kept.filter(|(_, value)| !value.is_null()).map(|(member, value)| (member.to_owned(), value.clone())));
+    record.extend(changed);
+    let id = before.get("id").and_then(|id| Text::deserialize(id).ok()).unwrap_or_default();
+    record.insert("id".to_owned(), id.into_string().into());
+    huawei.api_fabric.call(cx, &Update(record.clone())).await?;
+    record.extend(before.get("agentName").map(|account| ("agentName".to_owned(), account.clone())));
+    read_back(huawei, cx, name, &record).await
+}
 
-    /// What was written, read back; as it was sent when it cannot be read.
-    async fn settings_after(
-        &self,
-        cx: &Context,
-        name: &CallSettingsName,
-        sent: &Map<String, Value>,
-    ) -> Result<v1::UserCallSettings> {
-        let read = self.settings_record(cx, name).await.ok().flatten().and_then(|record| Settings::read(&record).ok());
-        let settings = match read {
-            Some(settings) => settings,
-            None => Settings::read(sent)?,
-        };
-        Ok(settings.into_resource(name, v1::View::Full))
-    }
+/// What was written, read back; as it was sent when it cannot be read.
+async fn read_back(
+    huawei: &Huawei,
+    cx: &Context,
+    name: &CallSettingsName,
+    sent: &Map<String, Value>,
+) -> Result<v1::UserCallSettings> {
+    let read = record(huawei, cx, name).await.ok().flatten().and_then(|record| Settings::read(&record).ok());
+    let settings = match read {
+        Some(settings) => settings,
+        None => Settings::read(sent)?,
+    };
+    Ok(settings.into_resource(name, v1::View::Full))
 }

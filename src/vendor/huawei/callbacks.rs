@@ -13,9 +13,9 @@ use crate::{
 };
 
 /// `vendor_type` of the callback for calls that moved on.
-pub const CALL_STATUS_EVENT: &str = "call_status_event";
+pub(super) const CALL_STATUS_EVENT: &str = "call_status_event";
 /// `vendor_type` of the callback for calls that ended.
-pub const RELEASE_EVENT: &str = "release_event";
+pub(super) const RELEASE_EVENT: &str = "release_event";
 
 /// What whoever starts a call gives along with it, up to 1024 characters of any kind. It is the last member of "Call Status
 /// Event Callback"; in the example of "Release Event Callback" others stand behind it.
@@ -68,7 +68,7 @@ const VENDOR_TYPE: usize = 128;
 
 /// The event of a callback's body; `secrets` are taken out of all of it. `event_id`, `center` and `receive_time` are
 /// the caller's to fill.
-pub fn read_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
+pub(crate) fn read_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
     let posted = CallbackBody::read_with_free_text(&CALL_DATA, body, secrets);
     let fields = posted.fields(&[]);
     let event = if !fields.has("callserialno") {

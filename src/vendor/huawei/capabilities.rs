@@ -119,7 +119,7 @@ const NOT_OF_AGENTS: &[&str] = &[
 ];
 
 /// Everything in one answer; the caller fills in the name.
-pub fn capabilities() -> v1::Capabilities {
+pub(super) fn capabilities() -> v1::Capabilities {
     v1::Capabilities {
         name: String::new(),
         vendor: NAME.to_owned(),

@@ -1,7 +1,7 @@
 //! Who is who: agents have numbers (`workNo`), accounts have names (`userAccount`), and queryAgentInfo tells which belong
 //! together (B3.2).
 //!
-//! The pairs are remembered for a minute, for reads. What changes an agent reads them anew: an account may have been
+//! The map are remembered for a minute, for reads. What changes an agent reads them anew: an account may have been
 //! given to another agent.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
-use super::{Huawei, api_fabric::Fabric, operations::QUERY_AGENT_INFO};
+use super::{Huawei, api_fabric::ApiFabric, operations::QUERY_AGENT_INFO};
 use crate::{
     clock::Clock,
     context::Context,
@@ -20,55 +20,55 @@ use crate::{
     vendor::de::{List, Text},
 };
 
-/// How long pairs are remembered.
+/// How long map are remembered.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
 /// `GET queryAgentInfo`. The passwords in its answer are not read.
 #[derive(Serialize)]
 struct QueryAgentInfo {}
 
-endpoint!(Fabric: QueryAgentInfo, GET "queryAgentInfo", read, QUERY_AGENT_INFO => AgentInfo);
+endpoint!(ApiFabric: QueryAgentInfo, GET "queryAgentInfo", read, QUERY_AGENT_INFO => AgentInfo);
 
 /// Answer of queryAgentInfo.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct AgentInfo {
-    agents: List<Pair>,
+    agents: List<AgentAccount>,
 }
 
 /// An agent's number and account; without an account the latter is empty.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-struct Pair {
+struct AgentAccount {
     work_no: Text,
     account_code: Text,
 }
 
 /// Every agent of the tenant.
-pub struct Pairs(Vec<Pair>);
+pub(super) struct AgentAccountMap(Vec<AgentAccount>);
 
-/// The pairs of one tenant.
+/// The map of one tenant.
 #[derive(Debug)]
-pub struct Directory {
+pub(super) struct Directory {
     clock: Clock,
-    remembered: Mutex<Option<(Arc<Pairs>, Duration)>>,
+    remembered: Mutex<Option<(Arc<AgentAccountMap>, Duration)>>,
 }
 
-// === impl Pairs ===
+// === impl AgentAccountMap ===
 
-impl Pairs {
+impl AgentAccountMap {
     /// The account of an agent, empty when it has none; `None` when there is no such agent.
-    pub fn account(&self, work_no: &str) -> Option<&str> {
+    pub(super) fn account(&self, work_no: &str) -> Option<&str> {
         self.0.iter().find(|pair| *pair.work_no == *work_no).map(|pair| &*pair.account_code)
     }
 
     /// The number of the agent with this account.
-    pub fn work_no(&self, account: &str) -> Option<&str> {
+    pub(super) fn work_no(&self, account: &str) -> Option<&str> {
         self.0.iter().find(|pair| *pair.account_code == *account).map(|pair| &*pair.work_no)
     }
 
     /// How many agents have no account.
-    pub fn without_account(&self) -> usize {
+    pub(super) fn without_account(&self) -> usize {
         self.0.iter().filter(|pair| pair.account_code.is_empty()).count()
     }
 }
@@ -77,40 +77,36 @@ impl Pairs {
 
 impl Directory {
     /// Nothing is remembered.
-    pub fn new(clock: Clock) -> Self {
+    pub(super) fn new(clock: Clock) -> Self {
         Self { clock, remembered: Mutex::default() }
     }
 
     /// What was read within the last minute.
-    pub fn remembered(&self) -> Option<Arc<Pairs>> {
+    pub(super) fn remembered(&self) -> Option<Arc<AgentAccountMap>> {
         let remembered = self.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-        remembered.as_ref().filter(|(_, until)| self.clock.steady() < *until).map(|(pairs, _)| pairs.clone())
+        remembered.as_ref().filter(|(_, until)| self.clock.steady() < *until).map(|(map, _)| map.clone())
     }
 
     /// After a change: what was read before it is not true any more.
-    pub fn forget(&self) {
+    pub(super) fn forget(&self) {
         *self.remembered.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    fn remember(&self, pairs: &Arc<Pairs>) {
+    fn remember(&self, map: &Arc<AgentAccountMap>) {
         let until = self.clock.steady() + REMEMBERED;
-        *self.remembered.lock().unwrap_or_else(PoisonError::into_inner) = Some((pairs.clone(), until));
+        *self.remembered.lock().unwrap_or_else(PoisonError::into_inner) = Some((map.clone(), until));
     }
 }
 
-impl std::fmt::Debug for Pairs {
+impl std::fmt::Debug for AgentAccountMap {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} agents", self.0.len())
     }
 }
 
-// === impl Huawei ===
-
-impl Huawei {
-    /// The pairs as they are now.
-    pub(super) async fn pairs_anew(&self, cx: &Context) -> Result<Arc<Pairs>> {
-        let pairs = Arc::new(Pairs(self.fabric.call(cx, &QueryAgentInfo {}).await?.agents.0));
-        self.directory.remember(&pairs);
-        Ok(pairs)
-    }
+/// The map as they are now.
+pub(super) async fn read(huawei: &Huawei, cx: &Context) -> Result<Arc<AgentAccountMap>> {
+    let map = Arc::new(AgentAccountMap(huawei.api_fabric.call(cx, &QueryAgentInfo {}).await?.agents.0));
+    huawei.directory.remember(&map);
+    Ok(map)
 }

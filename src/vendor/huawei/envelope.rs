@@ -10,19 +10,16 @@ use serde::{
 };
 use serde_json::value::RawValue;
 
-use super::api_fabric::Style;
+use super::{api_fabric::Style, codes, statuses};
 use crate::{
-    error::ErrorReason::{
-        self, CenterMisconfigured, ResourceNotFound, VendorCodeUnmapped, VendorInternal, VendorOutcomeUnknown,
-        VendorRejected,
-    },
+    error::ErrorReason::{self, VendorInternal, VendorOutcomeUnknown},
     http::{HttpResponse, Operation, ParsedResponse, Refusal},
     vendor::de::Text,
 };
 
 /// A family's return code and payload.
 #[derive(Debug, Clone, Copy)]
-pub struct Family {
+pub(crate) struct Envelope {
     /// Field of the code; `None` where answers have none.
     code: Option<&'static str>,
     /// Field of the text beside it.
@@ -37,74 +34,47 @@ pub struct Family {
 struct Members<'a>(HashMap<String, Option<&'a RawValue>>);
 
 /// querySysInfo, queryAgentInfo: a bare object.
-pub const BARE: Family = Family { code: None, text: "", payload: None, meaning: |_, _| VendorCodeUnmapped };
+pub(crate) const BARE: Envelope = Envelope { code: None, text: "", payload: None, meaning: codes::unmapped };
 
 /// mobileAgent/*: `retCode`, `retMsg`, `result`.
-pub const MOBILE_AGENT: Family = Family {
-    code: Some("retCode"),
-    text: "retMsg",
-    payload: Some("result"),
-    meaning: |code, _| match code {
-        // We always send limit and offset, so 4 is the vendor's fault.
-        "1" | "4" => VendorInternal,
-        "2" => ResourceNotFound,
-        "3" | "5" => CenterMisconfigured,
-        _ => VendorCodeUnmapped,
-    },
-};
+pub(crate) const MOBILE_AGENT: Envelope =
+    Envelope { code: Some("retCode"), text: "retMsg", payload: Some("result"), meaning: codes::mobile_agent };
 
 /// openapp/agentsettings/*: `returnCode`, `returnDesc`, all on top.
-pub const AGENT_SETTINGS: Family = Family {
-    code: Some("returnCode"),
-    text: "returnDesc",
-    payload: None,
-    meaning: |_, text| {
-        let text = text.to_lowercase();
-        let says_nothing_there =
-            ["not exist", "not found", "no record", "no data"].iter().any(|words| text.contains(words));
-        if says_nothing_there { ResourceNotFound } else { VendorCodeUnmapped }
-    },
-};
+pub(crate) const AGENT_SETTINGS: Envelope =
+    Envelope { code: Some("returnCode"), text: "returnDesc", payload: None, meaning: codes::agent_settings };
 
 /// agentAccount/*: `resultCode`, `resultMessage`, all on top.
-pub const AGENT_ACCOUNT: Family =
-    Family { code: Some("resultCode"), text: "resultMessage", payload: None, meaning: |_, _| VendorRejected };
+pub(crate) const AGENT_ACCOUNT: Envelope =
+    Envelope { code: Some("resultCode"), text: "resultMessage", payload: None, meaning: codes::rejected };
 
 /// skill/*, accessCodeInfo/*, offline/*: `returnCode`, `description`, all on top.
-pub const DESCRIBED: Family =
-    Family { code: Some("returnCode"), text: "description", payload: None, meaning: |_, _| VendorRejected };
+pub(crate) const DESCRIBED: Envelope =
+    Envelope { code: Some("returnCode"), text: "description", payload: None, meaning: codes::rejected };
 
-/// The code of queryPhone that says there are no softphone numbers.
-pub const NO_MOBILE_AGENTS: &str = "2";
+// === impl Envelope ===
 
-// === impl Family ===
-
-impl Family {
+impl Envelope {
     /// Takes an answer out of its wrapping. A code decides under 200 and 500; other statuses speak for themselves.
-    pub fn open(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
-        let style = &operation.style;
-        match reply.status {
-            StatusCode::BAD_REQUEST | StatusCode::NOT_FOUND => {
-                let turn = if style.takes_caller_values { VendorRejected } else { CenterMisconfigured };
-                return ParsedResponse::Refused(Refusal::new("", sentence(reply), turn));
-            }
-            status if status.is_success() || status == StatusCode::INTERNAL_SERVER_ERROR => {}
-            status => return by_status(status, "the HTTP status is not one of the documented"),
+    pub(crate) fn open(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
+        let by_status = |why| by_status(&operation.style, reply, why);
+        if !reply.status.is_success() && reply.status != StatusCode::INTERNAL_SERVER_ERROR {
+            return by_status("the HTTP status is not one of the documented");
         }
         let Ok(members) = serde_json::from_slice::<Members<'_>>(&reply.body) else {
-            return by_status(reply.status, "the answer is not the documented JSON");
+            return by_status("the answer is not the documented JSON");
         };
         if [self.code, self.payload].into_iter().flatten().any(|member| members.is_ambiguous(member)) {
-            return by_status(reply.status, "the answer says two things");
+            return by_status("the answer says two things");
         }
         let Some(code) = self.code else {
-            return match Refusal::of_status(reply.status) {
-                Some(refusal) => ParsedResponse::Refused(refusal),
-                None => ParsedResponse::Payload(reply.body.clone()),
+            return match reply.status.is_success() {
+                true => ParsedResponse::Payload(reply.body.clone()),
+                false => by_status("the HTTP status says failure"),
             };
         };
         match members.text(code).as_str() {
-            "" => by_status(reply.status, "the answer has no return code"),
+            "" => by_status("the answer has no return code"),
             "0" if !reply.status.is_success() => {
                 ParsedResponse::Unreadable("the return code says success, the HTTP status says failure")
             }
@@ -118,7 +88,7 @@ impl Family {
                 let message = members.text(self.text);
                 let read = (self.meaning)(code, &message);
                 let write = if read == VendorInternal { VendorOutcomeUnknown } else { read };
-                ParsedResponse::Refused(Refusal { code: code.to_owned(), message, read, write })
+                ParsedResponse::Refused(Refusal { code: code.to_owned(), message, read, write, status: None })
             }
         }
     }
@@ -166,14 +136,22 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-fn by_status(status: StatusCode, why: &'static str) -> ParsedResponse {
-    Refusal::of_status(status).map_or(ParsedResponse::Unreadable(why), ParsedResponse::Refused)
+fn by_status(style: &Style, reply: &HttpResponse, why: &'static str) -> ParsedResponse {
+    let text = sentence(reply);
+    match statuses::meaning(reply.status, style, &text) {
+        Some(meaning) => ParsedResponse::Refused(meaning.refusal(text)),
+        None => ParsedResponse::Unreadable(why),
+    }
 }
 
-/// Failures by status alone come as one sentence (B2); anything longer or stranger is not shown.
+/// Failures by status alone come as one sentence (B2), or as the member `schema` that the documents list; anything longer or
+/// stranger is not shown.
 fn sentence(reply: &HttpResponse) -> String {
     let body = std::str::from_utf8(&reply.body).unwrap_or_default().trim();
-    let plain = body.len() <= 512 && !body.contains(['<', '{', '[']);
+    if body.starts_with('{') {
+        return serde_json::from_str::<Members<'_>>(body).map(|members| members.text("schema")).unwrap_or_default();
+    }
+    let plain = body.len() <= 512 && !body.contains(['<', '[']);
     if plain { body.to_owned() } else { String::new() }
 }
 
@@ -183,22 +161,25 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::error::ErrorReason::{VendorAuthFailed, VendorRateLimited, VendorResponseInvalid, VendorUnavailable};
+    use crate::error::ErrorReason::{
+        CenterMisconfigured, ResourceNotFound, VendorAuthFailed, VendorCodeUnmapped, VendorRateLimited, VendorRejected,
+        VendorResponseInvalid, VendorUnavailable,
+    };
 
-    fn operation(family: Family, takes_caller_values: bool) -> Operation<Style> {
-        let style = Style { operation: "test", path: "/test", family, takes_caller_values };
+    fn operation(envelope: Envelope, takes_caller_values: bool) -> Operation<Style> {
+        let style = Style { operation: "test", path: "/test", envelope, takes_caller_values, missing_is_404: false };
         Operation { name: "POST test", method: Method::POST, repeatable: true, style }
     }
 
     fn open(
-        family: Family,
+        envelope: Envelope,
         takes_caller_values: bool,
         status: u16,
         body: impl Into<Bytes>,
     ) -> Result<String, (String, ErrorReason)> {
         let status = StatusCode::from_u16(status).unwrap();
         let reply = HttpResponse { status, headers: HeaderMap::new(), body: body.into() };
-        match family.open(&operation(family, takes_caller_values), &reply) {
+        match envelope.open(&operation(envelope, takes_caller_values), &reply) {
             ParsedResponse::Payload(payload) => Ok(String::from_utf8(payload.to_vec()).unwrap()),
             ParsedResponse::Refused(refusal) => Err((refusal.code, refusal.read)),
             ParsedResponse::Unreadable(_) => Err((String::new(), VendorResponseInvalid)),
@@ -261,15 +242,17 @@ mod tests {
         let body = r#"{"returnCode":"1","returnDesc":"user does not exist"}"#;
         assert_eq!(open(AGENT_SETTINGS, true, 200, body), Err(("1".into(), ResourceNotFound)));
         let body = r#"{"returnCode":"1","returnDesc":"failed"}"#;
-        assert_eq!(open(AGENT_SETTINGS, true, 200, body), Err(("1".into(), VendorCodeUnmapped)));
+        assert_eq!(open(AGENT_SETTINGS, true, 200, body), Err(("1".into(), VendorRejected)));
     }
 
     #[test]
     fn whose_turn_a_bad_request_is_depends_on_what_was_in_it() {
         for status in [400, 404] {
             assert_eq!(open(BARE, false, status, "Check the request path."), Err((String::new(), CenterMisconfigured)));
-            assert_eq!(open(AGENT_SETTINGS, true, status, "{}"), Err((String::new(), VendorRejected)));
         }
+        assert_eq!(open(AGENT_SETTINGS, true, 400, "{}"), Err((String::new(), VendorRejected)));
+        // The path is the gateway's own, whose values are in the body.
+        assert_eq!(open(AGENT_SETTINGS, true, 404, "{}"), Err((String::new(), CenterMisconfigured)));
     }
 
     #[test]
@@ -280,7 +263,7 @@ mod tests {
             (429, VendorRateLimited),
             (500, VendorInternal),
             (502, VendorUnavailable),
-            (418, VendorResponseInvalid),
+            (418, VendorRejected),
             (200, VendorResponseInvalid),
         ] {
             assert_eq!(open(AGENT_SETTINGS, true, status, "<html>"), Err((String::new(), reason)), "{status}");

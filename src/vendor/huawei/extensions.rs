@@ -1,15 +1,13 @@
 //! Softphone numbers, which the contract calls extensions: queryPhone V2 (document 001, B3.21).
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Huawei,
-    api_fabric::Fabric,
-    envelope::NO_MOBILE_AGENTS,
+    Api, Huawei,
+    api_fabric::ApiFabric,
+    codes::NO_MOBILE_AGENTS,
     operations::QUERY_PHONE,
     slices::{Batch, LARGEST, Slice},
 };
@@ -18,7 +16,6 @@ use crate::{
     context::Context,
     endpoint,
     error::{Error, Result},
-    http::Client,
     name::{CenterName, ExtensionName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
@@ -33,44 +30,44 @@ struct QueryPhone {
     offset: String,
 }
 
-endpoint!(Fabric: QueryPhone, POST "queryPhone", ask, QUERY_PHONE => Object<Phones>);
+endpoint!(ApiFabric: QueryPhone, POST "queryPhone", ask, QUERY_PHONE => Object<Phones>);
 
 /// Answer of queryPhone: nodes alone or in a pool, and the shape of its first version, which the document's example has.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Phones {
+pub(super) struct Phones {
     total: Integer,
-    pub single_reg_serv: List<Node>,
-    pub pool_reg_serv: Object<Pool>,
+    pub(super) single_reg_serv: List<Node>,
+    pub(super) pool_reg_serv: Object<Pool>,
     #[serde(rename = "regIPAddress")]
-    pub reg_ip_address: Text,
-    pub reg_port: Integer,
-    pub phone: List<Phone>,
+    pub(super) reg_ip_address: Text,
+    pub(super) reg_port: Integer,
+    pub(super) phone: List<Phone>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub struct Pool {
+pub(super) struct Pool {
     pub node1: List<Node>,
     pub node2: List<Node>,
 }
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Node {
+pub(super) struct Node {
     #[serde(rename = "regIPAddress")]
-    pub reg_ip_address: Text,
-    pub reg_port: Integer,
-    pub sip_service_ip: Text,
-    pub sip_service_port: Integer,
+    pub(super) reg_ip_address: Text,
+    pub(super) reg_port: Integer,
+    pub(super) sip_service_ip: Text,
+    pub(super) sip_service_port: Integer,
 }
 
 /// A softphone number.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Phone {
-    pub phone_num: Text,
-    pub password: Text,
+pub(super) struct Phone {
+    pub(super) phone_num: Text,
+    pub(super) password: Text,
     id: Value,
     status: Text,
     remark: Text,
@@ -79,18 +76,18 @@ pub struct Phone {
 }
 
 /// Up to `size` numbers from `offset` on.
-pub async fn phones(fabric: &Arc<Client<Fabric>>, cx: &Context, offset: usize, size: usize) -> Result<Slice<Phone>> {
+pub(super) async fn phones(api_fabric: &Api, cx: &Context, offset: usize, size: usize) -> Result<Slice<Phone>> {
     Slice::by_offset(offset, size, async |at: usize, limit: usize| {
-        let answer = query_phone(fabric, cx, at, limit).await?;
+        let answer = query_phone(api_fabric, cx, at, limit).await?;
         Ok(Batch { items: answer.phone, total: answer.total })
     })
     .await
 }
 
 /// One answer of queryPhone; empty when the tenant has no softphone numbers.
-pub async fn query_phone(fabric: &Arc<Client<Fabric>>, cx: &Context, offset: usize, limit: usize) -> Result<Phones> {
+pub(super) async fn query_phone(api_fabric: &Api, cx: &Context, offset: usize, limit: usize) -> Result<Phones> {
     let query = QueryPhone { limit: limit.to_string(), offset: offset.to_string() };
-    match fabric.call(cx, &query).await {
+    match api_fabric.call(cx, &query).await {
         Ok(Object(phones)) => Ok(phones),
         Err(error) if error.vendor_code() == NO_MOBILE_AGENTS => Ok(Phones::default()),
         Err(error) => Err(error),
@@ -134,22 +131,7 @@ impl Extensions for Huawei {
         page: Page,
         request: v1::ListExtensionsRequest,
     ) -> Result<v1::ListExtensionsResponse> {
-        let v1::ListExtensionsRequest { parent: _, page_size: _, page_token: _, view } = request;
-        let view = enum_value(view);
-        let mut slice = phones(&self.fabric, cx, page.offset()?, page.size).await?;
-        let given = slice.items.len();
-        // What has no number has no name.
-        slice.items.retain(|phone| !phone.phone_num.is_empty());
-        let incomplete_reason = match given - slice.items.len() {
-            0 => String::new(),
-            nameless => format!("Huawei tells no number for {nameless} of the softphones on this page"),
-        };
-        Ok(v1::ListExtensionsResponse {
-            total_size: slice.total_size(),
-            next_page_token: slice.next_offset.map(|offset| page.offset_token(offset)).unwrap_or_default(),
-            extensions: slice.items.into_iter().map(|phone| phone.into_extension(&center, view)).collect(),
-            incomplete_reason,
-        })
+        list(self, cx, center, page, request).await
     }
 
     async fn get_extension(
@@ -158,16 +140,52 @@ impl Extensions for Huawei {
         name: ExtensionName,
         request: v1::GetExtensionRequest,
     ) -> Result<v1::Extension> {
-        let v1::GetExtensionRequest { name: _, view } = request;
-        let view = enum_value(view);
-        let mut next = Some(0);
-        while let Some(offset) = next {
-            let slice = phones(&self.fabric, cx, offset, LARGEST).await?;
-            next = slice.next_offset;
-            if let Some(phone) = slice.items.into_iter().find(|phone| *phone.phone_num == *name.id()) {
-                return Ok(phone.into_extension(&CenterName::new(name.center()), view));
-            }
-        }
-        Err(Error::not_found(ExtensionName::KIND, &name))
+        get(self, cx, name, request).await
     }
+}
+
+/// Lists extensions.
+async fn list(
+    huawei: &Huawei,
+    cx: &Context,
+    center: CenterName,
+    page: Page,
+    request: v1::ListExtensionsRequest,
+) -> Result<v1::ListExtensionsResponse> {
+    let v1::ListExtensionsRequest { parent: _, page_size: _, page_token: _, view } = request;
+    let view = enum_value(view);
+    let mut slice = phones(&huawei.api_fabric, cx, page.offset()?, page.size).await?;
+    let given = slice.items.len();
+    // What has no number has no name.
+    slice.items.retain(|phone| !phone.phone_num.is_empty());
+    let incomplete_reason = match given - slice.items.len() {
+        0 => String::new(),
+        nameless => format!("Huawei tells no number for {nameless} of the softphones on this page"),
+    };
+    Ok(v1::ListExtensionsResponse {
+        total_size: slice.total_size(),
+        next_page_token: slice.next_offset.map(|offset| page.offset_token(offset)).unwrap_or_default(),
+        extensions: slice.items.into_iter().map(|phone| phone.into_extension(&center, view)).collect(),
+        incomplete_reason,
+    })
+}
+
+/// Gets an extension.
+async fn get(
+    huawei: &Huawei,
+    cx: &Context,
+    name: ExtensionName,
+    request: v1::GetExtensionRequest,
+) -> Result<v1::Extension> {
+    let v1::GetExtensionRequest { name: _, view } = request;
+    let view = enum_value(view);
+    let mut next = Some(0);
+    while let Some(offset) = next {
+        let slice = phones(&huawei.api_fabric, cx, offset, LARGEST).await?;
+        next = slice.next_offset;
+        if let Some(phone) = slice.items.into_iter().find(|phone| *phone.phone_num == *name.id()) {
+            return Ok(phone.into_extension(&CenterName::new(name.center()), view));
+        }
+    }
+    Err(Error::not_found(ExtensionName::KIND, &name))
 }

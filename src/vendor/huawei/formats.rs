@@ -3,7 +3,7 @@
 use crate::check::Check;
 
 /// A field and the pattern its whole value must match, as `Capabilities.field_formats` tells them.
-pub const FIELD_FORMATS: &[(&str, &str)] = &[
+pub(super) const FIELD_FORMATS: &[(&str, &str)] = &[
     ("ListAgentsRequest.queue", QUEUE),
     ("GetAgentRequest.name", AGENT),
     ("Agent.name", AGENT),
@@ -58,7 +58,7 @@ const MAX_WAIT_TIME: i64 = 60_000;
 const NOT_IN_SKILL_NAMES: &str = "`~!#$%^&*()+=|{}':;,<>/?\u{2026}\n\r\t";
 
 /// A field of Huawei's own format.
-pub trait Formats {
+pub(super) trait Formats {
     /// `workNo` in a name.
     fn agent_id(&mut self, field: impl Into<String>, id: &str);
     /// `skillId` in a name.

@@ -9,12 +9,13 @@ use std::collections::HashSet;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Huawei,
+    Huawei, accounts,
     accounts::{Account, without_account},
-    api_fabric::Fabric,
+    api_fabric::ApiFabric,
+    directory,
     formats::Formats as _,
     operations::{ADD_SKILLS, QUERY_MEMBERS, RELEASE_AGENTS},
-    partial,
+    partial, queues, request_wrapper,
     request_wrapper::{Wrap, Wrapped},
     slices::{Batch, Slice},
 };
@@ -63,10 +64,10 @@ impl Wrap for QueryMembers {
     const MEMBER: &'static str = "requestParam";
 }
 
-endpoint!(Fabric: Add<'_>, POST "agentAccount/addSkillsToAgent", write, ADD_SKILLS.of_caller() => Anything);
-endpoint!(Fabric: Release<'_>, POST "agentAccount/releaseAgentBySkillId", write, RELEASE_AGENTS.of_caller() => Anything);
+endpoint!(ApiFabric: Add<'_>, POST "agentAccount/addSkillsToAgent", write, ADD_SKILLS.of_caller() => Anything);
+endpoint!(ApiFabric: Release<'_>, POST "agentAccount/releaseAgentBySkillId", write, RELEASE_AGENTS.of_caller() => Anything);
 endpoint!(
-    Fabric: Wrapped<QueryMembers>, POST "agentAccount/queryAgentInfoBySkillId", ask, QUERY_MEMBERS.of_caller() => Members
+    ApiFabric: Wrapped<QueryMembers>, POST "agentAccount/queryAgentInfoBySkillId", ask, QUERY_MEMBERS.of_caller() => Members
 );
 
 /// Answer of queryAgentInfoBySkillId.
@@ -131,105 +132,106 @@ impl Change {
     }
 }
 
-// === impl Huawei ===
+/// Adds an agent to queues.
+pub(super) async fn add_queues(huawei: &Huawei, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
+    check_membership(agent, queues)?;
+    let _guard = huawei.locks.lock(agent.to_string(), cx.deadline()).await?;
+    let account = accounts::to_change(huawei, cx, agent).await?;
+    let missing = queues.iter().filter(|queue| !account.is_in(queue.id()));
+    let changes = missing.map(|queue| Change::of_queue(Direction::Add, &account, queue));
+    apply(huawei, cx, &changes.collect::<Result<Vec<_>>>()?).await
+}
 
-impl Huawei {
-    /// Adds an agent to queues.
-    pub(super) async fn add_queues(&self, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
-        check_membership(agent, queues)?;
-        let _guard = self.locks.lock(agent.to_string(), cx.deadline()).await?;
-        let account = self.account_to_change(cx, agent).await?;
-        let missing = queues.iter().filter(|queue| !account.is_in(queue.id()));
-        let changes = missing.map(|queue| Change::of_queue(Direction::Add, &account, queue));
-        self.apply(cx, &changes.collect::<Result<Vec<_>>>()?).await
+/// Removes an agent from queues.
+pub(super) async fn remove_queues(
+    huawei: &Huawei,
+    cx: &Context,
+    agent: &AgentName,
+    queues: &[QueueName],
+) -> Result<()> {
+    check_membership(agent, queues)?;
+    let _guard = huawei.locks.lock(agent.to_string(), cx.deadline()).await?;
+    let account = accounts::to_change(huawei, cx, agent).await?;
+    let changes = queues.iter().map(|queue| Change::of_queue(Direction::Release, &account, queue));
+    apply(huawei, cx, &changes.collect::<Result<Vec<_>>>()?).await
+}
+
+/// Makes these the queues of an agent: first it is added, then released, so that it is never in none.
+pub(super) async fn set_queues(huawei: &Huawei, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
+    check_membership(agent, queues)?;
+    let _guard = huawei.locks.lock(agent.to_string(), cx.deadline()).await?;
+    let account = accounts::to_change(huawei, cx, agent).await?;
+    let missing = queues.iter().filter(|queue| !account.is_in(queue.id())).cloned();
+    let surplus = account.skills.0.iter().filter(|skill| queues.iter().all(|queue| *queue.id() != *skill.skill_id));
+    let surplus = surplus.map(|skill| QueueName::new(agent.center(), skill.skill_id.0.as_str()));
+    let changes = missing
+        .map(|queue| Change::of_queue(Direction::Add, &account, &queue))
+        .chain(surplus.map(|queue| Change::of_queue(Direction::Release, &account, &queue)));
+    apply(huawei, cx, &changes.collect::<Result<Vec<_>>>()?).await
+}
+
+/// Adds agents to a queue.
+pub(super) async fn add_agents(huawei: &Huawei, cx: &Context, queue: &QueueName, agents: &[AgentName]) -> Result<()> {
+    let mut check = Check::new();
+    check.queue_id("queue", queue.id());
+    for (index, agent) in agents.iter().enumerate() {
+        check.agent_id(format!("agents[{index}]"), agent.id());
     }
-
-    /// Removes an agent from queues.
-    pub(super) async fn remove_queues(&self, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
-        check_membership(agent, queues)?;
-        let _guard = self.locks.lock(agent.to_string(), cx.deadline()).await?;
-        let account = self.account_to_change(cx, agent).await?;
-        let changes = queues.iter().map(|queue| Change::of_queue(Direction::Release, &account, queue));
-        self.apply(cx, &changes.collect::<Result<Vec<_>>>()?).await
-    }
-
-    /// Makes these the queues of an agent: first it is added, then released, so that it is never in none.
-    pub(super) async fn set_queues(&self, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
-        check_membership(agent, queues)?;
-        let _guard = self.locks.lock(agent.to_string(), cx.deadline()).await?;
-        let account = self.account_to_change(cx, agent).await?;
-        let missing = queues.iter().filter(|queue| !account.is_in(queue.id())).cloned();
-        let surplus = account.skills.0.iter().filter(|skill| queues.iter().all(|queue| *queue.id() != *skill.skill_id));
-        let surplus = surplus.map(|skill| QueueName::new(agent.center(), skill.skill_id.0.as_str()));
-        let changes = missing
-            .map(|queue| Change::of_queue(Direction::Add, &account, &queue))
-            .chain(surplus.map(|queue| Change::of_queue(Direction::Release, &account, &queue)));
-        self.apply(cx, &changes.collect::<Result<Vec<_>>>()?).await
-    }
-
-    /// Adds agents to a queue.
-    pub(super) async fn add_agents(&self, cx: &Context, queue: &QueueName, agents: &[AgentName]) -> Result<()> {
-        let mut check = Check::new();
-        check.queue_id("queue", queue.id());
-        for (index, agent) in agents.iter().enumerate() {
-            check.agent_id(format!("agents[{index}]"), agent.id());
-        }
-        check.done()?;
-        let pairs = self.pairs_anew(cx).await?;
-        let members: HashSet<String> = self.members(cx, queue).await?.into_iter().collect();
-        let mut missing = Vec::with_capacity(agents.len());
-        for agent in agents {
-            match pairs.account(agent.id()) {
-                None => return Err(Error::not_found(AgentName::KIND, agent)),
-                Some("") => return Err(without_account(agent)),
-                Some(account) if members.contains(account) => {}
-                Some(account) => missing.push((agent.id().to_owned(), account.to_owned())),
-            }
-        }
-        let changes = missing.chunks(LARGEST_BATCH).map(|agents| Change::of_agents(queue, agents));
-        self.apply(cx, &changes.collect::<Result<Vec<_>>>()?).await
-    }
-
-    /// Accounts of a queue's agents. Those without an account are not told.
-    pub(super) async fn members(&self, cx: &Context, queue: &QueueName) -> Result<Vec<String>> {
-        let skill_id = skill_id(queue)?;
-        let members = Slice::by_page(0, usize::MAX, async |page_num, page_size| {
-            let answer = self.ask(cx, QueryMembers { skill_id, page_size, page_num }).await?;
-            Ok(Batch { items: answer.data, total: answer.count })
-        });
-        match members.await {
-            Ok(members) => Ok(members.items.into_iter().map(Member::into_account).collect()),
-            Err(error) => Err(self.explain_queue(cx, error, queue).await),
+    check.done()?;
+    let map = directory::read(huawei, cx).await?;
+    let members: HashSet<String> = members(huawei, cx, queue).await?.into_iter().collect();
+    let mut missing = Vec::with_capacity(agents.len());
+    for agent in agents {
+        match map.account(agent.id()) {
+            None => return Err(Error::not_found(AgentName::KIND, agent)),
+            Some("") => return Err(without_account(agent)),
+            Some(account) if members.contains(account) => {}
+            Some(account) => missing.push((agent.id().to_owned(), account.to_owned())),
         }
     }
+    let changes = missing.chunks(LARGEST_BATCH).map(|agents| Change::of_agents(queue, agents));
+    apply(huawei, cx, &changes.collect::<Result<Vec<_>>>()?).await
+}
 
-    /// Makes the calls in their order. When one fails, what was done before it is told.
-    async fn apply(&self, cx: &Context, changes: &[Change]) -> Result<()> {
-        for (index, change) in changes.iter().enumerate() {
-            if let Err(error) = self.make(cx, change).await {
-                let error = self.explain_queue(cx, error, &change.queue).await;
-                let applied = changes[..index].iter().map(|change| change.ids.len()).sum();
-                let rest = changes[index + 1..].iter().flat_map(|change| &change.ids);
-                return Err(partial::failure(error, applied, &change.ids, rest));
-            }
-        }
-        Ok(())
+/// Accounts of a queue's agents. Those without an account are not told.
+pub(super) async fn members(huawei: &Huawei, cx: &Context, queue: &QueueName) -> Result<Vec<String>> {
+    let skill_id = skill_id(queue)?;
+    let members = Slice::by_page(0, usize::MAX, async |page_num, page_size| {
+        let answer = request_wrapper::ask(huawei, cx, QueryMembers { skill_id, page_size, page_num }).await?;
+        Ok(Batch { items: answer.data, total: answer.count })
+    });
+    match members.await {
+        Ok(members) => Ok(members.items.into_iter().map(Member::into_account).collect()),
+        Err(error) => Err(queues::explain(huawei, cx, error, queue).await),
     }
+}
 
-    async fn make(&self, cx: &Context, change: &Change) -> Result<()> {
-        let (user_accounts, skill_id) = (&change.accounts[..], change.skill_id);
-        if user_accounts.is_empty() {
-            return Err(Error::internal("a change of a queue without accounts, which would empty it"));
+/// Makes the calls in their order. When one fails, what was done before it is told.
+async fn apply(huawei: &Huawei, cx: &Context, changes: &[Change]) -> Result<()> {
+    for (index, change) in changes.iter().enumerate() {
+        if let Err(error) = make(huawei, cx, change).await {
+            let error = queues::explain(huawei, cx, error, &change.queue).await;
+            let applied = changes[..index].iter().map(|change| change.ids.len()).sum();
+            let rest = changes[index + 1..].iter().flat_map(|change| &change.ids);
+            return Err(partial::failure(error, applied, &change.ids, rest));
         }
-        let Anything = match change.direction {
-            Direction::Add => {
-                let add = Add { user_accounts, skill_id, agent_weight: WEIGHT, skill_weight: WEIGHT };
-                self.fabric.call(cx, &add).await?
-            }
-            Direction::Release => self.fabric.call(cx, &Release { skill_id, user_accounts }).await?,
-        };
-        Ok(())
     }
+    Ok(())
+}
+
+async fn make(huawei: &Huawei, cx: &Context, change: &Change) -> Result<()> {
+    let (user_accounts, skill_id) = (&change.accounts[..], change.skill_id);
+    if user_accounts.is_empty() {
+        return Err(Error::internal("a change of a queue without accounts, which would empty it"));
+    }
+    let Anything = match change.direction {
+        Direction::Add => {
+            let add = Add { user_accounts, skill_id, agent_weight: WEIGHT, skill_weight: WEIGHT };
+            huawei.api_fabric.call(cx, &add).await?
+        }
+        Direction::Release => huawei.api_fabric.call(cx, &Release { skill_id, user_accounts }).await?,
+    };
+    Ok(())
 }
 
 fn check_membership(agent: &AgentName, queues: &[QueueName]) -> Result<()> {

@@ -5,16 +5,16 @@
 
 use super::{
     api_fabric::Style,
-    envelope::{AGENT_ACCOUNT, AGENT_SETTINGS, BARE, DESCRIBED, Family, MOBILE_AGENT},
+    envelope::{AGENT_ACCOUNT, AGENT_SETTINGS, BARE, DESCRIBED, Envelope, MOBILE_AGENT},
 };
 
 macro_rules! operations {
-    ($($(#[$doc:meta])+ $constant:ident = $name:literal, $prefix:literal, $family:ident;)+) => {
-        $($(#[$doc])+ pub const $constant: Style = style($name, concat!($prefix, $name), $family);)+
+    ($($(#[$doc:meta])+ $constant:ident = $name:literal, $prefix:literal, $envelope:ident;)+) => {
+        $($(#[$doc])+ pub(super) const $constant: Style = style($name, concat!($prefix, $name), $envelope);)+
 
-        /// Every operation behind the fabric.
+        /// Every operation behind the API Fabric.
         #[cfg(test)]
-        pub const ALL: &[Style] = &[$($constant),+];
+        pub(super) const ALL: &[Style] = &[$($constant),+];
     };
 }
 
@@ -61,8 +61,8 @@ operations! {
     QUERY_SETTINGS = "agentsettings/query", "/apiaccess/CC-Management/v1/openapp/", AGENT_SETTINGS;
 }
 
-const fn style(operation: &'static str, path: &'static str, family: Family) -> Style {
-    Style { operation, path, family, takes_caller_values: false }
+const fn style(operation: &'static str, path: &'static str, envelope: Envelope) -> Style {
+    Style { operation, path, envelope, takes_caller_values: false, missing_is_404: false }
 }
 
 // === impl Style ===
@@ -70,8 +70,14 @@ const fn style(operation: &'static str, path: &'static str, family: Family) -> S
 impl Style {
     /// The operation with a caller's own values in the request.
     #[must_use]
-    pub const fn of_caller(self) -> Self {
+    pub(super) const fn of_caller(self) -> Self {
         Self { takes_caller_values: true, ..self }
+    }
+
+    /// The operation whose document says of a 404 that the resource does not exist.
+    #[must_use]
+    pub(super) const fn missing_as_404(self) -> Self {
+        Self { missing_is_404: true, ..self }
     }
 }
 

@@ -10,7 +10,7 @@ const TOLD_BYTES: usize = 512;
 /// `failed` were in that call, `rest` were not tried. IDs are in the order of the request.
 ///
 /// A first call that fails is that failure itself: nothing was changed before it.
-pub fn failure<'a>(
+pub(super) fn failure<'a>(
     error: Error,
     applied: usize,
     failed: &'a [String],

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, value::RawValue};
 
-use super::{Huawei, api_fabric::Fabric, operations::QUERY_ACCESS_CODES, slices::LARGEST};
+use super::{Huawei, api_fabric::ApiFabric, operations::QUERY_ACCESS_CODES, slices::LARGEST};
 use crate::{
     adapter::PhoneNumbers,
     context::Context,
@@ -15,7 +15,7 @@ use crate::{
     name::{CenterName, PhoneNumberName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
-    vendor::de::{Integer, List, Text},
+    vendor::de::{Integer, List, Text, without_values},
     vendor_data::VendorData,
 };
 
@@ -38,8 +38,8 @@ struct FindCodes<'a> {
     offset: usize,
 }
 
-endpoint!(Fabric: ListCodes, POST "accessCodeInfo/queryAccessCodeList", ask, QUERY_ACCESS_CODES => Answer);
-endpoint!(Fabric: FindCodes<'_>, POST "accessCodeInfo/queryAccessCodeList", ask, QUERY_ACCESS_CODES.of_caller() => Answer);
+endpoint!(ApiFabric: ListCodes, POST "accessCodeInfo/queryAccessCodeList", ask, QUERY_ACCESS_CODES => Answer);
+endpoint!(ApiFabric: FindCodes<'_>, POST "accessCodeInfo/queryAccessCodeList", ask, QUERY_ACCESS_CODES.of_caller() => Answer);
 
 /// Answer of queryAccessCodeList.
 #[derive(Default, Deserialize)]
@@ -97,7 +97,7 @@ impl<'de> Deserialize<'de> for Codes {
             serde_json::from_str(json).map(|list: List<Code>| Self { list: list.0, total: None })
         };
         // The error's text would quote what it read.
-        codes.map_err(|_| D::Error::custom("not a list of access codes"))
+        codes.map_err(|error| without_values(&error, "not a list of access codes"))
     }
 }
 
@@ -133,17 +133,7 @@ impl PhoneNumbers for Huawei {
         page: Page,
         request: v1::ListPhoneNumbersRequest,
     ) -> Result<v1::ListPhoneNumbersResponse> {
-        let v1::ListPhoneNumbersRequest { parent: _, page_size: _, page_token: _, view } = request;
-        let view = enum_value(view);
-        let ask = async |offset| Ok(self.fabric.call(cx, &ListCodes { limit: LARGEST, offset }).await?.data);
-        let Reached { codes, total, incomplete_reason } = Reached::read(ask).await?;
-        let (codes, next_page_token) = page.cut(codes, |code| &code.access_code);
-        Ok(v1::ListPhoneNumbersResponse {
-            phone_numbers: codes.into_iter().map(|code| code.into_phone_number(center.center(), view)).collect(),
-            next_page_token,
-            total_size: total,
-            incomplete_reason,
-        })
+        list(self, cx, center, page, request).await
     }
 
     async fn get_phone_number(
@@ -152,16 +142,47 @@ impl PhoneNumbers for Huawei {
         name: PhoneNumberName,
         request: v1::GetPhoneNumberRequest,
     ) -> Result<v1::PhoneNumber> {
-        let v1::GetPhoneNumberRequest { name: _, view } = request;
-        let view = enum_value(view);
-        // The vendor finds every code that contains the number.
-        let access_code = name.id();
-        let ask =
-            async |offset| Ok(self.fabric.call(cx, &FindCodes { access_code, limit: LARGEST, offset }).await?.data);
-        let found = Reached::read(ask).await?.codes.into_iter().find(|code| *code.access_code == *access_code);
-        let code = found.ok_or_else(|| Error::not_found(PhoneNumberName::KIND, &name))?;
-        Ok(code.into_phone_number(name.center(), view))
+        get(self, cx, name, request).await
     }
+}
+
+/// Lists phone numbers.
+async fn list(
+    huawei: &Huawei,
+    cx: &Context,
+    center: CenterName,
+    page: Page,
+    request: v1::ListPhoneNumbersRequest,
+) -> Result<v1::ListPhoneNumbersResponse> {
+    let v1::ListPhoneNumbersRequest { parent: _, page_size: _, page_token: _, view } = request;
+    let view = enum_value(view);
+    let ask = async |offset| Ok(huawei.api_fabric.call(cx, &ListCodes { limit: LARGEST, offset }).await?.data);
+    let Reached { codes, total, incomplete_reason } = Reached::read(ask).await?;
+    let (codes, next_page_token) = page.cut(codes, |code| &code.access_code);
+    Ok(v1::ListPhoneNumbersResponse {
+        phone_numbers: codes.into_iter().map(|code| code.into_phone_number(center.center(), view)).collect(),
+        next_page_token,
+        total_size: total,
+        incomplete_reason,
+    })
+}
+
+/// Gets a phone number.
+async fn get(
+    huawei: &Huawei,
+    cx: &Context,
+    name: PhoneNumberName,
+    request: v1::GetPhoneNumberRequest,
+) -> Result<v1::PhoneNumber> {
+    let v1::GetPhoneNumberRequest { name: _, view } = request;
+    let view = enum_value(view);
+    // The vendor finds every code that contains the number.
+    let access_code = name.id();
+    let ask =
+        async |offset| Ok(huawei.api_fabric.call(cx, &FindCodes { access_code, limit: LARGEST, offset }).await?.data);
+    let found = Reached::read(ask).await?.codes.into_iter().find(|code| *code.access_code == *access_code);
+    let code = found.ok_or_else(|| Error::not_found(PhoneNumberName::KIND, &name))?;
+    Ok(code.into_phone_number(name.center(), view))
 }
 
 // === impl Reached ===

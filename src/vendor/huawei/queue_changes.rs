@@ -6,10 +6,11 @@ use serde_json::{Map, Value, json};
 
 use super::{
     Huawei,
-    api_fabric::Fabric,
-    extras::Extras,
+    api_fabric::ApiFabric,
     formats::Formats as _,
+    memberships,
     operations::{CREATE_SKILL, DELETE_SKILL, MODIFY_SKILL},
+    queues,
     queues::Skill,
 };
 use crate::{
@@ -19,7 +20,10 @@ use crate::{
     error::{Error, ErrorReason, Result},
     name::{CenterName, QueueName, ResourceName as _},
     proto::v1,
-    vendor::de::{Anything, Integer, Object, Text},
+    vendor::{
+        de::{Anything, Integer, Object, Text},
+        vendor_data_reader::VendorDataReader,
+    },
 };
 
 /// `POST skill/createSkill`. Every field is mandatory.
@@ -59,9 +63,9 @@ struct DeleteSkill<'a> {
     skill_ids: &'a str,
 }
 
-endpoint!(Fabric: CreateSkill<'_>, POST "skill/createSkill", write, CREATE_SKILL.of_caller() => SkillCreated);
-endpoint!(Fabric: ModifySkill, POST "skill/modifySkill", write, MODIFY_SKILL.of_caller() => Anything);
-endpoint!(Fabric: DeleteSkill<'_>, POST "skill/deleteSkill", write, DELETE_SKILL.of_caller() => Anything);
+endpoint!(ApiFabric: CreateSkill<'_>, POST "skill/createSkill", write, CREATE_SKILL.of_caller() => SkillCreated);
+endpoint!(ApiFabric: ModifySkill, POST "skill/modifySkill", write, MODIFY_SKILL.of_caller() => Anything);
+endpoint!(ApiFabric: DeleteSkill<'_>, POST "skill/deleteSkill", write, DELETE_SKILL.of_caller().missing_as_404() => Anything);
 
 /// Answer of skill/createSkill, of which the documentation shows the beginning only: the new queue's number is on top, in
 /// `data`, or nowhere.
@@ -105,101 +109,98 @@ const NO_MUSIC: &str = "Huawei has it in vendor_data.skillParam.waitVoice";
 const CREATE_TAKES: &str = "Huawei takes mediaTypeId, maxWaitNum, maxAgentWrapupTime, description and skillParam only";
 const UPDATE_TAKES: &str = "Huawei can change maxWaitNum, maxAgentWrapupTime, description and skillParam only";
 
-// === impl Huawei ===
+/// Creates a queue.
+pub(super) async fn create(
+    huawei: &Huawei,
+    cx: &Context,
+    center: &CenterName,
+    request: v1::CreateQueueRequest,
+) -> Result<v1::Queue> {
+    let v1::CreateQueueRequest { parent: _, queue_id, queue, request_id: _ } = request;
+    let v1::Queue { name: _, display_name, strategy, wait_timeout, wait_music, vendor_data } =
+        queue.unwrap_or_default();
+    let mut check = Check::new();
+    check.unsupported_if(!queue_id.is_empty(), "queue_id", "Huawei chooses the number of a queue; leave it empty");
+    check.skill_name("queue.display_name", &display_name);
+    check.unsupported_if(strategy != 0, "queue.strategy", NO_STRATEGY);
+    check.unsupported_if(!wait_music.is_empty(), "queue.wait_music", NO_MUSIC);
+    let max_wait_time = wait_time(&mut check, wait_timeout);
+    let parameters = Parameters::read(&mut check, vendor_data, true);
+    check.done()?;
+    let create = CreateSkill::new(&display_name, max_wait_time, parameters);
+    let created = match huawei.api_fabric.call(cx, &create).await {
+        Ok(created) => created,
+        Err(error) => return Err(explain_name(huawei, cx, error, center, &display_name).await),
+    };
+    let skill = match created.into_id() {
+        Some(id) => queues::find(huawei, cx, &QueueName::new(center.center(), id.as_str()))
+            .await
+            .map_or_else(|_| create.as_skill(&id), |found| found.unwrap_or_else(|| create.as_skill(&id))),
+        None => {
+            queues::find_named(huawei, cx, &display_name).await.ok().flatten().ok_or_else(created_without_number)?
+        }
+    };
+    Ok(skill.into_queue(center.center(), v1::View::Full))
+}
 
-impl Huawei {
-    /// Creates a queue.
-    pub(super) async fn create_skill(
-        &self,
-        cx: &Context,
-        center: &CenterName,
-        request: v1::CreateQueueRequest,
-    ) -> Result<v1::Queue> {
-        let v1::CreateQueueRequest { parent: _, queue_id, queue, request_id: _ } = request;
-        let v1::Queue { name: _, display_name, strategy, wait_timeout, wait_music, vendor_data } =
-            queue.unwrap_or_default();
-        let mut check = Check::new();
-        check.unsupported_if(!queue_id.is_empty(), "queue_id", "Huawei chooses the number of a queue; leave it empty");
-        check.skill_name("queue.display_name", &display_name);
-        check.unsupported_if(strategy != 0, "queue.strategy", NO_STRATEGY);
-        check.unsupported_if(!wait_music.is_empty(), "queue.wait_music", NO_MUSIC);
-        let max_wait_time = wait_time(&mut check, wait_timeout);
-        let parameters = Parameters::read(&mut check, vendor_data, true);
-        check.done()?;
-        let create = CreateSkill::new(&display_name, max_wait_time, parameters);
-        let created = match self.fabric.call(cx, &create).await {
-            Ok(created) => created,
-            Err(error) => return Err(self.explain_name(cx, error, center, &display_name).await),
-        };
-        let skill = match created.into_id() {
-            Some(id) => self
-                .skill(cx, &QueueName::new(center.center(), id.as_str()))
-                .await
-                .map_or_else(|_| create.as_skill(&id), |found| found.unwrap_or_else(|| create.as_skill(&id))),
-            None => self.skill_named(cx, &display_name).await.ok().flatten().ok_or_else(created_without_number)?,
-        };
-        Ok(skill.into_queue(center.center(), v1::View::Full))
+/// Changes the fields in `mask`.
+pub(super) async fn update(
+    huawei: &Huawei,
+    cx: &Context,
+    name: &QueueName,
+    queue: v1::Queue,
+    mask: &[String],
+) -> Result<v1::Queue> {
+    let mut modify = ModifySkill::checked(name, queue, mask)?;
+    let _guard = huawei.locks.lock(name.to_string(), cx.deadline()).await?;
+    if let Some(given) = modify.skill_param.take() {
+        // The vendor wants all parts of it or none.
+        let skill = queues::find(huawei, cx, name).await?.ok_or_else(|| Error::not_found(QueueName::KIND, name))?;
+        let Object(mut skill_param) = skill.skill_param;
+        skill_param.extend(given);
+        modify.skill_param = Some(skill_param);
     }
-
-    /// Changes the fields in `mask`.
-    pub(super) async fn modify_skill(
-        &self,
-        cx: &Context,
-        name: &QueueName,
-        queue: v1::Queue,
-        mask: &[String],
-    ) -> Result<v1::Queue> {
-        let mut modify = ModifySkill::checked(name, queue, mask)?;
-        let _guard = self.locks.lock(name.to_string(), cx.deadline()).await?;
-        if let Some(given) = modify.skill_param.take() {
-            // The vendor wants all parts of it or none.
-            let skill = self.skill(cx, name).await?.ok_or_else(|| Error::not_found(QueueName::KIND, name))?;
-            let Object(mut skill_param) = skill.skill_param;
-            skill_param.extend(given);
-            modify.skill_param = Some(skill_param);
-        }
-        if let Err(error) = self.fabric.call(cx, &modify).await {
-            return Err(self.explain_queue(cx, error, name).await);
-        }
-        let skill = match self.skill(cx, name).await {
-            Ok(Some(skill)) => skill,
-            Ok(None) | Err(_) => modify.as_skill(name),
-        };
-        Ok(skill.into_queue(name.center(), v1::View::Full))
+    if let Err(error) = huawei.api_fabric.call(cx, &modify).await {
+        return Err(queues::explain(huawei, cx, error, name).await);
     }
+    let skill = match queues::find(huawei, cx, name).await {
+        Ok(Some(skill)) => skill,
+        Ok(None) | Err(_) => modify.as_skill(name),
+    };
+    Ok(skill.into_queue(name.center(), v1::View::Full))
+}
 
-    /// Deletes a queue.
-    pub(super) async fn delete_skill(&self, cx: &Context, name: &QueueName) -> Result<()> {
-        let mut check = Check::new();
-        check.queue_id("name", name.id());
-        check.done()?;
-        let Err(error) = self.fabric.call(cx, &DeleteSkill { skill_ids: name.id() }).await else { return Ok(()) };
-        let error = self.explain_queue(cx, error, name).await;
-        if error.reason() != ErrorReason::VendorRejected {
-            return Err(error);
-        }
-        // Nor does the vendor tell that agents are in the way.
-        Err(match self.members(cx, name).await {
-            Ok(members) if !members.is_empty() => error
-                .explained(ErrorReason::ResourceInUse, format!("{name} has agents; take them out first"))
-                .about(QueueName::KIND, name),
-            _ => error,
-        })
+/// Deletes a queue.
+pub(super) async fn delete(huawei: &Huawei, cx: &Context, name: &QueueName) -> Result<()> {
+    let mut check = Check::new();
+    check.queue_id("name", name.id());
+    check.done()?;
+    let Err(error) = huawei.api_fabric.call(cx, &DeleteSkill { skill_ids: name.id() }).await else { return Ok(()) };
+    let error = queues::explain(huawei, cx, error, name).await;
+    if error.reason() != ErrorReason::VendorRejected {
+        return Err(error);
     }
+    // Nor does the vendor tell that agents are in the way.
+    Err(match memberships::members(huawei, cx, name).await {
+        Ok(members) if !members.is_empty() => error
+            .explained(ErrorReason::ResourceInUse, format!("{name} has agents; take them out first"))
+            .about(QueueName::KIND, name),
+        _ => error,
+    })
+}
 
-    /// The vendor does not tell "that name is taken" from other refusals, so one read tells.
-    async fn explain_name(&self, cx: &Context, error: Error, center: &CenterName, display_name: &str) -> Error {
-        if error.reason() != ErrorReason::VendorRejected {
-            return error;
+/// The vendor does not tell "that name is taken" from other refusals, so one read tells.
+async fn explain_name(huawei: &Huawei, cx: &Context, error: Error, center: &CenterName, display_name: &str) -> Error {
+    if error.reason() != ErrorReason::VendorRejected {
+        return error;
+    }
+    match queues::find_named(huawei, cx, display_name).await {
+        Ok(Some(skill)) => {
+            let name = QueueName::new(center.center(), skill.skill_id.0);
+            let message = format!("{name} has this display_name already");
+            error.explained(ErrorReason::ResourceExists, message).about(QueueName::KIND, name)
         }
-        match self.skill_named(cx, display_name).await {
-            Ok(Some(skill)) => {
-                let name = QueueName::new(center.center(), skill.skill_id.0);
-                let message = format!("{name} has this display_name already");
-                error.explained(ErrorReason::ResourceExists, message).about(QueueName::KIND, name)
-            }
-            Ok(None) | Err(_) => error,
-        }
+        Ok(None) | Err(_) => error,
     }
 }
 
@@ -235,15 +236,15 @@ fn release(media_type_id: u32) -> Map<String, Value> {
 
 impl Parameters {
     fn read(check: &mut Check, vendor_data: Option<Struct>, create: bool) -> Self {
-        let mut extras = Extras::new(check, "queue.vendor_data", vendor_data);
+        let mut reader = VendorDataReader::new(check, "queue.vendor_data", vendor_data);
         let parameters = Self {
-            media_type_id: if create { extras.one_of("mediaTypeId", MEDIA_TYPES) } else { None },
-            max_wait_num: extras.number("maxWaitNum", 0..=10_000),
-            max_agent_wrapup_time: extras.number("maxAgentWrapupTime", 0..=3_600),
-            description: extras.letters_and_digits("description", DESCRIPTION),
-            skill_param: extras.object("skillParam"),
+            media_type_id: if create { reader.one_of("mediaTypeId", MEDIA_TYPES) } else { None },
+            max_wait_num: reader.number("maxWaitNum", 0..=10_000),
+            max_agent_wrapup_time: reader.number("maxAgentWrapupTime", 0..=3_600),
+            description: reader.letters_and_digits("description", DESCRIPTION),
+            skill_param: reader.object("skillParam"),
         };
-        extras.refuse_others(if create { CREATE_TAKES } else { UPDATE_TAKES });
+        reader.refuse_others(if create { CREATE_TAKES } else { UPDATE_TAKES });
         parameters
     }
 }

@@ -1,15 +1,16 @@
 //! Queues as they are read: skill/querySkills (B3.16).
 
 use async_trait::async_trait;
-use prost_types::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
     Huawei,
-    api_fabric::Fabric,
+    api_fabric::ApiFabric,
     formats::Formats as _,
+    memberships,
     operations::QUERY_SKILLS,
+    queue_changes,
     slices::{Batch, LARGEST, Slice},
 };
 use crate::{
@@ -44,8 +45,8 @@ struct FindSkills<'a> {
     offset: String,
 }
 
-endpoint!(Fabric: ListSkills, POST "skill/querySkills", ask, QUERY_SKILLS => Skills);
-endpoint!(Fabric: FindSkills<'_>, POST "skill/querySkills", ask, QUERY_SKILLS.of_caller() => Skills);
+endpoint!(ApiFabric: ListSkills, POST "skill/querySkills", ask, QUERY_SKILLS => Skills);
+endpoint!(ApiFabric: FindSkills<'_>, POST "skill/querySkills", ask, QUERY_SKILLS.of_caller() => Skills);
 
 /// Answer of skill/querySkills.
 #[derive(Default, Deserialize)]
@@ -58,23 +59,23 @@ struct Skills {
 /// A queue.
 #[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct Skill {
-    pub skill_id: Text,
-    pub name: Text,
-    pub description: Value,
-    pub media_type_id: Value,
-    pub max_wait_time: Integer,
-    pub max_wait_num: Value,
-    pub max_agent_wrapup_time: Value,
+pub(super) struct Skill {
+    pub(super) skill_id: Text,
+    pub(super) name: Text,
+    pub(super) description: Value,
+    pub(super) media_type_id: Value,
+    pub(super) max_wait_time: Integer,
+    pub(super) max_wait_num: Value,
+    pub(super) max_agent_wrapup_time: Value,
     /// What becomes of calls that cannot be served: kept as it came, for whoever changes part of it.
-    pub skill_param: Object<Map<String, Value>>,
+    pub(super) skill_param: Object<Map<String, Value>>,
 }
 
 // === impl Skill ===
 
 impl Skill {
     /// The queue as the contract shows it.
-    pub fn into_queue(self, center: &str, view: v1::View) -> v1::Queue {
+    pub(super) fn into_queue(self, center: &str, view: v1::View) -> v1::Queue {
         let vendor_data = match view {
             v1::View::Full => VendorData::new()
                 .json("mediaTypeId", &self.media_type_id)
@@ -87,7 +88,7 @@ impl Skill {
         v1::Queue {
             name: QueueName::new(center, self.skill_id.0).to_string(),
             display_name: self.name.into_string(),
-            wait_timeout: self.max_wait_time.0.map(|seconds| Duration { seconds, nanos: 0 }),
+            wait_timeout: self.max_wait_time.seconds(),
             vendor_data,
             ..v1::Queue::default()
         }
@@ -103,30 +104,11 @@ impl Queues for Huawei {
         page: Page,
         request: v1::ListQueuesRequest,
     ) -> Result<v1::ListQueuesResponse> {
-        let v1::ListQueuesRequest { parent: _, page_size: _, page_token: _, view } = request;
-        let view = enum_value(view);
-        let slice = Slice::by_offset(page.offset()?, page.size, async |offset: usize, limit: usize| {
-            let list = ListSkills { limit: limit.to_string(), offset: offset.to_string() };
-            let answer = self.fabric.call(cx, &list).await?;
-            Ok(Batch { items: answer.data, total: answer.total })
-        })
-        .await?;
-        Ok(v1::ListQueuesResponse {
-            total_size: slice.total_size(),
-            next_page_token: slice.next_offset.map(|offset| page.offset_token(offset)).unwrap_or_default(),
-            queues: slice.items.into_iter().map(|skill| skill.into_queue(center.center(), view)).collect(),
-            incomplete_reason: String::new(),
-        })
+        list(self, cx, center, page, request).await
     }
 
     async fn get_queue(&self, cx: &Context, name: QueueName, request: v1::GetQueueRequest) -> Result<v1::Queue> {
-        let v1::GetQueueRequest { name: _, view } = request;
-        let view = enum_value(view);
-        let mut check = Check::new();
-        check.queue_id("name", name.id());
-        check.done()?;
-        let skill = self.skill(cx, &name).await?.ok_or_else(|| Error::not_found(QueueName::KIND, &name))?;
-        Ok(skill.into_queue(name.center(), view))
+        get(self, cx, name, request).await
     }
 
     async fn create_queue(
@@ -135,7 +117,7 @@ impl Queues for Huawei {
         center: CenterName,
         request: v1::CreateQueueRequest,
     ) -> Result<v1::Queue> {
-        self.create_skill(cx, &center, request).await
+        queue_changes::create(self, cx, &center, request).await
     }
 
     async fn update_queue(
@@ -145,46 +127,77 @@ impl Queues for Huawei {
         queue: v1::Queue,
         mask: Vec<String>,
     ) -> Result<v1::Queue> {
-        self.modify_skill(cx, &name, queue, &mask).await
+        queue_changes::update(self, cx, &name, queue, &mask).await
     }
 
     async fn delete_queue(&self, cx: &Context, name: QueueName) -> Result<()> {
-        self.delete_skill(cx, &name).await
+        queue_changes::delete(self, cx, &name).await
     }
 
     async fn add_queue_agents(&self, cx: &Context, queue: QueueName, agents: Vec<AgentName>) -> Result<()> {
-        self.add_agents(cx, &queue, &agents).await
+        memberships::add_agents(self, cx, &queue, &agents).await
     }
 }
 
-// === impl Huawei ===
+/// Lists queues.
+async fn list(
+    huawei: &Huawei,
+    cx: &Context,
+    center: CenterName,
+    page: Page,
+    request: v1::ListQueuesRequest,
+) -> Result<v1::ListQueuesResponse> {
+    let v1::ListQueuesRequest { parent: _, page_size: _, page_token: _, view } = request;
+    let view = enum_value(view);
+    let slice = Slice::by_offset(page.offset()?, page.size, async |offset: usize, limit: usize| {
+        let list = ListSkills { limit: limit.to_string(), offset: offset.to_string() };
+        let answer = huawei.api_fabric.call(cx, &list).await?;
+        Ok(Batch { items: answer.data, total: answer.total })
+    })
+    .await?;
+    Ok(v1::ListQueuesResponse {
+        total_size: slice.total_size(),
+        next_page_token: slice.next_offset.map(|offset| page.offset_token(offset)).unwrap_or_default(),
+        queues: slice.items.into_iter().map(|skill| skill.into_queue(center.center(), view)).collect(),
+        incomplete_reason: String::new(),
+    })
+}
 
-impl Huawei {
-    /// One queue; `None` when there is none of this number.
-    pub(super) async fn skill(&self, cx: &Context, name: &QueueName) -> Result<Option<Skill>> {
-        let find = FindSkills { skill_ids: vec![name.id()], ..FindSkills::first_page() };
-        let skills = self.fabric.call(cx, &find).await?.data;
-        Ok(skills.into_iter().find(|skill| *skill.skill_id == *name.id()))
+/// Gets a queue.
+async fn get(huawei: &Huawei, cx: &Context, name: QueueName, request: v1::GetQueueRequest) -> Result<v1::Queue> {
+    let v1::GetQueueRequest { name: _, view } = request;
+    let view = enum_value(view);
+    let mut check = Check::new();
+    check.queue_id("name", name.id());
+    check.done()?;
+    let skill = find(huawei, cx, &name).await?.ok_or_else(|| Error::not_found(QueueName::KIND, &name))?;
+    Ok(skill.into_queue(name.center(), view))
+}
+
+/// One queue; `None` when there is none of this number.
+pub(super) async fn find(huawei: &Huawei, cx: &Context, name: &QueueName) -> Result<Option<Skill>> {
+    let find = FindSkills { skill_ids: vec![name.id()], ..FindSkills::first_page() };
+    let skills = huawei.api_fabric.call(cx, &find).await?.data;
+    Ok(skills.into_iter().find(|skill| *skill.skill_id == *name.id()))
+}
+
+/// The newest queue of this name.
+pub(super) async fn find_named(huawei: &Huawei, cx: &Context, name: &str) -> Result<Option<Skill>> {
+    let skills = huawei.api_fabric.call(cx, &FindSkills { name, ..FindSkills::first_page() }).await?.data;
+    let named = skills.into_iter().filter(|skill| *skill.name == *name);
+    Ok(named.max_by_key(|skill| (skill.skill_id.len(), skill.skill_id.0.clone())))
+}
+
+/// The vendor does not tell "no such queue" from other refusals, so one read tells.
+pub(super) async fn explain(huawei: &Huawei, cx: &Context, error: Error, name: &QueueName) -> Error {
+    if error.reason() != ErrorReason::VendorRejected {
+        return error;
     }
-
-    /// The newest queue of this name.
-    pub(super) async fn skill_named(&self, cx: &Context, name: &str) -> Result<Option<Skill>> {
-        let skills = self.fabric.call(cx, &FindSkills { name, ..FindSkills::first_page() }).await?.data;
-        let named = skills.into_iter().filter(|skill| *skill.name == *name);
-        Ok(named.max_by_key(|skill| (skill.skill_id.len(), skill.skill_id.0.clone())))
-    }
-
-    /// The vendor does not tell "no such queue" from other refusals, so one read tells.
-    pub(super) async fn explain_queue(&self, cx: &Context, error: Error, name: &QueueName) -> Error {
-        if error.reason() != ErrorReason::VendorRejected {
-            return error;
+    match find(huawei, cx, name).await {
+        Ok(None) => {
+            error.explained(ErrorReason::ResourceNotFound, format!("there is no {name}")).about(QueueName::KIND, name)
         }
-        match self.skill(cx, name).await {
-            Ok(None) => error
-                .explained(ErrorReason::ResourceNotFound, format!("there is no {name}"))
-                .about(QueueName::KIND, name),
-            Ok(Some(_)) | Err(_) => error,
-        }
+        Ok(Some(_)) | Err(_) => error,
     }
 }
 

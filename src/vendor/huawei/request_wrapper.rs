@@ -7,26 +7,26 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use serde::{Serialize, Serializer, ser::SerializeMap as _};
 
-use super::{Huawei, api_fabric::Fabric};
+use super::{Huawei, api_fabric::ApiFabric};
 use crate::{context::Context, error::Result, http::Endpoint};
 
 /// Fields that may be wrapped.
-pub trait Wrap: Serialize + Send + Sync {
+pub(super) trait Wrap: Serialize + Send + Sync {
     /// The member that the table wraps them in.
     const MEMBER: &'static str;
 }
 
 /// Fields as they are sent.
-pub struct Wrapped<T> {
+pub(super) struct Wrapped<T> {
     wrap: bool,
     fields: T,
 }
 
 /// What is known of how a tenant takes bodies.
 #[derive(Debug, Default)]
-pub struct Wrapping(AtomicU8);
+pub(super) struct RequestWrapper(AtomicU8);
 
-/// Values of [`Wrapping`]; 0 is unknown.
+/// Values of [`RequestWrapper`]; 0 is unknown.
 const PLAIN: u8 = 1;
 const WRAPPED: u8 = 2;
 
@@ -43,9 +43,9 @@ impl<T: Wrap> Serialize for Wrapped<T> {
     }
 }
 
-// === impl Wrapping ===
+// === impl RequestWrapper ===
 
-impl Wrapping {
+impl RequestWrapper {
     /// `None` as long as nothing was read.
     fn known(&self) -> Option<bool> {
         match self.0.load(Ordering::Relaxed) {
@@ -60,32 +60,28 @@ impl Wrapping {
     }
 }
 
-// === impl Huawei ===
+/// The fields of a write, as this tenant takes them.
+pub(super) fn wrapped<T: Wrap>(huawei: &Huawei, fields: T) -> Wrapped<T> {
+    Wrapped { wrap: huawei.request_wrapper.known().unwrap_or(false), fields }
+}
 
-impl Huawei {
-    /// The fields of a write, as this tenant takes them.
-    pub(super) fn wrapped<T: Wrap>(&self, fields: T) -> Wrapped<T> {
-        Wrapped { wrap: self.wrapping.known().unwrap_or(false), fields }
-    }
-
-    /// Reads, and learns how this tenant takes bodies.
-    pub(super) async fn ask<T>(&self, cx: &Context, fields: T) -> Result<<Wrapped<T> as Endpoint>::Response>
-    where
-        T: Wrap,
-        Wrapped<T>: Endpoint<Dialect = Fabric>,
-    {
-        let known = self.wrapping.known();
-        let plain = self.wrapped(fields);
-        let refused = match self.fabric.call(cx, &plain).await {
-            Ok(answer) => {
-                self.wrapping.learn(plain.wrap);
-                return Ok(answer);
-            }
-            Err(error) if known.is_none() && error.vendor_http_status() == Some(400) => error,
-            Err(error) => return Err(error),
-        };
-        let answer = self.fabric.call(cx, &Wrapped { wrap: true, ..plain }).await.map_err(|_| refused)?;
-        self.wrapping.learn(true);
-        Ok(answer)
-    }
+/// Reads, and learns how this tenant takes bodies.
+pub(super) async fn ask<T>(huawei: &Huawei, cx: &Context, fields: T) -> Result<<Wrapped<T> as Endpoint>::Response>
+where
+    T: Wrap,
+    Wrapped<T>: Endpoint<Dialect = ApiFabric>,
+{
+    let known = huawei.request_wrapper.known();
+    let plain = wrapped(huawei, fields);
+    let refused = match huawei.api_fabric.call(cx, &plain).await {
+        Ok(answer) => {
+            huawei.request_wrapper.learn(plain.wrap);
+            return Ok(answer);
+        }
+        Err(error) if known.is_none() && error.vendor_http_status() == Some(400) => error,
+        Err(error) => return Err(error),
+    };
+    let answer = huawei.api_fabric.call(cx, &Wrapped { wrap: true, ..plain }).await.map_err(|_| refused)?;
+    huawei.request_wrapper.learn(true);
+    Ok(answer)
 }

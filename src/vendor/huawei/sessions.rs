@@ -4,8 +4,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Huawei,
-    api_fabric::Fabric,
+    Huawei, accounts,
+    api_fabric::ApiFabric,
+    directory,
     formats::Formats as _,
     operations::{OFFLINE_LOGIN, OFFLINE_LOGOUT},
 };
@@ -34,75 +35,71 @@ struct Logout {
     work_no: u32,
 }
 
-endpoint!(Fabric: Login<'_>, POST "offline/agent/login", write, OFFLINE_LOGIN.of_caller() => Map<String, Value>);
-endpoint!(Fabric: Logout, POST "offline/agent/logout", write, OFFLINE_LOGOUT.of_caller() => Map<String, Value>);
+endpoint!(ApiFabric: Login<'_>, POST "offline/agent/login", write, OFFLINE_LOGIN.of_caller() => Map<String, Value>);
+endpoint!(ApiFabric: Logout, POST "offline/agent/logout", write, OFFLINE_LOGOUT.of_caller() => Map<String, Value>);
 
 /// What says no more than that it went well.
 const SUCCESS: [&str; 2] = ["returnCode", "description"];
 
-// === impl Huawei ===
-
-impl Huawei {
-    /// Signs an agent in on the phone of the request, else on its own.
-    pub(super) async fn sign_in(
-        &self,
-        cx: &Context,
-        name: &AgentName,
-        queues: &[QueueName],
-        request: v1::LoginAgentRequest,
-    ) -> Result<v1::LoginAgentResponse> {
-        let v1::LoginAgentRequest { name: _, initial_state, employee_number, queues: _, phone_number, vendor_data } =
-            request;
-        let mut check = Check::new();
-        check.agent_id("name", name.id());
-        check.unsupported_if(initial_state != 0, "initial_state", "Huawei takes no state at sign-in");
-        check.unsupported_if(!employee_number.is_empty(), "employee_number", "Huawei signs agents in by number");
-        check.unsupported_if(!queues.is_empty(), "queues", "Huawei takes calls of all the agent's queues");
-        check.phone("phone_number", &phone_number);
-        check.unsupported_if(vendor_data.is_some(), "vendor_data", "Huawei has no further fields at sign-in");
-        check.done()?;
-        let work_no = work_no(name)?;
-        let phone = match phone_number {
-            none if none.is_empty() => self.own_phone(cx, name).await?,
-            phone => phone,
-        };
-        match self.fabric.call(cx, &Login { phone: &phone, work_no }).await {
-            Ok(answer) => Ok(v1::LoginAgentResponse { vendor_data: beyond_success(&answer) }),
-            Err(error) => Err(self.explain_agent(cx, error, name).await),
-        }
+/// Signs an agent in on the phone of the request, else on its own.
+pub(super) async fn sign_in(
+    huawei: &Huawei,
+    cx: &Context,
+    name: &AgentName,
+    queues: &[QueueName],
+    request: v1::LoginAgentRequest,
+) -> Result<v1::LoginAgentResponse> {
+    let v1::LoginAgentRequest { name: _, initial_state, employee_number, queues: _, phone_number, vendor_data } =
+        request;
+    let mut check = Check::new();
+    check.agent_id("name", name.id());
+    check.unsupported_if(initial_state != 0, "initial_state", "Huawei takes no state at sign-in");
+    check.unsupported_if(!employee_number.is_empty(), "employee_number", "Huawei signs agents in by number");
+    check.unsupported_if(!queues.is_empty(), "queues", "Huawei takes calls of all the agent's queues");
+    check.phone("phone_number", &phone_number);
+    check.unsupported_if(vendor_data.is_some(), "vendor_data", "Huawei has no further fields at sign-in");
+    check.done()?;
+    let work_no = work_no(name)?;
+    let phone = match phone_number {
+        none if none.is_empty() => own_phone(huawei, cx, name).await?,
+        phone => phone,
+    };
+    match huawei.api_fabric.call(cx, &Login { phone: &phone, work_no }).await {
+        Ok(answer) => Ok(v1::LoginAgentResponse { vendor_data: beyond_success(&answer) }),
+        Err(error) => Err(explain_agent(huawei, cx, error, name).await),
     }
+}
 
-    /// Signs an agent out.
-    pub(super) async fn sign_out(&self, cx: &Context, name: &AgentName) -> Result<v1::LogoutAgentResponse> {
-        let mut check = Check::new();
-        check.agent_id("name", name.id());
-        check.done()?;
-        match self.fabric.call(cx, &Logout { work_no: work_no(name)? }).await {
-            Ok(answer) => Ok(v1::LogoutAgentResponse { vendor_data: beyond_success(&answer) }),
-            Err(error) => Err(self.explain_agent(cx, error, name).await),
-        }
+/// Signs an agent out.
+pub(super) async fn sign_out(huawei: &Huawei, cx: &Context, name: &AgentName) -> Result<v1::LogoutAgentResponse> {
+    let mut check = Check::new();
+    check.agent_id("name", name.id());
+    check.done()?;
+    match huawei.api_fabric.call(cx, &Logout { work_no: work_no(name)? }).await {
+        Ok(answer) => Ok(v1::LogoutAgentResponse { vendor_data: beyond_success(&answer) }),
+        Err(error) => Err(explain_agent(huawei, cx, error, name).await),
     }
+}
 
-    /// The agent's mobile number.
-    async fn own_phone(&self, cx: &Context, name: &AgentName) -> Result<String> {
-        let phone = self.account_of(cx, name, true).await?.map(|account| account.phone.into_string());
-        phone.filter(|phone| !phone.is_empty()).ok_or_else(|| {
-            let why = "required: Huawei knows no mobile number of this agent";
-            Error::invalid(vec![Violation::new("phone_number", why)])
-        })
+/// The agent's mobile number.
+async fn own_phone(huawei: &Huawei, cx: &Context, name: &AgentName) -> Result<String> {
+    let phone = accounts::of_agent(huawei, cx, name, true).await?.map(|account| account.phone.into_string());
+    phone.filter(|phone| !phone.is_empty()).ok_or_else(|| {
+        let why = "required: Huawei knows no mobile number of this agent";
+        Error::invalid(vec![Violation::new("phone_number", why)])
+    })
+}
+
+/// The vendor does not tell "no such agent" from other refusals, so one read tells.
+async fn explain_agent(huawei: &Huawei, cx: &Context, error: Error, name: &AgentName) -> Error {
+    if error.reason() != ErrorReason::VendorRejected {
+        return error;
     }
-
-    /// The vendor does not tell "no such agent" from other refusals, so one read tells.
-    async fn explain_agent(&self, cx: &Context, error: Error, name: &AgentName) -> Error {
-        if error.reason() != ErrorReason::VendorRejected {
-            return error;
+    match directory::read(huawei, cx).await {
+        Ok(map) if map.account(name.id()).is_none() => {
+            error.explained(ErrorReason::ResourceNotFound, format!("there is no {name}")).about(AgentName::KIND, name)
         }
-        match self.pairs_anew(cx).await {
-            Ok(pairs) if pairs.account(name.id()).is_none() => error
-                .explained(ErrorReason::ResourceNotFound, format!("there is no {name}"))
-                .about(AgentName::KIND, name),
-            _ => error,
-        }
+        _ => error,
     }
 }
 

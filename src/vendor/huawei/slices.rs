@@ -6,31 +6,31 @@ use crate::{
 };
 
 /// Most items of one answer (B3.8, B3.11, B3.16, B3.17, B3.21).
-pub const LARGEST: usize = 100;
+pub(super) const LARGEST: usize = 100;
 
 /// What one answer holds.
-pub struct Batch<T> {
+pub(super) struct Batch<T> {
     /// The items.
-    pub items: List<T>,
+    pub(super) items: List<T>,
     /// How many there are in all, where the vendor counts them.
-    pub total: Integer,
+    pub(super) total: Integer,
 }
 
 /// Part of a list.
-pub struct Slice<T> {
+pub(super) struct Slice<T> {
     /// The items.
-    pub items: Vec<T>,
+    pub(super) items: Vec<T>,
     /// How many there are in all; `None` where the vendor does not count them.
-    pub total: Option<usize>,
+    pub(super) total: Option<usize>,
     /// Where the next items begin, if there are any.
-    pub next_offset: Option<usize>,
+    pub(super) next_offset: Option<usize>,
 }
 
 // === impl Slice ===
 
 impl<T> Slice<T> {
     /// Up to `size` items from `offset` on. `ask(at, limit)` asks for up to `limit` items from `at` on.
-    pub async fn by_offset<F>(offset: usize, size: usize, mut ask: impl FnMut(usize, usize) -> F) -> Result<Self>
+    pub(super) async fn by_offset<F>(offset: usize, size: usize, mut ask: impl FnMut(usize, usize) -> F) -> Result<Self>
     where
         F: Future<Output = Result<Batch<T>>>,
     {
@@ -45,7 +45,7 @@ impl<T> Slice<T> {
     }
 
     /// The same from a vendor that counts pages, from 0. `ask(number, size)` asks for one.
-    pub async fn by_page<F>(offset: usize, size: usize, mut ask: impl FnMut(usize, usize) -> F) -> Result<Self>
+    pub(super) async fn by_page<F>(offset: usize, size: usize, mut ask: impl FnMut(usize, usize) -> F) -> Result<Self>
     where
         F: Future<Output = Result<Batch<T>>>,
     {
@@ -82,7 +82,7 @@ impl<T> Slice<T> {
     }
 
     /// How many there are in all, as the contract tells it.
-    pub fn total_size(&self) -> i32 {
+    pub(super) fn total_size(&self) -> i32 {
         self.total.map_or(0, |total| i32::try_from(total).unwrap_or(i32::MAX))
     }
 }

@@ -1,9 +1,7 @@
 //! Passwords: the one way they leave the adapter. Agents' from querySysInfo, then softphone numbers' from queryPhone.
 
-use std::sync::Arc;
-
 use super::{
-    api_fabric::Fabric,
+    Api,
     extensions::{Phone, phones},
     formats::Formats as _,
     softphones::{QuerySysInfo, SysAgent},
@@ -12,7 +10,6 @@ use crate::{
     check::Check,
     context::Context,
     error::{Error, Result},
-    http::Client,
     name::{AgentName, CenterName, ExtensionName, ResourceName as _},
     page::Page,
     proto::v1::{AccessSoftphoneCredentialsResponse, ExtensionProtocol, SoftphoneCredential},
@@ -23,8 +20,8 @@ const AFTER_AGENT: &str = "agent:";
 const AT_PHONE: &str = "phone:";
 
 /// One page of credentials: all agents' by number, then all softphone numbers'; or those of one agent.
-pub async fn access(
-    fabric: &Arc<Client<Fabric>>,
+pub(super) async fn access(
+    api_fabric: &Api,
     cx: &Context,
     center: &CenterName,
     agent: Option<AgentName>,
@@ -37,10 +34,10 @@ pub async fn access(
     check.done()?;
     let position = page.after().unwrap_or(AFTER_AGENT);
     if let Some(offset) = position.strip_prefix(AT_PHONE).and_then(|offset| offset.parse().ok()) {
-        return with_phones(fabric, cx, center, page, Vec::new(), offset).await;
+        return with_phones(api_fabric, cx, center, page, Vec::new(), offset).await;
     }
     let after = position.strip_prefix(AFTER_AGENT).unwrap_or_default();
-    let mut agents = fabric.call(cx, &QuerySysInfo {}).await?.agents.0;
+    let mut agents = api_fabric.call(cx, &QuerySysInfo {}).await?.agents.0;
     if let Some(name) = &agent {
         agents.retain(|agent| *agent.work_no == *name.id());
         if agents.is_empty() {
@@ -54,7 +51,7 @@ pub async fn access(
         None if agent.is_some() => {
             Ok(AccessSoftphoneCredentialsResponse { credentials, next_page_token: String::new() })
         }
-        None => with_phones(fabric, cx, center, page, credentials, 0).await,
+        None => with_phones(api_fabric, cx, center, page, credentials, 0).await,
     }
 }
 
@@ -71,7 +68,7 @@ fn after_agent(mut agents: Vec<SysAgent>, after: &str, size: usize) -> (Vec<SysA
 
 /// Fills the page with softphone numbers from `offset` on.
 async fn with_phones(
-    fabric: &Arc<Client<Fabric>>,
+    api_fabric: &Api,
     cx: &Context,
     center: &CenterName,
     page: &Page,
@@ -81,7 +78,7 @@ async fn with_phones(
     let next_offset = match page.size - credentials.len() {
         0 => Some(offset),
         room => {
-            let phones = phones(fabric, cx, offset, room).await?;
+            let phones = phones(api_fabric, cx, offset, room).await?;
             credentials.extend(phones.items.into_iter().map(|phone| phone.into_credential(center)));
             phones.next_offset
         }

@@ -1,14 +1,13 @@
 //! Where agents sign in and softphones register: querySysInfo (document 000) with the nodes of queryPhone.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Huawei,
-    api_fabric::Fabric,
+    Api, Huawei,
+    api_fabric::ApiFabric,
+    call_settings,
     extensions::{Phones, Pool, query_phone},
     operations::QUERY_SYS_INFO,
     softphone_credentials,
@@ -18,7 +17,6 @@ use crate::{
     context::Context,
     endpoint,
     error::{Error, ErrorReason, Result},
-    http::Client,
     name::{AgentName, CallSettingsName, CenterName},
     page::Page,
     proto::v1,
@@ -27,48 +25,42 @@ use crate::{
 
 /// `GET querySysInfo`: everything at once, passwords included.
 #[derive(Serialize)]
-pub struct QuerySysInfo {}
+pub(super) struct QuerySysInfo {}
 
-endpoint!(Fabric: QuerySysInfo, GET "querySysInfo", read, QUERY_SYS_INFO => SysInfo);
+endpoint!(ApiFabric: QuerySysInfo, GET "querySysInfo", read, QUERY_SYS_INFO => SysInfo);
 
 /// Answer of querySysInfo. Ports are text in the table and numbers in the example.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct SysInfo {
+pub(super) struct SysInfo {
     service_ip: Text,
     service_port: Integer,
     sip_service_ip: Text,
     sip_service_port: Integer,
-    pub agents: List<SysAgent>,
+    pub(super) agents: List<SysAgent>,
 }
 
 /// An agent of querySysInfo. Type and role are on the newest page only.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-pub struct SysAgent {
-    pub work_no: Text,
-    pub sip_account: Text,
-    pub sip_pwd: Text,
-    pub password: Text,
-    pub agent_type: Value,
-    pub cc_role_id: Value,
+pub(super) struct SysAgent {
+    pub(super) work_no: Text,
+    pub(super) sip_account: Text,
+    pub(super) sip_pwd: Text,
+    pub(super) password: Text,
+    pub(super) agent_type: Value,
+    pub(super) cc_role_id: Value,
 }
 
 /// Asks one harmless question.
-pub async fn probe(fabric: &Arc<Client<Fabric>>, cx: &Context) -> Result<()> {
-    fabric.call(cx, &QuerySysInfo {}).await.map(|_| ())
+pub(super) async fn probe(api_fabric: &Api, cx: &Context) -> Result<()> {
+    api_fabric.call(cx, &QuerySysInfo {}).await.map(|_| ())
 }
 
 #[async_trait]
 impl Softphones for Huawei {
     async fn get_softphone_config(&self, cx: &Context, center: CenterName) -> Result<v1::SoftphoneConfig> {
-        let info = self.fabric.call(cx, &QuerySysInfo {}).await?;
-        let phones = query_phone(&self.fabric, cx, 0, 1).await?;
-        Ok(v1::SoftphoneConfig {
-            name: format!("{center}/softphoneConfig"),
-            registrars: registrars(&info, phones)?,
-            agent_login_address: address(info.service_ip, info.service_port)?,
-        })
+        get_config(self, cx, center).await
     }
 
     async fn access_softphone_credentials(
@@ -78,7 +70,7 @@ impl Softphones for Huawei {
         agent: Option<AgentName>,
         page: Page,
     ) -> Result<v1::AccessSoftphoneCredentialsResponse> {
-        softphone_credentials::access(&self.fabric, cx, &center, agent, &page).await
+        softphone_credentials::access(&self.api_fabric, cx, &center, agent, &page).await
     }
 
     async fn get_user_call_settings(
@@ -87,7 +79,7 @@ impl Softphones for Huawei {
         name: CallSettingsName,
         request: v1::GetUserCallSettingsRequest,
     ) -> Result<v1::UserCallSettings> {
-        self.call_settings(cx, &name, request).await
+        call_settings::get(self, cx, &name, request).await
     }
 
     async fn update_user_call_settings(
@@ -98,8 +90,19 @@ impl Softphones for Huawei {
         mask: Vec<String>,
         allow_missing: bool,
     ) -> Result<v1::UserCallSettings> {
-        self.update_call_settings(cx, &name, &settings, &mask, allow_missing).await
+        call_settings::update(self, cx, &name, &settings, &mask, allow_missing).await
     }
+}
+
+/// Gets the addresses.
+async fn get_config(huawei: &Huawei, cx: &Context, center: CenterName) -> Result<v1::SoftphoneConfig> {
+    let info = huawei.api_fabric.call(cx, &QuerySysInfo {}).await?;
+    let phones = query_phone(&huawei.api_fabric, cx, 0, 1).await?;
+    Ok(v1::SoftphoneConfig {
+        name: format!("{center}/softphoneConfig"),
+        registrars: registrars(&info, phones)?,
+        agent_login_address: address(info.service_ip, info.service_port)?,
+    })
 }
 
 /// Nodes of queryPhone, in whichever of its three shapes; where it names none, the node of querySysInfo alone.

@@ -7,17 +7,17 @@ use http::{
     HeaderMap, HeaderValue,
     header::{ACCEPT, CONTENT_TYPE},
 };
-use secrecy::{ExposeSecret as _, SecretString};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use url::Url;
 
+use super::statuses;
 use crate::{
     config,
     context::Context,
     endpoint,
     error::{Error, ErrorReason, Result, Vendor},
-    http::{Authorized, Client, Dialect, Endpoint, HttpResponse, Operation, Outgoing, ParsedResponse, Refusal},
+    http::{Authorized, Client, Dialect, Endpoint, HttpResponse, Operation, Outgoing, ParsedResponse},
     token::{FETCH_TIMEOUT, Fetch, Fetched},
     vendor::{
         Parts,
@@ -26,23 +26,24 @@ use crate::{
 };
 
 /// Path of tokenByAkSk; a center can override it.
-pub const PATH: &str = "/apigovernance/api/oauth/tokenByAkSk";
+pub(super) const PATH: &str = "/apigovernance/api/oauth/tokenByAkSk";
 
 /// Gets tokens for one center.
 #[derive(Debug)]
-pub struct TokenByAkSk {
-    client: Arc<Client<Door>>,
+pub(super) struct TokenByAkSk {
+    center: String,
+    client: Arc<Client<TokenDialect>>,
     app_key: String,
-    app_secret: SecretString,
+    app_secret: config::VendorSecret,
     lifetime: Duration,
 }
 
 /// How tokenByAkSk is called: without credentials but those in its body.
-pub struct Door {
+pub(super) struct TokenDialect {
     url: Url,
     lifetime: Duration,
     app_key: String,
-    app_secret: SecretString,
+    app_secret: config::VendorSecret,
 }
 
 /// `POST tokenByAkSk`.
@@ -53,7 +54,7 @@ struct Ask<'a> {
 }
 
 // A second token does no harm, so asking may be repeated.
-endpoint!(Door: Ask<'_>, POST "tokenByAkSk", ask, () => Granted);
+endpoint!(TokenDialect: Ask<'_>, POST "tokenByAkSk", ask, () => Granted);
 
 /// The answer: texts in the document; other clients have seen other spellings (section A, third parties).
 #[derive(Deserialize)]
@@ -68,17 +69,27 @@ struct Granted {
 
 impl TokenByAkSk {
     /// Asks as configured.
-    pub fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
+    pub(super) fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
+        parts.metrics.declare_tokens(id);
         let mut url = huawei.token_base_url.clone();
         url.set_path(huawei.paths.get("tokenByAkSk").map_or(PATH, String::as_str));
         let (app_key, app_secret, lifetime) = (&huawei.app_key, &huawei.app_secret, huawei.token_lifetime);
-        let door = Door { url, lifetime, app_key: app_key.clone(), app_secret: app_secret.clone() };
+        let dialect = TokenDialect { url, lifetime, app_key: app_key.clone(), app_secret: app_secret.clone() };
         Self {
-            client: Client::new(id, center, door, parts.connections.clone(), parts.metrics.clone()),
+            center: id.to_owned(),
+            client: Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone()),
             app_key: app_key.clone(),
             app_secret: app_secret.clone(),
             lifetime,
         }
+    }
+}
+
+impl TokenByAkSk {
+    /// Asks with this version of the secret.
+    async fn ask(&self, cx: &Context, secret: usize) -> Result<Fetched> {
+        let ask = Ask { app_key: &self.app_key, app_secret: self.app_secret.expose_version(secret) };
+        self.client.call(cx, &ask).await?.token(self.lifetime)
     }
 }
 
@@ -87,8 +98,16 @@ impl Fetch for TokenByAkSk {
     async fn fetch(&self) -> Result<Fetched> {
         // On behalf of every waiter, so with a deadline of its own.
         let cx = Context::new("tokenByAkSk", String::new(), Instant::now() + FETCH_TIMEOUT);
-        let ask = Ask { app_key: &self.app_key, app_secret: self.app_secret.expose_secret() };
-        self.client.call(&cx, &ask).await?.token(self.lifetime)
+        let secret = self.app_secret.version();
+        match self.ask(&cx, secret).await {
+            Err(error)
+                if error.reason() == ErrorReason::VendorAuthFailed && self.app_secret.is_replaced(secret).await =>
+            {
+                tracing::info!(center = self.center, "app_secret was read again after the vendor refused it");
+                self.ask(&cx, self.app_secret.version()).await
+            }
+            result => result,
+        }
     }
 }
 
@@ -120,8 +139,8 @@ pub(crate) fn read(reply: &HttpResponse, asked: Duration) -> Option<Fetched> {
 }
 
 fn open(reply: &HttpResponse) -> ParsedResponse {
-    match Refusal::of_status(reply.status) {
-        Some(refusal) => ParsedResponse::Refused(refusal),
+    match statuses::of_token_request(reply.status) {
+        Some(meaning) => ParsedResponse::Refused(meaning.refusal(String::new())),
         // A firewall in front answers in HTML.
         None if !reply.body.trim_ascii_start().starts_with(b"{") => {
             ParsedResponse::Unreadable("the answer is not JSON")
@@ -130,10 +149,10 @@ fn open(reply: &HttpResponse) -> ParsedResponse {
     }
 }
 
-// === impl Door ===
+// === impl TokenDialect ===
 
 #[async_trait]
-impl Dialect for Door {
+impl Dialect for TokenDialect {
     const FAMILY: &'static str = "token";
     type Style = ();
     type Credentials = ();
@@ -161,12 +180,12 @@ impl Dialect for Door {
     }
 
     fn secrets(&self) -> Vec<&str> {
-        vec![self.app_secret.expose_secret(), &self.app_key]
+        self.app_secret.iter().chain([self.app_key.as_str()]).collect()
     }
 }
 
-impl fmt::Debug for Door {
+impl fmt::Debug for TokenDialect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Door").finish_non_exhaustive()
+        f.debug_struct("TokenDialect").finish_non_exhaustive()
     }
 }

@@ -1,16 +1,17 @@
 //! Agents as they are written: Udesk 04, 05.
 
-use prost_types::{Duration, Struct, value::Kind};
+use prost_types::{Duration, Struct};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    Api, VendorId, about,
+    Api, VendorId, about, about_new,
     agent_records::{self, role_code},
-    ccapi::{Ccapi, WRITE},
+    ccapi::Ccapi,
     extensions::Line,
     formats::Formats as _,
     is_vague,
+    operations::WRITE,
 };
 use crate::{
     check::Check,
@@ -22,6 +23,7 @@ use crate::{
     vendor::{
         de::{Anything, List, Object, Text},
         refuse_other_paths,
+        vendor_data_reader::VendorDataReader,
     },
     vendor_data::VendorData,
 };
@@ -109,7 +111,7 @@ endpoint!(
 );
 
 /// Creates an agent.
-pub async fn create(
+pub(super) async fn create(
     ccapi: &Api,
     cx: &Context,
     center: &CenterName,
@@ -125,12 +127,12 @@ pub async fn create(
 
     let asked = AgentName::new(center.center(), agent_id.as_str());
     let create = CreateAgent { agent_id: &agent_id, fields: &fields };
-    let Object(created) = ccapi.call(cx, &create).await.map_err(|error| about(error, "Agent", &asked))?;
+    let Object(created) = ccapi.call(cx, &create).await.map_err(|error| about_new(error, "Agent", &asked))?;
     Ok(created.into_agent(asked, &fields))
 }
 
 /// Changes the fields of an agent that `mask` names.
-pub async fn update(
+pub(super) async fn update(
     ccapi: &Api,
     cx: &Context,
     name: &AgentName,
@@ -182,23 +184,11 @@ async fn diagnosed(ccapi: &Api, cx: &Context, name: &AgentName, fields: &Fields<
     }
 }
 
-/// `vendor_data.AssistantAccessRight`, a whole number; no other key is taken.
+/// `AssistantAccessRight` of `agent.vendor_data`.
 fn access_right(check: &mut Check, vendor_data: Option<&Struct>) -> Option<i64> {
-    /// Beyond this a double does not hold every whole number.
-    const EXACT: f64 = 9_007_199_254_740_992.0;
-    let mut right = None;
-    for (key, value) in vendor_data.iter().flat_map(|data| &data.fields) {
-        match (key.as_str(), &value.kind) {
-            (ACCESS_RIGHT, Some(Kind::NumberValue(number))) if number.fract() == 0.0 && number.abs() < EXACT => {
-                #[expect(clippy::cast_possible_truncation, reason = "checked to be whole and within 53 bits")]
-                let whole = *number as i64;
-                right = Some(whole);
-            }
-            (ACCESS_RIGHT, _) => check.invalid("agent.vendor_data.AssistantAccessRight", "a whole number"),
-            _ => check
-                .unsupported(format!("agent.vendor_data.{key}"), "Udesk takes the key \"AssistantAccessRight\" only"),
-        }
-    }
+    let mut reader = VendorDataReader::new(check, "agent.vendor_data", vendor_data.cloned());
+    let right = reader.integer(ACCESS_RIGHT);
+    reader.refuse_others("Udesk accepts the key \"AssistantAccessRight\" only");
     right
 }
 

@@ -1,27 +1,22 @@
 //! Agents as they are read: Udesk 06, 25, 26. They answer with one record in three spellings (C18, C33, C56).
 
-use prost_types::{Duration, Struct};
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use prost_types::Struct;
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::{
-    Api, VendorId, about,
-    ccapi::{Ccapi, READ},
-    extensions::Line,
-    or_empty,
-};
+use super::{Api, VendorId, about, ccapi::Ccapi, extensions::Line, operations::READ, or_empty};
 use crate::{
     context::Context,
     endpoint,
     error::{Error, Result},
     name::{AgentName, CenterName, ExtensionName, PhoneNumberName, QueueName, ResourceName as _},
     proto::v1,
-    vendor::de::{Flag, Integer, List, Object, Text},
+    vendor::de::{Flag, Integer, List, Object, Text, without_values},
     vendor_data::VendorData,
 };
 
 /// The only `State` whose meaning the document gives (example of Udesk 25).
-pub const OFFLINE: &str = "4";
+pub(super) const OFFLINE: &str = "4";
 
 /// `GET /agents/{id}` (Udesk 25).
 #[derive(Serialize)]
@@ -63,12 +58,12 @@ endpoint!(
 /// Answer of Udesk 06.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct AgentPage {
+pub(super) struct AgentPage {
     curr_page: Integer,
     total: Integer,
     total_page: Integer,
     /// The agents.
-    pub agent_list: List<Agent>,
+    pub(super) agent_list: List<Agent>,
 }
 
 /// Answer of Udesk 26: a bare list, or wrapped as Udesk 06 does (C55).
@@ -78,7 +73,7 @@ struct QueueAgents(Vec<Agent>);
 /// An agent, as Udesk 06, 25 and 26 give it; every field may be missing. It holds passwords.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Agent {
+pub(super) struct Agent {
     agent_id: VendorId,
     work_id: Text,
     name: Text,
@@ -103,24 +98,24 @@ pub struct Agent {
 
 /// What a list is narrowed to, in Udesk's own words. Nothing is no condition.
 #[derive(Default)]
-pub struct Filter {
+pub(super) struct Filter {
     /// `agent`, `leader`.
-    pub role: &'static str,
+    pub(super) role: &'static str,
     /// Enabled or not.
-    pub enabled: Option<bool>,
+    pub(super) enabled: Option<bool>,
     /// A state's number.
-    pub state: String,
+    pub(super) state: String,
     /// Text within name, ID, e-mail or mobile number.
-    pub query: String,
+    pub(super) query: String,
 }
 
 /// Every agent.
-pub async fn all(ccapi: &Api, cx: &Context) -> Result<AgentPage> {
+pub(super) async fn all(ccapi: &Api, cx: &Context) -> Result<AgentPage> {
     find(ccapi, cx, &Filter::default()).await
 }
 
 /// The agents that match a filter.
-pub async fn find(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<AgentPage> {
+pub(super) async fn find(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<AgentPage> {
     let enable = match filter.enabled {
         None => "",
         Some(true) => "true",
@@ -131,7 +126,7 @@ pub async fn find(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<AgentPag
 }
 
 /// The agents of a queue that match a filter, which Udesk does not apply to them.
-pub async fn find_in_queue(ccapi: &Api, cx: &Context, queue: &QueueName, filter: Filter) -> Result<AgentPage> {
+pub(super) async fn find_in_queue(ccapi: &Api, cx: &Context, queue: &QueueName, filter: Filter) -> Result<AgentPage> {
     let filter = Filter { query: filter.query.to_lowercase(), ..filter };
     let mut agents = of_queue(ccapi, cx, queue).await?;
     agents.retain(|agent| agent.matches(&filter));
@@ -139,13 +134,13 @@ pub async fn find_in_queue(ccapi: &Api, cx: &Context, queue: &QueueName, filter:
 }
 
 /// The agents of a queue.
-pub async fn of_queue(ccapi: &Api, cx: &Context, queue: &QueueName) -> Result<Vec<Agent>> {
+pub(super) async fn of_queue(ccapi: &Api, cx: &Context, queue: &QueueName) -> Result<Vec<Agent>> {
     let answer = or_empty(ccapi.call(cx, &ListQueueAgents { queue_id: queue.id() }).await);
     answer.map(|QueueAgents(agents)| agents).map_err(|error| about(error, "Queue", queue))
 }
 
 /// One agent.
-pub async fn get(ccapi: &Api, cx: &Context, name: &AgentName) -> Result<Agent> {
+pub(super) async fn get(ccapi: &Api, cx: &Context, name: &AgentName) -> Result<Agent> {
     let answer = ccapi.call(cx, &GetAgent { id: name.id() }).await.map_err(|error| about(error, "Agent", name))?;
     let Object(mut agent) = answer.into_iter().next().ok_or_else(|| Error::not_found("Agent", name))?;
     // What was asked for names the agent, also where the answer does not.
@@ -157,7 +152,7 @@ pub async fn get(ccapi: &Api, cx: &Context, name: &AgentName) -> Result<Agent> {
 
 impl AgentPage {
     /// Udesk tells of pages but documents no way to ask for another (C35). Empty when there is one page.
-    pub fn incomplete_reason(&self) -> String {
+    pub(super) fn incomplete_reason(&self) -> String {
         let given = self.agent_list.0.len();
         match (self.curr_page.0.unwrap_or(1), self.total_page.0.unwrap_or(1)) {
             (current, last) if current < last => {
@@ -171,7 +166,7 @@ impl AgentPage {
     }
 
     /// How many match in all, also beyond this page.
-    pub fn total_size(&self) -> i32 {
+    pub(super) fn total_size(&self) -> i32 {
         let total = self.total.0.map_or(0, |total| i32::try_from(total).unwrap_or(i32::MAX));
         total.max(super::count(self.agent_list.0.len()))
     }
@@ -188,7 +183,7 @@ impl<'de> Deserialize<'de> for QueueAgents {
             serde_json::from_str(json)
         };
         // The error's text would quote what it read.
-        agents.map(|agents: List<Agent>| Self(agents.0)).map_err(|_| D::Error::custom("not a list of agents"))
+        agents.map(|agents: List<Agent>| Self(agents.0)).map_err(|error| without_values(&error, "not a list of agents"))
     }
 }
 
@@ -196,17 +191,17 @@ impl<'de> Deserialize<'de> for QueueAgents {
 
 impl Agent {
     /// Its ID.
-    pub fn id(&self) -> &str {
+    pub(super) fn id(&self) -> &str {
         &self.agent_id.0
     }
 
     /// Whether it is in a state that is not the documented one for being signed out.
-    pub fn is_signed_in(&self) -> bool {
+    pub(super) fn is_signed_in(&self) -> bool {
         !self.state.is_empty() && *self.state != *OFFLINE
     }
 
     /// Its extensions with what is known of each: those of `Extensions`, then those that only `ExtenInfos` has.
-    pub fn into_lines(self) -> Vec<Line> {
+    pub(super) fn into_lines(self) -> Vec<Line> {
         let mut infos = self.exten_infos.0;
         infos.retain(|line| !line.id().is_empty());
         let mut lines: Vec<Line> = Vec::with_capacity(self.extensions.0.len());
@@ -222,7 +217,7 @@ impl Agent {
     }
 
     /// IDs of its extensions.
-    pub fn extension_ids(&self) -> impl Iterator<Item = &str> {
+    pub(super) fn extension_ids(&self) -> impl Iterator<Item = &str> {
         let bound = self.extensions.0.iter().map(|id| id.0.as_str());
         let known = self.exten_infos.0.iter().map(Line::id);
         bound
@@ -231,7 +226,7 @@ impl Agent {
     }
 
     /// The agent as the contract shows it.
-    pub fn into_agent(self, center: &CenterName, view: v1::View) -> v1::Agent {
+    pub(super) fn into_agent(self, center: &CenterName, view: v1::View) -> v1::Agent {
         let center = center.center();
         let vendor_data = match view {
             v1::View::Full => self.vendor_data(),
@@ -246,8 +241,8 @@ impl Agent {
             email: self.email.into_string(),
             role: role(&self.role).into(),
             enabled: self.enable.0,
-            inbound_wrap_up_duration: seconds(self.wrap_up_time),
-            outbound_wrap_up_duration: seconds(self.out_wrap_up_time),
+            inbound_wrap_up_duration: self.wrap_up_time.seconds(),
+            outbound_wrap_up_duration: self.out_wrap_up_time.seconds(),
             state: state(&self.state).into(),
             vendor_state: vendor_value(self.state, self.state_des),
             state_reason: vendor_value(self.reason_code, self.reason_code_des),
@@ -290,7 +285,7 @@ impl Agent {
 }
 
 /// The role in Udesk's words; empty for none.
-pub fn role_code(role: v1::AgentRole) -> &'static str {
+pub(super) fn role_code(role: v1::AgentRole) -> &'static str {
     match role {
         v1::AgentRole::Unspecified => "",
         v1::AgentRole::Agent => "agent",
@@ -307,7 +302,7 @@ fn role(code: &str) -> v1::AgentRole {
 }
 
 /// The state that Udesk's code stands for, where its document tells.
-pub fn state(code: &str) -> v1::AgentState {
+pub(super) fn state(code: &str) -> v1::AgentState {
     match code {
         OFFLINE => v1::AgentState::Offline,
         _ => v1::AgentState::Unspecified,
@@ -317,8 +312,4 @@ pub fn state(code: &str) -> v1::AgentState {
 fn vendor_value(code: Text, description: Text) -> Option<v1::VendorValue> {
     (!code.is_empty() || !description.is_empty())
         .then(|| v1::VendorValue { code: code.into_string(), description: description.into_string() })
-}
-
-fn seconds(integer: Integer) -> Option<Duration> {
-    integer.0.map(|seconds| Duration { seconds, nanos: 0 })
 }

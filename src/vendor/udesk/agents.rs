@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 
 use super::{
-    Udesk, agent_changes,
+    Api, Udesk, agent_changes,
     agent_records::{self, Filter, OFFLINE, role_code},
     extensions,
     formats::Formats as _,
@@ -59,25 +59,11 @@ impl Agents for Udesk {
         page: Page,
         request: v1::ListAgentsRequest,
     ) -> Result<v1::ListAgentsResponse> {
-        let (filter, view) = checked(queue.as_ref(), request)?;
-        let found = match &queue {
-            Some(queue) => agent_records::find_in_queue(&self.ccapi, cx, queue, filter).await?,
-            None => agent_records::find(&self.ccapi, cx, &filter).await?,
-        };
-        let (total_size, incomplete_reason) = (found.total_size(), found.incomplete_reason());
-        let (agents, next_page_token) = page.cut(found.agent_list.0, agent_records::Agent::id);
-        let agents = agents.into_iter().map(|agent| agent.into_agent(&center, view)).collect();
-        Ok(v1::ListAgentsResponse { agents, next_page_token, total_size, incomplete_reason })
+        list(&self.ccapi, cx, center, queue, page, request).await
     }
 
     async fn get_agent(&self, cx: &Context, name: AgentName, request: v1::GetAgentRequest) -> Result<v1::Agent> {
-        let v1::GetAgentRequest { name: _, view } = request;
-        let view = enum_value(view);
-        let mut check = Check::new();
-        check.digits("name", name.id());
-        check.done()?;
-        let agent = agent_records::get(&self.ccapi, cx, &name).await?;
-        Ok(agent.into_agent(&CenterName::new(name.center()), view))
+        get(&self.ccapi, cx, name, request).await
     }
 
     async fn create_agent(
@@ -142,4 +128,35 @@ impl Agents for Udesk {
     async fn remove_agent_queues(&self, cx: &Context, agent: AgentName, queues: Vec<QueueName>) -> Result<()> {
         memberships::remove_queues(&self.ccapi, cx, &agent, &queues).await
     }
+}
+
+/// Lists agents.
+async fn list(
+    ccapi: &Api,
+    cx: &Context,
+    center: CenterName,
+    queue: Option<QueueName>,
+    page: Page,
+    request: v1::ListAgentsRequest,
+) -> Result<v1::ListAgentsResponse> {
+    let (filter, view) = checked(queue.as_ref(), request)?;
+    let found = match &queue {
+        Some(queue) => agent_records::find_in_queue(ccapi, cx, queue, filter).await?,
+        None => agent_records::find(ccapi, cx, &filter).await?,
+    };
+    let (total_size, incomplete_reason) = (found.total_size(), found.incomplete_reason());
+    let (agents, next_page_token) = page.cut(found.agent_list.0, agent_records::Agent::id);
+    let agents = agents.into_iter().map(|agent| agent.into_agent(&center, view)).collect();
+    Ok(v1::ListAgentsResponse { agents, next_page_token, total_size, incomplete_reason })
+}
+
+/// Gets an agent.
+async fn get(ccapi: &Api, cx: &Context, name: AgentName, request: v1::GetAgentRequest) -> Result<v1::Agent> {
+    let v1::GetAgentRequest { name: _, view } = request;
+    let view = enum_value(view);
+    let mut check = Check::new();
+    check.digits("name", name.id());
+    check.done()?;
+    let agent = agent_records::get(ccapi, cx, &name).await?;
+    Ok(agent.into_agent(&CenterName::new(name.center()), view))
 }

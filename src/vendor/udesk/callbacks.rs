@@ -24,7 +24,7 @@ const VENDOR_TYPE: usize = 128;
 
 /// The event of a callback's body; `secrets` are taken out of all of it. `event_id`, `center` and `receive_time` are
 /// the caller's to fill.
-pub fn read_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
+pub(crate) fn read_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
     let posted = CallbackBody::read(body, secrets);
     let fields = posted.fields(INNER);
     let (event_type, vendor_type) = named(&fields);

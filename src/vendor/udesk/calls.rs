@@ -5,11 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use super::{
-    Udesk, about,
-    ccapi::{CALLBACK, Ccapi},
-    formats::Formats as _,
-};
+use super::{Api, Udesk, about, ccapi::Ccapi, formats::Formats as _, operations::CALLBACK};
 use crate::{
     adapter::Calls,
     check::Check,
@@ -50,25 +46,38 @@ impl Calls for Udesk {
         center: CenterName,
         request: v1::StartCallbackRequest,
     ) -> Result<v1::StartCallbackResponse> {
-        let v1::StartCallbackRequest { parent: _, customer_number, entry_number, caller_id, variables, request_id: _ } =
-            request;
-        let mut check = Check::new();
-        check.pstn("customer_number", &customer_number);
-        check.pstn("entry_number", &entry_number);
-        if !caller_id.is_empty() {
-            check.pstn("caller_id", &caller_id);
-        }
-        check.done()?;
-        let call_back = CallBack {
-            caller: &customer_number,
-            called: &entry_number,
-            called_display: if caller_id.is_empty() { &entry_number } else { &caller_id },
-            variables: variables_text(&variables)?,
-        };
-        let entry = PhoneNumberName::new(center.center(), entry_number.as_str());
-        let call_id = self.ccapi.call(cx, &call_back).await.map_err(|error| about(error, "PhoneNumber", &entry))?;
-        Ok(v1::StartCallbackResponse { call_id: call_id.into_string() })
+        start_callback(&self.ccapi, cx, center, request).await
     }
+}
+
+/// Calls a customer.
+async fn start_callback(
+    ccapi: &Api,
+    cx: &Context,
+    center: CenterName,
+    request: v1::StartCallbackRequest,
+) -> Result<v1::StartCallbackResponse> {
+    let v1::StartCallbackRequest { parent: _, customer_number, entry_number, caller_id, variables, request_id: _ } =
+        request;
+    let mut check = Check::new();
+    check.pstn("customer_number", &customer_number);
+    check.pstn("entry_number", &entry_number);
+    if !caller_id.is_empty() {
+        check.pstn("caller_id", &caller_id);
+    }
+    check.done()?;
+    let call_back = CallBack {
+        caller: &customer_number,
+        called: &entry_number,
+        called_display: if caller_id.is_empty() { &entry_number } else { &caller_id },
+        variables: variables_text(&variables)?,
+    };
+    let entry = PhoneNumberName::new(center.center(), entry_number.as_str());
+    let call_id = ccapi.call(cx, &call_back).await.map_err(|error| {
+        // Both numbers are the center's, and "relay number not found" does not say which.
+        if call_back.called_display == call_back.called { about(error, "PhoneNumber", &entry) } else { error }
+    })?;
+    Ok(v1::StartCallbackResponse { call_id: call_id.into_string() })
 }
 
 /// The list of variables as JSON inside a text; `None` when there are none.

@@ -83,7 +83,7 @@ const ROWS: &[Row] = &[
 ];
 
 /// Everything in one answer; the caller fills in the name.
-pub fn capabilities() -> v1::Capabilities {
+pub(super) fn capabilities() -> v1::Capabilities {
     let strategies = [v1::QueueStrategy::RoundRobin, v1::QueueStrategy::FewestCalls, v1::QueueStrategy::LongestIdle];
     v1::Capabilities {
         name: String::new(),

@@ -14,7 +14,6 @@ use http::{
     HeaderMap, HeaderValue,
     header::{ACCEPT, CONTENT_TYPE, DATE},
 };
-use secrecy::{ExposeSecret as _, SecretString};
 use sha1::{Digest as _, Sha1};
 use url::Url;
 use uuid::Uuid;
@@ -36,41 +35,24 @@ const SMALLEST_SKEW_MS: i64 = 60 * 1000;
 
 /// How an operation spells and wraps things.
 #[derive(Debug)]
-pub struct Style {
+pub(crate) struct Style {
     /// Name of the application's query parameter (C4).
-    app_id: &'static str,
+    pub(super) app_id: &'static str,
     /// Whether the query carries a fresh `MsgId` (C49).
-    message_id: bool,
+    pub(super) message_id: bool,
     /// `Content-Type`, which the document wants even where there is no body (C8, C9).
-    content_type: Option<&'static str>,
+    pub(super) content_type: Option<&'static str>,
     /// Where code, text and payload are.
     pub(super) envelope: envelope::Kind,
 }
 
-const JSON: Option<&str> = Some("application/json;charset=utf-8");
-
-/// Udesk 01, 06, 11, 21, 25, 26: reads.
-pub const READ: Style =
-    Style { app_id: "AppId", message_id: false, content_type: None, envelope: envelope::Kind::Result };
-/// Udesk 02 to 05, 07 to 10, 12 to 19: writes with JSON; 03 names the type without a body.
-pub const WRITE: Style = Style { content_type: JSON, ..READ };
-/// Udesk 20: the type of a form, without a body.
-pub const UNSUBSCRIBE: Style = Style { content_type: Some("application/x-www-form-urlencoded"), ..READ };
-/// Udesk 22.
-pub const SIGN_IN: Style = Style { message_id: true, envelope: envelope::Kind::Message, ..WRITE };
-/// Udesk 23.
-pub const SIGN_OUT: Style = Style { app_id: "app_id", ..SIGN_IN };
-/// Udesk 24.
-pub const CALLBACK: Style =
-    Style { app_id: "app_id", message_id: false, content_type: JSON, envelope: envelope::Kind::Results };
-
 /// The family of all `ccapi/v2` operations at one tenant.
-pub struct Ccapi {
+pub(super) struct Ccapi {
     center: String,
     base: Url,
     app_id: String,
     sid: String,
-    auth_token: SecretString,
+    auth_token: config::VendorSecret,
     unit: config::TimestampUnit,
     clock: Clock,
     /// How far the vendor's clock is ahead of ours, as far as we know.
@@ -78,16 +60,19 @@ pub struct Ccapi {
     metrics: Metrics,
 }
 
-/// The clock offset a request was signed with.
-pub struct Credentials {
+/// What a request was signed with: the clock offset, and the version of the secret.
+#[derive(Clone, Copy)]
+pub(super) struct Credentials {
     offset_ms: i64,
+    secret: usize,
 }
 
 // === impl Ccapi ===
 
 impl Ccapi {
     /// Signs for a configured tenant.
-    pub fn new(center: &str, base: &Url, config: &config::Udesk, clock: Clock, metrics: Metrics) -> Self {
+    pub(super) fn new(center: &str, base: &Url, config: &config::Udesk, clock: Clock, metrics: Metrics) -> Self {
+        metrics.clock_offset(center, 0);
         let mut base = base.clone();
         base.set_path("/ccapi/v2");
         Self {
@@ -145,10 +130,12 @@ impl Dialect for Ccapi {
         outgoing: &Outgoing,
         refreshed: Option<&Credentials>,
     ) -> Result<Authorized<Credentials>> {
-        let offset_ms =
-            refreshed.map_or_else(|| self.offset_ms.load(Ordering::Relaxed), |credentials| credentials.offset_ms);
-        let timestamp = self.timestamp(offset_ms);
-        let signature = sign(&self.sid, self.auth_token.expose_secret(), &timestamp);
+        let credentials = refreshed.copied().unwrap_or_else(|| Credentials {
+            offset_ms: self.offset_ms.load(Ordering::Relaxed),
+            secret: self.auth_token.version(),
+        });
+        let timestamp = self.timestamp(credentials.offset_ms);
+        let signature = sign(&self.sid, self.auth_token.expose_version(credentials.secret), &timestamp);
 
         let mut url = self.base.clone();
         url.set_path(&format!("{}{}", self.base.path(), outgoing.path));
@@ -168,7 +155,7 @@ impl Dialect for Ccapi {
         if let Some(content_type) = operation.style.content_type {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
-        Ok(Authorized { url, headers, credentials: Credentials { offset_ms } })
+        Ok(Authorized { url, headers, credentials })
     }
 
     fn parse(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
@@ -176,13 +163,20 @@ impl Dialect for Ccapi {
     }
 
     async fn refresh(&self, _cx: &Context, refused: &Credentials, reply: &HttpResponse) -> Result<Option<Credentials>> {
+        let Credentials { offset_ms, secret } = *refused;
+        if self.auth_token.is_replaced(secret).await {
+            tracing::info!(center = self.center, "auth_token was read again after the vendor refused it");
+            return Ok(Some(Credentials { offset_ms, secret: self.auth_token.version() }));
+        }
         Ok(offset(&reply.headers, self.clock.unix_millis())
-            .filter(|offset| offset.saturating_sub(refused.offset_ms).abs() >= SMALLEST_SKEW_MS)
-            .map(|offset_ms| Credentials { offset_ms }))
+            .filter(|offset| offset.saturating_sub(offset_ms).abs() >= SMALLEST_SKEW_MS)
+            .map(|offset_ms| Credentials { offset_ms, secret }))
     }
 
     fn confirm(&self, credentials: &Credentials) {
-        self.offset_ms.store(credentials.offset_ms, Ordering::Relaxed);
+        if self.offset_ms.swap(credentials.offset_ms, Ordering::Relaxed) == credentials.offset_ms {
+            return;
+        }
         self.metrics.clock_offset(&self.center, credentials.offset_ms / 1000);
         tracing::warn!(
             center = self.center,
@@ -192,7 +186,7 @@ impl Dialect for Ccapi {
     }
 
     fn secrets(&self) -> Vec<&str> {
-        vec![self.auth_token.expose_secret(), &self.sid, &self.app_id]
+        self.auth_token.iter().chain([self.sid.as_str(), &self.app_id]).collect()
     }
 }
 

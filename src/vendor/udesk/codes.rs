@@ -10,13 +10,13 @@ use crate::{
 };
 
 /// Success, in all three envelopes.
-pub const SUCCESS: &str = "000000";
+pub(super) const SUCCESS: &str = "000000";
 
 /// A code, and what it means after a read and after a write.
 type Row = (&'static str, ErrorReason, ErrorReason);
 
 /// Every documented code but success.
-pub const CODES: &[Row] = &[
+pub(super) const CODES: &[Row] = &[
     ("000001", VendorRejected, VendorRejected),           // Invalid parameter
     ("000035", VendorTimeout, VendorOutcomeUnknown),      // Request timeout
     ("000036", VendorRejected, VendorRejected),           // Incorrect request
@@ -27,7 +27,7 @@ pub const CODES: &[Row] = &[
     ("100004", VendorRejected, VendorRejected),           // Incorrect message
     ("100005", ResourceNotFound, ResourceNotFound),       // Relay number not found
     ("100006", ResourceExists, ResourceExists),           // Name already exists
-    ("100007", ResourceNotFound, ResourceNotFound),       // Voice not found
+    ("100007", VendorRejected, VendorRejected),           // Voice not found: no resource of the contract
     ("100008", VendorRejected, VendorRejected),           // Invalid wav file
     ("100009", VendorRejected, VendorRejected),           // Wav file conversion failed
     ("100010", VendorInternal, VendorOutcomeUnknown),     // Failed to create default voice file
@@ -40,7 +40,7 @@ pub const CODES: &[Row] = &[
     ("100017", CenterMisconfigured, CenterMisconfigured), // App ID is empty
     ("100018", ResourceNotFound, ResourceNotFound),       // No records found
     ("100019", VendorRejected, VendorRejected),           // Parsing failed
-    ("100020", ResourceNotFound, ResourceNotFound),       // Ivr not found
+    ("100020", RouteInvalid, RouteInvalid),               // Ivr not found
     ("100021", AgentStateConflict, AgentStateConflict),   // Invalid agent status
     ("100022", ResourceNotFound, ResourceNotFound),       // Ownership error: do not reveal whose it is
     ("200001", CenterMisconfigured, CenterMisconfigured), // This app does not exist
@@ -64,14 +64,31 @@ pub const CODES: &[Row] = &[
 ];
 
 /// What a code other than success means.
-pub fn refusal(code: String, message: String) -> Refusal {
+pub(super) fn refusal(code: String, message: String) -> Refusal {
     let known = CODES.binary_search_by_key(&code.as_str(), |(known, ..)| known);
     let (read, write) = known.map_or((VendorCodeUnmapped, VendorCodeUnmapped), |row| (CODES[row].1, CODES[row].2));
-    Refusal { code, message, read, write }
+    Refusal { code, message, read, write, status: None }
+}
+
+/// Whether a code is about a resource of this type in the contract. Others are about a voice file, or do not say what they are
+/// about.
+pub fn is_about(code: &str, kind: &str) -> bool {
+    match code {
+        "100018" | "200004" => kind != "PhoneNumber",
+        "100005" => kind == "PhoneNumber",
+        "100006" | "100015" | "200019" => true,
+        "100021" => kind == "Agent",
+        _ => false,
+    }
+}
+
+/// Whether a code is about the voice file of a queue's music.
+pub fn is_about_voice(code: &str) -> bool {
+    matches!(code, "100007" | "100008" | "100009")
 }
 
 /// Whether a code says that there is nothing (both generations, C13).
-pub fn is_no_records(code: &str) -> bool {
+pub(super) fn is_no_records(code: &str) -> bool {
     matches!(code, "100018" | "200004")
 }
 

@@ -2,19 +2,21 @@
 //! `{code, message, results}`. The code decides, whatever the HTTP status (C6).
 
 use bytes::Bytes;
-use http::Method;
+use http::{Method, StatusCode};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::{ccapi::Style, codes};
+use super::{ccapi::Style, codes, statuses};
 use crate::{
+    body::{self, Exact},
+    error::ErrorReason::{CenterMisconfigured, VendorAuthFailed, VendorOutcomeUnknown},
     http::{HttpResponse, Operation, ParsedResponse, Refusal},
     vendor::de::Text,
 };
 
 /// Which envelope an operation answers in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub(super) enum Kind {
     /// Udesk 01 to 21, 25, 26: the payload is `Result`.
     Result,
     /// Udesk 22, 23: the payload is the whole answer, for `msg_id`, `results` and `data`.
@@ -42,27 +44,33 @@ struct Envelope<'a> {
     data: Option<&'a RawValue>,
 }
 
+/// Why the outcome of a write is unknown after HTTP 202: "a request has entered the background queue".
+const QUEUED: &str = "the vendor queued the request (HTTP 202) and has not reported its outcome";
+
 /// Takes an answer out of its envelope.
-pub fn open(operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
+pub(crate) fn open(operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
+    // A callback is asynchronous by itself: its success is that Udesk accepted it.
+    let is_queued =
+        reply.status == StatusCode::ACCEPTED && !operation.repeatable && operation.style.envelope != Kind::Results;
     if reply.body.trim_ascii().is_empty() {
-        let documented = matches!(operation.method, Method::PUT | Method::DELETE);
-        return match Refusal::of_status(reply.status) {
-            Some(refusal) => ParsedResponse::Refused(refusal),
-            None if documented => ParsedResponse::Payload(nothing()),
-            None => ParsedResponse::Unreadable("the answer is empty"),
+        return match operation.method {
+            _ if is_queued => ParsedResponse::Unreadable(QUEUED),
+            Method::PUT | Method::DELETE if reply.status.is_success() => ParsedResponse::Payload(nothing()),
+            _ => by_status(operation, reply, "the answer is empty"),
         };
     }
     // serde would read a list as an object, field by field.
     let object = reply.body.trim_ascii_start().starts_with(b"{");
     let Some(envelope) = object.then(|| serde_json::from_slice::<Envelope<'_>>(&reply.body).ok()).flatten() else {
-        return by_status(reply, "the answer is not the documented JSON");
+        return by_status(operation, reply, "the answer is not the documented JSON");
     };
     let code = envelope.err_code.or(envelope.code).map(Text::into_string).unwrap_or_default();
     match padded(code) {
-        code if code.is_empty() => by_status(reply, "the answer has no return code"),
+        code if code.is_empty() => by_status(operation, reply, "the answer has no return code"),
         code if code == codes::SUCCESS && !reply.status.is_success() => {
             ParsedResponse::Unreadable("the return code says success, the HTTP status says failure")
         }
+        code if code == codes::SUCCESS && is_queued => ParsedResponse::Unreadable(QUEUED),
         code if code == codes::SUCCESS => ParsedResponse::Payload(match operation.style.envelope {
             Kind::Result => payload(&reply.body, envelope.result.or(envelope.data).or(envelope.results)),
             Kind::Message => reply.body.clone(),
@@ -70,13 +78,28 @@ pub fn open(operation: &Operation<Style>, reply: &HttpResponse) -> ParsedRespons
         }),
         code => {
             let text = if envelope.err_desc.is_empty() { envelope.message } else { envelope.err_desc };
-            ParsedResponse::Refused(codes::refusal(code, text.into_string()))
+            let refusal = codes::refusal(code, text.into_string());
+            ParsedResponse::Refused(if reply.status.is_server_error() { undetermined(refusal) } else { refusal })
         }
     }
 }
 
-fn by_status(reply: &HttpResponse, why: &'static str) -> ParsedResponse {
-    Refusal::of_status(reply.status).map_or(ParsedResponse::Unreadable(why), ParsedResponse::Refused)
+fn by_status(operation: &Operation<Style>, reply: &HttpResponse, why: &'static str) -> ParsedResponse {
+    // A read without parameters in its path names no record.
+    let names_record = operation.method != Method::GET || operation.name.contains('{');
+    match statuses::meaning(reply.status, names_record) {
+        Some(meaning) => ParsedResponse::Refused(meaning.refusal(String::new())),
+        None => ParsedResponse::Unreadable(why),
+    }
+}
+
+/// A refusal under HTTP 500: "the user will not be able to determine if the request was successful". Only a refusal of the
+/// account comes before anything is done.
+fn undetermined(refusal: Refusal) -> Refusal {
+    match refusal.write {
+        VendorAuthFailed | CenterMisconfigured => refusal,
+        _ => Refusal { write: VendorOutcomeUnknown, ..refusal },
+    }
 }
 
 /// A code that came as a number has lost its zeros.
@@ -96,7 +119,8 @@ fn payload(body: &Bytes, raw: Option<&RawValue>) -> Bytes {
     if raw.get().starts_with('"')
         && let Some(json) = inner()
     {
-        return json.into();
+        // Escapes hid its characters from the repair of the response.
+        return body::repair(&json, Exact::Integer64).text.into_owned().into();
     }
     body.slice_ref(raw.get().as_bytes())
 }
@@ -109,11 +133,11 @@ mod tests {
     use super::*;
     use crate::{
         error::ErrorReason::{self, *},
-        vendor::udesk::ccapi::{CALLBACK, READ, SIGN_IN, WRITE},
+        vendor::udesk::operations::{CALLBACK, READ, SIGN_IN, WRITE},
     };
 
     fn operation(method: Method, style: Style) -> Operation<Style> {
-        Operation { name: "test", repeatable: method == Method::GET, method, style }
+        Operation { name: "GET /test/{id}", repeatable: method == Method::GET, method, style }
     }
 
     fn reply(status: u16, body: impl Into<Bytes>) -> HttpResponse {
@@ -157,7 +181,10 @@ mod tests {
             (401, VendorAuthFailed),
             (403, VendorAuthFailed),
             (404, ResourceNotFound),
+            (405, CenterMisconfigured),
             (406, VendorRejected),
+            (408, VendorUnavailable),
+            (409, VendorRejected),
             (410, ResourceNotFound),
             (422, VendorRejected),
             (429, VendorRateLimited),
@@ -165,6 +192,7 @@ mod tests {
             (502, VendorUnavailable),
             (503, VendorUnavailable),
             (504, VendorUnavailable),
+            (522, VendorUnavailable),
         ] {
             for body in ["<html>", "", "{}", "[1]", "{\"Result\":1}"] {
                 assert_eq!(read(status, body), Err((String::new(), reason)), "{status} {body}");

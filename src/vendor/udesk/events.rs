@@ -3,7 +3,7 @@
 use crate::proto::v1::EventType;
 
 /// The contract's event type, and Udesk's name for it.
-pub const EVENTS: [(EventType, &str); 20] = [
+pub(super) const EVENTS: [(EventType, &str); 20] = [
     (EventType::AgentStateChanged, "acd_agent_state"),
     (EventType::ExtensionStateChanged, "extension_state_update"),
     (EventType::AgentCallModeChanged, "agent_call_mode_change"),
@@ -27,12 +27,12 @@ pub const EVENTS: [(EventType, &str); 20] = [
 ];
 
 /// Udesk's name of an event type, if it has one.
-pub fn name(event: EventType) -> Option<&'static str> {
+pub(super) fn name(event: EventType) -> Option<&'static str> {
     EVENTS.iter().find(|(known, _)| *known == event).map(|(_, name)| *name)
 }
 
 /// The event type of Udesk's name, if the contract has one.
-pub fn event_type(name: &str) -> Option<EventType> {
+pub(super) fn event_type(name: &str) -> Option<EventType> {
     EVENTS.iter().find(|(_, known)| *known == name).map(|(event, _)| *event)
 }
 

@@ -4,11 +4,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    Api, Udesk, VendorId, about, agent_records,
-    ccapi::{Ccapi, WRITE},
-    count,
-    formats::Formats as _,
-    is_vague,
+    Api, Udesk, VendorId, about, about_new, agent_records, ccapi::Ccapi, count, formats::Formats as _, is_missing,
+    is_vague, operations::WRITE,
 };
 use crate::{
     adapter::Extensions,
@@ -65,7 +62,7 @@ endpoint!(Ccapi: CreateExtension<'_>, POST "/extensions", write, WRITE => Object
 /// An extension with what is told of it: by Udesk 10, and in `ExtenInfos` of 04, 06, 25 and 26, where it may be its
 /// number alone (C30). It holds a password.
 #[derive(Default)]
-pub struct Line(Fields);
+pub(super) struct Line(Fields);
 
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
@@ -77,7 +74,7 @@ struct Fields {
 }
 
 /// Binds extensions to an agent.
-pub async fn bind(ccapi: &Api, cx: &Context, agent: &AgentName, extensions: &[ExtensionName]) -> Result<()> {
+pub(super) async fn bind(ccapi: &Api, cx: &Context, agent: &AgentName, extensions: &[ExtensionName]) -> Result<()> {
     let bind = BindExtensions { agent_id: agent.id(), extensions: checked(agent, extensions)? };
     match ccapi.call(cx, &bind).await {
         Ok(Anything) => Ok(()),
@@ -86,7 +83,7 @@ pub async fn bind(ccapi: &Api, cx: &Context, agent: &AgentName, extensions: &[Ex
 }
 
 /// Unbinds extensions from an agent.
-pub async fn unbind(ccapi: &Api, cx: &Context, agent: &AgentName, extensions: &[ExtensionName]) -> Result<()> {
+pub(super) async fn unbind(ccapi: &Api, cx: &Context, agent: &AgentName, extensions: &[ExtensionName]) -> Result<()> {
     let unbind = UnbindExtensions { agent_id: agent.id(), extensions: checked(agent, extensions)? };
     match ccapi.call(cx, &unbind).await {
         Ok(Anything) => Ok(()),
@@ -104,16 +101,24 @@ fn checked<'a>(agent: &AgentName, extensions: &'a [ExtensionName]) -> Result<Vec
     Ok(extensions.iter().map(ExtensionName::id).collect())
 }
 
-/// Udesk's "no records" does not say of what. If the agent is there, it is an extension that the agent does not hold.
+/// Udesk's "no records" does not say of what. If the agent is there, it is an extension that the agent does not hold: which one
+/// is known when there is only one.
 async fn missing(ccapi: &Api, cx: &Context, agent: &AgentName, extensions: &[ExtensionName], error: Error) -> Error {
-    if error.reason() == ErrorReason::ResourceNotFound
-        && let Ok(record) = agent_records::get(ccapi, cx, agent).await
-        && let Some(extension) =
-            extensions.iter().find(|extension| record.extension_ids().all(|id| id != extension.id()))
-    {
-        return error.about("Extension", extension);
+    if !is_missing(&error) {
+        return about(error, "Agent", agent);
     }
-    about(error, "Agent", agent)
+    match agent_records::get(ccapi, cx, agent).await {
+        Ok(record) => {
+            let mut missing =
+                extensions.iter().filter(|extension| record.extension_ids().all(|id| id != extension.id()));
+            match (missing.next(), missing.next()) {
+                (Some(extension), None) => error.about("Extension", extension),
+                _ => error,
+            }
+        }
+        Err(read) if is_missing(&read) => error.about("Agent", agent),
+        Err(_) => error,
+    }
 }
 
 /// Every extension that an agent holds, each once, and why there may be more.
@@ -142,16 +147,7 @@ impl Extensions for Udesk {
         page: Page,
         request: v1::ListExtensionsRequest,
     ) -> Result<v1::ListExtensionsResponse> {
-        let v1::ListExtensionsRequest { parent: _, page_size: _, page_token: _, view } = request;
-        let view = enum_value(view);
-        let (lines, incomplete_reason) = bound(&self.ccapi, cx).await?;
-        let total_size = count(lines.len());
-        let (lines, next_page_token) = page.cut(lines, |(_, line)| line.id());
-        let extensions = lines
-            .into_iter()
-            .map(|(agent, line)| line.into_extension(&center, &AgentName::new(center.center(), agent), view))
-            .collect();
-        Ok(v1::ListExtensionsResponse { extensions, next_page_token, total_size, incomplete_reason })
+        list(&self.ccapi, cx, center, page, request).await
     }
 
     async fn get_extension(
@@ -160,18 +156,7 @@ impl Extensions for Udesk {
         name: ExtensionName,
         request: v1::GetExtensionRequest,
     ) -> Result<v1::Extension> {
-        let v1::GetExtensionRequest { name: _, view } = request;
-        let view = enum_value(view);
-        let mut check = Check::new();
-        check.digits("name", name.id());
-        check.done()?;
-        let center = CenterName::new(name.center());
-        let (lines, incomplete_reason) = bound(&self.ccapi, cx).await?;
-        match lines.into_iter().find(|(_, line)| line.id() == name.id()) {
-            Some((agent, line)) => Ok(line.into_extension(&center, &AgentName::new(center.center(), agent), view)),
-            None if incomplete_reason.is_empty() => Err(Error::not_found("Extension", name)),
-            None => Err(Error::not_found("Extension", name).with("cause", incomplete_reason)),
-        }
+        get(&self.ccapi, cx, name, request).await
     }
 
     async fn create_extension(
@@ -180,51 +165,102 @@ impl Extensions for Udesk {
         name: ExtensionName,
         extension: v1::Extension,
     ) -> Result<v1::Extension> {
-        let v1::Extension {
-            name: _,
-            protocol,
-            // The rest but vendor_data is output only.
-            account: _,
-            agent: _,
-            state: _,
-            description: _,
-            initial_password: _,
-            vendor_data,
-        } = extension;
-        let mut check = Check::new();
-        check.chosen_extension("extension_id", name.id());
-        let no_fields = "Udesk has no further fields for extensions";
-        check.unsupported_if(vendor_data.is_some(), "extension.vendor_data", no_fields);
-        check.done()?;
-        let signal_type = u8::from(enum_value::<v1::ExtensionProtocol>(protocol) == v1::ExtensionProtocol::Webrtc);
-        let create = CreateExtension { extension: name.id(), signal_type };
-        let Object(mut made) = self.ccapi.call(cx, &create).await.map_err(|error| about(error, "Extension", &name))?;
-        // What was asked for stands where the answer is silent.
-        if made.extension.0.is_empty() {
-            made.extension = VendorId(name.id().to_owned());
-        }
-        if made.signal_type.is_empty() {
-            made.signal_type = Text(signal_type.to_string());
-        }
-        Ok(Line(made).into_new(&CenterName::new(name.center())))
+        create(&self.ccapi, cx, name, extension).await
     }
 
     async fn delete_extension(&self, cx: &Context, name: ExtensionName) -> Result<()> {
-        let mut check = Check::new();
-        check.digits("name", name.id());
-        check.done()?;
-        let Err(error) = self.ccapi.call(cx, &DeleteExtension { extension: name.id() }).await else { return Ok(()) };
-        let error = about(error, "Extension", &name);
-        if !is_vague(&error) {
-            return Err(error);
-        }
-        // "An extension bound to an agent cannot be deleted", without a code for it (C62).
-        match bound(&self.ccapi, cx).await {
-            Ok((lines, _)) if lines.iter().any(|(_, line)| line.id() == name.id()) => Err(error
-                .explained(ErrorReason::ResourceInUse, "an extension that is bound to an agent cannot be deleted")
-                .about("Extension", name)),
-            _ => Err(error),
-        }
+        delete(&self.ccapi, cx, name).await
+    }
+}
+
+/// Lists extensions.
+async fn list(
+    ccapi: &Api,
+    cx: &Context,
+    center: CenterName,
+    page: Page,
+    request: v1::ListExtensionsRequest,
+) -> Result<v1::ListExtensionsResponse> {
+    let v1::ListExtensionsRequest { parent: _, page_size: _, page_token: _, view } = request;
+    let view = enum_value(view);
+    let (lines, incomplete_reason) = bound(ccapi, cx).await?;
+    let total_size = count(lines.len());
+    let (lines, next_page_token) = page.cut(lines, |(_, line)| line.id());
+    let extensions = lines
+        .into_iter()
+        .map(|(agent, line)| line.into_extension(&center, &AgentName::new(center.center(), agent), view))
+        .collect();
+    Ok(v1::ListExtensionsResponse { extensions, next_page_token, total_size, incomplete_reason })
+}
+
+/// Gets an extension.
+async fn get(
+    ccapi: &Api,
+    cx: &Context,
+    name: ExtensionName,
+    request: v1::GetExtensionRequest,
+) -> Result<v1::Extension> {
+    let v1::GetExtensionRequest { name: _, view } = request;
+    let view = enum_value(view);
+    let mut check = Check::new();
+    check.digits("name", name.id());
+    check.done()?;
+    let center = CenterName::new(name.center());
+    let (lines, incomplete_reason) = bound(ccapi, cx).await?;
+    match lines.into_iter().find(|(_, line)| line.id() == name.id()) {
+        Some((agent, line)) => Ok(line.into_extension(&center, &AgentName::new(center.center(), agent), view)),
+        None if incomplete_reason.is_empty() => Err(Error::not_found("Extension", name)),
+        None => Err(Error::not_found("Extension", name).with("cause", incomplete_reason)),
+    }
+}
+
+/// Creates an extension.
+async fn create(ccapi: &Api, cx: &Context, name: ExtensionName, extension: v1::Extension) -> Result<v1::Extension> {
+    let v1::Extension {
+        name: _,
+        protocol,
+        // The rest but vendor_data is output only.
+        account: _,
+        agent: _,
+        state: _,
+        description: _,
+        initial_password: _,
+        vendor_data,
+    } = extension;
+    let mut check = Check::new();
+    check.chosen_extension("extension_id", name.id());
+    let no_fields = "Udesk has no further fields for extensions";
+    check.unsupported_if(vendor_data.is_some(), "extension.vendor_data", no_fields);
+    check.done()?;
+    let signal_type = u8::from(enum_value::<v1::ExtensionProtocol>(protocol) == v1::ExtensionProtocol::Webrtc);
+    let create = CreateExtension { extension: name.id(), signal_type };
+    let Object(mut made) = ccapi.call(cx, &create).await.map_err(|error| about_new(error, "Extension", &name))?;
+    // What was asked for stands where the answer is silent.
+    if made.extension.0.is_empty() {
+        made.extension = VendorId(name.id().to_owned());
+    }
+    if made.signal_type.is_empty() {
+        made.signal_type = Text(signal_type.to_string());
+    }
+    Ok(Line(made).into_new(&CenterName::new(name.center())))
+}
+
+/// Deletes an extension.
+async fn delete(ccapi: &Api, cx: &Context, name: ExtensionName) -> Result<()> {
+    let mut check = Check::new();
+    check.digits("name", name.id());
+    check.done()?;
+    let Err(error) = ccapi.call(cx, &DeleteExtension { extension: name.id() }).await else { return Ok(()) };
+    let error = about(error, "Extension", &name);
+    if !is_vague(&error) {
+        return Err(error);
+    }
+    // "An extension bound to an agent cannot be deleted", without a code for it (C62).
+    match bound(ccapi, cx).await {
+        Ok((lines, _)) if lines.iter().any(|(_, line)| line.id() == name.id()) => Err(error
+            .explained(ErrorReason::ResourceInUse, "an extension that is bound to an agent cannot be deleted")
+            .about("Extension", name)),
+        _ => Err(error),
     }
 }
 
@@ -232,27 +268,27 @@ impl Extensions for Udesk {
 
 impl Line {
     /// An extension of which the type is not told.
-    pub fn new(extension: VendorId, number: Text, password: Text) -> Self {
+    pub(super) fn new(extension: VendorId, number: Text, password: Text) -> Self {
         Self(Fields { extension, number, password, signal_type: Text::default() })
     }
 
     /// An extension of which nothing else is told.
-    pub fn bare(id: String) -> Self {
+    pub(super) fn bare(id: String) -> Self {
         Self::new(VendorId(id), Text::default(), Text::default())
     }
 
     /// Its number, which is its ID.
-    pub fn id(&self) -> &str {
+    pub(super) fn id(&self) -> &str {
         &self.0.extension.0
     }
 
     /// Its password; empty when it is not told.
-    pub fn password(&self) -> &str {
+    pub(super) fn password(&self) -> &str {
         &self.0.password
     }
 
     /// The account its softphone registers with: company prefix and number, 14 digits (C24). Empty when not told.
-    pub fn account(&self) -> &str {
+    pub(super) fn account(&self) -> &str {
         let number = &*self.0.number;
         let is_account =
             number.len() == 14 && number.starts_with('9') && number.bytes().all(|byte| byte.is_ascii_digit());
@@ -260,12 +296,12 @@ impl Line {
     }
 
     /// Its protocol. `voip`, which Udesk 25 shows for either, is not guessed at (C25).
-    pub fn protocol(&self) -> v1::ExtensionProtocol {
+    pub(super) fn protocol(&self) -> v1::ExtensionProtocol {
         protocol(&self.0.signal_type)
     }
 
     /// Takes over from another telling of the same extension what this one lacks.
-    pub fn complete(&mut self, other: Self) {
+    pub(super) fn complete(&mut self, other: Self) {
         for (field, value) in [(&mut self.0.number, other.0.number), (&mut self.0.password, other.0.password)] {
             if field.is_empty() {
                 *field = value;
@@ -293,7 +329,7 @@ impl Line {
     }
 
     /// An extension that was just made for an agent, with its password.
-    pub fn into_provisioned(self, center: &CenterName, agent: &AgentName) -> v1::Extension {
+    pub(super) fn into_provisioned(self, center: &CenterName, agent: &AgentName) -> v1::Extension {
         let initial_password = self.password().to_owned();
         v1::Extension { initial_password, ..self.into_extension(center, agent, v1::View::Full) }
     }
@@ -320,7 +356,7 @@ impl<'de> Deserialize<'de> for Line {
 }
 
 /// What a `SignalType` stands for.
-pub fn protocol(signal_type: &str) -> v1::ExtensionProtocol {
+pub(super) fn protocol(signal_type: &str) -> v1::ExtensionProtocol {
     match signal_type {
         "0" => v1::ExtensionProtocol::Sip,
         "1" => v1::ExtensionProtocol::Webrtc,

@@ -4,7 +4,7 @@ use crate::check::Check;
 
 /// A field and the pattern its whole value must match, as `Capabilities.field_formats` tells them, in the contract's
 /// order. Of a list, the pattern is that of each item.
-pub const FIELD_FORMATS: &[(&str, &str)] = &[
+pub(super) const FIELD_FORMATS: &[(&str, &str)] = &[
     ("ListAgentsRequest.queue", QUEUE),
     ("GetAgentRequest.name", AGENT),
     ("CreateAgentRequest.agent_id", r"[0-9]{1,32}"),
@@ -51,7 +51,7 @@ const WORK_ID: &str = r"[0-9A-Za-z_]{1,32}";
 const PSTN: &str = r"0[0-9]{6,31}|[1-9][0-9]{10}|9[0-9]{13}";
 
 /// A field of Udesk's own format.
-pub trait Formats {
+pub(super) trait Formats {
     /// `AgentId`, `QueueId` or an extension in a name: digits, up to 32 (C20, C22, C27).
     fn digits(&mut self, field: impl Into<String>, id: &str);
     /// `WorkId`: letters, digits and underscore, up to 32.

@@ -2,17 +2,12 @@
 
 use serde::Serialize;
 
-use super::{
-    Api, about, agent_records,
-    ccapi::{Ccapi, WRITE},
-    formats::Formats as _,
-    queues,
-};
+use super::{Api, agent_records, ccapi::Ccapi, formats::Formats as _, is_missing, operations::WRITE, queues};
 use crate::{
     check::Check,
     context::Context,
     endpoint,
-    error::{Error, ErrorReason, Result},
+    error::{Error, Result},
     name::{AgentName, QueueName},
     vendor::de::Anything,
 };
@@ -50,7 +45,7 @@ struct Leave<'a> {
 endpoint!(Ccapi: Leave<'_>, DELETE "/agents/queues", write, WRITE => Anything);
 
 /// Adds agents to a queue.
-pub async fn add_agents(ccapi: &Api, cx: &Context, queue: &QueueName, agents: &[AgentName]) -> Result<()> {
+pub(super) async fn add_agents(ccapi: &Api, cx: &Context, queue: &QueueName, agents: &[AgentName]) -> Result<()> {
     let mut check = Check::new();
     check.digits("queue", queue.id());
     for (index, agent) in agents.iter().enumerate() {
@@ -65,12 +60,12 @@ pub async fn add_agents(ccapi: &Api, cx: &Context, queue: &QueueName, agents: &[
 }
 
 /// Adds an agent to queues.
-pub async fn add_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
+pub(super) async fn add_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
     enroll(ccapi, cx, agent, queues, 0).await
 }
 
 /// Replaces the queues of an agent.
-pub async fn set_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
+pub(super) async fn set_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
     enroll(ccapi, cx, agent, queues, 1).await
 }
 
@@ -78,17 +73,23 @@ async fn enroll(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueNam
     let ids = checked(agent, queues)?;
     match ccapi.call(cx, &Enroll { agent_id: agent.id(), queues: ids, is_full }).await {
         Ok(Anything) => Ok(()),
-        Err(error) => Err(missing_queue(ccapi, cx, agent, queues, error).await),
+        Err(error) => {
+            let (error, is_queue_known) = missing_queue(ccapi, cx, queues, error).await;
+            Err(if is_queue_known { error.about("Agent", agent) } else { error })
+        }
     }
 }
 
 /// Removes an agent from queues.
-pub async fn remove_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
+pub(super) async fn remove_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
     let ids = checked(agent, queues)?;
-    match ccapi.call(cx, &Leave { agent_id: agent.id(), queues: ids }).await {
-        Ok(Anything) => Ok(()),
-        Err(error) => Err(missing_queue(ccapi, cx, agent, queues, error).await),
-    }
+    let Err(error) = ccapi.call(cx, &Leave { agent_id: agent.id(), queues: ids }).await.map(|Anything| ()) else {
+        return Ok(());
+    };
+    let (error, is_queue_known) = missing_queue(ccapi, cx, queues, error).await;
+    // What is missing may also be the membership.
+    let is_agent = is_queue_known && agent_records::get(ccapi, cx, agent).await.is_err_and(|read| is_missing(&read));
+    Err(if is_agent { error.about("Agent", agent) } else { error })
 }
 
 fn checked<'a>(agent: &AgentName, queues: &'a [QueueName]) -> Result<Vec<&'a str>> {
@@ -101,25 +102,29 @@ fn checked<'a>(agent: &AgentName, queues: &'a [QueueName]) -> Result<Vec<&'a str
     Ok(queues.iter().map(QueueName::id).collect())
 }
 
-/// Udesk's "no records" does not say of what: the list of queues tells whether it is one of them.
-async fn missing_queue(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName], error: Error) -> Error {
-    if error.reason() == ErrorReason::ResourceNotFound
-        && let Ok(known) = queues::list(ccapi, cx).await
-        && let Some(queue) = queues.iter().find(|queue| known.iter().all(|known| known.id() != queue.id()))
-    {
-        return error.about("Queue", queue);
+/// Udesk's "no records" does not say of what: the list of queues tells whether it is one of them. Also returns whether every
+/// queue is known to exist.
+async fn missing_queue(ccapi: &Api, cx: &Context, queues: &[QueueName], error: Error) -> (Error, bool) {
+    if !is_missing(&error) {
+        return (error, false);
     }
-    about(error, "Agent", agent)
+    let Ok(known) = queues::all(ccapi, cx).await else { return (error, false) };
+    match queues.iter().find(|queue| known.iter().all(|known| known.id() != queue.id())) {
+        Some(queue) => (error.about("Queue", queue), false),
+        None => (error, true),
+    }
 }
 
-/// As for queues; an agent beyond a list that is not whole cannot be told from one that is not there.
+/// The same for agents; an agent beyond an incomplete list may exist.
 async fn missing_agent(ccapi: &Api, cx: &Context, queue: &QueueName, agents: &[AgentName], error: Error) -> Error {
-    if error.reason() == ErrorReason::ResourceNotFound
-        && let Ok(page) = agent_records::all(ccapi, cx).await
-        && page.incomplete_reason().is_empty()
-        && let Some(agent) = agents.iter().find(|agent| page.agent_list.0.iter().all(|known| known.id() != agent.id()))
-    {
-        return error.about("Agent", agent);
+    if !is_missing(&error) {
+        return error;
     }
-    about(error, "Queue", queue)
+    let Ok(page) = agent_records::all(ccapi, cx).await else { return error };
+    let missing = agents.iter().find(|agent| page.agent_list.0.iter().all(|known| known.id() != agent.id()));
+    match missing {
+        Some(agent) if page.incomplete_reason().is_empty() => error.about("Agent", agent),
+        Some(_) => error,
+        None => error.about("Queue", queue),
+    }
 }

@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Api, Udesk, about,
-    ccapi::{Ccapi, READ, WRITE},
-    count, or_empty,
+    ccapi::Ccapi,
+    count,
+    operations::{READ, WRITE},
+    or_empty,
 };
 use crate::{
     adapter::PhoneNumbers,
@@ -49,7 +51,7 @@ struct ClearDefault {}
 endpoint!(Ccapi: ClearDefault, DELETE "/spnumbers/default", write_bare, WRITE => Anything);
 
 /// Asks one harmless question.
-pub async fn probe(ccapi: &Api, cx: &Context) -> Result<()> {
+pub(super) async fn probe(ccapi: &Api, cx: &Context) -> Result<()> {
     read(ccapi, cx).await.map(drop)
 }
 
@@ -96,17 +98,7 @@ impl PhoneNumbers for Udesk {
         page: Page,
         request: v1::ListPhoneNumbersRequest,
     ) -> Result<v1::ListPhoneNumbersResponse> {
-        let v1::ListPhoneNumbersRequest { parent: _, page_size: _, page_token: _, view: _ } = request;
-        let numbers = read(&self.ccapi, cx).await?;
-        let all = numbers.all();
-        let total_size = count(all.len());
-        let (page, next_page_token) = page.cut(all, |number| number);
-        Ok(v1::ListPhoneNumbersResponse {
-            phone_numbers: page.into_iter().map(|number| numbers.resource(&center, number)).collect(),
-            next_page_token,
-            total_size,
-            incomplete_reason: String::new(),
-        })
+        list(&self.ccapi, cx, center, page, request).await
     }
 
     async fn get_phone_number(
@@ -115,25 +107,66 @@ impl PhoneNumbers for Udesk {
         name: PhoneNumberName,
         request: v1::GetPhoneNumberRequest,
     ) -> Result<v1::PhoneNumber> {
-        let v1::GetPhoneNumberRequest { name: _, view: _ } = request;
-        let numbers = read(&self.ccapi, cx).await?;
-        match numbers.all().into_iter().find(|number| number == name.id()) {
-            Some(number) => Ok(numbers.resource(&CenterName::new(name.center()), number)),
-            None => Err(unknown(&name)),
-        }
+        get(&self.ccapi, cx, name, request).await
     }
 
     async fn set_default_phone_number(&self, cx: &Context, name: PhoneNumberName) -> Result<()> {
-        // The default must be one of the list, and no code is documented for one that is not (C28).
-        if !read(&self.ccapi, cx).await?.all().iter().any(|number| number == name.id()) {
-            return Err(unknown(&name));
-        }
-        let set = self.ccapi.call(cx, &SetDefault { def_sp_number: name.id() }).await;
-        set.map(|Anything| ()).map_err(|error| about(error, "PhoneNumber", &name))
+        set_default(&self.ccapi, cx, name).await
     }
 
-    async fn clear_default_phone_number(&self, cx: &Context, center: CenterName) -> Result<()> {
-        let cleared = self.ccapi.call(cx, &ClearDefault {}).await;
-        cleared.map(|Anything| ()).map_err(|error| about(error, "Center", &center))
+    async fn clear_default_phone_number(&self, cx: &Context, _center: CenterName) -> Result<()> {
+        clear_default(&self.ccapi, cx).await
     }
+}
+
+/// Lists phone numbers.
+async fn list(
+    ccapi: &Api,
+    cx: &Context,
+    center: CenterName,
+    page: Page,
+    request: v1::ListPhoneNumbersRequest,
+) -> Result<v1::ListPhoneNumbersResponse> {
+    let v1::ListPhoneNumbersRequest { parent: _, page_size: _, page_token: _, view: _ } = request;
+    let numbers = read(ccapi, cx).await?;
+    let all = numbers.all();
+    let total_size = count(all.len());
+    let (page, next_page_token) = page.cut(all, |number| number);
+    Ok(v1::ListPhoneNumbersResponse {
+        phone_numbers: page.into_iter().map(|number| numbers.resource(&center, number)).collect(),
+        next_page_token,
+        total_size,
+        incomplete_reason: String::new(),
+    })
+}
+
+/// Gets a phone number.
+async fn get(
+    ccapi: &Api,
+    cx: &Context,
+    name: PhoneNumberName,
+    request: v1::GetPhoneNumberRequest,
+) -> Result<v1::PhoneNumber> {
+    let v1::GetPhoneNumberRequest { name: _, view: _ } = request;
+    let numbers = read(ccapi, cx).await?;
+    match numbers.all().into_iter().find(|number| number == name.id()) {
+        Some(number) => Ok(numbers.resource(&CenterName::new(name.center()), number)),
+        None => Err(unknown(&name)),
+    }
+}
+
+/// Makes a number the default caller ID.
+async fn set_default(ccapi: &Api, cx: &Context, name: PhoneNumberName) -> Result<()> {
+    // The default must be one of the list, and no code is documented for one that is not (C28).
+    if !read(ccapi, cx).await?.all().iter().any(|number| number == name.id()) {
+        return Err(unknown(&name));
+    }
+    let set = ccapi.call(cx, &SetDefault { def_sp_number: name.id() }).await;
+    set.map(|Anything| ()).map_err(|error| about(error, "PhoneNumber", &name))
+}
+
+/// Leaves the center without a default caller ID.
+async fn clear_default(ccapi: &Api, cx: &Context) -> Result<()> {
+    let cleared = ccapi.call(cx, &ClearDefault {}).await;
+    cleared.map(|Anything| ())
 }

@@ -4,11 +4,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{
-    Api, VendorId, about, agent_records,
-    ccapi::{Ccapi, READ, WRITE},
-    codes::SUCCESS,
+    Api, Udesk, VendorId, about, about_new, agent_records,
+    ccapi::Ccapi,
+    codes::{self, SUCCESS},
     formats::Formats as _,
-    is_vague, or_empty, queues,
+    is_vague,
+    operations::{READ, WRITE},
+    or_empty, queues,
 };
 use crate::{
     check::Check,
@@ -87,7 +89,7 @@ struct DeleteQueue<'a> {
 endpoint!(Ccapi: DeleteQueue<'_>, DELETE "/queues", write, WRITE => Anything);
 
 /// What is to change of a queue, in Udesk's words.
-pub struct Change {
+struct Change {
     name: Option<String>,
     strategy: Option<i64>,
     timeout: Option<i64>,
@@ -95,7 +97,7 @@ pub struct Change {
 }
 
 /// Creates a queue.
-pub async fn create(
+pub(super) async fn create(
     ccapi: &Api,
     cx: &Context,
     center: &CenterName,
@@ -116,8 +118,8 @@ pub async fn create(
     check.done()?;
     let create = CreateQueue { queue_id: &queue_id, queue_name: &display_name, wait_music: &wait_music };
     let created = ccapi.call(cx, &create).await.map_err(|error| match queue_id.as_str() {
-        "" => about(error, "Queue", center),
-        id => about(error, "Queue", &QueueName::new(center.center(), id)),
+        "" => about_new(of_music(error), "Queue", center),
+        id => about_new(of_music(error), "Queue", &QueueName::new(center.center(), id)),
     })?;
     let id = match created {
         QueueCreated::Object { queue_id: id } | QueueCreated::Text(id) if !id.0.is_empty() => id.0,
@@ -129,7 +131,7 @@ pub async fn create(
 
 /// The ID of a queue that was made, where the answer does not tell it: no two queues have one name (code 100006).
 async fn id_of_new(ccapi: &Api, cx: &Context, name: &str) -> Result<String> {
-    let mut named: Vec<queues::Queue> = match queues::list(ccapi, cx).await {
+    let mut named: Vec<queues::Queue> = match queues::all(ccapi, cx).await {
         Ok(queues) => queues.into_iter().filter(|queue| queue.name() == name).collect(),
         Err(_) => Vec::new(),
     };
@@ -150,7 +152,7 @@ async fn id_of_new(ccapi: &Api, cx: &Context, name: &str) -> Result<String> {
 const NO_FURTHER_FIELDS: &str = "Udesk has no further fields for queues";
 
 /// What `mask` names of a queue, checked.
-pub fn checked(name: &QueueName, queue: v1::Queue, mask: &[String]) -> Result<Change> {
+fn checked(name: &QueueName, queue: v1::Queue, mask: &[String]) -> Result<Change> {
     let is_masked = |path: &str| mask.iter().any(|masked| masked == path);
     // Without vendor_data in the mask there is none.
     let v1::Queue { name: _, display_name, strategy, wait_timeout, wait_music, vendor_data: _ } = queue;
@@ -181,8 +183,17 @@ pub fn checked(name: &QueueName, queue: v1::Queue, mask: &[String]) -> Result<Ch
     })
 }
 
-/// Changes a queue: read, merged, written whole, read back. It must be this queue's turn.
-pub async fn update(ccapi: &Api, cx: &Context, name: &QueueName, change: Change) -> Result<v1::Queue> {
+/// Changes the fields that `mask` names of a queue: read, merged, written whole, read back.
+pub(super) async fn update(
+    udesk: &Udesk,
+    cx: &Context,
+    name: &QueueName,
+    queue: v1::Queue,
+    mask: &[String],
+) -> Result<v1::Queue> {
+    let change = checked(name, queue, mask)?;
+    let _guard = udesk.queue_locks.lock(name.id().to_owned(), cx.deadline()).await?;
+    let ccapi = &udesk.ccapi;
     let Object(RawQueues { queues }) = or_empty(ccapi.call(cx, &ReadQueues {}).await)?;
     let queue = queues
         .into_iter()
@@ -191,16 +202,24 @@ pub async fn update(ccapi: &Api, cx: &Context, name: &QueueName, change: Change)
         })
         .ok_or_else(|| Error::not_found("Queue", name))?;
     let update = change.merged(name, queue);
-    let Anything = ccapi.call(cx, &update).await.map_err(|error| about(error, "Queue", name))?;
-    let queue = match queues::get(ccapi, cx, name).await {
+    let Anything = ccapi.call(cx, &update).await.map_err(|error| about(of_music(error), "Queue", name))?;
+    let queue = match queues::find(ccapi, cx, name).await {
         Ok(queue) => queue,
         Err(_) => update.as_read()?,
     };
     Ok(queue.into_queue(&CenterName::new(name.center()), v1::View::Full))
 }
 
+/// Names the field that a refusal of a voice file is about.
+fn of_music(error: Error) -> Error {
+    if error.reason() == ErrorReason::VendorRejected && codes::is_about_voice(error.vendor_code()) {
+        return error.violating("queue.wait_music", "Udesk rejects this voice file");
+    }
+    error
+}
+
 /// Deletes a queue.
-pub async fn delete(ccapi: &Api, cx: &Context, name: &QueueName) -> Result<()> {
+pub(super) async fn delete(ccapi: &Api, cx: &Context, name: &QueueName) -> Result<()> {
     let mut check = Check::new();
     check.digits("name", name.id());
     check.done()?;

@@ -1,15 +1,11 @@
 //! Queues as they are read: Udesk 11. What changes them is led to Udesk 12 to 15.
 
 use async_trait::async_trait;
-use prost_types::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Udesk, VendorId,
-    ccapi::{Ccapi, READ},
-    count,
-    formats::Formats as _,
-    memberships, or_empty, queue_changes,
+    Api, Udesk, VendorId, ccapi::Ccapi, count, formats::Formats as _, memberships, operations::READ, or_empty,
+    queue_changes,
 };
 use crate::{
     adapter::Queues,
@@ -40,7 +36,7 @@ struct QueueList {
 /// A queue as Udesk 11 gives it. The name is read in either spelling (C37).
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-pub struct Queue {
+pub(super) struct Queue {
     queue_id: VendorId,
     name: Text,
     queue_name: Text,
@@ -50,13 +46,13 @@ pub struct Queue {
 }
 
 /// Every queue.
-pub async fn list(ccapi: &Api, cx: &Context) -> Result<Vec<Queue>> {
+pub(super) async fn all(ccapi: &Api, cx: &Context) -> Result<Vec<Queue>> {
     or_empty(ccapi.call(cx, &ListQueues {}).await).map(|Object(QueueList { queues })| queues.0)
 }
 
 /// One queue: Udesk has no operation for one.
-pub async fn get(ccapi: &Api, cx: &Context, name: &QueueName) -> Result<Queue> {
-    let queues = list(ccapi, cx).await?;
+pub(super) async fn find(ccapi: &Api, cx: &Context, name: &QueueName) -> Result<Queue> {
+    let queues = all(ccapi, cx).await?;
     queues.into_iter().find(|queue| queue.id() == name.id()).ok_or_else(|| Error::not_found("Queue", name))
 }
 
@@ -64,17 +60,17 @@ pub async fn get(ccapi: &Api, cx: &Context, name: &QueueName) -> Result<Queue> {
 
 impl Queue {
     /// Its ID.
-    pub fn id(&self) -> &str {
+    pub(super) fn id(&self) -> &str {
         &self.queue_id.0
     }
 
     /// Its name.
-    pub fn name(&self) -> &str {
+    pub(super) fn name(&self) -> &str {
         if self.name.is_empty() { &self.queue_name } else { &self.name }
     }
 
     /// The queue as the contract shows it.
-    pub fn into_queue(self, center: &CenterName, view: v1::View) -> v1::Queue {
+    pub(super) fn into_queue(self, center: &CenterName, view: v1::View) -> v1::Queue {
         let strategy = strategy(&self.strategy);
         let display_name = self.name().to_owned();
         // A code the contract has no word for is not lost.
@@ -86,7 +82,7 @@ impl Queue {
             name: QueueName::new(center.center(), self.queue_id.0).to_string(),
             display_name,
             strategy: strategy.into(),
-            wait_timeout: self.timeout.0.map(|seconds| Duration { seconds, nanos: 0 }),
+            wait_timeout: self.timeout.seconds(),
             wait_music: self.wait_music.into_string(),
             vendor_data,
         }
@@ -111,23 +107,11 @@ impl Queues for Udesk {
         page: Page,
         request: v1::ListQueuesRequest,
     ) -> Result<v1::ListQueuesResponse> {
-        let v1::ListQueuesRequest { parent: _, page_size: _, page_token: _, view } = request;
-        let view = enum_value(view);
-        let queues = list(&self.ccapi, cx).await?;
-        let total_size = count(queues.len());
-        let (queues, next_page_token) = page.cut(queues, Queue::id);
-        let queues = queues.into_iter().map(|queue| queue.into_queue(&center, view)).collect();
-        Ok(v1::ListQueuesResponse { queues, next_page_token, total_size, incomplete_reason: String::new() })
+        list(&self.ccapi, cx, center, page, request).await
     }
 
     async fn get_queue(&self, cx: &Context, name: QueueName, request: v1::GetQueueRequest) -> Result<v1::Queue> {
-        let v1::GetQueueRequest { name: _, view } = request;
-        let view = enum_value(view);
-        let mut check = Check::new();
-        check.digits("name", name.id());
-        check.done()?;
-        let queue = get(&self.ccapi, cx, &name).await?;
-        Ok(queue.into_queue(&CenterName::new(name.center()), view))
+        get(&self.ccapi, cx, name, request).await
     }
 
     async fn create_queue(
@@ -146,9 +130,7 @@ impl Queues for Udesk {
         queue: v1::Queue,
         mask: Vec<String>,
     ) -> Result<v1::Queue> {
-        let change = queue_changes::checked(&name, queue, &mask)?;
-        let _guard = self.queue_locks.lock(name.id().to_owned(), cx.deadline()).await?;
-        queue_changes::update(&self.ccapi, cx, &name, change).await
+        queue_changes::update(self, cx, &name, queue, &mask).await
     }
 
     async fn delete_queue(&self, cx: &Context, name: QueueName) -> Result<()> {
@@ -158,4 +140,32 @@ impl Queues for Udesk {
     async fn add_queue_agents(&self, cx: &Context, queue: QueueName, agents: Vec<AgentName>) -> Result<()> {
         memberships::add_agents(&self.ccapi, cx, &queue, &agents).await
     }
+}
+
+/// Lists queues.
+async fn list(
+    ccapi: &Api,
+    cx: &Context,
+    center: CenterName,
+    page: Page,
+    request: v1::ListQueuesRequest,
+) -> Result<v1::ListQueuesResponse> {
+    let v1::ListQueuesRequest { parent: _, page_size: _, page_token: _, view } = request;
+    let view = enum_value(view);
+    let queues = all(ccapi, cx).await?;
+    let total_size = count(queues.len());
+    let (queues, next_page_token) = page.cut(queues, Queue::id);
+    let queues = queues.into_iter().map(|queue| queue.into_queue(&center, view)).collect();
+    Ok(v1::ListQueuesResponse { queues, next_page_token, total_size, incomplete_reason: String::new() })
+}
+
+/// Gets a queue.
+async fn get(ccapi: &Api, cx: &Context, name: QueueName, request: v1::GetQueueRequest) -> Result<v1::Queue> {
+    let v1::GetQueueRequest { name: _, view } = request;
+    let view = enum_value(view);
+    let mut check = Check::new();
+    check.digits("name", name.id());
+    check.done()?;
+    let queue = find(ccapi, cx, &name).await?;
+    Ok(queue.into_queue(&CenterName::new(name.center()), view))
 }

@@ -1,24 +1,24 @@
 //! Agents sign in and out: Udesk 22, 23.
 
-use std::sync::Arc;
-
-use prost_types::{Struct, value::Kind};
+use prost_types::Struct;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    about,
-    ccapi::{Ccapi, SIGN_IN, SIGN_OUT},
+    Api, about, agent_records,
+    ccapi::Ccapi,
     formats::Formats as _,
+    is_missing, is_vague,
+    operations::{SIGN_IN, SIGN_OUT},
 };
 use crate::{
     check::Check,
     context::Context,
     endpoint,
-    error::Result,
-    http::Client,
+    error::{Error, ErrorReason, Result},
     name::{AgentName, QueueName},
     proto::{enum_value, v1},
+    vendor::vendor_data_reader::VendorDataReader,
     vendor_data::VendorData,
 };
 
@@ -31,7 +31,7 @@ struct SignIn<'a> {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     queue_ids: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    state: Option<u8>,
+    state: Option<u32>,
 }
 
 endpoint!(Ccapi: SignIn<'_>, POST "/agent/login", write, SIGN_IN => Message);
@@ -55,12 +55,12 @@ struct Message {
 
 /// States after sign-in. The document names 0 "Idle" and 1 "Waiting" and explains neither (C50): which of them is
 /// READY is a guess, so `vendor_data.state` can say the number itself.
-const IDLE: u8 = 0;
-const WAITING: u8 = 1;
+const IDLE: u32 = 0;
+const WAITING: u32 = 1;
 
 /// Signs an agent in.
-pub async fn sign_in(
-    ccapi: &Arc<Client<Ccapi>>,
+pub(super) async fn sign_in(
+    ccapi: &Api,
     cx: &Context,
     name: &AgentName,
     queues: &[QueueName],
@@ -86,12 +86,29 @@ pub async fn sign_in(
     check.done()?;
     let queue_ids = queues.iter().map(QueueName::id).collect();
     let sign_in = SignIn { agent_id: name.id(), work_id: &employee_number, queue_ids, state: vendor_state.or(state) };
-    let message = ccapi.call(cx, &sign_in).await.map_err(|error| about(error, "Agent", name))?;
-    Ok(v1::LoginAgentResponse { vendor_data: message.into_vendor_data() })
+    match ccapi.call(cx, &sign_in).await {
+        Ok(message) => Ok(v1::LoginAgentResponse { vendor_data: message.into_vendor_data() }),
+        // "No records" may also be about a queue.
+        Err(error) if is_missing(&error) && !queues.is_empty() => Err(error),
+        Err(error) => Err(diagnosed(ccapi, cx, name, about(error, "Agent", name)).await),
+    }
+}
+
+/// "Agents without an extension cannot sign in", without a code for it (C62).
+async fn diagnosed(ccapi: &Api, cx: &Context, name: &AgentName, error: Error) -> Error {
+    if !is_vague(&error) {
+        return error;
+    }
+    match agent_records::get(ccapi, cx, name).await {
+        Ok(agent) if agent.extension_ids().next().is_none() => error
+            .explained(ErrorReason::AgentStateConflict, "an agent must have an extension to sign in")
+            .about("Agent", name),
+        _ => error,
+    }
 }
 
 /// Signs an agent out.
-pub async fn sign_out(ccapi: &Arc<Client<Ccapi>>, cx: &Context, name: &AgentName) -> Result<v1::LogoutAgentResponse> {
+pub(super) async fn sign_out(ccapi: &Api, cx: &Context, name: &AgentName) -> Result<v1::LogoutAgentResponse> {
     let mut check = Check::new();
     check.digits("name", name.id());
     check.done()?;
@@ -100,17 +117,11 @@ pub async fn sign_out(ccapi: &Arc<Client<Ccapi>>, cx: &Context, name: &AgentName
     Ok(v1::LogoutAgentResponse { vendor_data: message.into_vendor_data() })
 }
 
-/// `vendor_data.state`, 0 or 1; no other key is taken.
-fn vendor_state(check: &mut Check, vendor_data: Option<Struct>) -> Option<u8> {
-    let mut state = None;
-    for (key, value) in vendor_data.unwrap_or_default().fields {
-        match (key.as_str(), value.kind) {
-            ("state", Some(Kind::NumberValue(0.0))) => state = Some(IDLE),
-            ("state", Some(Kind::NumberValue(1.0))) => state = Some(WAITING),
-            ("state", _) => check.invalid("vendor_data.state", "0 or 1"),
-            _ => check.unsupported(format!("vendor_data.{key}"), "Udesk takes the key \"state\" only"),
-        }
-    }
+/// `state` of `vendor_data`.
+fn vendor_state(check: &mut Check, vendor_data: Option<Struct>) -> Option<u32> {
+    let mut reader = VendorDataReader::new(check, "vendor_data", vendor_data);
+    let state = reader.one_of("state", &[IDLE, WAITING]);
+    reader.refuse_others("Udesk accepts the key \"state\" only");
     state
 }
 

@@ -1,15 +1,12 @@
 //! Softphone passwords, which Udesk puts into ordinary reads: `ExtenInfos` of Udesk 06 and 25.
 
-use async_trait::async_trait;
-
 use super::{
-    Udesk,
+    Api,
     agent_records::{self, Agent},
     extensions::Line,
     formats::Formats as _,
 };
 use crate::{
-    adapter::Softphones,
     check::Check,
     context::Context,
     error::Result,
@@ -18,31 +15,29 @@ use crate::{
     proto::v1,
 };
 
-#[async_trait]
-impl Softphones for Udesk {
-    async fn access_softphone_credentials(
-        &self,
-        cx: &Context,
-        center: CenterName,
-        agent: Option<AgentName>,
-        page: Page,
-    ) -> Result<v1::AccessSoftphoneCredentialsResponse> {
-        let agents = match &agent {
-            Some(name) => {
-                let mut check = Check::new();
-                check.digits("agent", name.id());
-                check.done()?;
-                vec![agent_records::get(&self.ccapi, cx, name).await?]
-            }
-            None => agent_records::all(&self.ccapi, cx).await?.agent_list.0,
-        };
-        let mut lines: Vec<(String, Line)> = agents.into_iter().flat_map(of_agent).collect();
-        lines.sort_by(|(_, left), (_, right)| left.id().cmp(right.id()));
-        lines.dedup_by(|(_, later), (_, first)| later.id() == first.id());
-        let (lines, next_page_token) = page.cut(lines, |(_, line)| line.id());
-        let credentials = lines.into_iter().map(|(agent, line)| credential(&center, agent, &line)).collect();
-        Ok(v1::AccessSoftphoneCredentialsResponse { credentials, next_page_token })
-    }
+/// The passwords that Udesk tells, by extension; or those of one agent.
+pub(super) async fn access(
+    ccapi: &Api,
+    cx: &Context,
+    center: CenterName,
+    agent: Option<AgentName>,
+    page: Page,
+) -> Result<v1::AccessSoftphoneCredentialsResponse> {
+    let agents = match &agent {
+        Some(name) => {
+            let mut check = Check::new();
+            check.digits("agent", name.id());
+            check.done()?;
+            vec![agent_records::get(ccapi, cx, name).await?]
+        }
+        None => agent_records::all(ccapi, cx).await?.agent_list.0,
+    };
+    let mut lines: Vec<(String, Line)> = agents.into_iter().flat_map(of_agent).collect();
+    lines.sort_by(|(_, left), (_, right)| left.id().cmp(right.id()));
+    lines.dedup_by(|(_, later), (_, first)| later.id() == first.id());
+    let (lines, next_page_token) = page.cut(lines, |(_, line)| line.id());
+    let credentials = lines.into_iter().map(|(agent, line)| credential(&center, agent, &line)).collect();
+    Ok(v1::AccessSoftphoneCredentialsResponse { credentials, next_page_token })
 }
 
 /// The extensions of an agent whose password is told.

@@ -5,12 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, value::RawValue};
 
-use super::{
-    Api, VendorId,
-    ccapi::{Ccapi, WRITE},
-    codes::SUCCESS,
-    subscription_spec::Terms,
-};
+use super::{Api, VendorId, ccapi::Ccapi, codes::SUCCESS, operations::WRITE, subscription_spec::SubscriptionSpec};
 use crate::{
     context::Context,
     endpoint,
@@ -46,25 +41,25 @@ struct Subscribed {
 /// A subscription that was made.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub struct Made {
+pub(super) struct Made {
     /// Its ID, which is told only here.
-    pub subid: VendorId,
+    pub(super) subid: VendorId,
     /// Need not be the name asked for.
-    pub name: Text,
+    pub(super) name: Text,
 }
 
 /// Answer of Udesk 19: "Subscription Name & Event ID", as in `{"ymtest111": 164}` (C45). Nothing of it is needed, so
 /// whatever it holds is an answer.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub struct Replaced(pub Option<(String, i64)>);
+pub(super) struct Replaced(pub(super) Option<(String, i64)>);
 
 /// Makes a subscription.
 ///
 /// # Errors
 /// `VENDOR_REJECTED` only where Udesk tells of a failure and of no subscription. `VENDOR_OUTCOME_UNKNOWN` where it tells
 /// of both or of neither: the code says success, so there may be one.
-pub async fn subscribe(ccapi: &Api, cx: &Context, terms: &Terms) -> Result<Made> {
-    let asked = Asked { callback: &terms.callback, events: &terms.events, name: &terms.name };
+pub(super) async fn subscribe(ccapi: &Api, cx: &Context, spec: &SubscriptionSpec) -> Result<Made> {
+    let asked = Asked { callback: &spec.callback, events: &spec.events, name: &spec.name };
     let request = Subscribe { subscriptions: [asked] };
     let Object(Subscribed { sub_succ, sub_fail }) = ccapi.call(cx, &request).await?;
     let is_told = !sub_succ.0.is_empty();
@@ -80,7 +75,7 @@ pub async fn subscribe(ccapi: &Api, cx: &Context, terms: &Terms) -> Result<Made>
             let mut secrets = ccapi.dialect().secrets();
             secrets.extend(sent.iter().map(String::as_str));
             // People's words, and what Udesk may well name as that which failed.
-            secrets.push(&terms.name);
+            secrets.push(&spec.name);
             let message = redact::vendor_text(&failures.join(", "), &secrets);
             let (told, message) = if message.contains(char::is_alphanumeric) {
                 (format!("Udesk refused the subscription: {message}"), message)

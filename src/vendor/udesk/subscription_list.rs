@@ -5,15 +5,11 @@ use std::{
     fmt::Write as _,
 };
 
-use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use sha2::{Digest as _, Sha256};
 
-use super::{
-    Api, VendorId,
-    ccapi::{Ccapi, READ},
-    events, or_empty,
-};
+use super::{Api, VendorId, ccapi::Ccapi, events, operations::READ, or_empty};
 use crate::{
     context::Context,
     endpoint,
@@ -21,8 +17,9 @@ use crate::{
     event::address::Addresses,
     name::{CenterName, ResourceName as _, SubscriptionName},
     proto::v1,
-    store::subscription_ids::{Callback, Known, Memory},
-    vendor::de::{Flag, List, Text},
+    redact,
+    store::subscription_ids::{CallbackHash, SubscriptionIds, SubscriptionRecord},
+    vendor::de::{Flag, List, Text, without_values},
 };
 
 /// `GET /subscriptions` (Udesk 21).
@@ -42,42 +39,48 @@ struct Records {
 /// A subscription as Udesk 21 gives it. Its callback may hold a secret.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-pub struct Record {
+pub(super) struct Record {
     subid: VendorId,
     id: VendorId,
     /// Its name.
-    pub name: Text,
+    pub(super) name: Text,
     /// Where it posts.
-    pub callback: Text,
+    pub(super) callback: Text,
     /// Udesk's names of its events.
-    pub events: List<Text>,
+    pub(super) events: List<Text>,
     /// Whether it is delivered.
-    pub enable: Flag,
+    pub(super) enable: Flag,
 }
 
 /// A subscription with its ID: the vendor's, or `~` and a hash where nobody knows it.
-pub struct Identified {
+pub(super) struct Identified {
     /// The ID.
-    pub id: String,
+    pub(super) id: String,
     /// The rest.
-    pub record: Record,
+    pub(super) record: Record,
     /// Whether it posts to the gateway's own ingress.
     is_ingress: bool,
 }
 
 /// The subscriptions of a center.
-pub struct Listed {
+pub(super) struct Listed {
     /// Those that the vendor lists.
-    pub subscriptions: Vec<Identified>,
+    pub(super) subscriptions: Vec<Identified>,
     /// Why there may be more; empty when there are none.
-    pub incomplete_reason: String,
+    pub(super) incomplete_reason: String,
 }
 
 /// Every subscription of a center.
-pub async fn list(ccapi: &Api, memory: &Memory, addresses: &Addresses, cx: &Context, center: &str) -> Result<Listed> {
+pub(super) async fn list(
+    ccapi: &Api,
+    subscription_ids: &SubscriptionIds,
+    addresses: &Addresses,
+    cx: &Context,
+    center: &str,
+) -> Result<Listed> {
     let Records { records, is_one_object } = or_empty(ccapi.call(cx, &ListSubscriptions {}).await)?;
     let all_told = records.iter().all(|record| record.own_id().is_some());
-    let known = if all_told && !is_one_object { Vec::new() } else { memory.known(center).await? };
+    let known = if all_told && !is_one_object { Vec::new() } else { subscription_ids.list(center).await? };
     let mut recognized = Vec::with_capacity(records.len());
     for record in records {
         let is_ingress = addresses.recognize(center, &record.callback).await?.is_some();
@@ -100,11 +103,15 @@ pub async fn list(ccapi: &Api, memory: &Memory, addresses: &Addresses, cx: &Cont
 ///
 /// Each comes with whether it posts to an address of the gateway's own. Such an address was made for one subscription, so
 /// it tells which: the name that Udesk 21 gives is the tenant's, by its table, and need not be the one that was asked for.
-fn identify(records: Vec<(Record, bool)>, mut known: Vec<Known>) -> (Vec<Identified>, Vec<Known>) {
+fn identify(
+    records: Vec<(Record, bool)>,
+    mut known: Vec<SubscriptionRecord>,
+) -> (Vec<Identified>, Vec<SubscriptionRecord>) {
     let identify = |(record, is_ingress): (Record, bool)| {
         let id = record.own_id().map(str::to_owned).or_else(|| {
-            let callback = Callback::of(&record.callback);
-            let same = |known: &&Known| known.callback == callback && (is_ingress || known.name == *record.name);
+            let callback = CallbackHash::of(&record.callback);
+            let same =
+                |known: &&SubscriptionRecord| known.callback == callback && (is_ingress || known.name == *record.name);
             known.iter().find(same).map(|known| known.id.clone())
         });
         if let Some(id) = &id {
@@ -121,7 +128,7 @@ fn identify(records: Vec<(Record, bool)>, mut known: Vec<Known>) -> (Vec<Identif
 impl<'de> Deserialize<'de> for Records {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         // An object's error text would quote what it read.
-        let unreadable = |_| D::Error::custom("not a list of subscriptions");
+        let unreadable = |error| without_values(&error, "not a list of subscriptions");
         let json = <&RawValue>::deserialize(deserializer)?.get();
         let (list, is_one_object) = if json.starts_with('{') {
             let fields: BTreeMap<String, &RawValue> = serde_json::from_str(json).map_err(unreadable)?;
@@ -158,14 +165,15 @@ impl Record {
 // === impl Identified ===
 
 impl Identified {
-    /// The subscription as the contract shows it: never with an address of the gateway's own.
-    pub fn into_subscription(self, center: &CenterName) -> v1::Subscription {
+    /// The subscription as the contract shows it: never with an address of the gateway's own, nor with what may be a secret
+    /// in another one.
+    pub(super) fn into_subscription(self, center: &CenterName) -> v1::Subscription {
         let Self { id, record: Record { subid: _, id: _, name, callback, events, enable }, is_ingress } = self;
         let (event_types, vendor_event_types) = split(events.into_iter().map(Text::into_string));
         v1::Subscription {
             name: SubscriptionName::new(center.center(), id).to_string(),
             display_name: name.into_string(),
-            callback_uri: if is_ingress { String::new() } else { callback.into_string() },
+            callback_uri: if is_ingress { String::new() } else { redact::uri(callback.into_string()) },
             event_types,
             enabled: enable.0,
             vendor_event_types,
@@ -174,7 +182,7 @@ impl Identified {
 }
 
 /// Udesk's names of events, as event types and, where the contract has none, as they are.
-pub fn split(names: impl IntoIterator<Item = String>) -> (Vec<i32>, Vec<String>) {
+pub(super) fn split(names: impl IntoIterator<Item = String>) -> (Vec<i32>, Vec<String>) {
     let (mut known, mut others) = (Vec::new(), Vec::new());
     for name in names {
         match events::event_type(&name) {
@@ -195,10 +203,10 @@ mod tests {
     }
 
     fn ids(json: &str, known: &[(&str, &str, &str)]) -> Vec<String> {
-        let known = known.iter().map(|(id, name, callback)| Known {
+        let known = known.iter().map(|(id, name, callback)| SubscriptionRecord {
             id: (*id).to_owned(),
             name: (*name).to_owned(),
-            callback: Callback::of(callback),
+            callback: CallbackHash::of(callback),
         });
         let records = records(json).into_iter().map(|record| {
             let is_ingress = record.callback.starts_with("ours");

@@ -15,39 +15,40 @@ use crate::{
     event::address::{Addresses, Nonce},
     name::SubscriptionName,
     proto::{enum_value, v1},
+    redact,
     vendor::de::Text,
 };
 
 /// What helps where Udesk 21 does not.
-pub const WHOLE: &str =
+pub(super) const WHOLE: &str =
     "an update_mask of display_name, callback_uri, event_types and enabled replaces the whole of it without looking";
 
 /// Everything a subscription consists of, as it is written.
 #[derive(Serialize)]
-pub struct Terms {
+pub(super) struct SubscriptionSpec {
     /// Where it posts; may hold a secret.
-    pub callback: String,
+    pub(super) callback: String,
     /// Its name.
-    pub name: String,
+    pub(super) name: String,
     /// Udesk's names of its events.
-    pub events: Vec<String>,
+    pub(super) events: Vec<String>,
     /// Whether it is delivered.
-    pub enable: bool,
+    pub(super) enable: bool,
     /// Which of the gateway's own addresses the callback is, if it is one.
     #[serde(skip)]
-    pub ingress: Option<Ingress>,
+    pub(super) ingress: Option<Ingress>,
 }
 
 /// One of the gateway's own addresses.
-pub struct Ingress {
+pub(super) struct Ingress {
     /// Which one.
-    pub nonce: Nonce,
+    pub(super) nonce: Nonce,
     /// Whether it was made for the request under way, so that nobody knows of it when that is refused.
-    pub is_fresh: bool,
+    pub(super) is_fresh: bool,
 }
 
 /// Everything a subscription is to consist of.
-pub struct Plan {
+pub(super) struct Plan {
     destination: Destination,
     name: String,
     events: Vec<String>,
@@ -55,7 +56,7 @@ pub struct Plan {
 }
 
 /// What is to change of a subscription.
-pub struct Change {
+pub(super) struct Change {
     destination: Option<Destination>,
     name: Option<String>,
     /// Events that the contract has, by Udesk's names.
@@ -81,7 +82,13 @@ impl Plan {
     ///
     /// # Errors
     /// As for [`Addresses::mint`]; the vendor must not be asked.
-    pub async fn settled(self, addresses: &Addresses, center: &str, id: Option<&str>, vendor: &Url) -> Result<Terms> {
+    pub(super) async fn settled(
+        self,
+        addresses: &Addresses,
+        center: &str,
+        id: Option<&str>,
+        vendor: &Url,
+    ) -> Result<SubscriptionSpec> {
         let Self { destination, name, events, enable } = self;
         let (callback, ingress) = match destination {
             Destination::Ingress => {
@@ -93,7 +100,7 @@ impl Plan {
                 (callback, nonce.map(|nonce| Ingress { nonce, is_fresh: false }))
             }
         };
-        Ok(Terms { callback, name, events, enable, ingress })
+        Ok(SubscriptionSpec { callback, name, events, enable, ingress })
     }
 }
 
@@ -101,7 +108,11 @@ impl Plan {
 
 impl Change {
     /// The fields that are to change, checked together with what `check` holds already.
-    pub fn of(subscription: v1::Subscription, is_masked: impl Fn(&str) -> bool, mut check: Check) -> Result<Self> {
+    pub(super) fn of(
+        subscription: v1::Subscription,
+        is_masked: impl Fn(&str) -> bool,
+        mut check: Check,
+    ) -> Result<Self> {
         let v1::Subscription { name: _, display_name, callback_uri, event_types, enabled, vendor_event_types } =
             subscription;
         let event_types = event_types.into_iter().map(enum_value).collect();
@@ -118,7 +129,7 @@ impl Change {
     }
 
     /// A new subscription, to the gateway's own ingress and enabled unless told.
-    pub fn into_new(self) -> Plan {
+    pub(super) fn into_new(self) -> Plan {
         let Self { destination, name, event_types, vendor_event_types, enable } = self;
         Plan {
             destination: destination.unwrap_or(Destination::Ingress),
@@ -129,7 +140,7 @@ impl Change {
     }
 
     /// The whole subscription, where everything is to change: then nothing needs to be read.
-    pub fn into_whole(self) -> Result<Plan, Self> {
+    pub(super) fn into_whole(self) -> Result<Plan, Self> {
         match self {
             Self {
                 destination: Some(destination),
@@ -147,7 +158,7 @@ impl Change {
     /// # Errors
     /// `FIELD_INVALID` where the vendor does not tell all of it, which its document allows: written as nothing, events
     /// would end and a subscription that is disabled would be enabled.
-    pub fn merged(self, record: Record) -> Result<Plan> {
+    pub(super) fn merged(self, record: Record) -> Result<Plan> {
         let Record { name, callback, events, enable, .. } = record;
         let told = |text: Text| Some(text.into_string()).filter(|text| !text.is_empty());
         let events: Vec<String> = events.into_iter().filter_map(told).collect();
@@ -184,17 +195,18 @@ impl Change {
     }
 }
 
-// === impl Terms ===
+// === impl SubscriptionSpec ===
 
-impl Terms {
-    /// The subscription as the contract shows it: never with an address of the gateway's own.
-    pub fn into_subscription(self, name: &SubscriptionName) -> v1::Subscription {
+impl SubscriptionSpec {
+    /// The subscription as the contract shows it: never with an address of the gateway's own, nor with what may be a secret
+    /// in another one.
+    pub(super) fn into_subscription(self, name: &SubscriptionName) -> v1::Subscription {
         let Self { callback, name: display_name, events, enable, ingress } = self;
         let (event_types, vendor_event_types) = list::split(events);
         v1::Subscription {
             name: name.to_string(),
             display_name,
-            callback_uri: if ingress.is_some() { String::new() } else { callback },
+            callback_uri: if ingress.is_some() { String::new() } else { redact::uri(callback) },
             event_types,
             enabled: Some(enable),
             vendor_event_types,

@@ -5,7 +5,13 @@
 
 use async_trait::async_trait;
 
-use super::{Udesk, formats::Formats as _, subscription_list::Listed, subscription_spec::Change};
+use super::{
+    Udesk,
+    formats::Formats as _,
+    subscription_changes::{self, Register},
+    subscription_list::Listed,
+    subscription_spec::Change,
+};
 use crate::{
     adapter::Subscriptions,
     check::Check,
@@ -28,20 +34,11 @@ impl Subscriptions for Udesk {
         center: CenterName,
         page: Page,
     ) -> Result<v1::ListSubscriptionsResponse> {
-        let Listed { subscriptions, incomplete_reason } = self.subscriptions.list(cx, center.center()).await?;
-        let (subscriptions, next_page_token) = page.cut(subscriptions, |identified| &identified.id);
-        let subscriptions = subscriptions.into_iter().map(|identified| identified.into_subscription(&center)).collect();
-        Ok(v1::ListSubscriptionsResponse { subscriptions, next_page_token, incomplete_reason })
+        list(&self.subscriptions, cx, center, page).await
     }
 
     async fn get_subscription(&self, cx: &Context, name: SubscriptionName) -> Result<v1::Subscription> {
-        let center = CenterName::new(name.center());
-        let Listed { subscriptions, incomplete_reason } = self.subscriptions.list(cx, name.center()).await?;
-        match subscriptions.into_iter().find(|identified| identified.id == name.id()) {
-            Some(identified) => Ok(identified.into_subscription(&center)),
-            None if incomplete_reason.is_empty() => Err(Error::not_found("Subscription", name)),
-            None => Err(Error::not_found("Subscription", name).with("cause", incomplete_reason)),
-        }
+        get(&self.subscriptions, cx, name).await
     }
 
     async fn create_subscription(
@@ -50,8 +47,7 @@ impl Subscriptions for Udesk {
         center: CenterName,
         subscription: v1::Subscription,
     ) -> Result<v1::Subscription> {
-        let change = Change::of(subscription, |_| true, Check::new())?;
-        self.subscriptions.create(cx, &center, change).await
+        create(&self.subscriptions, cx, center, subscription).await
     }
 
     async fn update_subscription(
@@ -61,17 +57,68 @@ impl Subscriptions for Udesk {
         subscription: v1::Subscription,
         mask: Vec<String>,
     ) -> Result<v1::Subscription> {
-        let mut check = Check::new();
-        check.subscription_id("subscription.name", name.id());
-        refuse_other_paths(&mut check, "subscription", &mask, PATHS);
-        let change = Change::of(subscription, |path| mask.iter().any(|masked| masked == path), check)?;
-        self.subscriptions.update(cx, &name, change).await
+        update(&self.subscriptions, cx, name, subscription, mask).await
     }
 
     async fn delete_subscription(&self, cx: &Context, name: SubscriptionName) -> Result<()> {
-        let mut check = Check::new();
-        check.subscription_id("name", name.id());
-        check.done()?;
-        self.subscriptions.delete(cx, &name).await
+        delete(&self.subscriptions, cx, name).await
     }
+}
+
+/// Lists subscriptions.
+async fn list(
+    register: &Register,
+    cx: &Context,
+    center: CenterName,
+    page: Page,
+) -> Result<v1::ListSubscriptionsResponse> {
+    let Listed { subscriptions, incomplete_reason } = subscription_changes::list(register, cx, center.center()).await?;
+    let (subscriptions, next_page_token) = page.cut(subscriptions, |identified| &identified.id);
+    let subscriptions = subscriptions.into_iter().map(|identified| identified.into_subscription(&center)).collect();
+    Ok(v1::ListSubscriptionsResponse { subscriptions, next_page_token, incomplete_reason })
+}
+
+/// Gets a subscription.
+async fn get(register: &Register, cx: &Context, name: SubscriptionName) -> Result<v1::Subscription> {
+    let center = CenterName::new(name.center());
+    let Listed { subscriptions, incomplete_reason } = subscription_changes::list(register, cx, name.center()).await?;
+    match subscriptions.into_iter().find(|identified| identified.id == name.id()) {
+        Some(identified) => Ok(identified.into_subscription(&center)),
+        None if incomplete_reason.is_empty() => Err(Error::not_found("Subscription", name)),
+        None => Err(Error::not_found("Subscription", name).with("cause", incomplete_reason)),
+    }
+}
+
+/// Creates a subscription.
+async fn create(
+    register: &Register,
+    cx: &Context,
+    center: CenterName,
+    subscription: v1::Subscription,
+) -> Result<v1::Subscription> {
+    let change = Change::of(subscription, |_| true, Check::new())?;
+    subscription_changes::create(register, cx, &center, change).await
+}
+
+/// Changes the fields that `mask` names of a subscription.
+async fn update(
+    register: &Register,
+    cx: &Context,
+    name: SubscriptionName,
+    subscription: v1::Subscription,
+    mask: Vec<String>,
+) -> Result<v1::Subscription> {
+    let mut check = Check::new();
+    check.subscription_id("subscription.name", name.id());
+    refuse_other_paths(&mut check, "subscription", &mask, PATHS);
+    let change = Change::of(subscription, |path| mask.iter().any(|masked| masked == path), check)?;
+    subscription_changes::update(register, cx, &name, change).await
+}
+
+/// Deletes a subscription.
+async fn delete(register: &Register, cx: &Context, name: SubscriptionName) -> Result<()> {
+    let mut check = Check::new();
+    check.subscription_id("name", name.id());
+    check.done()?;
+    subscription_changes::delete(register, cx, &name).await
 }

@@ -8,6 +8,7 @@ mod extensions;
 mod ingress;
 mod queues;
 mod quirks;
+mod refusals;
 mod subscriptions;
 
 use std::{
@@ -37,7 +38,7 @@ use crate::{
     name::ResourceName,
     page::{Page, Paged},
     proto::v1,
-    store::{kv::KeyValueStore, sqlite::Database, subscription_ids::Memory},
+    store::{kv::KeyValueStore, sqlite::Database, subscription_ids::SubscriptionIds},
     telemetry::Metrics,
     token::Tokens,
     vendor::Parts,
@@ -132,8 +133,8 @@ impl Desk {
     }
 
     /// What is remembered of its subscriptions.
-    pub fn memory(&self) -> Memory {
-        Memory::new(Arc::new(self.storage.clone()))
+    pub fn subscription_ids(&self) -> SubscriptionIds {
+        SubscriptionIds::new(Arc::new(self.storage.clone()))
     }
 
     /// The requests since the last call: method and path, and the body.
@@ -352,12 +353,8 @@ fn adapter(
         kv: state.clone(),
         addresses: Addresses::new(&events(), state, clock),
     };
-    let udesk = config::Udesk {
-        app_id: APP_ID.to_owned(),
-        sid: SID.to_owned(),
-        auth_token: SecretString::from(AUTH_TOKEN),
-        timestamp_unit,
-    };
+    let udesk =
+        config::Udesk { app_id: APP_ID.to_owned(), sid: SID.to_owned(), auth_token: AUTH_TOKEN.into(), timestamp_unit };
     let center = config::Center {
         display_name: NAME.to_owned(),
         base_url: base.parse().unwrap(),

@@ -25,8 +25,8 @@ pub(super) fn routes(simulator: &Arc<Simulator>) -> Router {
         .with_state(Arc::clone(simulator))
 }
 
-/// `GET /simulator/deliveries`: the rule in force, and the last 1,000 deliveries, oldest first. `status` is the HTTP status
-/// of the last attempt, null if there was no response.
+/// `GET /simulator/deliveries`: the rule in force, and the last 1,000 deliveries, oldest first. `status` is the HTTP
+/// status of the last attempt, null if there was no response.
 async fn list(State(simulator): State<Arc<Simulator>>) -> Response {
     let body = {
         let center = simulator.center();
@@ -35,8 +35,8 @@ async fn list(State(simulator): State<Arc<Simulator>>) -> Response {
     json_response(&body)
 }
 
-/// `POST /simulator/deliveries`: sets the rule for events from now on; HTTP 400 with a sentence if the rule is refused. Any
-/// `Content-Type` will do.
+/// `POST /simulator/deliveries`: sets the rule for events from now on; HTTP 400 with a sentence if the rule is refused.
+/// Any `Content-Type` will do.
 async fn set_rule(State(simulator): State<Arc<Simulator>>, body: Bytes) -> Response {
     match parse(&body).and_then(|given| Rule::read(&given)) {
         Ok(rule) => {
@@ -47,8 +47,8 @@ async fn set_rule(State(simulator): State<Arc<Simulator>>, body: Bytes) -> Respo
     }
 }
 
-/// `POST /simulator/events`: dispatches an event with example values, except for `fields`. The response has its `MsgId` and
-/// the IDs of the subscriptions that get it.
+/// `POST /simulator/events`: dispatches an event with example values, except for `fields`. The response has its `MsgId`
+/// and the IDs of the subscriptions that get it.
 async fn dispatch(State(simulator): State<Arc<Simulator>>, body: Bytes) -> Response {
     match parse(&body).and_then(|given| dispatch_example(&simulator, &given)) {
         Ok(dispatched) => json_response(&dispatched),
@@ -110,11 +110,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn fields_override_what_is_made_up() {
+    async fn fields_override_example_values() {
         let server = TestServer::start().await;
         let mut receiver = Receiver::start().await;
         receiver.subscribe(&server, "gateway", &["record_stop"]).await;
-        // A placeholder, within a text, too; a field of the payload that has no placeholder; one that it lacks.
+        // A placeholder, also within a text; a member of the payload without a placeholder; a member that it lacks.
         let fields = json!({ "CallId": "c-1", "MsgId": "m-1", "Extra": { "a": [1] }, "Direction": 7 });
         server.dispatch("record_stop", fields).await;
         let event = receiver.event().await;
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_understood_is_refused_with_its_key() {
+    async fn an_unknown_key_or_value_is_refused_with_its_key() {
         let server = TestServer::start().await;
         for (path, body, text) in [
             ("deliveries", json!({ "copy": 2 }), "copy: no such key; there are copies, attempts, retry_ms\n"),

@@ -42,11 +42,6 @@ pub(super) enum Outcome {
     Dropped,
 }
 
-/// Locks a log. An entry changes in one step, so a panic leaves none half changed.
-pub(super) fn lock(log: &Mutex<DeliveryLog>) -> MutexGuard<'_, DeliveryLog> {
-    log.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 // === impl DeliveryLog ===
 
 impl DeliveryLog {
@@ -128,6 +123,11 @@ impl Outcome {
             Self::Dropped => "dropped",
         }
     }
+}
+
+/// Locks a log. An entry changes in one step, so a panic leaves none half changed.
+pub(super) fn lock(log: &Mutex<DeliveryLog>) -> MutexGuard<'_, DeliveryLog> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

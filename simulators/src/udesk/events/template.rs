@@ -34,7 +34,8 @@ const EMBEDDED: [(&str, &str); 20] = {
 #[derive(Clone)]
 pub struct EventTemplates(Arc<[(&'static str, Template)]>);
 
-/// Why a directory of templates cannot be used. It quotes nothing of a file, because a captured event holds people's data.
+/// Why a directory of templates cannot be used. It quotes nothing of a file, because a captured event holds people's
+/// data.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TemplateError {
     file: PathBuf,
@@ -61,8 +62,8 @@ impl EventTemplates {
     /// Reads `directory/<event name>.json`. An event without a file keeps the simulator's own payload.
     ///
     /// # Errors
-    /// The directory or a file cannot be read, a `.json` file does not have an event's name, or a file is not a JSON object
-    /// of at most 64 KiB with known placeholders.
+    /// The directory or a file cannot be read, a `.json` file does not have an event's name, or a file is not a JSON
+    /// object of at most 64 KiB with known placeholders.
     pub fn read(directory: &Path) -> Result<Self, TemplateError> {
         let unreadable = |error: io::Error| TemplateError::new(directory, format!("cannot be read: {}", error.kind()));
         let mut files = Vec::new();
@@ -251,7 +252,7 @@ mod tests {
 
     const STAMP: Stamp<'_> = Stamp { app_id: "app", msg_id: "m-1", timestamp: 1_700_000_000_123 };
 
-    fn told(templates: &EventTemplates, event: &Event) -> Value {
+    fn payload(templates: &EventTemplates, event: &Event) -> Value {
         serde_json::from_slice(&templates.fill(event, &STAMP)).unwrap()
     }
 
@@ -270,7 +271,7 @@ mod tests {
         assert_eq!(EMBEDDED.map(|(name, _)| name), NAMES);
         for name in NAMES {
             let event = Event { fields: examples("app"), ..Event::new(name) };
-            let payload = told(&templates, &event);
+            let payload = payload(&templates, &event);
             assert_eq!(
                 (&payload["Event"], &payload["MsgId"], &payload["Timestamp"], &payload["AppId"]),
                 (&json!(name), &json!("m-1"), &json!(1_700_000_000_123_u64), &json!("app")),
@@ -288,16 +289,16 @@ mod tests {
             r#"{"a": ["{{State}}", "{{Digits}} of {{State}}", {"b": "{{CallId}}"}], "c": 7, "d": "-{{CallId}}"}"#;
         let (_directory, templates) = in_directory(&[("play_succ.json", text), ("notes.txt", "{{")]);
         let event = Event::new("play_succ").with("State", 3).with("Digits", "4\"2");
-        let payload = told(&templates.unwrap(), &event);
+        let payload = payload(&templates.unwrap(), &event);
         assert_eq!(payload, json!({ "a": [3, "4\"2 of 3", { "b": null }], "c": 7, "d": "-" }));
     }
 
     #[test]
-    fn a_file_takes_the_place_of_its_own_payload_only() {
+    fn a_file_replaces_its_own_payload_only() {
         let (_directory, templates) = in_directory(&[("play_succ.json", r#"{"event_type": "{{Event}}"}"#)]);
         let templates = templates.unwrap();
-        assert_eq!(told(&templates, &Event::new("play_succ")), json!({ "event_type": "play_succ" }));
-        assert_eq!(told(&templates, &Event::new("asr_gather_succ"))["Event"], "asr_gather_succ");
+        assert_eq!(payload(&templates, &Event::new("play_succ")), json!({ "event_type": "play_succ" }));
+        assert_eq!(payload(&templates, &Event::new("asr_gather_succ"))["Event"], "asr_gather_succ");
         assert!(templates.has_placeholder("play_succ", "Event") && !templates.has_placeholder("play_succ", "MsgId"));
     }
 
@@ -320,8 +321,8 @@ mod tests {
             let (directory, read) = in_directory(&[(name, text)]);
             let error = read.unwrap_err().to_string();
             let file = directory.path().join(name).display().to_string();
-            let told = error.strip_prefix(&format!("{file}: ")).unwrap_or_else(|| panic!("{error}"));
-            assert!(told.starts_with(problem) && !told.contains("hidden"), "{error}");
+            let text = error.strip_prefix(&format!("{file}: ")).unwrap_or_else(|| panic!("{error}"));
+            assert!(text.starts_with(problem) && !text.contains("hidden"), "{error}");
         }
         let nowhere = EventTemplates::read(Path::new("no/such/directory")).unwrap_err().to_string();
         assert_eq!(nowhere, "no/such/directory: cannot be read: entity not found");

@@ -1,4 +1,4 @@
-//! The rows of the event logs: what is asked of SQLite.
+//! The SQL of the event logs.
 
 use std::{
     collections::BTreeMap,
@@ -12,8 +12,10 @@ use tokio::sync::watch;
 
 use crate::{
     config,
-    store::event_log::{Appended, Extent, PAGE_BYTES, PAGE_RECORDS, Record},
-    store::fingerprint::Fingerprint,
+    store::{
+        event_log::{Appended, Extent, PAGE_BYTES, PAGE_RECORDS, Record},
+        fingerprint::Fingerprint,
+    },
 };
 
 pub const TABLES: &str = "
@@ -40,11 +42,11 @@ pub const TABLES: &str = "
     CREATE INDEX event_seen_seen ON event_seen (seen);
 ";
 
-/// How far a clock must be set back, in microseconds, to be taken for one that was wrong.
-const CORRECTED: i64 = 60_000_000;
-/// What an event takes on disk beside its body, about.
-const OVERHEAD: i64 = 64;
-/// Sequences of one log.
+/// A larger step back of the clock, in microseconds, is a correction.
+const CLOCK_CORRECTION: i64 = 60_000_000;
+/// Approximate bytes of an event on disk beside its body.
+const ROW_OVERHEAD: i64 = 64;
+/// The range of sequences of one log.
 const SEQUENCES: i64 = 1 << 40;
 
 /// An event to append to a log.
@@ -53,31 +55,31 @@ pub struct NewEvent {
     pub number: i64,
     /// The callback's body.
     pub body: Bytes,
-    /// Identifies a duplicate.
+    /// The body's fingerprint.
     pub fingerprint: Fingerprint,
 }
 
-/// A log as of the last commit.
+/// The state of a log at the last commit.
 #[derive(Clone)]
-pub struct State {
+pub struct LogState {
     oldest: i64,
     newest: i64,
     /// When the newest event was received.
     received: i64,
     bytes: i64,
-    /// Tells readers the position of the newest event.
-    pub told: watch::Sender<u64>,
+    /// Publishes the position of the newest event to readers.
+    pub published: watch::Sender<u64>,
 }
 
-// === impl State ===
+// === impl LogState ===
 
-impl State {
-    /// Whether nothing came or went.
+impl LogState {
+    /// Whether the positions are the same.
     pub fn is_same(&self, other: &Self) -> bool {
         (self.oldest, self.newest) == (other.oldest, other.newest)
     }
 
-    /// Keeps what is not in the events themselves.
+    /// Stores the state in the log's row.
     pub fn save(&self, at: &Connection, number: i64) -> rusqlite::Result<()> {
         let update = "UPDATE event_log SET oldest = ?2, newest = ?3, received = ?4, bytes = ?5 WHERE number = ?1";
         at.prepare_cached(update)?
@@ -85,17 +87,17 @@ impl State {
             .map(drop)
     }
 
-    /// Tells readers what there is, once it is on disk.
-    pub fn tell(&self) {
+    /// Publishes the newest position to readers, after the commit.
+    pub fn publish(&self) {
         let newest = self.newest.cast_unsigned();
-        self.told.send_if_modified(|told| std::mem::replace(told, newest) != newest);
+        self.published.send_if_modified(|published| std::mem::replace(published, newest) != newest);
     }
 }
 
-/// The number of a center's log, which is made when there is none.
+/// The number of a center's log; creates the log if it does not exist.
 pub fn number(connection: &mut Connection, center: &str) -> rusqlite::Result<i64> {
-    let known = "SELECT number FROM event_log WHERE center = ?1";
-    if let Some(number) = connection.query_row(known, [center], |row| row.get(0)).optional()? {
+    let select = "SELECT number FROM event_log WHERE center = ?1";
+    if let Some(number) = connection.query_row(select, [center], |row| row.get(0)).optional()? {
         return Ok(number);
     }
     let mut identity = [0; 8];
@@ -106,45 +108,48 @@ pub fn number(connection: &mut Connection, center: &str) -> rusqlite::Result<i64
     Ok(connection.last_insert_rowid())
 }
 
-/// Every log there is, by number.
-pub fn states(connection: &mut Connection) -> rusqlite::Result<BTreeMap<i64, State>> {
+/// The state of every log, by number.
+pub fn states(connection: &mut Connection) -> rusqlite::Result<BTreeMap<i64, LogState>> {
     connection
         .prepare("SELECT number, oldest, newest, received, bytes FROM event_log")?
         .query_map((), |row| {
             let newest: i64 = row.get(2)?;
-            let (told, _) = watch::channel(newest.cast_unsigned());
-            Ok((row.get(0)?, State { oldest: row.get(1)?, newest, received: row.get(3)?, bytes: row.get(4)?, told }))
+            let (published, _) = watch::channel(newest.cast_unsigned());
+            Ok((
+                row.get(0)?,
+                LogState { oldest: row.get(1)?, newest, received: row.get(3)?, bytes: row.get(4)?, published },
+            ))
         })?
         .collect()
 }
 
-/// What a log holds of this time or later: what is older is about to be removed.
+/// The extent of a log from this time on: older events are expired.
 pub fn extent(connection: &Connection, number: i64, since: i64) -> rusqlite::Result<Extent> {
-    let kept = seek(connection, number, since)?;
+    let unexpired = seek(connection, number, since)?;
     let select = "SELECT identity, oldest, newest FROM event_log WHERE number = ?1";
     connection.prepare_cached(select)?.query_row([number], |row| {
         let (log, oldest, newest): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let oldest = oldest.cast_unsigned().max(kept);
+        let oldest = oldest.cast_unsigned().max(unexpired);
         Ok(Extent { log: log.cast_unsigned(), oldest, newest: newest.cast_unsigned() })
     })
 }
 
-/// Keeps an event, unless it was seen within its window.
+/// Appends an event, unless it is a duplicate within its window.
 pub fn append(
     at: &Transaction<'_>,
-    logs: &mut BTreeMap<i64, State>,
-    terms: &config::Events,
+    logs: &mut BTreeMap<i64, LogState>,
+    config: &config::Events,
     now: i64,
     event: &NewEvent,
 ) -> rusqlite::Result<Appended> {
-    let window = event.fingerprint.window(terms.duplicate_window);
+    let window = event.fingerprint.window(config.duplicate_window);
     if !window.is_zero() && !is_new(at, event, window, now)? {
         return Ok(Appended::Duplicate);
     }
     let log = logs.get_mut(&event.number).ok_or(rusqlite::Error::QueryReturnedNoRows)?;
     log.newest += 1;
-    log.received = later(log.received, now);
-    log.bytes += i64::try_from(event.body.len()).unwrap_or(i64::MAX - OVERHEAD) + OVERHEAD;
+    log.received = receive_time(log.received, now);
+    log.bytes += i64::try_from(event.body.len()).unwrap_or(i64::MAX - ROW_OVERHEAD) + ROW_OVERHEAD;
     at.prepare_cached("INSERT INTO event (id, received, body) VALUES (?1, ?2, ?3)")?.execute(params![
         event.number * SEQUENCES + log.newest,
         log.received,
@@ -153,48 +158,48 @@ pub fn append(
     Ok(Appended::Stored)
 }
 
-/// When something is received now after something that was received then. A clock that went back a little stands still; one
-/// that was set right is gone by from now on, or its error would last as long as it was large.
-fn later(then: i64, now: i64) -> i64 {
-    if then.saturating_sub(now) > CORRECTED { now } else { then.max(now) }
+/// The receive time of an event after one that was received at `last`. After a small step back of the clock, times stand
+/// still. After a correction they follow the clock: otherwise they would stand still for as long as the error was large.
+fn receive_time(last: i64, now: i64) -> i64 {
+    if last.saturating_sub(now) > CLOCK_CORRECTION { now } else { last.max(now) }
 }
 
-/// Notes that an event was seen, unless it was within its window.
+/// Records that an event was seen. Returns `false` for a duplicate within its window.
 fn is_new(at: &Transaction<'_>, event: &NewEvent, window: Duration, now: i64) -> rusqlite::Result<bool> {
-    // A time that lies further ahead than the window is of a clock that was set back since.
-    let see = "INSERT INTO event_seen (log, key, seen) VALUES (?1, ?2, ?3) \
+    // A time further ahead than the window is from before the clock was set back.
+    let upsert = "INSERT INTO event_seen (log, key, seen) VALUES (?1, ?2, ?3) \
                ON CONFLICT (log, key) DO UPDATE SET seen = ?3 WHERE seen < ?4 OR seen > ?5";
     let window = duration_micros(window);
     let (since, until) = (now.saturating_sub(window), now.saturating_add(window));
-    Ok(at.prepare_cached(see)?.execute(params![event.number, event.fingerprint.key, now, since, until])? > 0)
+    Ok(at.prepare_cached(upsert)?.execute(params![event.number, event.fingerprint.key, now, since, until])? > 0)
 }
 
-/// Removes what is too old or too much, up to a bound, and says how many events that were.
+/// Removes events beyond the retention by age or size, at most `max_removed`. Returns how many it removed.
 pub fn trim(
     at: &Transaction<'_>,
-    logs: &mut BTreeMap<i64, State>,
-    terms: &config::Events,
+    logs: &mut BTreeMap<i64, LogState>,
+    config: &config::Events,
     now: i64,
-    most_removed: u32,
+    max_removed: u32,
 ) -> rusqlite::Result<u32> {
-    let expired = now.saturating_sub(duration_micros(terms.retention));
-    let most = i64::try_from(terms.retention_size).unwrap_or(i64::MAX);
+    let expired = now.saturating_sub(duration_micros(config.retention));
+    let max_bytes = i64::try_from(config.retention_size).unwrap_or(i64::MAX);
     let mut removed = 0;
     for (number, log) in logs {
         let mut last = log.oldest;
         let mut oldest = at.prepare_cached(
             "SELECT id, received, length(body) FROM event WHERE id > ?1 AND id <= ?2 ORDER BY id LIMIT ?3",
         )?;
-        let limit = most_removed - removed;
+        let limit = max_removed - removed;
         let mut rows =
             oldest.query(params![number * SEQUENCES + log.oldest, number * SEQUENCES + log.newest, limit])?;
         while let Some(row) = rows.next()? {
             let (id, received, length): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
-            if received >= expired && log.bytes <= most {
+            if received >= expired && log.bytes <= max_bytes {
                 break;
             }
             last = id - number * SEQUENCES;
-            log.bytes -= length + OVERHEAD;
+            log.bytes -= length + ROW_OVERHEAD;
             removed += 1;
         }
         if last > log.oldest {
@@ -206,15 +211,15 @@ pub fn trim(
     Ok(removed)
 }
 
-/// Forgets what was seen longer ago than any window, up to a bound.
-pub fn forget_seen(at: &Transaction<'_>, terms: &config::Events, now: i64, most: u32) -> rusqlite::Result<()> {
-    let since = now.saturating_sub(duration_micros(terms.duplicate_window));
-    let forget = "DELETE FROM event_seen WHERE (log, key) IN \
+/// Removes duplicate-detection rows that are older than any window, at most `max_removed`.
+pub fn trim_seen(at: &Transaction<'_>, config: &config::Events, now: i64, max_removed: u32) -> rusqlite::Result<()> {
+    let since = now.saturating_sub(duration_micros(config.duplicate_window));
+    let delete = "DELETE FROM event_seen WHERE (log, key) IN \
                   (SELECT log, key FROM event_seen INDEXED BY event_seen_seen WHERE seen < ?1 LIMIT ?2)";
-    at.prepare_cached(forget)?.execute(params![since, most]).map(drop)
+    at.prepare_cached(delete)?.execute(params![since, max_removed]).map(drop)
 }
 
-/// The next events of a log.
+/// The next page of a log.
 pub fn page(connection: &Connection, number: i64, after: u64) -> rusqlite::Result<Vec<Record>> {
     let first = number * SEQUENCES;
     let after = i64::try_from(after).unwrap_or(i64::MAX).min(SEQUENCES - 1);
@@ -236,19 +241,19 @@ pub fn page(connection: &Connection, number: i64, after: u64) -> rusqlite::Resul
     Ok(page)
 }
 
-/// The position right before the first event of this time or later. Times do not decrease within a log, but where a clock
-/// was set right, so it is found by halving.
+/// The position right before the first event of this time or later, by binary search: times do not decrease within a log,
+/// except after a correction of the clock.
 pub fn seek(connection: &Connection, number: i64, time: i64) -> rusqlite::Result<u64> {
     let (mut low, mut high): (i64, i64) =
         connection.query_row("SELECT oldest, newest FROM event_log WHERE number = ?1", [number], |row| {
             Ok((row.get(0)?, row.get(1)?))
         })?;
     let mut at = connection.prepare_cached("SELECT received FROM event WHERE id = ?1")?;
-    // Everything up to `low` is earlier, everything past `high` is not.
+    // Events up to `low` are earlier, events after `high` are not.
     while low < high {
         let middle = low + (high - low + 1) / 2;
         let received: Option<i64> = at.query_row([number * SEQUENCES + middle], |row| row.get(0)).optional()?;
-        // One that is not there any more was among the oldest.
+        // A missing event was removed as one of the oldest.
         if received.is_none_or(|received| received < time) {
             low = middle;
         } else {
@@ -263,8 +268,8 @@ pub fn micros(time: SystemTime) -> i64 {
     duration_micros(time.duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
-/// The first microsecond that is not before this time.
-pub fn first_micro(time: SystemTime) -> i64 {
+/// Microseconds since 1970, rounded up.
+pub fn micros_ceil(time: SystemTime) -> i64 {
     let whole = micros(time);
     if self::time(whole) < time { whole.saturating_add(1) } else { whole }
 }

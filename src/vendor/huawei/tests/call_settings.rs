@@ -72,9 +72,9 @@ async fn a_user_without_settings_is_not_found_in_either_way() {
     bench.reply("agentsettings/query", 200, r#"{"returnCode":"1","returnDesc":"The user does not exist"}"#);
     assert_eq!(get(&bench, NOBODY).await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
     bench.reply("agentsettings/query", 500, r#"{"returnCode":"1","returnDesc":"no"}"#);
-    assert_eq!(get(&bench, NOBODY).await.unwrap_err().reason(), ErrorReason::VendorCodeUnmapped);
-    bench.reply("agentsettings/query", 404, "The requested content is not found. Check the request path.");
     assert_eq!(get(&bench, NOBODY).await.unwrap_err().reason(), ErrorReason::VendorRejected);
+    bench.reply("agentsettings/query", 404, "The requested content is not found. Check the request path.");
+    assert_eq!(get(&bench, NOBODY).await.unwrap_err().reason(), ErrorReason::CenterMisconfigured);
 }
 
 #[tokio::test]

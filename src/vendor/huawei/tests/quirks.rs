@@ -70,11 +70,11 @@ async fn the_answers_are_the_same_whatever_the_deviation() {
 }
 
 #[tokio::test]
-async fn a_firewall_before_the_tokens_is_told_as_an_answer_that_cannot_be_read() {
+async fn a_firewall_before_the_tokens_is_told_as_a_vendor_that_is_unavailable() {
     let bench = Bench::start("html-firewall").await;
     let cx = cx("GetAgent");
     let error = bench.adapter.get_agent(&cx, agent_name("1001"), v1::GetAgentRequest::default()).await.unwrap_err();
-    assert_eq!((error.reason(), cx.may_have_been_sent()), (ErrorReason::VendorResponseInvalid, false));
+    assert_eq!((error.reason(), cx.may_have_been_sent()), (ErrorReason::VendorUnavailable, false));
     assert_eq!(metadata(&error, "vendorHttpStatus"), "418");
     assert!(bench.calls().is_empty());
 }

@@ -122,6 +122,55 @@ async fn a_token_that_is_refused_again_is_not_fetched_again() {
 }
 
 #[tokio::test]
+async fn a_new_token_that_the_vendor_does_not_know_yet_is_kept() {
+    let bench = Bench::start("").await;
+    for _ in 0..30 {
+        bench.reply(
+            "querySysInfo",
+            401,
+            "Unauthorized operation. 1. Check whether you have purchased related services.",
+        );
+        let error = probe(&bench).await.unwrap_err();
+        assert_eq!(error.reason(), ErrorReason::VendorAuthFailed);
+        assert!(metadata(&error, "vendorMessage").starts_with("Unauthorized operation."));
+    }
+    assert_eq!(bench.token_requests(), 1);
+    probe(&bench).await.unwrap();
+    assert_eq!(bench.token_requests(), 1, "the first token works after a moment");
+    bench.simulator.forget_requests();
+    bench.simulator.revoke_tokens();
+    probe(&bench).await.unwrap();
+    assert_eq!(bench.token_requests(), 1, "an accepted token is replaced at once");
+}
+
+#[tokio::test]
+async fn a_token_that_is_never_accepted_is_replaced_ever_more_rarely() {
+    let bench = Bench::start("").await;
+    let mut fetches = Vec::new();
+    for second in 0..120 {
+        // Once more after a replacement.
+        for _ in 0..2 {
+            bench.reply("querySysInfo", 401, "Unauthorized operation.");
+        }
+        probe(&bench).await.unwrap_err();
+        fetches.extend(std::iter::repeat_n(second, bench.token_requests()));
+        bench.simulator.forget_requests();
+        bench.hand.advance(Duration::from_secs(1));
+    }
+    assert_eq!(fetches, [0, 5, 15, 35, 75]);
+}
+
+#[tokio::test]
+async fn a_refusal_by_a_proxy_does_not_show_that_a_token_is_accepted() {
+    let bench = Bench::start("").await;
+    bench.reply("querySysInfo", 404, "<html>");
+    probe(&bench).await.unwrap_err();
+    bench.reply("querySysInfo", 401, "Unauthorized operation.");
+    probe(&bench).await.unwrap_err();
+    assert_eq!(bench.token_requests(), 1);
+}
+
+#[tokio::test]
 async fn a_403_drops_the_token_only_where_configured() {
     for (config, fetches) in [("", 0), ("token_retry_on_403 = true", 1)] {
         let bench = Bench::with(Setup { config, ..Setup::default() }).await;
@@ -197,7 +246,8 @@ async fn tokens_may_be_fetched_elsewhere_and_paths_spelled_otherwise() {
     let bench = Bench::with(setup).await;
     // Its own simulator does not know that token.
     assert_eq!(probe(&bench).await.unwrap_err().reason(), ErrorReason::VendorAuthFailed);
-    assert_eq!((elsewhere.token_requests(), bench.token_requests()), (2, 0));
+    // A new token that was never accepted is not replaced.
+    assert_eq!((elsewhere.token_requests(), bench.token_requests()), (1, 0));
     let path = &bench.simulator.requests()[0].path;
     assert_eq!(path, "/apiaccess/CC-Mangemant/v1/querySysInfo");
 }

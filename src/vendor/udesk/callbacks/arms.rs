@@ -28,7 +28,7 @@ const TRANSCRIPT_TEXT: usize = 16 << 10;
 const OFFLINE: &str = "offline";
 
 /// The arm of an event type; none of a type that Udesk does not have.
-pub fn payload(event_type: EventType, center: &str, fields: &Fields<'_>) -> Option<Payload> {
+pub(super) fn payload(event_type: EventType, center: &str, fields: &Fields<'_>) -> Option<Payload> {
     Some(match event_type {
         EventType::AgentStateChanged => Payload::AgentStateChanged(agent_state(fields)),
         EventType::ExtensionStateChanged => Payload::ExtensionStateChanged(ExtensionStateChanged {

@@ -4,62 +4,62 @@
 //! `talkRecord` (call event push, application API); the rest are the words of the contract and of the event's name.
 
 /// Members that hold the event's own fields: `data`, `Data`, `message`.
-pub const INNER: &[&str] = &["data", "message"];
+pub(super) const INNER: &[&str] = &["data", "message"];
 
 /// The event's name. `events` is a list where it comes with a signature (voice robot), in the examples of one.
-pub const EVENT: &[&str] = &["event", "eventtype", "type", "action", "events"];
+pub(super) const EVENT: &[&str] = &["event", "eventtype", "type", "action", "events"];
 
 /// When it happened: `Timestamp` has 13 digits in the older edition's messages.
-pub const EVENT_TIME: &[&str] =
+pub(super) const EVENT_TIME: &[&str] =
     &["eventtime", "occurredat", "occurtime", "timestamp", "time", "createdat", "createtime", "ts"];
 
 /// `AgentId`.
-pub const AGENT: &[&str] = &["agentid"];
+pub(super) const AGENT: &[&str] = &["agentid"];
 /// `Extension`, `Extensions`.
-pub const EXTENSION: &[&str] = &["extension", "extensionid", "extensionnumber", "extensions", "ext"];
+pub(super) const EXTENSION: &[&str] = &["extension", "extensionid", "extensionnumber", "extensions", "ext"];
 /// `QueueId`.
-pub const QUEUE: &[&str] = &["queueid"];
+pub(super) const QUEUE: &[&str] = &["queueid"];
 
 /// `call_id` groups what one customer's call went through; `conversation_id` is one conversation.
-pub const CALL_ID: &[&str] = &["callid", "conversationid", "calluuid", "sessionid"];
+pub(super) const CALL_ID: &[&str] = &["callid", "conversationid", "calluuid", "sessionid"];
 /// What may be the call's ID or the message's own.
-pub const MESSAGE_ID: &[&str] = &["uuid"];
+pub(super) const MESSAGE_ID: &[&str] = &["uuid"];
 /// Calling number.
-pub const DIALING: &[&str] =
+pub(super) const DIALING: &[&str] =
     &["caller", "callernumber", "callerid", "fromnumber", "from", "callingnumber", "ani", "callfrom"];
 /// Dialed number.
-pub const DIALED: &[&str] =
+pub(super) const DIALED: &[&str] =
     &["called", "callednumber", "callee", "calleenumber", "tonumber", "to", "dialednumber", "dnis", "callto"];
 /// The customer's number, whoever called.
-pub const THEIR_NUMBER: &[&str] = &["customerphone", "customernumber"];
+pub(super) const THEIR_NUMBER: &[&str] = &["customerphone", "customernumber"];
 /// The center's number, whoever called.
-pub const OUR_NUMBER: &[&str] = &["displaynumber", "calleddisplay", "spnumber", "relaynumber"];
+pub(super) const OUR_NUMBER: &[&str] = &["displaynumber", "calleddisplay", "spnumber", "relaynumber"];
 /// `workflow`: `in`, `out_callback`, `out_direct`, `out_auto`.
-pub const DIRECTION: &[&str] = &["direction", "calldirection", "workflow", "calltype"];
+pub(super) const DIRECTION: &[&str] = &["direction", "calldirection", "workflow", "calltype"];
 
 /// `State` of Udesk 25.
-pub const AGENT_STATE: &[&str] = &["state", "agentstate", "status", "agentstatus"];
+pub(super) const AGENT_STATE: &[&str] = &["state", "agentstate", "status", "agentstatus"];
 /// `StateDes` of Udesk 25.
-pub const AGENT_STATE_TEXT: &[&str] = &["statedes", "statedesc", "statename", "agentstatedes"];
+pub(super) const AGENT_STATE_TEXT: &[&str] = &["statedes", "statedesc", "statename", "agentstatedes"];
 /// `ReasonCode` of Udesk 25.
-pub const STATE_REASON: &[&str] = &["reasoncode", "reason"];
+pub(super) const STATE_REASON: &[&str] = &["reasoncode", "reason"];
 /// `ReasonCodeDes` of Udesk 25.
-pub const STATE_REASON_TEXT: &[&str] = &["reasoncodedes", "reasondes", "reasondesc"];
+pub(super) const STATE_REASON_TEXT: &[&str] = &["reasoncodedes", "reasondes", "reasondesc"];
 
 /// `ExtState` of Udesk 25.
-pub const EXTENSION_STATE: &[&str] = &["extstate", "extensionstate", "state", "status"];
+pub(super) const EXTENSION_STATE: &[&str] = &["extstate", "extensionstate", "state", "status"];
 /// What `ExtState` means.
-pub const EXTENSION_STATE_TEXT: &[&str] = &["extstatedes", "extensionstatedes", "statedes", "statedesc"];
+pub(super) const EXTENSION_STATE_TEXT: &[&str] = &["extstatedes", "extensionstatedes", "statedes", "statedesc"];
 
 /// `SignalType` of Udesk 10: 0 is SIP, 1 is WebRTC.
-pub const SIGNAL_TYPE: &[&str] = &["signaltype"];
+pub(super) const SIGNAL_TYPE: &[&str] = &["signaltype"];
 /// The mode that an agent takes calls in.
-pub const CALL_MODE: &[&str] = &["signaltype", "callmode", "agentcallmode", "mode"];
+pub(super) const CALL_MODE: &[&str] = &["signaltype", "callmode", "agentcallmode", "mode"];
 /// What the mode means.
-pub const CALL_MODE_TEXT: &[&str] = &["signaltypedes", "callmodedes", "agentcallmodedes", "modedes"];
+pub(super) const CALL_MODE_TEXT: &[&str] = &["signaltypedes", "callmodedes", "agentcallmodedes", "modedes"];
 
 /// Why a call ended; of `drop_side` and `hangupBy`, by whom.
-pub const HANGUP_CAUSE: &[&str] = &[
+pub(super) const HANGUP_CAUSE: &[&str] = &[
     "hangupcause",
     "hangupcausecode",
     "hangupreason",
@@ -72,32 +72,32 @@ pub const HANGUP_CAUSE: &[&str] = &[
     "hangupby",
 ];
 /// What the cause means.
-pub const HANGUP_CAUSE_TEXT: &[&str] =
+pub(super) const HANGUP_CAUSE_TEXT: &[&str] =
     &["hangupcausedes", "hangupcausedesc", "hangupreasondes", "causedes", "causedesc", "reasoncodedes", "reasondes"];
 /// Why a call left its queue; `queue_statue` is Udesk's spelling.
-pub const DEQUEUE_REASON: &[&str] =
+pub(super) const DEQUEUE_REASON: &[&str] =
     &["dequeuereason", "dequeuecause", "reasoncode", "reason", "queueresult", "queuestatue", "queuestatus", "result"];
 /// What the reason means.
-pub const DEQUEUE_REASON_TEXT: &[&str] = &["dequeuereasondes", "reasoncodedes", "reasondes", "reasondesc"];
+pub(super) const DEQUEUE_REASON_TEXT: &[&str] = &["dequeuereasondes", "reasoncodedes", "reasondes", "reasondesc"];
 
 /// `record_url`, `talkRecord`.
-pub const RECORDING: &[&str] =
+pub(super) const RECORDING: &[&str] =
     &["recordurl", "recorduri", "recordingurl", "recordinguri", "talkrecord", "recordfile", "fileurl", "url"];
 /// A voicemail's recording.
-pub const VOICEMAIL: &[&str] =
+pub(super) const VOICEMAIL: &[&str] =
     &["voicemailurl", "voicemailuri", "recordurl", "recordingurl", "talkrecord", "recordfile", "fileurl", "url"];
 /// `dtmf`.
-pub const DIGITS: &[&str] = &["dtmf", "dtmfs", "digits", "digit", "keys", "input"];
+pub(super) const DIGITS: &[&str] = &["dtmf", "dtmfs", "digits", "digit", "keys", "input"];
 /// What was said.
-pub const TRANSCRIPT: &[&str] = &["asrtext", "asrresult", "transcript", "text", "speech", "content", "result"];
+pub(super) const TRANSCRIPT: &[&str] = &["asrtext", "asrresult", "transcript", "text", "speech", "content", "result"];
 /// Who is consulted.
-pub const CONSULT_TARGET: &[&str] =
+pub(super) const CONSULT_TARGET: &[&str] =
     &["consulttarget", "consultnumber", "consultagentid", "consultagent", "targetnumber", "target"];
 /// Where a call went outside.
-pub const TRANSFER_TARGET: &[&str] =
+pub(super) const TRANSFER_TARGET: &[&str] =
     &["externnumber", "externalnumber", "extern", "transfernumber", "transferto", "targetnumber", "target"];
 /// Who took a call over.
-pub const INTERCEPTOR: &[&str] =
+pub(super) const INTERCEPTOR: &[&str] =
     &["interceptor", "interceptorid", "substituteagentid", "substituteagent", "substitute"];
 /// Who listens.
-pub const MONITOR: &[&str] = &["monitor", "monitorid", "eavesdropagentid", "eavesdropagent", "eavesdropper"];
+pub(super) const MONITOR: &[&str] = &["monitor", "monitorid", "eavesdropagentid", "eavesdropagent", "eavesdropper"];

@@ -14,7 +14,11 @@ use crate::{
 
 /// The document's codes but success, and what callers are told after a read and after a write.
 const MEANINGS: [(&[&str], ErrorReason, ErrorReason); 11] = [
-    (&["000001", "000036", "100001", "100004", "100008", "100009", "100019", "200002"], VendorRejected, VendorRejected),
+    (
+        &["000001", "000036", "100001", "100004", "100007", "100008", "100009", "100019", "200002"],
+        VendorRejected,
+        VendorRejected,
+    ),
     (&["000035"], VendorTimeout, VendorOutcomeUnknown),
     (
         &["000060", "100010", "100011", "100012", "100013", "100014", "200021", "200023"],
@@ -24,12 +28,12 @@ const MEANINGS: [(&[&str], ErrorReason, ErrorReason); 11] = [
     (&["200003"], VendorUnavailable, VendorOutcomeUnknown),
     (&["100002", "100003", "100017", "200001"], CenterMisconfigured, CenterMisconfigured),
     (&["200020"], VendorAuthFailed, VendorAuthFailed),
-    (&["100005", "100007", "100018", "100020", "100022", "200004"], ResourceNotFound, ResourceNotFound),
+    (&["100005", "100018", "100022", "200004"], ResourceNotFound, ResourceNotFound),
     (&["100006", "100015", "200019"], ResourceExists, ResourceExists),
     (&["100016"], ResourceInUse, ResourceInUse),
     (&["100021"], AgentStateConflict, AgentStateConflict),
     (
-        &["200005", "200006", "200007", "200008", "200009", "200010", "200011", "200018", "200022", "200024"],
+        &["100020", "200005", "200006", "200007", "200008", "200009", "200010", "200011", "200018", "200022", "200024"],
         RouteInvalid,
         RouteInvalid,
     ),

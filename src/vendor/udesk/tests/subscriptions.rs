@@ -84,7 +84,7 @@ async fn a_subscription_lives_through_a_restart_although_udesk_lists_no_ids() {
     let form = ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned());
     assert!(deleted[0].headers.contains(&form), "although there is no body (C8)");
     assert_eq!(ids(&udesk).await.len(), 1);
-    assert!(desk.memory().known("acme").await.unwrap().is_empty());
+    assert!(desk.subscription_ids().list("acme").await.unwrap().is_empty());
     assert_eq!(resource(delete(&udesk, "102").await.unwrap_err()), "centers/acme/subscriptions/102");
 }
 
@@ -218,7 +218,7 @@ async fn a_duplicate_is_refused_and_the_first_stays_known() {
         (taken.reason(), resource(taken)),
         (ErrorReason::ResourceExists, "centers/acme/subscriptions/102".into())
     );
-    assert_eq!(desk.memory().known("acme").await.unwrap().len(), 1);
+    assert_eq!(desk.subscription_ids().list("acme").await.unwrap().len(), 1);
     assert_eq!(ids(&desk.udesk).await[0], "102");
 }
 
@@ -248,7 +248,7 @@ async fn one_that_nobody_knows_can_be_read_or_replaced_whole() {
     assert_eq!(ids(&desk.udesk).await, ["101"], "and from then on it is known");
     let gone = update(&desk.udesk, "999", Subscription { enabled: Some(true), ..crm() }, &ALL).await.unwrap_err();
     assert_eq!(gone.reason(), ErrorReason::ResourceNotFound);
-    assert_eq!(desk.memory().known("acme").await.unwrap().len(), 1);
+    assert_eq!(desk.subscription_ids().list("acme").await.unwrap().len(), 1);
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The keys of a caller's `vendor_data`: those that an operation takes, and no others.
+//! The keys of a caller's `vendor_data`: an operation reads those that it accepts, and refuses the others.
 
 use std::{collections::BTreeMap, ops::RangeInclusive};
 
@@ -7,21 +7,21 @@ use serde_json::{Map, Value as Json};
 
 use crate::check::Check;
 
-/// What is left of a caller's `vendor_data`, while an operation takes the keys it knows.
-pub struct Extras<'a> {
+/// A caller's `vendor_data`, without the keys that were read.
+pub(super) struct VendorDataReader<'a> {
     check: &'a mut Check,
     field: &'static str,
     fields: BTreeMap<String, Value>,
 }
 
-impl<'a> Extras<'a> {
+impl<'a> VendorDataReader<'a> {
     /// The keys beneath `field`, the dotted path of the `vendor_data` in the request.
-    pub fn new(check: &'a mut Check, field: &'static str, vendor_data: Option<Struct>) -> Self {
+    pub(super) fn new(check: &'a mut Check, field: &'static str, vendor_data: Option<Struct>) -> Self {
         Self { check, field, fields: vendor_data.unwrap_or_default().fields }
     }
 
     /// One of a few numbers.
-    pub fn one_of(&mut self, key: &str, allowed: &[u32]) -> Option<u32> {
+    pub(super) fn one_of(&mut self, key: &str, allowed: &[u32]) -> Option<u32> {
         let value = self.fields.remove(key)?;
         let number = whole(&value).filter(|number| allowed.contains(number));
         if number.is_none() {
@@ -32,7 +32,7 @@ impl<'a> Extras<'a> {
     }
 
     /// A whole number within bounds.
-    pub fn number(&mut self, key: &str, bounds: RangeInclusive<u32>) -> Option<u32> {
+    pub(super) fn number(&mut self, key: &str, bounds: RangeInclusive<u32>) -> Option<u32> {
         let value = self.fields.remove(key)?;
         let number = whole(&value).filter(|number| bounds.contains(number));
         if number.is_none() {
@@ -42,8 +42,25 @@ impl<'a> Extras<'a> {
         number
     }
 
+    /// A whole number.
+    pub(super) fn integer(&mut self, key: &str) -> Option<i64> {
+        /// Beyond this a double does not hold every whole number.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        match self.fields.remove(key)?.kind {
+            Some(Kind::NumberValue(number)) if number.fract() == 0.0 && number.abs() < EXACT => {
+                #[expect(clippy::cast_possible_truncation, reason = "the guard is what makes it exact")]
+                let whole = number as i64;
+                Some(whole)
+            }
+            _ => {
+                self.check.invalid(format!("{}.{key}", self.field), "a whole number");
+                None
+            }
+        }
+    }
+
     /// Letters and digits of any language, up to so many.
-    pub fn letters_and_digits(&mut self, key: &str, longest: usize) -> Option<String> {
+    pub(super) fn letters_and_digits(&mut self, key: &str, longest: usize) -> Option<String> {
         match self.fields.remove(key)?.kind {
             Some(Kind::StringValue(text))
                 if text.chars().count() <= longest && text.chars().all(char::is_alphanumeric) =>
@@ -59,7 +76,7 @@ impl<'a> Extras<'a> {
     }
 
     /// An object, whatever is in it.
-    pub fn object(&mut self, key: &str) -> Option<Map<String, Json>> {
+    pub(super) fn object(&mut self, key: &str) -> Option<Map<String, Json>> {
         match self.fields.remove(key)?.kind {
             Some(Kind::StructValue(fields)) => Some(object(fields)),
             _ => {
@@ -69,10 +86,10 @@ impl<'a> Extras<'a> {
         }
     }
 
-    /// Refuses every key that was not taken. `takes` says which are.
-    pub fn refuse_others(self, takes: &'static str) {
+    /// Refuses every key that was not read. `accepted` says which keys are.
+    pub(super) fn refuse_others(self, accepted: &'static str) {
         for key in self.fields.into_keys() {
-            self.check.unsupported(format!("{}.{key}", self.field), takes);
+            self.check.unsupported(format!("{}.{key}", self.field), accepted);
         }
     }
 }
@@ -124,14 +141,14 @@ mod tests {
         let given = json!({
             "agentType": 5, "ccRoleId": 1, "maxWaitNum": 1.5, "description": "two words", "skillParam": 3, "other": 1,
         });
-        let mut extras = Extras::new(&mut check, "queue.vendor_data", data(&given));
-        assert_eq!(extras.one_of("agentType", &[4, 5]), Some(5));
-        assert_eq!(extras.one_of("ccRoleId", &[2, 3, 4]), None);
-        assert_eq!(extras.number("maxWaitNum", 0..=10_000), None);
-        assert_eq!(extras.letters_and_digits("description", 50), None);
-        assert_eq!(extras.object("skillParam"), None);
-        assert_eq!(extras.number("absent", 0..=1), None);
-        extras.refuse_others("Huawei takes none");
+        let mut reader = VendorDataReader::new(&mut check, "queue.vendor_data", data(&given));
+        assert_eq!(reader.one_of("agentType", &[4, 5]), Some(5));
+        assert_eq!(reader.one_of("ccRoleId", &[2, 3, 4]), None);
+        assert_eq!(reader.number("maxWaitNum", 0..=10_000), None);
+        assert_eq!(reader.letters_and_digits("description", 50), None);
+        assert_eq!(reader.object("skillParam"), None);
+        assert_eq!(reader.number("absent", 0..=1), None);
+        reader.refuse_others("Huawei takes none");
         let error = check.done().unwrap_err();
         let fields: Vec<&str> = error.violations().iter().map(|violation| violation.field.as_str()).collect();
         let expected = ["ccRoleId", "maxWaitNum", "description", "skillParam", "other"];
@@ -141,7 +158,8 @@ mod tests {
     #[test]
     fn only_keys_that_nobody_takes_are_unsupported() {
         let mut check = Check::new();
-        Extras::new(&mut check, "vendor_data", data(&json!({ "other": 1 }))).refuse_others("Huawei takes none");
+        VendorDataReader::new(&mut check, "vendor_data", data(&json!({ "other": 1 })))
+            .refuse_others("Huawei takes none");
         assert_eq!(check.done().unwrap_err().reason(), ErrorReason::FieldUnsupported);
     }
 
@@ -149,8 +167,8 @@ mod tests {
     fn objects_keep_what_they_hold_and_whole_numbers_are_integers() {
         let param = json!({ "timeOut": { "transferType": "Transfer", "value": 1, "list": [1.5, true, null, -2] } });
         let mut check = Check::new();
-        let mut extras = Extras::new(&mut check, "f", data(&json!({ "skillParam": param })));
-        let read = Json::Object(extras.object("skillParam").unwrap());
+        let mut reader = VendorDataReader::new(&mut check, "f", data(&json!({ "skillParam": param })));
+        let read = Json::Object(reader.object("skillParam").unwrap());
         assert_eq!(read["timeOut"]["value"].to_string(), "1");
         assert_eq!(read["timeOut"]["list"][0], 1.5);
         assert_eq!(read["timeOut"]["transferType"], "Transfer");

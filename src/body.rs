@@ -1,0 +1,118 @@
+//! Bytes that a vendor sent, as text: the one place that reads the body of a response and of a callback.
+//!
+//! [`decode`] removes the content codings (`Content-Encoding`) and the charset (`Content-Type`); [`repair`] then makes
+//! JSON of text that is almost JSON. Both are bounded: a body is decoded up to the size cap of its reader, and
+//! [`MAX_GROWTH`] bounds the memory of its values.
+
+pub mod charset;
+pub mod coding;
+mod label;
+mod repair;
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue};
+
+pub use self::{
+    label::{Labels, labelled, unlabelled},
+    repair::{Exact, repair},
+};
+
+/// The content codings that [`decode`] removes.
+pub const ACCEPT_ENCODING: HeaderValue = HeaderValue::from_static("gzip, deflate");
+
+/// Most memory that the values of a response may need, as a multiple of `max_response_size`.
+const MAX_GROWTH: usize = 16;
+/// As much is always allowed, in bytes.
+const MIN_MEMORY: usize = 1 << 20;
+
+/// Why a body is not readable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unreadable {
+    /// It is larger than the cap when its content codings are removed.
+    TooLarge,
+    /// `Content-Encoding` names a content coding other than gzip and deflate.
+    UnknownCoding,
+    /// It is not in the content coding that `Content-Encoding` names, or incomplete.
+    Corrupt,
+    /// `Content-Type` names a charset that is unknown, or that the body is not in.
+    Charset,
+    /// Its values need more memory than [`MAX_GROWTH`] allows.
+    TooManyValues,
+}
+
+/// The text of a body, in UTF-8, of at most `max` bytes. A body without a charset that is no UTF-8 remains as it is.
+///
+/// # Errors
+/// When the body is in an unknown coding or charset, or too large.
+pub fn decode<'a>(labels: &Labels, body: &'a [u8], max: usize) -> Result<Cow<'a, [u8]>, Unreadable> {
+    match coding::decode(labels.codings(), body, max)? {
+        Cow::Borrowed(body) => charset::decode(labels.charset(), body, max),
+        Cow::Owned(body) => charset::decode(labels.charset(), &body, max).map(|text| Cow::Owned(text.into_owned())),
+    }
+}
+
+/// The body of a response, decoded and repaired.
+///
+/// # Errors
+/// As [`decode`]; and when the response has too many values for `max`.
+pub fn of_response(headers: &HeaderMap, body: Bytes, max: usize) -> Result<Bytes, Unreadable> {
+    let body = in_place(&body, decode(&Labels::of(headers), &body, max)?);
+    let text = match std::str::from_utf8(&body) {
+        Ok(text) => Cow::Borrowed(text),
+        // One name that its sender truncated must not fail a list.
+        Err(_) => match charset::with_truncated_characters(&body) {
+            Some(text) => Cow::Owned(text),
+            None => return Ok(body),
+        },
+    };
+    if !is_json(text.as_bytes()) {
+        return Ok(in_place(&body, into_bytes(text)));
+    }
+    let repaired = repair(&text, Exact::Integer64);
+    if repaired.memory > max.saturating_mul(MAX_GROWTH).max(MIN_MEMORY) {
+        return Err(Unreadable::TooManyValues);
+    }
+    match repaired.text {
+        Cow::Owned(text) => Ok(text.into()),
+        Cow::Borrowed(_) => Ok(in_place(&body, into_bytes(text))),
+    }
+}
+
+/// Whether a text is JSON of an object or a list, if it is JSON.
+fn is_json(body: &[u8]) -> bool {
+    body.trim_ascii_start().starts_with(b"{") || body.trim_ascii_start().starts_with(b"[")
+}
+
+fn into_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
+    }
+}
+
+/// A part of a body without a copy.
+fn in_place(body: &Bytes, part: Cow<'_, [u8]>) -> Bytes {
+    match part {
+        Cow::Borrowed(part) => body.slice_ref(part),
+        Cow::Owned(part) => part.into(),
+    }
+}
+
+// === impl Unreadable ===
+
+impl Unreadable {
+    /// What is wrong, and what to do.
+    pub fn cause(self) -> &'static str {
+        match self {
+            Self::TooLarge => "the decompressed response exceeds max_response_size",
+            Self::UnknownCoding => "the response has a Content-Encoding other than gzip and deflate",
+            Self::Corrupt => "the response is not in the content coding that its Content-Encoding names, or incomplete",
+            Self::Charset => "the response is not in the charset that its Content-Type names",
+            Self::TooManyValues => {
+                "the response has more values than max_response_size allows; request less, or raise max_response_size"
+            }
+        }
+    }
+}

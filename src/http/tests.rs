@@ -1,0 +1,235 @@
+//! The client against a network that does what a test says, by a clock that leaps to what is waited for.
+
+mod answers;
+mod breaker;
+mod retries;
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER};
+use serde::Serialize;
+use serde_json::Value;
+use tokio::time::{Instant, advance, sleep};
+use url::Url;
+
+use super::*;
+use crate::{
+    config::Config,
+    endpoint,
+    error::{Error, ErrorReason},
+};
+
+/// What becomes of a request.
+#[derive(Clone)]
+enum Fate {
+    /// This answer, after a while.
+    Answer(Duration, u16, &'static str),
+    /// The same with `Retry-After`, in seconds.
+    Throttled(u16),
+    /// No answer, ever.
+    Silence,
+    /// It fails in this way.
+    Fails(Failure),
+}
+
+/// A network whose requests meet their fates in turn, the last one for ever.
+#[derive(Clone, Default)]
+struct Stage(Arc<Shared>);
+
+#[derive(Default)]
+struct Shared {
+    fates: Mutex<VecDeque<Fate>>,
+    /// When each request was sent, whether it may be sent again, and the largest answer that it allows.
+    sent: Mutex<Vec<(Instant, bool, usize)>>,
+    /// Requests that were given up.
+    given_up: AtomicUsize,
+}
+
+/// Counts a request that is dropped before its end.
+struct Unfinished<'a>(&'a AtomicUsize);
+
+/// A family whose credentials are a number, one more each time.
+struct Numbered {
+    refreshes: AtomicUsize,
+    confirmed: Mutex<Vec<usize>>,
+    /// How often there are other credentials.
+    most: usize,
+}
+
+#[derive(Serialize)]
+struct Read;
+
+endpoint!(Numbered: Read, GET "/read", read, () => Value);
+
+#[derive(Serialize)]
+struct Write {
+    password: &'static str,
+}
+
+endpoint!(Numbered: Write, POST "/write", write, () => Value);
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
+    }
+}
+
+impl fmt::Debug for Stage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Stage")
+    }
+}
+
+#[async_trait]
+impl Transport for Stage {
+    async fn send(&self, request: HttpRequest, largest: usize) -> Result<HttpResponse, Failure> {
+        let fate = {
+            self.0.sent.lock().unwrap().push((Instant::now(), request.repeatable, largest));
+            let mut fates = self.0.fates.lock().unwrap();
+            if fates.len() > 1 { fates.pop_front() } else { fates.front().cloned() }
+        };
+        let unfinished = Unfinished(&self.0.given_up);
+        let (status, headers, body) = match fate.expect("a fate") {
+            Fate::Answer(after, status, body) => {
+                sleep(after).await;
+                (status, HeaderMap::new(), body)
+            }
+            Fate::Throttled(seconds) => (503, HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from(seconds))]), ""),
+            Fate::Silence => std::future::pending().await,
+            Fate::Fails(failure) => {
+                std::mem::forget(unfinished);
+                return Err(failure);
+            }
+        };
+        std::mem::forget(unfinished);
+        Ok(HttpResponse { status: StatusCode::from_u16(status).unwrap(), headers, body: body.into() })
+    }
+}
+
+#[async_trait]
+impl Dialect for Numbered {
+    const FAMILY: &'static str = "numbered";
+    type Style = ();
+    type Credentials = usize;
+
+    async fn authorize(
+        &self,
+        _cx: &Context,
+        _operation: &Operation<()>,
+        outgoing: &Outgoing,
+        refreshed: Option<&usize>,
+    ) -> Result<Authorized<usize>> {
+        let url = Url::parse("https://vendor.example.com").unwrap().join(&outgoing.path).unwrap();
+        Ok(Authorized { url, headers: HeaderMap::new(), credentials: refreshed.copied().unwrap_or(0) })
+    }
+
+    /// `code text`; 401 is a refusal of the credentials, 429 one without a code, an empty body none.
+    fn parse(&self, _operation: &Operation<()>, reply: &HttpResponse) -> ParsedResponse {
+        if reply.status == StatusCode::OK && reply.body.is_empty() {
+            return ParsedResponse::Unreadable("a body");
+        }
+        let Some(meaning) = StatusMeaning::by_specification(reply.status, "base_url") else {
+            return ParsedResponse::Payload(reply.body.clone());
+        };
+        let mut refusal = meaning.refusal(String::new());
+        if let Some((code, message)) = std::str::from_utf8(&reply.body).unwrap().split_once(' ') {
+            (refusal.code, refusal.message) = (code.to_owned(), message.to_owned());
+            refusal.status = None;
+        }
+        ParsedResponse::Refused(refusal)
+    }
+
+    async fn refresh(&self, _cx: &Context, refused: &usize, _reply: &HttpResponse) -> Result<Option<usize>> {
+        let number = self.refreshes.fetch_add(1, Ordering::AcqRel) + 1;
+        Ok((number <= self.most).then_some(refused + 1))
+    }
+
+    fn confirm(&self, credentials: &usize) {
+        self.confirmed.lock().unwrap().push(*credentials);
+    }
+
+    fn secrets(&self) -> Vec<&str> {
+        vec!["of-the-family"]
+    }
+
+    fn credential_secrets<'a>(&self, _credentials: &'a usize) -> Vec<&'a str> {
+        vec!["of-the-request"]
+    }
+}
+
+impl Stage {
+    fn of(fates: impl IntoIterator<Item = Fate>) -> Self {
+        let stage = Self::default();
+        stage.then(fates);
+        stage
+    }
+
+    /// From now on requests meet these fates.
+    fn then(&self, fates: impl IntoIterator<Item = Fate>) {
+        *self.0.fates.lock().unwrap() = fates.into_iter().collect();
+    }
+
+    fn sent(&self) -> Vec<(Instant, bool, usize)> {
+        self.0.sent.lock().unwrap().clone()
+    }
+
+    /// Pauses between the requests.
+    fn pauses(&self) -> Vec<Duration> {
+        self.sent().windows(2).map(|pair| pair[1].0 - pair[0].0).collect()
+    }
+
+    fn given_up(&self) -> usize {
+        self.0.given_up.load(Ordering::Acquire)
+    }
+
+    /// The client of a center with these further keys.
+    fn client(&self, keys: &str) -> Arc<Client<Numbered>> {
+        let text = format!(
+            "[centers.beta]\nvendor = 'huawei'\nbase_url = 'https://beta.example.com'\napp_key = 'key'\n\
+             app_secret = 'secret'\n{keys}"
+        );
+        let config = Config::parse(&text, "test", &|_| None).unwrap();
+        let dialect = Numbered { refreshes: AtomicUsize::new(0), confirmed: Mutex::default(), most: 1 };
+        let connections = Connections::over(Arc::new(self.clone()));
+        Client::new("beta", &config.centers["beta"], dialect, connections, Metrics::new().unwrap())
+    }
+}
+
+fn within(time: Duration) -> Context {
+    Context::new("Method", String::new(), Instant::now() + time)
+}
+
+fn minute() -> Context {
+    within(Duration::from_secs(60))
+}
+
+async fn read(client: &Arc<Client<Numbered>>) -> Result<Value> {
+    client.call(&minute(), &Read).await
+}
+
+async fn write(client: &Arc<Client<Numbered>>) -> Result<Value> {
+    client.call(&minute(), &Write { password: "of-the-body" }).await
+}
+
+fn told(result: &Result<Value>) -> ErrorReason {
+    result.as_ref().unwrap_err().reason()
+}
+
+fn metadata(error: Error, key: &str) -> String {
+    use tonic_types::StatusExt as _;
+    let info = error.into_status(&minute()).get_details_error_info().unwrap();
+    info.metadata.get(key).cloned().unwrap_or_default()
+}
+
+const OK: Fate = Fate::Answer(Duration::ZERO, 200, "1");
+const BUSY: Fate = Fate::Answer(Duration::ZERO, 503, "");
+const PATIENT: &str = "breaker = { consecutive_failures = 1000000 }\n";

@@ -1,0 +1,172 @@
+//! The real network over real sockets, by a clock that leaps where a test waits.
+
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use futures_util::stream;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpSocket, TcpStream},
+    time::{Instant, advance, pause, resume, timeout},
+};
+
+use super::*;
+
+/// Chunks of ten bytes, and how many of them were asked for.
+fn chunks(count: usize) -> (impl Stream<Item = Result<Bytes, ()>>, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counted = asked.clone();
+    let chunks = stream::iter(0..count).map(move |_| {
+        counted.fetch_add(1, Ordering::AcqRel);
+        Ok(Bytes::from_static(b"0123456789"))
+    });
+    (chunks, asked)
+}
+
+#[tokio::test]
+async fn a_body_is_read_to_its_limit_and_not_a_chunk_further() {
+    for (largest, asked, is_read) in [(100, 10, true), (99, 10, false), (30, 4, false), (29, 3, false), (0, 1, false)] {
+        let (chunks, counted) = chunks(10);
+        let body = read_body(None, chunks, largest).await;
+        assert_eq!(body.as_ref().map(Bytes::len), if is_read { Ok(100) } else { Err(&Failure::TooLarge) });
+        assert_eq!(counted.load(Ordering::Acquire), asked, "of at most {largest} bytes");
+    }
+}
+
+#[tokio::test]
+async fn of_a_body_that_says_how_large_it_is_nothing_is_read_when_that_is_too_much() {
+    for (announced, asked) in [(100, 10), (101, 0), (u64::MAX, 0)] {
+        let (chunks, counted) = chunks(10);
+        assert_eq!(read_body(Some(announced), chunks, 100).await.is_ok(), asked > 0);
+        assert_eq!(counted.load(Ordering::Acquire), asked, "{announced} bytes");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_broken() {
+    let broken = stream::iter([Ok(Bytes::from_static(b"half")), Err(())]);
+    let failure = read_body(None, broken, 100).await.unwrap_err();
+    assert_eq!(failure, Failure::Broken("the connection broke during the response"));
+}
+
+fn request(address: SocketAddr, repeatable: bool) -> HttpRequest {
+    // There may be one already, from another test.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let url = Url::parse(&format!("http://{address}/")).unwrap();
+    HttpRequest { method: Method::GET, url, headers: HeaderMap::new(), body: None, repeatable }
+}
+
+/// An HTTP server that answers everything, and how many connections came.
+async fn server() -> (SocketAddr, Arc<AtomicUsize>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (address, connections) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
+    let counted = connections.clone();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            counted.fetch_add(1, Ordering::AcqRel);
+            tokio::spawn(answer(stream));
+        }
+    });
+    (address, connections)
+}
+
+async fn answer(mut stream: TcpStream) {
+    let mut seen = Vec::new();
+    while let Ok(byte) = stream.read_u8().await {
+        seen.push(byte);
+        if seen.ends_with(b"\r\n\r\n") {
+            stream
+                .write_all(b"HTTP/1.1 302 Found\r\nlocation: /elsewhere\r\ncontent-length: 2\r\n\r\nok")
+                .await
+                .unwrap();
+        }
+    }
+}
+
+/// Lets time pass on the clock alone.
+async fn pass(time: Duration) {
+    pause();
+    advance(time).await;
+    resume();
+}
+
+#[tokio::test]
+async fn an_idle_connection_of_reads_lives_a_minute_and_one_of_writes_two_seconds() {
+    for (repeatable, idle) in [(true, 60_000), (false, 2000)] {
+        let (address, connections) = server().await;
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let network = Network::new().unwrap();
+        let ask = async |so_far: usize| {
+            let answer = network.send(request(address, repeatable), 100).await.unwrap();
+            assert_eq!((answer.status.as_u16(), &answer.body[..]), (302, &b"ok"[..]), "redirects are not followed");
+            assert_eq!(connections.load(Ordering::Acquire), so_far);
+            // The connection goes back to its pool once the body has ended.
+            tokio::task::yield_now().await;
+        };
+        ask(1).await;
+        pass(Duration::from_millis(idle / 2)).await;
+        ask(1).await;
+        pass(Duration::from_millis(idle)).await;
+        ask(2).await;
+    }
+}
+
+#[tokio::test]
+async fn reads_and_writes_have_connections_of_their_own() {
+    let (address, connections) = server().await;
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let network = Network::new().unwrap();
+    for (repeatable, count) in [(true, 1), (false, 2), (true, 2), (false, 2)] {
+        network.send(request(address, repeatable), 100).await.unwrap();
+        tokio::task::yield_now().await;
+        assert_eq!(connections.load(Ordering::Acquire), count);
+    }
+}
+
+/// A listener that never accepts, with a queue that is full: who connects now hears nothing.
+async fn deaf() -> (TcpListener, Vec<TcpStream>) {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let listener = socket.listen(0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let mut queued = Vec::new();
+    while let Ok(stream) = timeout(Duration::from_millis(200), TcpStream::connect(address)).await {
+        queued.push(stream.unwrap());
+    }
+    (listener, queued)
+}
+
+#[tokio::test]
+async fn a_connection_is_made_within_two_seconds_or_nothing_was_sent() {
+    let (listener, _queued) = deaf().await;
+    let request = request(listener.local_addr().unwrap(), false);
+    let network = Network::new().unwrap();
+    pause();
+    let begun = Instant::now();
+    let failure = timeout(Duration::from_secs(60), network.send(request, 100)).await.unwrap().err().unwrap();
+    assert_eq!(failure, Failure::NotSent("no connection within 2 s"));
+    let waited = begun.elapsed().as_millis();
+    assert!((2000..=2100).contains(&waited), "{waited} ms");
+}
+
+#[tokio::test]
+async fn where_nobody_listens_nothing_is_sent_and_who_breaks_off_may_have_done_it() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let asked = request(address, true);
+    let network = Network::new().unwrap();
+    let hang_up = async {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 1024]).await;
+    };
+    let (answer, ()) = tokio::join!(network.send(asked, 100), hang_up);
+    assert_eq!(answer.err(), Some(Failure::Broken("the connection broke before the response")));
+    drop(listener);
+    let answer = network.send(request(address, true), 100).await;
+    assert_eq!(answer.err(), Some(Failure::NotSent("connection failed")));
+}

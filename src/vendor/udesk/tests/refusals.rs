@@ -1,0 +1,213 @@
+//! What a refusal is about, and what is known after it.
+
+use serde_json::{Value, json};
+
+use super::{Reply, Scripted, cx, fields, mask, metadata, name, names, queue, resource};
+use crate::{
+    error::{
+        ErrorReason::{
+            self, AgentStateConflict, ResourceNotFound, RouteInvalid, VendorAuthFailed, VendorOutcomeUnknown,
+            VendorRejected,
+        },
+        Result,
+    },
+    name::{AgentName, ExtensionName, QueueName},
+    proto::v1,
+};
+
+fn agent(id: &str) -> AgentName {
+    AgentName::new("acme", id)
+}
+
+fn extensions<const N: usize>(ids: [&str; N]) -> Vec<ExtensionName> {
+    ids.map(|id| ExtensionName::new("acme", id)).into()
+}
+
+fn success(status: u16) -> Reply {
+    Reply::new(status, r#"{"ErrCode":"000000","ErrDesc":"OK","Result":null}"#)
+}
+
+/// The agent as Udesk 25 returns it.
+fn holds(extensions: &[&str]) -> Reply {
+    Reply::ok(&json!([{ "AgentId": "1001", "Extensions": extensions }]))
+}
+
+fn queues(ids: &[&str]) -> Reply {
+    let queues: Vec<Value> = ids.iter().map(|id| json!({ "QueueId": id, "Name": id })).collect();
+    Reply::ok(&json!({ "Queues": queues }))
+}
+
+async fn sign_in(desk: &Scripted, queues: Vec<QueueName>) -> Result<v1::LoginAgentResponse> {
+    desk.udesk.login_agent(&cx(), agent("1001"), queues, v1::LoginAgentRequest::default()).await
+}
+
+#[tokio::test]
+async fn a_queued_write_is_not_done() {
+    for reply in [|| Reply::new(202, ""), || success(202), || Reply::new(202, "Accepted")] {
+        let desk = Scripted::new([reply(), reply(), reply()]).await;
+        let udesk = &desk.udesk;
+        for refused in [
+            udesk.delete_queue(&cx(), name("centers/acme/queues/9003")).await,
+            udesk.delete_extension(&cx(), name("centers/acme/extensions/1101")).await,
+            udesk.bind_agent_extensions(&cx(), agent("1001"), extensions(["1101"])).await,
+        ] {
+            assert_eq!(refused.unwrap_err().reason(), VendorOutcomeUnknown);
+        }
+        assert_eq!(desk.sent().len(), 3);
+    }
+    let desk = Scripted::new([Reply::new(202, "")]).await;
+    let queued = desk.udesk.delete_queue(&cx(), name("centers/acme/queues/9003")).await.unwrap_err();
+    assert!(metadata(queued, "cause").contains("HTTP 202"));
+    // Where the code refuses, nothing was queued; and a read is what it returns.
+    let refused = Reply { status: 202, ..Reply::refusal("100016") };
+    let read = Reply { status: 202, ..queues(&["9003"]) };
+    let desk = Scripted::new([refused, read]).await;
+    let refused = desk.udesk.delete_queue(&cx(), name("centers/acme/queues/9003")).await.unwrap_err();
+    assert_eq!(refused.reason(), ErrorReason::ResourceInUse);
+    queue(&desk.udesk, "9003").await.unwrap();
+}
+
+#[tokio::test]
+async fn an_accepted_callback_is_its_success() {
+    let body = r#"{"code":"000000","message":"OK","results":"c9d52506"}"#;
+    let desk = Scripted::new([Reply::new(202, body)]).await;
+    let request = v1::StartCallbackRequest {
+        customer_number: "13676546374".into(),
+        entry_number: "01055500100".into(),
+        ..Default::default()
+    };
+    let called = desk.udesk.start_callback(&cx(), name("centers/acme"), request).await.unwrap();
+    assert_eq!(called.call_id, "c9d52506");
+}
+
+#[tokio::test]
+async fn a_code_under_a_server_error_leaves_the_outcome_of_a_write_unknown() {
+    for (status, code, expected) in [
+        (500, "000001", VendorOutcomeUnknown),
+        (500, "100018", VendorOutcomeUnknown),
+        (503, "100016", VendorOutcomeUnknown),
+        (500, "200020", VendorAuthFailed),
+        (400, "000001", VendorRejected),
+    ] {
+        let refusal = || Reply { status, ..Reply::refusal(code) };
+        let desk = Scripted::new([refusal()]).await;
+        let refused = desk.udesk.unbind_agent_extensions(&cx(), agent("1001"), extensions(["1101"])).await.unwrap_err();
+        assert_eq!((refused.reason(), refused.vendor_code()), (expected, code), "{status}");
+        assert_eq!((desk.sent().len(), resource(refused).as_str()), (1, ""), "{status} {code}");
+    }
+    let desk = Scripted::new([Reply { status: 500, ..Reply::refusal("100018") }]).await;
+    assert_eq!(super::agent(&desk.udesk, "1001").await.unwrap_err().reason(), ResourceNotFound);
+}
+
+#[tokio::test]
+async fn a_voice_file_that_udesk_rejects_names_its_field() {
+    for code in ["100007", "100008", "100009"] {
+        let desk = Scripted::new([queues(&["9003"]), Reply::refusal(code), Reply::refusal(code)]).await;
+        let change = v1::Queue { wait_music: "night.wav".into(), ..Default::default() };
+        let target = name("centers/acme/queues/9003");
+        let refused = desk.udesk.update_queue(&cx(), target, change.clone(), mask(&["wait_music"])).await.unwrap_err();
+        let created = v1::CreateQueueRequest {
+            queue: Some(v1::Queue { display_name: "Night".into(), ..change }),
+            ..Default::default()
+        };
+        let not_created = desk.udesk.create_queue(&cx(), name("centers/acme"), created).await.unwrap_err();
+        for refused in [refused, not_created] {
+            assert_eq!((refused.reason(), fields(&refused)), (VendorRejected, vec!["queue.wait_music"]), "{code}");
+            assert_eq!(resource(refused), "", "{code}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_callback_names_a_number_only_where_one_can_be_meant() {
+    let other = "02155500102";
+    for (code, caller_id, reason, named) in [
+        ("100020", "", RouteInvalid, ""),
+        ("100005", "", ResourceNotFound, "centers/acme/phoneNumbers/01055500100"),
+        ("100005", other, ResourceNotFound, ""),
+        ("100018", "", ResourceNotFound, ""),
+        ("100022", "", ResourceNotFound, ""),
+    ] {
+        let refusal = json!({ "code": code, "message": "not found" }).to_string();
+        let desk = Scripted::new([Reply::new(200, refusal)]).await;
+        let request = v1::StartCallbackRequest {
+            customer_number: "13676546374".into(),
+            entry_number: "01055500100".into(),
+            caller_id: caller_id.into(),
+            ..Default::default()
+        };
+        let refused = desk.udesk.start_callback(&cx(), name("centers/acme"), request).await.unwrap_err();
+        assert_eq!((refused.reason(), resource(refused).as_str()), (reason, named), "{code}");
+    }
+}
+
+#[tokio::test]
+async fn one_of_several_is_named_only_where_one_can_be_meant() {
+    let missing = || Reply::refusal("100018");
+    let bind = async |replies: Vec<Reply>, ids: Vec<ExtensionName>| {
+        let desk = Scripted::new(replies).await;
+        let refused = desk.udesk.bind_agent_extensions(&cx(), agent("1001"), ids).await.unwrap_err();
+        assert_eq!(refused.reason(), ResourceNotFound);
+        resource(refused)
+    };
+    assert_eq!(bind(vec![missing(), holds(&[])], extensions(["1201", "1202"])).await, "");
+    let one = bind(vec![missing(), holds(&["1201"])], extensions(["1201", "1202"])).await;
+    assert_eq!(one, "centers/acme/extensions/1202");
+    assert_eq!(bind(vec![missing(), missing()], extensions(["1201", "1202"])).await, "centers/acme/agents/1001");
+    assert_eq!(bind(vec![missing(), Reply::new(502, "")], extensions(["1201"])).await, "");
+
+    let leave = async |replies: Vec<Reply>| {
+        let desk = Scripted::new(replies).await;
+        let queues = names(&["centers/acme/queues/9001"]);
+        resource(desk.udesk.remove_agent_queues(&cx(), agent("1001"), queues).await.unwrap_err())
+    };
+    assert_eq!(leave(vec![missing(), queues(&["9001"]), holds(&[])]).await, "", "the membership is missing");
+    assert_eq!(leave(vec![missing(), queues(&["9001"]), missing()]).await, "centers/acme/agents/1001");
+    assert_eq!(leave(vec![missing(), queues(&["9002"])]).await, "centers/acme/queues/9001");
+    assert_eq!(leave(vec![missing(), Reply::new(502, "")]).await, "");
+
+    let desk = Scripted::new([missing(), Reply::new(502, "")]).await;
+    let refused = desk.udesk.add_queue_agents(&cx(), name("centers/acme/queues/9001"), vec![agent("1001")]).await;
+    assert_eq!(resource(refused.unwrap_err()), "");
+
+    let desk = Scripted::new([missing(), missing()]).await;
+    assert_eq!(resource(sign_in(&desk, names(&["centers/acme/queues/9001"])).await.unwrap_err()), "");
+    assert_eq!(resource(sign_in(&desk, Vec::new()).await.unwrap_err()), "centers/acme/agents/1001");
+}
+
+#[tokio::test]
+async fn a_status_of_a_proxy_names_no_resource() {
+    for status in [404, 410] {
+        let page = || Reply::new(status, "<html>nginx</html>");
+        let desk = Scripted::new([page(), page(), page(), page()]).await;
+        let udesk = &desk.udesk;
+        for refused in [
+            super::agent(udesk, "1001").await.map(drop),
+            udesk.bind_agent_extensions(&cx(), agent("1001"), extensions(["1201"])).await,
+            udesk.remove_agent_queues(&cx(), agent("1001"), names(&["centers/acme/queues/9001"])).await,
+            udesk.add_queue_agents(&cx(), name("centers/acme/queues/9001"), vec![agent("1001")]).await,
+        ] {
+            let refused = refused.unwrap_err();
+            assert_eq!((refused.reason(), resource(refused).as_str()), (ResourceNotFound, ""), "{status}");
+        }
+        assert_eq!(desk.sent().len(), 4, "nothing is diagnosed");
+    }
+}
+
+#[tokio::test]
+async fn an_agent_without_an_extension_cannot_sign_in() {
+    for code in ["000001", "000036", "100001", "200002", "100004", "300000"] {
+        let desk = Scripted::new([Reply::refusal(code), holds(&[])]).await;
+        let refused = sign_in(&desk, names(&["centers/acme/queues/9001"])).await.unwrap_err();
+        assert_eq!((refused.reason(), refused.vendor_code()), (AgentStateConflict, code));
+        assert_eq!((resource(refused).as_str(), desk.sent().len()), ("centers/acme/agents/1001", 2));
+    }
+    // The agent has one, or nobody knows.
+    for read in [holds(&["1101"]), Reply::new(502, "")] {
+        let desk = Scripted::new([Reply::refusal("000001"), read]).await;
+        assert_eq!(sign_in(&desk, Vec::new()).await.unwrap_err().reason(), VendorRejected);
+    }
+    let desk = Scripted::new([Reply::new(500, "")]).await;
+    assert_eq!(sign_in(&desk, Vec::new()).await.unwrap_err().reason(), VendorOutcomeUnknown);
+    assert_eq!(desk.sent().len(), 1);
+}
