@@ -48,6 +48,9 @@ pub(super) struct RequestBody {
 }
 
 /// The body of a response that ends when the drain begins and the response has nothing to send.
+///
+/// Its status is OK: clients may discard messages that they have not read when a status with an error arrives, and
+/// `NOT_SERVING` must reach them.
 pub(super) struct UntilDrained {
     body: Body,
     /// `None` once the drain began.
@@ -145,8 +148,12 @@ impl http_body::Body for UntilDrained {
         }
         self.has_ended = true;
         let mut trailers = http::HeaderMap::new();
-        Status::unavailable("this gateway is shutting down; retry at another gateway").add_header(&mut trailers)?;
+        Status::ok("").add_header(&mut trailers)?;
         Poll::Ready(Some(Ok(Frame::trailers(trailers))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.has_ended || self.body.is_end_stream()
     }
 }
 

@@ -191,7 +191,7 @@ def a_request_above_256_kib(wire) -> None:
 
 def the_largest_request_that_is_taken(wire) -> None:
     stub = api_grpc.ContactCenterStub(wire)
-    request = api.GetAgentRequest(name="x" * (4 * 1024 * 1024 - 64))
+    request = api.GetAgentRequest(name="x" * (256 * 1024 - 64))
     info, fields, message = refusal(lambda: stub.GetAgent(request), grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
     assert fields == ["name"] and "xxxx" not in f"{info}{message}", info
 

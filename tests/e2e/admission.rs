@@ -82,8 +82,8 @@ async fn a_drain_ends_health_and_reflection_streams() {
     gateway.stop();
     let ended = async {
         assert_eq!(statuses.message().await.unwrap().unwrap().status, 2, "NOT_SERVING comes before the end");
-        assert_eq!(statuses.message().await.unwrap_err().code(), Code::Unavailable);
-        assert_eq!(answers.message().await.unwrap_err().code(), Code::Unavailable);
+        assert!(statuses.message().await.unwrap().is_none());
+        assert!(answers.message().await.unwrap().is_none());
         gateway.ended().await.unwrap();
     };
     timeout(LONG, ended).await.expect("the streams end");
