@@ -6,12 +6,12 @@
 //! - a signature over account and time only, in the query string (C1 to C4): `ccapi`;
 //! - three envelopes, and a return code that overrides the HTTP status (C6, C10, C11, C14): `envelope`;
 //! - two generations of return codes (C13), and rules whose code is not named (C62): `codes`, `is_vague`;
-//! - IDs with the suffix `@app` in some answers only (C18, C19): `VendorId`;
+//! - IDs with the suffix `@app` in some responses only (C18, C19): `VendorId`;
 //! - numbers, booleans and lists in several spellings (C25, C30, C33, C46): [`crate::vendor::de`];
 //! - agents in three spellings (C33, C55, C56), without pages (C35), so the gateway pages by ID: `agent_records`;
 //! - extensions that are numbers or objects (C30), numbers that are not accounts (C24): `extensions`;
 //! - queues that get another ID than requested, or none (C20, C21, C38), and are written whole (C15): `queue_changes`;
-//! - subscriptions whose ID Udesk returns only once (C42, C45, C46): `subscription_answers`, `subscription_changes`,
+//! - subscriptions whose ID Udesk returns only once (C42, C45, C46): `subscription_responses`, `subscription_changes`,
 //!   `subscription_list`;
 //! - events whose names are documented and whose payload is not (Udesk 18): [`callbacks`].
 
@@ -36,9 +36,9 @@ mod sessions;
 mod softphone_credentials;
 mod softphones;
 mod statuses;
-mod subscription_answers;
 mod subscription_changes;
 mod subscription_list;
+mod subscription_responses;
 mod subscription_spec;
 mod subscriptions;
 

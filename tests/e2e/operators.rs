@@ -124,7 +124,7 @@ async fn the_log_line_of_a_failed_call_has_what_a_search_needs() {
     assert_eq!([&line["level"], &line["reason"], &line["code"]], ["INFO", "CENTER_NOT_FOUND", "NOT_FOUND"]);
     assert!(line.get("vendor_code").is_none(), "{line}");
 
-    let answered = line_of(&program.folder, "vendor answered").await;
+    let answered = line_of(&program.folder, "vendor responded").await;
     assert!(answered["took_ms"].is_u64(), "{answered}");
 }
 

@@ -284,6 +284,6 @@ async fn the_program_itself_leaks_nothing() {
     assert_eq!((udesk.asked().len(), found.answers.len(), found.errors.len()), (3, 2, 3));
     let logs = Regex::new("\"trace_id\":\"[0-9a-f]{32}\"").unwrap().replace_all(&logs(), "").into_owned();
     let logs = Regex::new("\"timestamp\":\"[^\"]*\"").unwrap().replace_all(&logs, "").into_owned();
-    assert!(logs.contains("vendor answered"), "the logs were on: {logs}");
+    assert!(logs.contains("vendor responded"), "the logs were on: {logs}");
     found.search(&sought, &logs);
 }

@@ -41,14 +41,14 @@ endpoint!(ApiFabric: Query<'_>, POST "agentsettings/query", ask, QUERY_SETTINGS.
 endpoint!(ApiFabric: Create, POST "agentsettings/create", write, CREATE_SETTINGS.of_caller() => Created);
 endpoint!(ApiFabric: Update, POST "agentsettings/update", write, UPDATE_SETTINGS.of_caller() => Created);
 
-/// Answer of create and update.
+/// Response of create and update.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Created {
     id: Text,
 }
 
-/// Answer of agentsettings/query: all members beside the return code.
+/// Response of agentsettings/query: all members beside the return code.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Settings {

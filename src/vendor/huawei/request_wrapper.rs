@@ -75,9 +75,9 @@ where
     let known = huawei.request_wrapper.known();
     let plain = wrapped(huawei, fields);
     let refused = match huawei.api_fabric.call(cx, &plain).await {
-        Ok(answer) => {
+        Ok(response) => {
             huawei.request_wrapper.learn(plain.wrap);
-            return Ok(answer);
+            return Ok(response);
         }
         Err(error) if known.is_none() && error.vendor_http_status() == Some(400) => error,
         Err(error) => return Err(error),

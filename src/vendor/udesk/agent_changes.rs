@@ -85,7 +85,7 @@ struct CreateAgent<'a> {
 
 endpoint!(Ccapi: CreateAgent<'_>, POST "/agents", write, WRITE => Object<Created>);
 
-/// Answer of Udesk 04. It contains passwords.
+/// Response of Udesk 04. It contains passwords.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Created {

@@ -27,7 +27,7 @@ struct ListNumbers {}
 
 endpoint!(Ccapi: ListNumbers, GET "/spnumbers", read, READ => Object<Numbers>);
 
-/// Answer of Udesk 01. The default may be missing in the list (C28).
+/// Response of Udesk 01. The default may be missing in the list (C28).
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Numbers {
