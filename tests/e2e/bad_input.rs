@@ -119,14 +119,14 @@ fn every_vendor_has_rows_of_its_own() {
 }
 
 #[tokio::test]
-async fn each_bad_request_is_told_what_is_wrong_and_nothing_is_sent() {
+async fn each_bad_request_names_what_is_wrong_and_nothing_is_sent() {
     let (gateway, simulators) = every_vendor().await;
     for (method, request, code, reason, fields) in rows() {
         simulators.iter().for_each(Simulated::forget);
         let failure = gateway.client.call(method, request.clone()).await.expect_err(method);
-        let told = (format!("{:?}", failure.code), failure.reason.as_str(), failure.fields.as_slice());
+        let reported = (format!("{:?}", failure.code), failure.reason.as_str(), failure.fields.as_slice());
         let fields: Vec<String> = fields.iter().map(|&field| field.to_owned()).collect();
-        assert_eq!(told, (code.to_owned(), reason, fields.as_slice()), "{method} {request}: {failure:?}");
+        assert_eq!(reported, (code.to_owned(), reason, fields.as_slice()), "{method} {request}: {failure:?}");
         let asked: usize = simulators.iter().map(|simulator| simulator.asked().len()).sum();
         if code == INVALID || reason == "CENTER_NOT_FOUND" {
             assert_eq!(asked, 0, "{method} {request} reached a vendor");

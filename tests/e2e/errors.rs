@@ -13,7 +13,7 @@ use crate::support::{
     Day, Gateway, acme, beta,
     client::Failure,
     udesk,
-    vendor::{Answer, Scripted, huawei_options, serve_router},
+    vendor::{Response, Scripted, huawei_options, serve_router},
     vendors::{Call, VENDORS, Vendor},
 };
 
@@ -31,13 +31,13 @@ fn write() -> (&'static str, Value) {
 /// A deadline that no call reaches.
 const DEADLINE: Duration = Duration::from_secs(5);
 
-fn unavailable(status: u16) -> Answer {
-    Answer::text(status, "<html>gateway</html>")
+fn unavailable(status: u16) -> Response {
+    Response::text(status, "<html>gateway</html>")
 }
 
 /// The caller's error after this response of the vendor, and how many requests of the operation the vendor received.
-async fn failure_at(vendor: &Vendor, answer: Answer, (method, request, _): Call) -> (Failure, usize) {
-    let (gateway, scripted) = vendor.scripted([answer], "").await;
+async fn failure_at(vendor: &Vendor, response: Response, (method, request, _): Call) -> (Failure, usize) {
+    let (gateway, scripted) = vendor.scripted([response], "").await;
     let failure = gateway.client.call(method, request()).await.unwrap_err();
     assert_eq!(failure.metadata["center"], vendor.center);
     assert_eq!(failure.metadata["vendor"], vendor.name);
@@ -45,8 +45,8 @@ async fn failure_at(vendor: &Vendor, answer: Answer, (method, request, _): Call)
 }
 
 /// The same at Udesk.
-async fn failure_of(answer: Answer, (method, request): (&'static str, Value)) -> (Failure, usize) {
-    let vendor = Scripted::start([answer]).await;
+async fn failure_of(response: Response, (method, request): (&'static str, Value)) -> (Failure, usize) {
+    let vendor = Scripted::start([response]).await;
     let gateway = Gateway::start(&acme(vendor.address)).await;
     let failure = gateway.client.call(method, request).await.unwrap_err();
     assert_eq!(failure.metadata["center"], "acme");
@@ -57,8 +57,8 @@ async fn failure_of(answer: Answer, (method, request): (&'static str, Value)) ->
 #[tokio::test]
 async fn a_broken_read_is_retried_and_then_unavailable() {
     for vendor in VENDORS {
-        for answer in [Answer::Reset, Answer::ResetWithin { status: 200, body: b"{".to_vec() }] {
-            let (failure, asked) = failure_at(vendor, answer, vendor.read).await;
+        for response in [Response::Reset, Response::ResetWithin { status: 200, body: b"{".to_vec() }] {
+            let (failure, asked) = failure_at(vendor, response, vendor.read).await;
             assert_eq!((failure.code, failure.reason.as_str()), (Code::Unavailable, "VENDOR_UNAVAILABLE"));
             assert_eq!(failure.metadata["sent"], "true");
             assert!(failure.retry_after.is_some());
@@ -75,18 +75,18 @@ async fn a_broken_read_is_retried_and_then_unavailable() {
 
 #[tokio::test]
 async fn a_broken_write_is_never_retried_and_its_outcome_is_unknown() {
-    let answers = [
-        Answer::Reset,
-        Answer::ResetWithin { status: 200, body: b"{".to_vec() },
+    let responses = [
+        Response::Reset,
+        Response::ResetWithin { status: 200, body: b"{".to_vec() },
         unavailable(500),
         unavailable(502),
         unavailable(503),
         unavailable(504),
         unavailable(200),
     ];
-    for (vendor, answer) in VENDORS.iter().flat_map(|vendor| answers.clone().map(|answer| (vendor, answer))) {
-        let (failure, asked) = failure_at(vendor, answer.clone(), vendor.write).await;
-        let what = format!("{} {answer:?}", vendor.name);
+    for (vendor, response) in VENDORS.iter().flat_map(|vendor| responses.clone().map(|response| (vendor, response))) {
+        let (failure, asked) = failure_at(vendor, response.clone(), vendor.write).await;
+        let what = format!("{} {response:?}", vendor.name);
         assert_eq!((failure.code, failure.reason.as_str()), (Code::Unknown, "VENDOR_OUTCOME_UNKNOWN"), "{what}");
         assert_eq!(failure.metadata["sent"], "true", "{what}");
         assert!(failure.metadata.contains_key("cause"), "{what}");
@@ -96,24 +96,24 @@ async fn a_broken_write_is_never_retried_and_its_outcome_is_unknown() {
 
 #[tokio::test]
 async fn an_envelope_of_udesk_that_states_no_outcome_leaves_it_unknown() {
-    let answers = [
-        Answer::json(&json!({"results": "no code"})),
-        Answer::json(&json!({"code": "000060", "message": "internal"})),
-        Answer::json(&json!({"code": "000035", "message": "timeout"})),
-        Answer::status(500, &json!({"code": "000000", "message": "OK", "results": "x"})),
+    let responses = [
+        Response::json(&json!({"results": "no code"})),
+        Response::json(&json!({"code": "000060", "message": "internal"})),
+        Response::json(&json!({"code": "000035", "message": "timeout"})),
+        Response::status(500, &json!({"code": "000000", "message": "OK", "results": "x"})),
     ];
-    for answer in answers {
-        let (failure, asked) = failure_of(answer.clone(), write()).await;
-        assert_eq!((failure.code, failure.reason.as_str()), (Code::Unknown, "VENDOR_OUTCOME_UNKNOWN"), "{answer:?}");
+    for response in responses {
+        let (failure, asked) = failure_of(response.clone(), write()).await;
+        assert_eq!((failure.code, failure.reason.as_str()), (Code::Unknown, "VENDOR_OUTCOME_UNKNOWN"), "{response:?}");
         assert_eq!(failure.metadata["sent"], "true");
-        assert!(failure.metadata.contains_key("cause"), "{answer:?}");
-        assert_eq!(asked, 1, "{answer:?}");
+        assert!(failure.metadata.contains_key("cause"), "{response:?}");
+        assert_eq!(asked, 1, "{response:?}");
     }
 }
 
 #[tokio::test]
 async fn an_unsupported_method_sends_nothing() {
-    let vendor = Scripted::start([Answer::Reset]).await;
+    let vendor = Scripted::start([Response::Reset]).await;
     let gateway = Gateway::start(&acme(vendor.address)).await;
     let request = json!({"name": "centers/acme/agents/7"});
     let failure = gateway.client.call("DeleteAgent", request).await.unwrap_err();
@@ -141,30 +141,30 @@ async fn a_refused_connection_is_a_request_not_sent() {
 
 #[tokio::test]
 async fn vendor_errors_map_to_reasons() {
-    for (answer, code, reason) in [
+    for (response, code, reason) in [
         (unavailable(500), Code::Internal, "VENDOR_INTERNAL"),
         (unavailable(401), Code::FailedPrecondition, "VENDOR_AUTH_FAILED"),
         (unavailable(429), Code::ResourceExhausted, "VENDOR_RATE_LIMITED"),
         (unavailable(200), Code::Internal, "VENDOR_RESPONSE_INVALID"),
         (unavailable(302), Code::Internal, "VENDOR_RESPONSE_INVALID"),
-        (Answer::json(&json!({"Result": {}})), Code::Internal, "VENDOR_RESPONSE_INVALID"),
-        (Answer::json(&json!({"ErrCode": "000000", "Result": "text"})), Code::Internal, "VENDOR_RESPONSE_INVALID"),
-        (Answer::json(&json!({"ErrCode": "000060"})), Code::Internal, "VENDOR_INTERNAL"),
-        (Answer::json(&json!({"ErrCode": "000035"})), Code::DeadlineExceeded, "VENDOR_TIMEOUT"),
-        (Answer::json(&json!({"ErrCode": "200003"})), Code::Unavailable, "VENDOR_UNAVAILABLE"),
-        (Answer::json(&json!({"ErrCode": "100002"})), Code::FailedPrecondition, "CENTER_MISCONFIGURED"),
-        (Answer::json(&json!({"ErrCode": "200020"})), Code::FailedPrecondition, "VENDOR_AUTH_FAILED"),
-        (Answer::json(&json!({"ErrCode": "777777"})), Code::Unknown, "VENDOR_CODE_UNMAPPED"),
-        (Answer::json(&json!({"ErrCode": "100021"})), Code::FailedPrecondition, "AGENT_STATE_CONFLICT"),
+        (Response::json(&json!({"Result": {}})), Code::Internal, "VENDOR_RESPONSE_INVALID"),
+        (Response::json(&json!({"ErrCode": "000000", "Result": "text"})), Code::Internal, "VENDOR_RESPONSE_INVALID"),
+        (Response::json(&json!({"ErrCode": "000060"})), Code::Internal, "VENDOR_INTERNAL"),
+        (Response::json(&json!({"ErrCode": "000035"})), Code::DeadlineExceeded, "VENDOR_TIMEOUT"),
+        (Response::json(&json!({"ErrCode": "200003"})), Code::Unavailable, "VENDOR_UNAVAILABLE"),
+        (Response::json(&json!({"ErrCode": "100002"})), Code::FailedPrecondition, "CENTER_MISCONFIGURED"),
+        (Response::json(&json!({"ErrCode": "200020"})), Code::FailedPrecondition, "VENDOR_AUTH_FAILED"),
+        (Response::json(&json!({"ErrCode": "777777"})), Code::Unknown, "VENDOR_CODE_UNMAPPED"),
+        (Response::json(&json!({"ErrCode": "100021"})), Code::FailedPrecondition, "AGENT_STATE_CONFLICT"),
     ] {
-        let (failure, asked) = failure_of(answer.clone(), read()).await;
-        assert_eq!((failure.code, failure.reason.as_str()), (code, reason), "{answer:?}");
+        let (failure, asked) = failure_of(response.clone(), read()).await;
+        assert_eq!((failure.code, failure.reason.as_str()), (code, reason), "{response:?}");
         assert_eq!(failure.metadata["vendorOperation"], "GET /agents/{id}");
         assert_eq!(failure.metadata["sent"], "true");
         let passing = matches!(reason, "VENDOR_RATE_LIMITED" | "VENDOR_UNAVAILABLE");
-        assert_eq!(failure.retry_after.is_some(), passing, "{answer:?}");
+        assert_eq!(failure.retry_after.is_some(), passing, "{response:?}");
         // Only 429 is retried at once; an error code in the vendor's envelope is final.
-        assert_eq!(asked > 1, reason == "VENDOR_RATE_LIMITED", "{answer:?}: asked {asked} times");
+        assert_eq!(asked > 1, reason == "VENDOR_RATE_LIMITED", "{response:?}: asked {asked} times");
     }
 }
 
@@ -176,8 +176,8 @@ async fn a_rejected_write_is_a_definite_error_and_sent_once() {
         ("100005", Code::NotFound, "RESOURCE_NOT_FOUND"),
         ("300000", Code::Unknown, "VENDOR_CODE_UNMAPPED"),
     ] {
-        let answer = Answer::json(&json!({"code": vendor_code, "message": "called 13800000000 is bad"}));
-        let (failure, asked) = failure_of(answer, write()).await;
+        let response = Response::json(&json!({"code": vendor_code, "message": "called 13800000000 is bad"}));
+        let (failure, asked) = failure_of(response, write()).await;
         assert_eq!((failure.code, failure.reason.as_str(), asked), (code, reason, 1));
         assert_eq!(failure.metadata["vendorCode"], vendor_code);
         assert_eq!(failure.metadata["vendorMessage"], "called *** is bad");
@@ -192,9 +192,9 @@ async fn an_exceeded_deadline_has_details_and_says_whether_the_outcome_is_known(
         for ((method, request, _), reason) in
             [(vendor.read, "VENDOR_TIMEOUT"), (vendor.write, "VENDOR_OUTCOME_UNKNOWN")]
         {
-            let drip = Answer::Drip { body: vec![b' '; 10_000], every: Duration::from_millis(5) };
-            for answer in [Answer::Hang, drip] {
-                let (gateway, scripted) = vendor.scripted([answer], "").await;
+            let drip = Response::Drip { body: vec![b' '; 10_000], every: Duration::from_millis(5) };
+            for response in [Response::Hang, drip] {
+                let (gateway, scripted) = vendor.scripted([response], "").await;
                 let asked = || scripted.asked().len() == expected;
                 let call = gateway.client.call_to_the_deadline(method, request(), DEADLINE, asked);
                 let failure = call.await.unwrap_err();
@@ -208,7 +208,7 @@ async fn an_exceeded_deadline_has_details_and_says_whether_the_outcome_is_known(
 
 #[tokio::test]
 async fn a_response_is_sent_at_least_ten_milliseconds_before_the_deadline() {
-    let vendor = Scripted::start([Answer::Hang]).await;
+    let vendor = Scripted::start([Response::Hang]).await;
     let patient = "[centers.acme.breaker]\nconsecutive_failures = 1000\n";
     let gateway = Gateway::start(&format!("{}{patient}", acme(vendor.address))).await;
     for ((method, request), deadline) in [read(), write()].into_iter().cycle().zip([100, 120, 300, 400]) {
@@ -221,7 +221,7 @@ async fn a_response_is_sent_at_least_ten_milliseconds_before_the_deadline() {
 
 #[tokio::test]
 async fn a_deadline_that_passes_in_the_queue_sends_nothing() {
-    let vendor = Scripted::start([Answer::Hang]).await;
+    let vendor = Scripted::start([Response::Hang]).await;
     let limits = "[centers.acme.limits]\nconcurrency = 1\n";
     let gateway = Gateway::start(&format!("{}{limits}", acme(vendor.address))).await;
     let (method, request) = read();
@@ -242,7 +242,7 @@ async fn a_deadline_that_passes_in_the_queue_sends_nothing() {
 
 #[tokio::test]
 async fn a_call_that_cannot_be_recorded_is_not_sent() {
-    let vendor = Scripted::start([Answer::json(&json!({"code": "000000", "results": "x"}))]).await;
+    let vendor = Scripted::start([Response::json(&json!({"code": "000000", "results": "x"}))]).await;
     let folder = tempfile::tempdir().unwrap();
     let gateway =
         Gateway::start_in(folder.path(), &acme(vendor.address), "", switchboard::clock::Clock::system()).await;
@@ -285,8 +285,8 @@ async fn a_partial_change_is_reported_and_may_be_retried() {
 
 #[tokio::test]
 async fn an_overloaded_center_fails_at_once_and_delays_no_other() {
-    let hanging = Scripted::start([Answer::Hang]).await;
-    let healthy = Scripted::start([Answer::json(&json!({"ErrCode": "000000", "Result": {"AgentId": "7"}}))]).await;
+    let hanging = Scripted::start([Response::Hang]).await;
+    let healthy = Scripted::start([Response::json(&json!({"ErrCode": "000000", "Result": {"AgentId": "7"}}))]).await;
     let limits = "[centers.acme.limits]\nconcurrency = 1\nqueue = 0\n";
     let gateway =
         Gateway::start(&format!("{}{limits}{}", acme(hanging.address), udesk("other", healthy.address))).await;
@@ -314,7 +314,7 @@ async fn a_response_beyond_the_size_limit_is_not_read_to_its_end() {
             (vendor.read, Code::Internal, "VENDOR_RESPONSE_INVALID"),
             (vendor.write, Code::Unknown, "VENDOR_OUTCOME_UNKNOWN"),
         ] {
-            let (gateway, scripted) = vendor.scripted([Answer::text(200, &"x".repeat(5000))], &limits).await;
+            let (gateway, scripted) = vendor.scripted([Response::text(200, &"x".repeat(5000))], &limits).await;
             let failure = gateway.client.call(method, request()).await.unwrap_err();
             assert_eq!((failure.code, failure.reason.as_str()), (code, reason), "{}", vendor.name);
             assert_eq!(scripted.asked().len(), vendor.token_requests() + 1, "{}", vendor.name);
@@ -324,7 +324,7 @@ async fn a_response_beyond_the_size_limit_is_not_read_to_its_end() {
 
 #[tokio::test]
 async fn a_read_of_a_cancelled_call_is_dropped() {
-    let vendor = Scripted::start([Answer::Hang]).await;
+    let vendor = Scripted::start([Response::Hang]).await;
     let gateway = Gateway::start(&acme(vendor.address)).await;
     let (method, request) = read();
     let caller = tokio::spawn({
@@ -334,9 +334,9 @@ async fn a_read_of_a_cancelled_call_is_dropped() {
     while vendor.asked().is_empty() {
         tokio::task::yield_now().await;
     }
-    assert_eq!(vendor.given_up(), 0);
+    assert_eq!(vendor.abandoned(), 0);
     caller.abort();
-    while vendor.given_up() == 0 {
+    while vendor.abandoned() == 0 {
         tokio::task::yield_now().await;
     }
     assert_eq!(vendor.asked().len(), 1);
@@ -344,7 +344,7 @@ async fn a_read_of_a_cancelled_call_is_dropped() {
 
 #[tokio::test]
 async fn a_write_of_a_cancelled_call_runs_on() {
-    let slow = |body: Value| Answer::Drip { body: body.to_string().into_bytes(), every: Duration::from_millis(2) };
+    let slow = |body: Value| Response::Drip { body: body.to_string().into_bytes(), every: Duration::from_millis(2) };
     let vendor =
         Scripted::start([slow(json!({"code": "000000", "results": "c9d52506-c41b-431f-5fa0-b701a81a2da6"}))]).await;
     let mut gateway = Gateway::start(&acme(vendor.address)).await;
@@ -369,7 +369,7 @@ async fn a_write_of_a_cancelled_call_runs_on() {
 
 #[tokio::test]
 async fn passwords_are_denied_unless_the_center_exposes_credentials() {
-    let vendor = Scripted::start([Answer::token()]).await;
+    let vendor = Scripted::start([Response::token()]).await;
     let centers = beta(vendor.address).replace("expose_credentials = true", "expose_credentials = false");
     let gateway = Gateway::start(&centers).await;
     let request = json!({"parent": "centers/beta"});
@@ -395,8 +395,8 @@ async fn a_wrong_secret_is_the_gateways_fault_and_causes_no_stampede() {
 
 #[tokio::test]
 async fn the_breaker_opens_after_failures_in_a_row_and_a_read_closes_it() {
-    let ok = Answer::json(&json!({"ErrCode": "000000", "code": "000000", "Result": {}, "results": "call-7"}));
-    let vendor = Scripted::start([Answer::Reset, Answer::Reset, ok]).await;
+    let ok = Response::json(&json!({"ErrCode": "000000", "code": "000000", "Result": {}, "results": "call-7"}));
+    let vendor = Scripted::start([Response::Reset, Response::Reset, ok]).await;
     let settings = "[centers.acme.retry]\nattempts = 1\n\
         [centers.acme.breaker]\nconsecutive_failures = 2\nmin_penalty = \"10s\"\n";
     let gateway = Gateway::start(&format!("{}{settings}", acme(vendor.address))).await;

@@ -8,7 +8,7 @@ use tonic::Code;
 
 use crate::support::{
     client::Failure,
-    vendor::{Answer, Scripted},
+    vendor::{Response, Scripted},
     vendors::VENDORS,
 };
 
@@ -83,9 +83,9 @@ async fn garbage_in_place_of_a_token_sends_nothing() {
 #[tokio::test]
 async fn redirects_are_not_followed() {
     for status in [301, 302, 303, 307, 308] {
-        let elsewhere = Scripted::start([Answer::token()]).await;
+        let elsewhere = Scripted::start([Response::token()]).await;
         let headers = vec![("location", format!("http://{}/", elsewhere.address))];
-        let redirect = Answer::Http { status, headers, body: Vec::new() };
+        let redirect = Response::Http { status, headers, body: Vec::new() };
         for vendor in VENDORS {
             for ((method, request, _), code, reason) in [
                 (vendor.read, Code::Internal, "VENDOR_RESPONSE_INVALID"),
@@ -114,10 +114,10 @@ async fn redirects_are_not_followed() {
 async fn a_token_that_is_too_large_is_not_read() {
     for vendor in VENDORS.iter().filter(|vendor| vendor.token.is_some()) {
         let limits = format!("[centers.{}.limits]\nmax_response_size = \"1KiB\"\n", vendor.center);
-        let announced = Answer::text(200, &"x".repeat(5000));
-        let endless = Answer::Drip { body: vec![b' '; 5000], every: Duration::ZERO };
-        for answer in [announced, endless] {
-            let (gateway, scripted) = vendor.scripted_from([answer], &limits).await;
+        let announced = Response::text(200, &"x".repeat(5000));
+        let endless = Response::Drip { body: vec![b' '; 5000], every: Duration::ZERO };
+        for response in [announced, endless] {
+            let (gateway, scripted) = vendor.scripted_from([response], &limits).await;
             let (method, request, _) = vendor.write;
             let result = gateway.client.call(method, request()).await;
             check(&result, Code::Internal, "VENDOR_RESPONSE_INVALID", "false", "too large");
@@ -129,7 +129,7 @@ async fn a_token_that_is_too_large_is_not_read() {
 /// A slow drip is waited for until the deadline and no longer. A token that never comes whole leaves nothing sent.
 #[tokio::test]
 async fn a_slow_drip_ends_with_the_deadline() {
-    let drip = || [Answer::Drip { body: vec![b' '; 10_000], every: Duration::from_millis(5) }];
+    let drip = || [Response::Drip { body: vec![b' '; 10_000], every: Duration::from_millis(5) }];
     for vendor in VENDORS {
         let mut cases = vec![
             (vendor.scripted(drip(), "").await, vendor.token_requests() + 1, vendor.read, "VENDOR_TIMEOUT", "true"),

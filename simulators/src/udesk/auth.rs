@@ -180,8 +180,8 @@ mod tests {
             (NOW + window + 1, "200020"),
         ];
         for (timestamp, code) in rows {
-            let answer = server.send(prepare(1, "", Value::Null).signed_at(&timestamp.to_string())).await;
-            assert_eq!(answer.code(), code, "{timestamp}");
+            let response = server.send(prepare(1, "", Value::Null).signed_at(&timestamp.to_string())).await;
+            assert_eq!(response.code(), code, "{timestamp}");
         }
     }
 

@@ -180,7 +180,7 @@ mod tests {
 
     async fn queue(server: &TestServer, id: &str) -> Value {
         let queues = server.done(11, "", Value::Null).await["Queues"].clone();
-        let queues = queues.as_array().expect("11 answers a list");
+        let queues = queues.as_array().expect("11 returns a list");
         queues.iter().find(|queue| queue["QueueId"] == id).cloned().unwrap_or_default()
     }
 

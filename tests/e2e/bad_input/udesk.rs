@@ -16,7 +16,7 @@ use crate::support::{
 type Refused = (&'static str, Value, &'static [&'static str]);
 
 /// A request that the vendor or its lists refuse: code, reason, and the resource that is named.
-type Answered = (&'static str, Value, &'static str, &'static str, &'static str);
+type Rejected = (&'static str, Value, &'static str, &'static str, &'static str);
 
 const AGENT: &str = "centers/acme/agents/1001";
 const QUEUE: &str = "centers/acme/queues/9001";
@@ -235,9 +235,9 @@ fn of_another_center() -> Vec<Refused> {
 }
 
 /// What is not there.
-fn of_nobody() -> Vec<Answered> {
+fn of_nobody() -> Vec<Rejected> {
     let not_found =
-        |method, request, resource| -> Answered { (method, request, "NotFound", "RESOURCE_NOT_FOUND", resource) };
+        |method, request, resource| -> Rejected { (method, request, "NotFound", "RESOURCE_NOT_FOUND", resource) };
     let (agent, queue) = ("centers/acme/agents/7777", "centers/acme/queues/9999");
     let (line, number) = ("centers/acme/extensions/1999", "centers/acme/phoneNumbers/01099999999");
     let subscription = "centers/acme/subscriptions/999";
@@ -273,10 +273,10 @@ fn of_nobody() -> Vec<Answered> {
 }
 
 /// What is there already, or in use, or in the wrong state.
-fn in_the_way() -> Vec<Answered> {
+fn in_the_way() -> Vec<Rejected> {
     let exists =
-        |method, request, resource| -> Answered { (method, request, "AlreadyExists", "RESOURCE_EXISTS", resource) };
-    let in_use = |method, name: &'static str| -> Answered {
+        |method, request, resource| -> Rejected { (method, request, "AlreadyExists", "RESOURCE_EXISTS", resource) };
+    let in_use = |method, name: &'static str| -> Rejected {
         (method, json!({"name": name}), "FailedPrecondition", "RESOURCE_IN_USE", name)
     };
     let disable = json!({"agent": {"name": AGENT, "enabled": false}});
@@ -391,8 +391,8 @@ async fn what_the_vendor_refuses_is_named_and_changes_nothing() {
     let before = state().await;
     for (method, request, code, reason, resource) in of_nobody().into_iter().chain(in_the_way()) {
         let failure = desk.refused(method, &request).await;
-        let told = (format!("{:?}", failure.code), failure.reason.as_str());
-        assert_eq!(told, (code.to_owned(), reason), "{method} {request}: {failure:?}");
+        let reported = (format!("{:?}", failure.code), failure.reason.as_str());
+        assert_eq!(reported, (code.to_owned(), reason), "{method} {request}: {failure:?}");
         let named = failure.resource.as_ref().map(|(_, name)| name.as_str()).unwrap_or_default();
         assert_eq!(named, resource, "{method} {request}: {failure:?}");
         assert!(!desk.simulator.requests().is_empty(), "{method} {request}");
@@ -402,7 +402,7 @@ async fn what_the_vendor_refuses_is_named_and_changes_nothing() {
 
 /// An unknown center is the same to every method; what a method of another vendor does is not asked.
 #[tokio::test]
-async fn a_center_that_is_not_there_is_told_before_anything_else() {
+async fn a_center_that_is_not_there_is_reported_before_anything_else() {
     let desk = Desk::open().await;
     for (method, request, ..) in of_nobody().into_iter().chain(in_the_way()) {
         let elsewhere = request.to_string().replace("centers/acme", "centers/nobody");

@@ -24,13 +24,13 @@ pub(crate) fn address(http: SocketAddr) -> String {
     format!("http://{http}/callbacks/beta/{CALLBACK_SECRET}")
 }
 
-/// Posts a body, and gives status and body of the answer.
+/// Posts a body, and gives status and body of the response.
 pub(crate) async fn post(url: &str, body: impl Into<reqwest::Body>) -> (StatusCode, String) {
-    let answer = http_client().post(url).body(body).send().await.unwrap();
-    (answer.status(), answer.text().await.unwrap())
+    let response = http_client().post(url).body(body).send().await.unwrap();
+    (response.status(), response.text().await.unwrap())
 }
 
-/// A post to center `beta` that is told from every other.
+/// A post to center `beta` that differs from every other.
 pub(crate) fn numbered(number: usize) -> String {
     format!(r#"{{"callSerialNo":"c-{number}","uuid":"u-{number}"}}"#)
 }
@@ -73,7 +73,7 @@ impl Watcher {
         Ok(Self { items, cursor: String::new() })
     }
 
-    /// A stream that the gateway holds open and has told that it is live.
+    /// A stream that the gateway holds open and has reported that it is live.
     pub(crate) async fn live(gateway: &Gateway, request: WatchEventsRequest) -> Self {
         let mut watcher = Self::open(gateway.client.channel.clone(), request).await.unwrap();
         assert!(watcher.next().await.unwrap().is_none(), "a stream begins by saying that it has caught up");

@@ -9,7 +9,7 @@ use super::{
     Gateway,
     client::descriptor,
     events::CALLBACK_SECRET,
-    vendor::{Answer, Asked, Scripted, huawei_options, serve_router, udesk_options},
+    vendor::{Asked, Response, Scripted, huawei_options, serve_router, udesk_options},
 };
 
 /// Makes a part of a request.
@@ -39,7 +39,7 @@ pub(crate) struct Vendor {
     pub read: Call,
     pub write: Call,
     /// The operation that issues access tokens, and its response, if the vendor has tokens.
-    pub token: Option<(&'static str, fn() -> Answer)>,
+    pub token: Option<(&'static str, fn() -> Response)>,
     /// Query parameters that no two requests share.
     pub fresh: &'static [&'static str],
     /// Two posts of the vendor, which are events of two types, if it supports `WatchEvents`.
@@ -141,7 +141,7 @@ pub(crate) const VENDORS: &[Vendor] = &[
             || json!({"name": "centers/beta/agents/1001", "phone_number": "5550102"}),
             "offline/agent/login",
         ),
-        token: Some(("tokenByAkSk", Answer::token)),
+        token: Some(("tokenByAkSk", Response::token)),
         fresh: &[],
         posts: [
             r#"{"callSerialNo":"c-1","serviceNo":"1001"}"#,
@@ -225,23 +225,23 @@ impl Vendor {
     }
 
     /// A gateway with these further lines of its configuration, before a vendor that issues a token, if it has tokens, and
-    /// then gives these answers.
+    /// then gives these responses.
     pub(crate) async fn scripted(
         &self,
-        answers: impl IntoIterator<Item = Answer>,
+        responses: impl IntoIterator<Item = Response>,
         settings: &str,
     ) -> (Gateway, Scripted) {
-        let token = self.token.map(|(_, answer)| answer());
-        self.scripted_from(token.into_iter().chain(answers), settings).await
+        let token = self.token.map(|(_, response)| response());
+        self.scripted_from(token.into_iter().chain(responses), settings).await
     }
 
     /// The same without the token.
     pub(crate) async fn scripted_from(
         &self,
-        answers: impl IntoIterator<Item = Answer>,
+        responses: impl IntoIterator<Item = Response>,
         settings: &str,
     ) -> (Gateway, Scripted) {
-        let vendor = Scripted::start(answers).await;
+        let vendor = Scripted::start(responses).await;
         let gateway = Gateway::start(&format!("{}{settings}", (self.config)(self.center, vendor.address))).await;
         (gateway, vendor)
     }
