@@ -161,11 +161,11 @@ def methods(world: World) -> None:
         for center in centers:
             (column,) = (index for index, vendor in enumerate(vendors) if vendor.startswith(center.vendor))
             request = contact_center_pb2.GetCapabilitiesRequest(name=f"{center.name}/capabilities")
-            told = {method.method: method.support for method in stub.GetCapabilities(request).methods}
+            reported = {method.method: method.support for method in stub.GetCapabilities(request).methods}
             for method in own:
-                assert told.pop(method) == resources_pb2.SUPPORT_NATIVE
-            assert rows.keys() == told.keys(), rows.keys() ^ told.keys()
-            for method, support in told.items():
+                assert reported.pop(method) == resources_pb2.SUPPORT_NATIVE
+            assert rows.keys() == reported.keys(), rows.keys() ^ reported.keys()
+            for method, support in reported.items():
                 shown = rows[method][column]
                 if meant(shown) != support:
                     wrong.append(f"{center.name}: {method}: {resources_pb2.Support.Name(support)}, the README: {shown}")

@@ -100,7 +100,7 @@ def pasted(world: World, line: str) -> None:
     )
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
     if shlex.split(line)[0] == "grpcurl":
-        assert done.stdout.strip() not in ("", "{}"), "an empty answer shows nobody anything"
+        assert done.stdout.strip() not in ("", "{}"), "an empty response shows nothing"
     else:
         assert "error" not in done.stdout.lower(), done.stdout
 

@@ -16,7 +16,7 @@ from vendors import VENDORS
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVICE = "contactcenter.v1.ContactCenter"
 
-# Longest that anything here may take to start, answer or end. Passing it is a failure, so it is generous.
+# Longest that anything here may take to start, respond or end. Passing it is a failure, so it is generous.
 PATIENCE = 30.0
 
 # The addresses of a configuration, on free ports.
@@ -75,7 +75,7 @@ class World:
 
 
 class Process:
-    """A switchboard that runs until it is told to end. What it prints goes to files, so that it never waits for us.
+    """A switchboard that runs until it is terminated. What it prints goes to files, so that it never waits for us.
 
     A wrapper is a command that becomes the one that comes after its own arguments.
     """
@@ -135,7 +135,7 @@ class Process:
         return self.process.wait(limit)
 
     def kill(self) -> None:
-        """At once, whatever it does."""
+        """At once, regardless of what it does."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(PATIENCE)
@@ -154,7 +154,7 @@ class Gateway(Process):
 
 
 class Sandbox(Process):
-    """`switchboard sandbox`, on free ports unless told otherwise."""
+    """`switchboard sandbox`, on free ports unless the arguments say otherwise."""
 
     def __init__(self, world: World, *arguments: str):
         any_port = "127.0.0.1:0"
@@ -199,15 +199,15 @@ class Simulator(Process):
 
 
 def wait_ready(admin: str) -> None:
-    """The port is bound already, so the answer comes as soon as the gateway takes calls."""
+    """The port is bound already, so the response comes as soon as the gateway accepts calls."""
     status, _ = get(f"http://{admin}/readyz")
-    assert status == 200, f"/readyz answers {status}"
+    assert status == 200, f"/readyz returns {status}"
 
 
 def get(url: str):
     """Status and text of a GET."""
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=PATIENCE) as answer:
-        return answer.status, answer.read().decode()
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=PATIENCE) as response:
+        return response.status, response.read().decode()
 
 
 def generate_client(world: World) -> None:
