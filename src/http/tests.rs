@@ -50,7 +50,7 @@ struct Shared {
     fates: Mutex<VecDeque<Fate>>,
     /// When each request was sent, whether it may be sent again, and the largest response that it allows.
     sent: Mutex<Vec<(Instant, bool, usize)>>,
-    /// Requests that were given up.
+    /// Requests that were abandoned.
     given_up: AtomicUsize,
 }
 

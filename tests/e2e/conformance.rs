@@ -33,7 +33,7 @@ struct Play {
     /// What the vendor returns before the first exchange, and how it must be asked for it.
     first: fn() -> Vec<Response>,
     check_first: fn(&Asked),
-    /// Checks the credentials in a request, and takes out of its query what no two requests share.
+    /// Checks the credentials in a request, and removes from its query what no two requests share.
     check_credentials: fn(&mut Asked),
     /// The simulator of the document's tenant, or of its own with these quirks.
     simulate: fn(Option<&[String]>) -> Router,

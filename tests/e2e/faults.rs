@@ -99,7 +99,7 @@ fn every_heading_has_an_example_and_every_key_a_heading() {
 }
 
 #[tokio::test]
-async fn a_rule_befalls_one_operation() {
+async fn a_rule_applies_to_one_operation() {
     let rehearsal = Rehearsal::under("operation").await;
     for _ in 0..2 {
         assert_eq!(reported(rehearsal.ring(ONE, LONG).await), unknown());
@@ -109,7 +109,7 @@ async fn a_rule_befalls_one_operation() {
 }
 
 #[tokio::test]
-async fn a_rule_befalls_so_many_calls() {
+async fn a_rule_applies_to_a_number_of_calls() {
     let rehearsal = Rehearsal::under("times").await;
     assert_eq!(reported(rehearsal.ring(ONE, LONG).await), unknown());
     rehearsal.ring(ONE, LONG).await.unwrap();
@@ -117,7 +117,7 @@ async fn a_rule_befalls_so_many_calls() {
 }
 
 #[tokio::test]
-async fn a_rule_befalls_one_customer() {
+async fn a_rule_applies_to_one_customer() {
     let rehearsal = Rehearsal::under("matching").await;
     assert_eq!(reported(rehearsal.ring(ONE, LONG).await), unknown());
     rehearsal.ring(OTHER, LONG).await.unwrap();
@@ -125,7 +125,7 @@ async fn a_rule_befalls_one_customer() {
 }
 
 #[tokio::test]
-async fn a_rule_befalls_a_share_of_the_calls() {
+async fn a_rule_applies_to_a_share_of_the_calls() {
     let mut played = Vec::new();
     for _ in 0..2 {
         let rehearsal = Rehearsal::under("probability").await;
@@ -149,7 +149,7 @@ async fn a_slow_vendor_is_not_waited_for_beyond_the_deadline() {
 }
 
 #[tokio::test]
-async fn a_little_slowness_is_borne() {
+async fn a_short_delay_is_tolerated() {
     let rehearsal = Rehearsal::under("jitter_ms").await;
     let start = Instant::now();
     rehearsal.get(LONG).await.unwrap();
@@ -203,7 +203,7 @@ async fn above_a_rate_calls_are_throttled() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_an_error_and_harms_nobody() {
+async fn garbage_is_an_error_and_affects_no_later_call() {
     let rehearsal = Rehearsal::under("garbage").await;
     let (_, table) = DOCUMENT.split_once("### garbage\n").unwrap();
     let (table, _) = table.split_once("```").unwrap();
@@ -225,7 +225,7 @@ async fn what_cannot_be_read_is_an_error_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn a_wrong_clock_is_followed() {
+async fn signatures_follow_the_vendors_clock() {
     let rehearsal = Rehearsal::under("clock_skew_s").await;
     rehearsal.get(LONG).await.unwrap();
     assert_eq!(rehearsal.vendor.requests().len(), 2, "refused, and signed anew by the vendor's clock");

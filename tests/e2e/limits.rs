@@ -1,4 +1,4 @@
-//! Limits that every call meets, whatever it asks: time, size, and what an error repeats.
+//! Limits of every call: time, size, and what an error repeats.
 
 use serde_json::{Value, json};
 use switchboard::proto::METHODS;

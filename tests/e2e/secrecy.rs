@@ -200,9 +200,9 @@ fn the_search_finds_leaks() {
     assert_eq!(leak("nothing to see", ["something"].into_iter()), None);
 }
 
-/// Libraries log nothing below a warning, whatever `RUST_LOG` says: they would log URLs and headers.
+/// Libraries log nothing below a warning, regardless of `RUST_LOG`: they would log URLs and headers.
 #[test]
-fn libraries_log_only_warnings_whatever_the_directives() {
+fn libraries_log_only_warnings_regardless_of_the_directives() {
     for directives in ["trace", "reqwest=trace,hyper=trace,h2=debug", "switchboards=trace,switchboard=trace,debug"] {
         let (logs, _guard) = Logs::capture(directives);
         for target in [1, 2, 3, 4] {

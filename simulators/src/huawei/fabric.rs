@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn wrapped_bodies_are_taken_or_refused() {
+    async fn wrapped_bodies_are_accepted_or_refused() {
         let query = format!("{REST}/agentAccount/query");
         let fields = json!({ "pageNum": 0, "pageSize": 1 });
         let wrapped = json!({ "requestParams": fields });

@@ -155,7 +155,7 @@ async fn a_connection_is_made_within_two_seconds_or_nothing_was_sent() {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_nothing_is_sent_and_who_breaks_off_may_have_done_it() {
+async fn a_refused_connection_sends_nothing_and_a_broken_one_may_have_done_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let asked = request(address, true);

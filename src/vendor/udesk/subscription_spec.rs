@@ -230,7 +230,7 @@ fn event_names(check: &mut Check, event_types: Vec<v1::EventType>, others: &[Str
         if name.is_empty() || name.len() > 128 {
             check.invalid(field(), "1 to 128 characters");
         } else if names.contains(name) || others[..index].contains(name) {
-            check.invalid(field(), "is there twice");
+            check.invalid(field(), "is a duplicate");
         }
     }
     names

@@ -137,7 +137,7 @@ fn missing() -> Vec<Refused> {
     ]
 }
 
-/// What the contract takes and Udesk does not.
+/// What the contract accepts and Udesk does not.
 fn of_a_wrong_format() -> Vec<Refused> {
     let (agent, queue, line) = ("centers/acme/agents/mara", "centers/acme/queues/sales", "centers/acme/extensions/x1");
     let stand_in = "centers/acme/subscriptions/~0123456789abcdef";

@@ -219,7 +219,7 @@ fn items(response: &Value) -> &[Value] {
     lists.map(Vec::as_slice).next().unwrap_or_default()
 }
 
-/// What an item is, whatever else is in it.
+/// What an item is, regardless of what else is in it.
 fn named(item: &Value) -> [&Value; 3] {
     ["name", "agent", "extension"].map(|field| &item[field])
 }

@@ -35,7 +35,7 @@ pub(crate) fn numbered(number: usize) -> String {
     format!(r#"{{"callSerialNo":"c-{number}","uuid":"u-{number}"}}"#)
 }
 
-/// Posts these to center `beta`, which takes them.
+/// Posts these to center `beta`, which accepts them.
 pub(crate) async fn posted(gateway: &Gateway, bodies: impl IntoIterator<Item = String>) {
     for body in bodies {
         assert_eq!(post(&address(gateway.http), body).await.0, StatusCode::OK);
@@ -102,7 +102,7 @@ impl Watcher {
         }
     }
 
-    /// What the stream ends with, whatever comes before.
+    /// The end of the stream, regardless of what comes before.
     pub(crate) async fn failure(&mut self) -> Failure {
         loop {
             if let Err(status) = self.next().await {

@@ -154,7 +154,7 @@ impl Source for Day {
     }
 }
 
-/// A client that asks nobody on the way.
+/// A client without a proxy.
 pub(crate) fn http_client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }

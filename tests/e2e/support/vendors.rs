@@ -31,7 +31,7 @@ pub(crate) struct Vendor {
     /// Resources of the seeded tenant.
     pub ids: &'static [Ids],
     /// What the vendor requires or refuses beyond the contract: a method, and the request's fields in place of the
-    /// contract's own; null takes one away.
+    /// contract's own; null removes one.
     pub requests: &'static [(&'static str, Make)],
     /// Keys of `vendor_data` that the vendor accepts: method, field, and a key with a value.
     pub keys: &'static [(&'static str, &'static str, Make)],

@@ -144,7 +144,7 @@ async fn a_queue_that_cannot_be_read_back_is_returned_as_sent() {
 }
 
 #[tokio::test]
-async fn a_taken_name_is_reported() {
+async fn a_name_in_use_is_reported() {
     let server = TestServer::start("").await;
     let error = create(&server, v1::Queue { display_name: "Sales".into(), ..Default::default() }).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::ResourceExists);
