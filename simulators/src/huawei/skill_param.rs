@@ -19,7 +19,7 @@ struct SkillParam {
     no_agents: Overflow,
     busy: Overflow,
     time_out: Overflow,
-    response_function: Option<String>,
+    answer_function: Option<String>,
     wait_voice: Option<WaitVoice>,
 }
 
@@ -61,14 +61,14 @@ pub(super) fn check(center: &Center, media_type_id: u32, skill_param: &Value) ->
         overflow.check(center, media_type_id)?;
     }
     if matches!(media_type_id, 5 | 19) {
-        let (Some(response_function), Some(wait_voice)) = (&param.response_function, &param.wait_voice) else {
+        let (Some(answer_function), Some(wait_voice)) = (&param.answer_function, &param.wait_voice) else {
             return Err(Refusal::because("skillParam needs answerFunction and waitVoice for this media type"));
         };
-        ensure(matches!(response_function.as_str(), "0" | "2"), "answerFunction is invalid")?;
+        ensure(matches!(answer_function.as_str(), "0" | "2"), "answerFunction is invalid")?;
         ensure(!wait_voice.parameter_type.is_empty(), "parameterType is empty")
     } else {
         ensure(
-            param.response_function.is_none() && param.wait_voice.is_none(),
+            param.answer_function.is_none() && param.wait_voice.is_none(),
             "skillParam has only noAgents, busy and timeOut for this media type",
         )
     }

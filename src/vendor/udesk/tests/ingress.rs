@@ -102,7 +102,7 @@ async fn udesk_receives_the_whole_address_and_callers_see_none() {
 }
 
 #[tokio::test]
-async fn an_address_is_valid_before_udesk_responses() {
+async fn an_address_is_valid_before_udesk_responds() {
     for (line, id) in [("POST", None), ("PUT", Some("7"))] {
         let storage = Database::in_memory().unwrap();
         let was_taken = Arc::new(AtomicBool::new(false));

@@ -111,7 +111,7 @@ async fn a_subscription_is_disabled_in_a_second_request() {
 }
 
 #[tokio::test]
-async fn what_an_response_to_a_new_subscription_means() {
+async fn what_a_response_to_a_new_subscription_means() {
     let made = async |result: Value| {
         let server = Scripted::results([result]).await;
         create(&server.udesk, crm()).await.map(|made| made.name).map_err(|error| {
