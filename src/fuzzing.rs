@@ -62,12 +62,15 @@ pub const TARGETS: &[Target] = &[
     ("token_responses", token_responses),
 ];
 
+/// Reads a callback: the center's ID, the body, and secrets to remove.
+type ReadEvent = fn(&str, &[u8], &[&str]) -> Event;
+
 /// The parsers of one vendor.
 struct Parsers {
     /// A response in every envelope.
     envelopes: fn(&HttpResponse) -> Vec<ParsedResponse>,
     /// A callback's body, if the vendor posts events.
-    callback: Option<fn(&str, &[u8], &[&str]) -> Event>,
+    callback: Option<ReadEvent>,
     /// The token in a response, and the requested lifetime, if the vendor has tokens.
     token: Option<fn(&HttpResponse, Duration) -> Option<Fetched>>,
 }
@@ -104,7 +107,9 @@ pub fn envelopes(body: &[u8]) {
     for status in STATUSES {
         let response = HttpResponse { status, headers: HeaderMap::new(), body: body.clone() };
         for (_, Parsers { envelopes, .. }) in VENDORS {
-            envelopes(&response).into_iter().for_each(|parsed| check_parsed(&response, parsed));
+            for parsed in envelopes(&response) {
+                check_parsed(&response, parsed);
+            }
         }
     }
 }

@@ -1,6 +1,11 @@
 //! The vendors that the program simulates, one row each: the commands, their options and their help come from this table.
 
-use std::{env, fmt, path::Path, str::FromStr};
+use std::{
+    env,
+    fmt::{self, Write as _},
+    path::Path,
+    str::FromStr,
+};
 
 use axum::Router;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -157,7 +162,7 @@ impl Vendor {
         for (credential, value) in &credentials.0 {
             let value = value.expose_secret();
             let value = if credential.is_secret { secret(credential, value) } else { quoted(value) };
-            lines += &format!("{} = {value}\n", credential.key);
+            let _ = writeln!(lines, "{} = {value}", credential.key);
         }
         lines
     }

@@ -3,6 +3,7 @@
 //! Every start has random credentials.
 
 use std::{
+    fmt::Write as _,
     io,
     net::{Ipv4Addr, SocketAddr},
     path::Path,
@@ -150,8 +151,10 @@ fn configuration(
         text.push('\n');
         text +=
             &vendor.configuration(*address, credentials, |secret, _| format!("{{ env = \"{}\" }}", secret.variable));
-        text += &format!("display_name = \"{display_name} (simulated {title} tenant)\"\n{sandbox_keys}");
-        text += "expose_credentials = true\n";
+        let _ = writeln!(
+            text,
+            "display_name = \"{display_name} (simulated {title} tenant)\"\n{sandbox_keys}expose_credentials = true"
+        );
     }
     let lookup = |name: &str| centers.iter().find_map(|(_, _, credentials)| credentials.of_variable(name));
     Config::parse(&text, "sandbox", &lookup).map_err(Failed::running)

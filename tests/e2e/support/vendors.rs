@@ -18,6 +18,9 @@ pub(crate) type Make = fn() -> Value;
 /// A call: its method, its request, and the name in rules of faults of the one operation that serves it.
 pub(crate) type Call = (&'static str, Make, &'static str);
 
+/// Makes a vendor's response.
+pub(crate) type Respond = fn() -> Response;
+
 /// One vendor.
 pub(crate) struct Vendor {
     /// Its name in the contract.
@@ -39,7 +42,7 @@ pub(crate) struct Vendor {
     pub read: Call,
     pub write: Call,
     /// The operation that issues access tokens, and its response, if the vendor has tokens.
-    pub token: Option<(&'static str, fn() -> Response)>,
+    pub token: Option<(&'static str, Respond)>,
     /// Query parameters that no two requests share.
     pub fresh: &'static [&'static str],
     /// Two posts of the vendor, which are events of two types, if it supports `WatchEvents`.
