@@ -111,7 +111,7 @@ fn run(arguments: &[u64]) -> Result<()> {
 
 async fn rehearse(kills: u64, seed: u64, folder: &std::path::Path) -> Result<()> {
     let mut random = fastrand::Rng::with_seed(seed);
-    let simulator = Simulator::start()?;
+    let simulator = Simulator::start("udesk")?;
     let jitter = json!({ "operation": "callback2ivr", "jitter_ms": JITTER.as_millis(), "seed": seed });
     simulator.fail(&jitter).await?;
     let center = simulator.center("acme");

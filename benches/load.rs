@@ -61,7 +61,7 @@ fn main() -> Result<()> {
 }
 
 async fn measure(half: u64, phase: Duration, period: Duration) -> Result<()> {
-    let (healthy, sick) = (Simulator::start()?, Simulator::start()?);
+    let (healthy, sick) = (Simulator::start("udesk")?, Simulator::start("udesk")?);
     healthy.fail(&json!({ "operation": "*", "latency_ms": HEALTHY_MS })).await?;
     sick.fail(&json!({ "operation": "*", "latency_ms": 600_000 })).await?;
     let folder = tempfile::tempdir()?;
