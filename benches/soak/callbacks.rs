@@ -102,7 +102,7 @@ pub(crate) async fn post(http: String, callbacks: Callbacks, stopped: watch::Rec
                     break;
                 }
                 Ok(503) => connection = Some(poster),
-                Ok(status) => return Err(format!("a callback was answered {status}").into()),
+                Ok(status) => return Err(format!("a callback got status {status}").into()),
                 Err(_) => {}
             }
             callbacks.state().retries += 1;

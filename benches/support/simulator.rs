@@ -56,7 +56,7 @@ impl Simulator {
         match request.send().await {
             Ok(response) if response.status() == 201 => Ok(()),
             Ok(response) => Err(response.text().await.unwrap_or_default().into()),
-            Err(_) => Err("the simulator does not answer".into()),
+            Err(_) => Err("the simulator does not respond".into()),
         }
     }
 }
