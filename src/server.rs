@@ -46,8 +46,8 @@ use crate::{
 /// server accepts them.
 const MAX_LOCAL_ERROR_RESETS: usize = 1024;
 const MAX_PENDING_ACCEPT_RESETS: usize = 64;
-/// Largest header list that HTTP/2 accepts. The request layer answers smaller ones, which are too large for a call, with
-/// a status.
+/// Largest header list that HTTP/2 accepts. The request layer rejects smaller ones that are too large for a call, with a
+/// status.
 const MAX_HEADER_LIST_SIZE: u32 = 64 * 1024;
 /// Largest request of health and reflection.
 const MAX_INFRASTRUCTURE_REQUEST_SIZE: usize = 16 * 1024;

@@ -222,7 +222,7 @@ fn service_unavailable() -> Response<Body> {
     response
 }
 
-/// The last response of its connection: whoever posts to a wrong address holds none, and the rest of a body is not read.
+/// The last response of its connection: a post to a wrong address does not occupy one, and the rest of a body is not read.
 fn last(status: StatusCode) -> Response<Body> {
     let mut response = empty(status);
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

@@ -1,7 +1,7 @@
 //! How long a peer may take to open a connection or a request.
 //!
-//! A connection that is not opened in time is closed: whoever connects and is silent, or sends byte by byte, holds
-//! nothing for long.
+//! A connection that is not opened in time is closed, so that a peer that is silent or sends byte by byte does not
+//! occupy it for long.
 
 use std::{
     pin::Pin,

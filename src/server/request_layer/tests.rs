@@ -73,7 +73,7 @@ async fn a_stream_must_start_before_the_deadline() {
 #[derive(Clone)]
 struct ScriptedService<F> {
     is_ready: bool,
-    answer: F,
+    respond: F,
 }
 
 impl<F, A> Service<Request<Body>> for ScriptedService<F>
@@ -90,50 +90,50 @@ where
     }
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let answer = (self.answer)(request.extensions().get::<Context>().unwrap().clone());
-        Box::pin(async move { Ok(answer.await) })
+        let response = (self.respond)(request.extensions().get::<Context>().unwrap().clone());
+        Box::pin(async move { Ok(response.await) })
     }
 }
 
-/// The response to a call that this answers.
-async fn answered<A>(metrics: &Metrics, method: &str, answer: impl FnMut(Context) -> A) -> Response<Body>
+/// The response to a call of a service that does this.
+async fn response_of<A>(metrics: &Metrics, method: &str, respond: impl FnMut(Context) -> A) -> Response<Body>
 where
     A: Future<Output = Response<Body>> + Send + 'static,
 {
-    let mut service = layer(metrics).layer(ScriptedService { is_ready: true, answer });
+    let mut service = layer(metrics).layer(ScriptedService { is_ready: true, respond });
     service.call(request(method)).await.unwrap()
 }
 
 #[tokio::test]
 async fn a_service_that_is_not_ready_is_waited_for() {
     for is_ready in [true, false] {
-        let answer = |_: Context| std::future::ready(Response::new(Body::empty()));
-        let mut service = layer(&Metrics::new().unwrap()).layer(ScriptedService { is_ready, answer });
+        let respond = |_: Context| std::future::ready(Response::new(Body::empty()));
+        let mut service = layer(&Metrics::new().unwrap()).layer(ScriptedService { is_ready, respond });
         let ready = std::future::poll_fn(|cx| Poll::Ready(service.poll_ready(cx).is_ready())).await;
         assert_eq!(ready, is_ready);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_of_the_last_moment_is_an_answer() {
-    let answer = |cx: Context| async move {
+async fn a_response_at_the_deadline_is_returned() {
+    let respond = |cx: Context| async move {
         tokio::time::sleep_until(cx.deadline()).await;
         Response::new(Body::empty())
     };
-    let response = answered(&Metrics::new().unwrap(), "GetAgent", answer).await;
+    let response = response_of(&Metrics::new().unwrap(), "GetAgent", respond).await;
     assert!(response.extensions().get::<Status>().is_none());
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_call_that_does_not_end_says_at_its_deadline_what_may_have_been_done() {
     for (sends, reason) in [(true, "VENDOR_OUTCOME_UNKNOWN"), (false, "DEADLINE_BEFORE_SEND")] {
-        let answer = |cx: Context| async move {
+        let respond = |cx: Context| async move {
             if sends {
                 cx.mark_sent();
             }
             std::future::pending().await
         };
-        let response = answered(&Metrics::new().unwrap(), "StartCallback", answer).await;
+        let response = response_of(&Metrics::new().unwrap(), "StartCallback", respond).await;
         let status = response.extensions().get::<Status>().unwrap();
         assert_eq!(status.code(), Code::DeadlineExceeded);
         assert_eq!(status.get_details_error_info().unwrap().reason, reason);
@@ -143,9 +143,9 @@ async fn a_call_that_does_not_end_says_at_its_deadline_what_may_have_been_done()
 #[tokio::test]
 async fn a_stream_that_does_not_start_is_counted_with_its_status() {
     let metrics = Metrics::new().unwrap();
-    let answer = |cx: Context| async move { Error::deadline_before_send().into_status(&cx).into_http() };
+    let respond = |cx: Context| async move { Error::deadline_before_send().into_status(&cx).into_http() };
     // A receiver of the head may never poll the body.
-    drop(answered(&metrics, "WatchEvents", answer).await);
+    drop(response_of(&metrics, "WatchEvents", respond).await);
     let text = metrics.text().unwrap();
     let line = format!(
         "grpc_server_handled_total{{grpc_code=\"DEADLINE_EXCEEDED\",grpc_method=\"WatchEvents\",\
