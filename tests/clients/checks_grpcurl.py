@@ -117,7 +117,7 @@ def lists(world: World, address: str) -> None:
 
 def describes(world: World, address: str) -> None:
     method = world.call(address, "describe", f"{SERVICE}.GetAgent").stdout
-    assert "// Gets one agent with its current state." in method, method
+    assert "// Gets one agent with its current state, if the vendor reports one." in method, method
     message = world.call(address, "describe", "contactcenter.v1.StartCallbackRequest").stdout
     assert "// Required." in message, message
 
