@@ -84,7 +84,7 @@ fn after_help() -> String {
         }
     }
     let titles = with_events();
-    let _ = write!(help, "\n{FAULTS}\n\nOnly with {titles}, as are --life and --event-templates: {EVENTS}");
+    let _ = write!(help, "\n{FAULTS}\n\nEvents, --life and --event-templates are only for {titles}. {EVENTS}");
     help
 }
 

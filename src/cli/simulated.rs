@@ -83,7 +83,7 @@ pub(super) const VENDORS: &[Vendor] = &[
         has_events: true,
         routes: &[
             ("/simulator/callbacks", "customers called, and how often"),
-            ("/simulator/deliveries", "outcome of each delivery of an event; POST sets how often an event is posted"),
+            ("/simulator/deliveries", "deliveries of events; POST sets how often each is posted"),
             ("/simulator/events", "POST: dispatch one event"),
         ],
         calls: &[
