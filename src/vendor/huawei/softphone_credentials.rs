@@ -48,10 +48,16 @@ pub(super) async fn access(
     let (agents, last) = after_agent(agents, after, page.size);
     let credentials = agents.into_iter().map(|agent| agent.into_credential(center)).collect();
     match last {
-        Some(last) => Ok(AccessSoftphoneCredentialsResponse { credentials, next_page_token: page.token(&last) }),
-        None if agent.is_some() => {
-            Ok(AccessSoftphoneCredentialsResponse { credentials, next_page_token: String::new() })
-        }
+        Some(last) => Ok(AccessSoftphoneCredentialsResponse {
+            credentials,
+            next_page_token: page.token(&last),
+            incomplete_reason: String::new(),
+        }),
+        None if agent.is_some() => Ok(AccessSoftphoneCredentialsResponse {
+            credentials,
+            next_page_token: String::new(),
+            incomplete_reason: String::new(),
+        }),
         None => with_phones(api_fabric, cx, center, page, credentials, 0).await,
     }
 }
@@ -85,7 +91,7 @@ async fn with_phones(
         }
     };
     let next_page_token = next_offset.map(|offset| page.token(&format!("{AT_PHONE}{offset}"))).unwrap_or_default();
-    Ok(AccessSoftphoneCredentialsResponse { credentials, next_page_token })
+    Ok(AccessSoftphoneCredentialsResponse { credentials, next_page_token, incomplete_reason: String::new() })
 }
 
 // === impl SysAgent ===

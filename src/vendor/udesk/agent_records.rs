@@ -68,7 +68,17 @@ pub(super) struct AgentPage {
 
 /// Answer of Udesk 26: a bare list, or wrapped as Udesk 06 does (C55).
 #[derive(Default)]
-struct QueueAgents(Vec<Agent>);
+struct QueueAgents(AgentPage);
+
+/// The agents that match a filter.
+pub(super) struct Found {
+    /// The agents.
+    pub(super) agents: Vec<Agent>,
+    /// How many there are, including those that Udesk did not return.
+    pub(super) total_size: i32,
+    /// Why agents are missing; empty when none is.
+    pub(super) incomplete_reason: String,
+}
 
 /// An agent in Udesk 06, 25 and 26; every field may be missing. It contains passwords.
 #[derive(Default, Deserialize)]
@@ -111,11 +121,17 @@ pub(super) struct Filter {
 
 /// Every agent.
 pub(super) async fn all(ccapi: &Api, cx: &Context) -> Result<AgentPage> {
-    find(ccapi, cx, &Filter::default()).await
+    list(ccapi, cx, &Filter::default()).await
 }
 
 /// The agents that match a filter.
-pub(super) async fn find(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<AgentPage> {
+pub(super) async fn find(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<Found> {
+    let page = list(ccapi, cx, filter).await?;
+    let (total_size, incomplete_reason) = (page.total_size(), page.incomplete_reason());
+    Ok(Found { agents: page.agent_list.0, total_size, incomplete_reason })
+}
+
+async fn list(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<AgentPage> {
     let enable = match filter.enabled {
         None => "",
         Some(true) => "true",
@@ -126,17 +142,19 @@ pub(super) async fn find(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<A
 }
 
 /// The agents of a queue that match a filter, which the gateway applies.
-pub(super) async fn find_in_queue(ccapi: &Api, cx: &Context, queue: &QueueName, filter: Filter) -> Result<AgentPage> {
+pub(super) async fn find_in_queue(ccapi: &Api, cx: &Context, queue: &QueueName, filter: Filter) -> Result<Found> {
     let filter = Filter { query: filter.query.to_lowercase(), ..filter };
-    let mut agents = of_queue(ccapi, cx, queue).await?;
+    let page = of_queue(ccapi, cx, queue).await?;
+    let incomplete_reason = page.incomplete_reason();
+    let mut agents = page.agent_list.0;
     agents.retain(|agent| agent.matches(&filter));
-    Ok(AgentPage { agent_list: List(agents), ..AgentPage::default() })
+    Ok(Found { total_size: super::count(agents.len()), agents, incomplete_reason })
 }
 
 /// The agents of a queue.
-pub(super) async fn of_queue(ccapi: &Api, cx: &Context, queue: &QueueName) -> Result<Vec<Agent>> {
+pub(super) async fn of_queue(ccapi: &Api, cx: &Context, queue: &QueueName) -> Result<AgentPage> {
     let answer = or_empty(ccapi.call(cx, &ListQueueAgents { queue_id: queue.id() }).await);
-    answer.map(|QueueAgents(agents)| agents).map_err(|error| about(error, "Queue", queue))
+    answer.map(|QueueAgents(page)| page).map_err(|error| about(error, "Queue", queue))
 }
 
 /// One agent.
@@ -177,13 +195,13 @@ impl AgentPage {
 impl<'de> Deserialize<'de> for QueueAgents {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = <&RawValue>::deserialize(deserializer)?.get();
-        let agents = if json.starts_with('{') {
-            serde_json::from_str(json).map(|page: AgentPage| page.agent_list)
-        } else {
+        let page = if json.starts_with('{') {
             serde_json::from_str(json)
+        } else {
+            serde_json::from_str(json).map(|agent_list| AgentPage { agent_list, ..AgentPage::default() })
         };
         // The error's text quotes the input.
-        agents.map(|agents: List<Agent>| Self(agents.0)).map_err(|error| without_values(&error, "not a list of agents"))
+        page.map(Self).map_err(|error| without_values(&error, "not a list of agents"))
     }
 }
 

@@ -144,8 +144,8 @@ async fn list(
         Some(queue) => agent_records::find_in_queue(ccapi, cx, queue, filter).await?,
         None => agent_records::find(ccapi, cx, &filter).await?,
     };
-    let (total_size, incomplete_reason) = (found.total_size(), found.incomplete_reason());
-    let (agents, next_page_token) = page.cut(found.agent_list.0, agent_records::Agent::id);
+    let agent_records::Found { agents, total_size, incomplete_reason } = found;
+    let (agents, next_page_token) = page.cut(agents, agent_records::Agent::id);
     let agents = agents.into_iter().map(|agent| agent.into_agent(&center, view)).collect();
     Ok(v1::ListAgentsResponse { agents, next_page_token, total_size, incomplete_reason })
 }

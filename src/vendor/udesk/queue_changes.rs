@@ -230,7 +230,7 @@ pub(super) async fn delete(ccapi: &Api, cx: &Context, name: &QueueName) -> Resul
     }
     // "Queues with agents in them cannot be deleted", without a code for it (C62).
     match agent_records::of_queue(ccapi, cx, name).await {
-        Ok(agents) if !agents.is_empty() => Err(error
+        Ok(page) if !page.agent_list.0.is_empty() => Err(error
             .explained(ErrorReason::ResourceInUse, "a queue that has agents cannot be deleted")
             .about("Queue", name)),
         _ => Err(error),

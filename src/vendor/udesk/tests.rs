@@ -5,6 +5,7 @@ mod callbacks;
 mod clock;
 mod codes;
 mod extensions;
+mod incomplete;
 mod ingress;
 mod queues;
 mod quirks;
