@@ -35,6 +35,7 @@ use crate::{
             envelope::{AGENT_ACCOUNT, AGENT_SETTINGS, BARE, DESCRIBED, MOBILE_AGENT},
             tokens,
         },
+        slices::Position,
         udesk::{
             self,
             ccapi::{self},
@@ -202,7 +203,9 @@ pub fn page_tokens(text: &[u8]) {
         && let Some(after) = page.after()
     {
         assert_eq!(page.token(after), text, "a decoded token encodes the same");
-        let _ = page.offset();
+        if let Ok(position) = page.position::<Position>() {
+            assert_eq!(position.to_string().parse(), Ok(position), "a position encodes the same");
+        }
     }
     let Ok(first) = queues("") else { unreachable!("an empty token is the first page") };
     let token = first.token(text);

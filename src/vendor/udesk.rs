@@ -59,7 +59,11 @@ use crate::{
     http::Client,
     keyed_mutex::KeyedMutex,
     proto::v1,
-    vendor::{Parts, de::Text},
+    vendor::{
+        Parts,
+        de::{Integer, Text},
+        slices::Incomplete,
+    },
 };
 
 /// The vendor's name in the contract.
@@ -179,6 +183,18 @@ fn is_missing(error: &Error) -> bool {
 /// Whether a refusal does not say which rule was broken: several rules have no code (C62).
 fn is_vague(error: &Error) -> bool {
     matches!(error.reason(), ErrorReason::VendorRejected | ErrorReason::VendorCodeUnmapped)
+}
+
+/// Why a list is not whole, from its `CurrPage`, `TotalPage` and `Total`; empty when it is whole (C35).
+fn incomplete_reason([current, last, total]: [Integer; 3], given: usize, items: &str) -> String {
+    let (current, last) = (current.0.unwrap_or(1), last.0.unwrap_or(1));
+    let total = total.0.and_then(|total| usize::try_from(total).ok()).filter(|total| *total > given);
+    let incomplete = match total {
+        _ if current < last => Some(Incomplete::OtherPages { current, last }),
+        Some(total) => Some(Incomplete::Counted { total, given }),
+        None => None,
+    };
+    incomplete.map(|incomplete| incomplete.reason("Udesk", items)).unwrap_or_default()
 }
 
 /// A count, as the contract's type.

@@ -187,7 +187,7 @@ pub(super) async fn delete(huawei: &Huawei, cx: &Context, name: &QueueName) -> R
     }
     // The vendor's refusal does not say that the queue has agents.
     Err(match memberships::members(huawei, cx, name).await {
-        Ok(members) if !members.is_empty() => error
+        Ok(members) if !members.accounts.is_empty() => error
             .explained(ErrorReason::ResourceInUse, format!("{name} has agents; remove them first"))
             .about(QueueName::KIND, name),
         _ => error,

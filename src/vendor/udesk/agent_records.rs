@@ -4,7 +4,7 @@ use prost_types::Struct;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Api, VendorId, about, ccapi::Ccapi, extensions::Line, operations::READ, or_empty};
+use super::{Api, VendorId, about, ccapi::Ccapi, extensions::Line, incomplete_reason, operations::READ, or_empty};
 use crate::{
     context::Context,
     endpoint,
@@ -169,18 +169,9 @@ pub(super) async fn get(ccapi: &Api, cx: &Context, name: &AgentName) -> Result<A
 // === impl AgentPage ===
 
 impl AgentPage {
-    /// Udesk counts pages but documents no way to request another (C35). Empty when there is one page.
+    /// Why agents are missing; empty when none is.
     pub(super) fn incomplete_reason(&self) -> String {
-        let given = self.agent_list.0.len();
-        match (self.curr_page.0.unwrap_or(1), self.total_page.0.unwrap_or(1)) {
-            (current, last) if current < last => {
-                format!("Udesk returned page {current} of {last} and documents no way to request the others")
-            }
-            _ => match self.total.0.and_then(|total| usize::try_from(total).ok()) {
-                Some(total) if total > given => format!("Udesk counts {total} agents and returned {given}"),
-                _ => String::new(),
-            },
-        }
+        incomplete_reason([self.curr_page, self.total_page, self.total], self.agent_list.0.len(), "agents")
     }
 
     /// The total, including agents beyond this page.

@@ -115,9 +115,10 @@ async fn missing_queue(ccapi: &Api, cx: &Context, queues: &[QueueName], error: E
     if !is_missing(&error) {
         return (error, false);
     }
-    let Ok(known) = queues::all(ccapi, cx).await else { return (error, false) };
-    match queues.iter().find(|queue| known.iter().all(|known| known.id() != queue.id())) {
-        Some(queue) => (error.about("Queue", queue), false),
+    let Ok(list) = queues::all(ccapi, cx).await else { return (error, false) };
+    match queues.iter().find(|queue| list.queues.0.iter().all(|known| known.id() != queue.id())) {
+        Some(queue) if list.incomplete_reason().is_empty() => (error.about("Queue", queue), false),
+        Some(_) => (error, false),
         None => (error, true),
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Api, Udesk, about,
     ccapi::Ccapi,
-    count,
+    count, incomplete_reason,
     operations::{READ, WRITE},
     or_empty,
 };
@@ -18,7 +18,7 @@ use crate::{
     name::{CenterName, PhoneNumberName, ResourceName as _},
     page::Page,
     proto::v1,
-    vendor::de::{Anything, List, Object, Text},
+    vendor::de::{Anything, Integer, List, Object, Text},
 };
 
 /// `GET /spnumbers` (Udesk 01).
@@ -31,6 +31,10 @@ endpoint!(Ccapi: ListNumbers, GET "/spnumbers", read, READ => Object<Numbers>);
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Numbers {
+    // Not documented; other lists have them (C35).
+    curr_page: Integer,
+    total: Integer,
+    total_page: Integer,
     sp_numbers: List<Text>,
     def_sp_number: Text,
 }
@@ -61,13 +65,20 @@ async fn read(ccapi: &Api, cx: &Context) -> Result<Numbers> {
 }
 
 /// The number is in the resource's name, never in the message.
-fn unknown(name: &PhoneNumberName) -> Error {
-    Error::new(ErrorReason::ResourceNotFound, "the center has no such phone number").about("PhoneNumber", name)
+fn unknown(name: &PhoneNumberName, incomplete_reason: String) -> Error {
+    let error = Error::new(ErrorReason::ResourceNotFound, "the center has no such phone number");
+    let error = error.about("PhoneNumber", name);
+    if incomplete_reason.is_empty() { error } else { error.with("cause", incomplete_reason) }
 }
 
 // === impl Numbers ===
 
 impl Numbers {
+    /// Why numbers are missing; empty when none is.
+    fn incomplete_reason(&self) -> String {
+        incomplete_reason([self.curr_page, self.total_page, self.total], self.sp_numbers.0.len(), "numbers")
+    }
+
     /// Every number once, the default one included.
     fn all(&self) -> Vec<String> {
         let mut numbers: Vec<String> = Vec::with_capacity(self.sp_numbers.0.len() + 1);
@@ -136,7 +147,7 @@ async fn list(
         phone_numbers: page.into_iter().map(|number| numbers.resource(&center, number)).collect(),
         next_page_token,
         total_size,
-        incomplete_reason: String::new(),
+        incomplete_reason: numbers.incomplete_reason(),
     })
 }
 
@@ -151,15 +162,17 @@ async fn get(
     let numbers = read(ccapi, cx).await?;
     match numbers.all().into_iter().find(|number| number == name.id()) {
         Some(number) => Ok(numbers.resource(&CenterName::new(name.center()), number)),
-        None => Err(unknown(&name)),
+        None => Err(unknown(&name, numbers.incomplete_reason())),
     }
 }
 
 /// Makes a number the default caller ID.
 async fn set_default(ccapi: &Api, cx: &Context, name: PhoneNumberName) -> Result<()> {
     // The default must be in the list, and no code is documented for a number that is not (C28).
-    if !read(ccapi, cx).await?.all().iter().any(|number| number == name.id()) {
-        return Err(unknown(&name));
+    let numbers = read(ccapi, cx).await?;
+    let is_whole = numbers.incomplete_reason().is_empty();
+    if is_whole && !numbers.all().iter().any(|number| number == name.id()) {
+        return Err(unknown(&name, String::new()));
     }
     let set = ccapi.call(cx, &SetDefault { def_sp_number: name.id() }).await;
     set.map(|Anything| ()).map_err(|error| about(error, "PhoneNumber", &name))

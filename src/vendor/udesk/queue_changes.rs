@@ -132,7 +132,7 @@ pub(super) async fn create(
 /// The ID of a new queue, where the answer omits it: names are unique (code 100006).
 async fn id_of_new(ccapi: &Api, cx: &Context, name: &str) -> Result<String> {
     let mut named: Vec<queues::Queue> = match queues::all(ccapi, cx).await {
-        Ok(queues) => queues.into_iter().filter(|queue| queue.name() == name).collect(),
+        Ok(list) => list.queues.into_iter().filter(|queue| queue.name() == name).collect(),
         Err(_) => Vec::new(),
     };
     match (named.pop(), named.is_empty()) {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::{Scripted, cx, name, page};
-use crate::{name::QueueName, proto::v1};
+use super::{Scripted, cx, metadata, name, page, queue};
+use crate::{error::ErrorReason, name::QueueName, proto::v1};
 
 /// One agent with an extension, on this page.
 fn agents_page(current: u32, pages: u32, total: u32) -> Value {
@@ -46,5 +46,31 @@ async fn the_agents_of_a_queue_on_one_page_are_not_passed_off_as_all() {
             assert_eq!((list.agents.len(), list.total_size), (found, i32::try_from(found).unwrap()));
             assert_eq!(list.incomplete_reason, reason);
         }
+    }
+}
+
+#[tokio::test]
+async fn one_page_of_queues_or_numbers_is_not_passed_off_as_all() {
+    let queues = |last, total| {
+        let queue = json!({ "QueueId": "9031", "Name": "Returns" });
+        json!({ "CurrPage": 1, "TotalPage": last, "Total": total, "Queues": [queue] })
+    };
+    let numbers =
+        |last, total| json!({ "CurrPage": 1, "TotalPage": last, "Total": total, "SpNumbers": ["02155501234"] });
+    for (last, total, reason) in [
+        (6, 6, "Udesk returned page 1 of 6 and documents no way to request the others"),
+        (1, 4, "Udesk counts 4 <items> and returned 1"),
+        (1, 1, ""),
+    ] {
+        let server = Scripted::results([queues(last, total), queues(last, total), numbers(last, total)]).await;
+        let mut request = v1::ListQueuesRequest::default();
+        let list = server.udesk.list_queues(&cx(), name("centers/acme"), page(&mut request), request).await.unwrap();
+        assert_eq!(list.incomplete_reason, reason.replace("<items>", "queues"));
+        let beyond = queue(&server.udesk, "9099").await.unwrap_err();
+        assert_eq!(beyond.reason(), ErrorReason::ResourceNotFound);
+        assert_eq!(metadata(beyond, "cause"), reason.replace("<items>", "queues"));
+        let mut request = v1::ListPhoneNumbersRequest::default();
+        let list = server.udesk.list_phone_numbers(&cx(), name("centers/acme"), page(&mut request), request).await;
+        assert_eq!(list.unwrap().incomplete_reason, reason.replace("<items>", "numbers"));
     }
 }
