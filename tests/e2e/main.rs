@@ -32,6 +32,7 @@ mod statuses;
 mod stores;
 mod support;
 mod tls;
+mod violations;
 
 #[path = "../suites/event_log.rs"]
 mod event_log;

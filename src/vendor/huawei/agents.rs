@@ -100,7 +100,7 @@ async fn list(
     page: Page,
     request: v1::ListAgentsRequest,
 ) -> Result<v1::ListAgentsResponse> {
-    let (query, view) = checked(queue.as_ref(), request)?;
+    let (query, view) = checked(cx, queue.as_ref(), request)?;
     let AgentPage { accounts, next_page_token, total_size, incomplete_reason } = match (&queue, query.as_str()) {
         (None, "") => page_of_all(huawei, cx, &page).await?,
         _ => page_of_matching(huawei, cx, queue.as_ref(), &query, &page).await?,
@@ -113,7 +113,7 @@ async fn list(
 async fn get(huawei: &Huawei, cx: &Context, name: AgentName, request: v1::GetAgentRequest) -> Result<v1::Agent> {
     let v1::GetAgentRequest { name: _, view } = request;
     let view = enum_value(view);
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.agent_id("name", name.id());
     check.done()?;
     match accounts::of_agent(huawei, cx, &name, false).await? {
@@ -187,7 +187,7 @@ async fn without_account(huawei: &Huawei, cx: &Context, name: &AgentName, view: 
 }
 
 /// Validates a list request and returns the lower-case text to search for and the view.
-fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<(String, v1::View)> {
+fn checked(cx: &Context, queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<(String, v1::View)> {
     let v1::ListAgentsRequest {
         parent: _,
         page_size: _,
@@ -200,7 +200,7 @@ fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<
         view,
         vendor_state,
     } = request;
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     if let Some(queue) = queue {
         check.queue_id("queue", queue.id());
     }

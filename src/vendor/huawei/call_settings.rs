@@ -122,7 +122,7 @@ impl Settings {
 }
 
 /// Validates the members that `mask` changes, and returns them.
-fn changed(settings: &v1::UserCallSettings, mask: &[String]) -> Result<Map<String, Value>> {
+fn changed(cx: &Context, settings: &v1::UserCallSettings, mask: &[String]) -> Result<Map<String, Value>> {
     let v1::UserCallSettings {
         name: _,
         call_type,
@@ -133,7 +133,7 @@ fn changed(settings: &v1::UserCallSettings, mask: &[String]) -> Result<Map<Strin
         agent_account: _, // output only
         vendor_data: _,   // the mask rejects it
     } = settings;
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     let mut members = Map::new();
     for path in mask {
         let field = format!("user_call_settings.{path}");
@@ -215,7 +215,7 @@ pub(super) async fn update(
     mask: &[String],
     allow_missing: bool,
 ) -> Result<v1::UserCallSettings> {
-    let changed = changed(settings, mask)?;
+    let changed = changed(cx, settings, mask)?;
     let _guard = huawei.locks.lock(name.to_string(), cx.deadline()).await?;
     let before = record(huawei, cx, name).await?;
     let mut record: Map<String, Value> = [("userId".to_owned(), name.id().into())].into_iter().collect();

@@ -155,7 +155,7 @@ impl Change {
 
 /// Adds an agent to queues.
 pub(super) async fn add_queues(huawei: &Huawei, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
-    check_membership(agent, queues)?;
+    check_membership(cx, agent, queues)?;
     let _guard = huawei.locks.lock(agent.to_string(), cx.deadline()).await?;
     let account = accounts::to_change(huawei, cx, agent).await?;
     let missing = queues.iter().filter(|queue| !account.is_in(queue.id()));
@@ -170,7 +170,7 @@ pub(super) async fn remove_queues(
     agent: &AgentName,
     queues: &[QueueName],
 ) -> Result<()> {
-    check_membership(agent, queues)?;
+    check_membership(cx, agent, queues)?;
     let _guard = huawei.locks.lock(agent.to_string(), cx.deadline()).await?;
     let account = accounts::to_change(huawei, cx, agent).await?;
     let changes = queues.iter().map(|queue| Change::of_queue(Direction::Release, &account, queue));
@@ -179,7 +179,7 @@ pub(super) async fn remove_queues(
 
 /// Replaces the queues of an agent. It is added first and released then, so that it is always in a queue.
 pub(super) async fn set_queues(huawei: &Huawei, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
-    check_membership(agent, queues)?;
+    check_membership(cx, agent, queues)?;
     let _guard = huawei.locks.lock(agent.to_string(), cx.deadline()).await?;
     let account = accounts::to_change(huawei, cx, agent).await?;
     let missing = queues.iter().filter(|queue| !account.is_in(queue.id())).cloned();
@@ -193,7 +193,7 @@ pub(super) async fn set_queues(huawei: &Huawei, cx: &Context, agent: &AgentName,
 
 /// Adds agents to a queue.
 pub(super) async fn add_agents(huawei: &Huawei, cx: &Context, queue: &QueueName, agents: &[AgentName]) -> Result<()> {
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.queue_id("queue", queue.id());
     for (index, agent) in agents.iter().enumerate() {
         check.agent_id(format!("agents[{index}]"), agent.id());
@@ -258,8 +258,8 @@ async fn make(huawei: &Huawei, cx: &Context, change: &Change) -> Result<()> {
     Ok(())
 }
 
-fn check_membership(agent: &AgentName, queues: &[QueueName]) -> Result<()> {
-    let mut check = Check::new();
+fn check_membership(cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
+    let mut check = Check::of(cx);
     check.agent_id("agent", agent.id());
     for (index, queue) in queues.iter().enumerate() {
         check.queue_id(format!("queues[{index}]"), queue.id());

@@ -176,7 +176,7 @@ async fn list(
 async fn get(huawei: &Huawei, cx: &Context, name: QueueName, request: v1::GetQueueRequest) -> Result<v1::Queue> {
     let v1::GetQueueRequest { name: _, view } = request;
     let view = enum_value(view);
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.queue_id("name", name.id());
     check.done()?;
     let skill = find(huawei, cx, &name).await?.ok_or_else(|| Error::not_found(QueueName::KIND, &name))?;

@@ -30,7 +30,7 @@ pub(super) async fn access(
     agent: Option<AgentName>,
     page: &Page,
 ) -> Result<AccessSoftphoneCredentialsResponse> {
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     if let Some(agent) = &agent {
         check.agent_id("agent", agent.id());
     }

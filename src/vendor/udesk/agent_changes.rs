@@ -119,7 +119,7 @@ pub(super) async fn create(
 ) -> Result<v1::Agent> {
     let v1::CreateAgentRequest { parent: _, agent_id, agent, request_id: _ } = request;
     let agent = agent.unwrap_or_default();
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.digits("agent_id", &agent_id);
     let fields = Fields::checked(&mut check, &agent, |_, is_set| is_set);
     check.work_id("agent.employee_number", fields.work_id.unwrap_or_default());
@@ -140,7 +140,7 @@ pub(super) async fn update(
     mask: &[String],
 ) -> Result<v1::Agent> {
     let is_masked = |path: &str| mask.iter().any(|masked| masked == path);
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.digits("agent.name", name.id());
     refuse_other_paths(&mut check, "agent", mask, PATHS);
     let fields = Fields::checked(&mut check, &agent, |path, _| is_masked(path));

@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// Validates a list request and returns the filters, in Udesk's values, and the view.
-fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<(Filter, v1::View)> {
+fn checked(cx: &Context, queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<(Filter, v1::View)> {
     let v1::ListAgentsRequest {
         parent: _,
         page_size: _,
@@ -34,7 +34,7 @@ fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<
         vendor_state,
     } = request;
     let state = enum_value(state);
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     if let Some(queue) = queue {
         check.digits("queue", queue.id());
     }
@@ -139,7 +139,7 @@ async fn list(
     page: Page,
     request: v1::ListAgentsRequest,
 ) -> Result<v1::ListAgentsResponse> {
-    let (filter, view) = checked(queue.as_ref(), request)?;
+    let (filter, view) = checked(cx, queue.as_ref(), request)?;
     let found = match &queue {
         Some(queue) => agent_records::find_in_queue(ccapi, cx, queue, filter).await?,
         None => agent_records::find(ccapi, cx, &filter).await?,
@@ -154,7 +154,7 @@ async fn list(
 async fn get(ccapi: &Api, cx: &Context, name: AgentName, request: v1::GetAgentRequest) -> Result<v1::Agent> {
     let v1::GetAgentRequest { name: _, view } = request;
     let view = enum_value(view);
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.digits("name", name.id());
     check.done()?;
     let agent = agent_records::get(ccapi, cx, &name).await?;

@@ -59,7 +59,7 @@ async fn start_callback(
 ) -> Result<v1::StartCallbackResponse> {
     let v1::StartCallbackRequest { parent: _, customer_number, entry_number, caller_id, variables, request_id: _ } =
         request;
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.pstn("customer_number", &customer_number);
     check.pstn("entry_number", &entry_number);
     if !caller_id.is_empty() {

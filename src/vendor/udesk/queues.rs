@@ -183,7 +183,7 @@ async fn list(
 async fn get(ccapi: &Api, cx: &Context, name: QueueName, request: v1::GetQueueRequest) -> Result<v1::Queue> {
     let v1::GetQueueRequest { name: _, view } = request;
     let view = enum_value(view);
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.digits("name", name.id());
     check.done()?;
     let queue = find(ccapi, cx, &name).await?;

@@ -68,7 +68,7 @@ pub(super) async fn sign_in(
 ) -> Result<v1::LoginAgentResponse> {
     let v1::LoginAgentRequest { name: _, initial_state, employee_number, queues: _, phone_number, vendor_data } =
         request;
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.digits("name", name.id());
     if !employee_number.is_empty() {
         check.work_id("employee_number", &employee_number);
@@ -109,7 +109,7 @@ async fn diagnosed(ccapi: &Api, cx: &Context, name: &AgentName, error: Error) ->
 
 /// Signs an agent out.
 pub(super) async fn sign_out(ccapi: &Api, cx: &Context, name: &AgentName) -> Result<v1::LogoutAgentResponse> {
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.digits("name", name.id());
     check.done()?;
     let sign_out = SignOut { agent_id: name.id() };

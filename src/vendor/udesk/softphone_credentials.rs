@@ -25,7 +25,7 @@ pub(super) async fn access(
 ) -> Result<v1::AccessSoftphoneCredentialsResponse> {
     let (agents, incomplete_reason) = match &agent {
         Some(name) => {
-            let mut check = Check::new();
+            let mut check = Check::of(cx);
             check.digits("agent", name.id());
             check.done()?;
             (vec![agent_records::get(ccapi, cx, name).await?], String::new())
