@@ -27,6 +27,7 @@ pub(crate) mod envelope;
 mod events;
 mod extensions;
 mod formats;
+mod known_numbers;
 mod memberships;
 pub(crate) mod operations;
 mod phone_numbers;
@@ -109,6 +110,7 @@ pub(crate) struct Udesk {
     subscriptions: subscription_changes::Register,
     /// Serializes changes of a queue, which is written whole (C15).
     queue_locks: KeyedMutex<String>,
+    known_numbers: known_numbers::KnownNumbers,
     auth_token: config::VendorSecret,
 }
 
@@ -125,7 +127,13 @@ impl Udesk {
         let ccapi = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
         ccapi.probe_with(|ccapi, cx| Box::pin(async move { phone_numbers::probe(&ccapi, &cx).await }));
         let subscriptions = subscription_changes::Register::new(ccapi.clone(), &center.base_url, parts);
-        Self { ccapi, subscriptions, queue_locks: KeyedMutex::new(), auth_token: udesk.auth_token.clone() }
+        Self {
+            ccapi,
+            subscriptions,
+            queue_locks: KeyedMutex::new(),
+            known_numbers: known_numbers::KnownNumbers::default(),
+            auth_token: udesk.auth_token.clone(),
+        }
     }
 }
 

@@ -56,12 +56,14 @@ endpoint!(Ccapi: ClearDefault, DELETE "/spnumbers/default", write_bare, WRITE =>
 
 /// Sends a read without side effects.
 pub(super) async fn probe(ccapi: &Api, cx: &Context) -> Result<()> {
-    read(ccapi, cx).await.map(drop)
+    or_empty(ccapi.call(cx, &ListNumbers {}).await).map(drop)
 }
 
-/// The center's numbers.
-async fn read(ccapi: &Api, cx: &Context) -> Result<Numbers> {
-    or_empty(ccapi.call(cx, &ListNumbers {}).await).map(|Object(numbers)| numbers)
+/// The center's numbers, which are remembered.
+async fn read(udesk: &Udesk, cx: &Context) -> Result<Numbers> {
+    let Object(numbers) = or_empty(udesk.ccapi.call(cx, &ListNumbers {}).await)?;
+    udesk.known_numbers.remember(&numbers.all());
+    Ok(numbers)
 }
 
 /// The number is in the resource's name, never in the message.
@@ -109,7 +111,7 @@ impl PhoneNumbers for Udesk {
         page: Page,
         request: v1::ListPhoneNumbersRequest,
     ) -> Result<v1::ListPhoneNumbersResponse> {
-        list(&self.ccapi, cx, center, page, request).await
+        list(self, cx, center, page, request).await
     }
 
     async fn get_phone_number(
@@ -118,11 +120,11 @@ impl PhoneNumbers for Udesk {
         name: PhoneNumberName,
         request: v1::GetPhoneNumberRequest,
     ) -> Result<v1::PhoneNumber> {
-        get(&self.ccapi, cx, name, request).await
+        get(self, cx, name, request).await
     }
 
     async fn set_default_phone_number(&self, cx: &Context, name: PhoneNumberName) -> Result<()> {
-        set_default(&self.ccapi, cx, name).await
+        set_default(self, cx, name).await
     }
 
     async fn clear_default_phone_number(&self, cx: &Context, _center: CenterName) -> Result<()> {
@@ -132,14 +134,14 @@ impl PhoneNumbers for Udesk {
 
 /// Lists phone numbers.
 async fn list(
-    ccapi: &Api,
+    udesk: &Udesk,
     cx: &Context,
     center: CenterName,
     page: Page,
     request: v1::ListPhoneNumbersRequest,
 ) -> Result<v1::ListPhoneNumbersResponse> {
     let v1::ListPhoneNumbersRequest { parent: _, page_size: _, page_token: _, view: _ } = request;
-    let numbers = read(ccapi, cx).await?;
+    let numbers = read(udesk, cx).await?;
     let all = numbers.all();
     let total_size = count(all.len());
     let (page, next_page_token) = page.cut(all, |number| number);
@@ -153,13 +155,13 @@ async fn list(
 
 /// Gets a phone number.
 async fn get(
-    ccapi: &Api,
+    udesk: &Udesk,
     cx: &Context,
     name: PhoneNumberName,
     request: v1::GetPhoneNumberRequest,
 ) -> Result<v1::PhoneNumber> {
     let v1::GetPhoneNumberRequest { name: _, view: _ } = request;
-    let numbers = read(ccapi, cx).await?;
+    let numbers = read(udesk, cx).await?;
     match numbers.all().into_iter().find(|number| number == name.id()) {
         Some(number) => Ok(numbers.resource(&CenterName::new(name.center()), number)),
         None => Err(unknown(&name, numbers.incomplete_reason())),
@@ -167,14 +169,14 @@ async fn get(
 }
 
 /// Makes a number the default caller ID.
-async fn set_default(ccapi: &Api, cx: &Context, name: PhoneNumberName) -> Result<()> {
+async fn set_default(udesk: &Udesk, cx: &Context, name: PhoneNumberName) -> Result<()> {
     // The default must be in the list, and no code is documented for a number that is not (C28).
-    let numbers = read(ccapi, cx).await?;
+    let numbers = read(udesk, cx).await?;
     let is_whole = numbers.incomplete_reason().is_empty();
     if is_whole && !numbers.all().iter().any(|number| number == name.id()) {
         return Err(unknown(&name, String::new()));
     }
-    let set = ccapi.call(cx, &SetDefault { def_sp_number: name.id() }).await;
+    let set = udesk.ccapi.call(cx, &SetDefault { def_sp_number: name.id() }).await;
     set.map(|Anything| ()).map_err(|error| about(error, "PhoneNumber", &name))
 }
 
