@@ -68,6 +68,9 @@ struct Numbers(Vec<String>);
 /// The members that create and update accept, in the table's order.
 const WRITABLE: [&str; 5] = ["callType", "callerPresent", "callNumber", "callNumberDefault", "callerPresentDefault"];
 
+/// The members of an answer that are no setting: the return code, its text, and the user that the request named.
+const BESIDE: [&str; 3] = ["returnCode", "returnDesc", "userId"];
+
 // === impl Numbers ===
 
 impl<'de> Deserialize<'de> for Numbers {
@@ -181,15 +184,29 @@ fn number(check: &mut Check, field: String, number: &str) -> Value {
     json!(number)
 }
 
-/// A user's record; `None` when the user has none, for which the vendor returns success without an ID.
+/// A user's record; `None` when the user has none, for which the vendor returns success and no setting. Every member of
+/// the answer is optional, also the ID.
 async fn record(huawei: &Huawei, cx: &Context, name: &CallSettingsName) -> Result<Option<Map<String, Value>>> {
     match huawei.api_fabric.call(cx, &Query { user_id: name.id() }).await {
         Ok(record) => {
-            let has_id = record.get("id").is_some_and(|id| !id.is_null() && id.as_str() != Some(""));
-            Ok(has_id.then_some(record))
+            let is_setting =
+                |(member, value): (&String, &Value)| !BESIDE.contains(&member.as_str()) && !is_empty(value);
+            let is_there = record.iter().any(is_setting);
+            Ok(is_there.then_some(record))
         }
         Err(error) if error.reason() == ErrorReason::ResourceNotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Whether a member has no value.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -232,6 +249,13 @@ pub(super) async fn update(
     record.extend(kept.filter(|(_, value)| !value.is_null()).map(|(member, value)| (member.to_owned(), value.clone())));
     record.extend(changed);
     let id = before.get("id").and_then(|id| Text::deserialize(id).ok()).unwrap_or_default();
+    if id.is_empty() {
+        return Err(Error::new(
+            ErrorReason::VendorResponseInvalid,
+            "Huawei returned these settings without the ID that a change requires; nothing was written",
+        )
+        .about(CallSettingsName::KIND, name));
+    }
     record.insert("id".to_owned(), id.into_string().into());
     huawei.api_fabric.call(cx, &Update(record.clone())).await?;
     record.extend(before.get("agentName").map(|account| ("agentName".to_owned(), account.clone())));
