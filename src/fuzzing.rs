@@ -103,8 +103,12 @@ pub fn envelopes(body: &[u8]) {
 pub fn callbacks(body: &[u8]) {
     // Clients accept 4 MiB; the rest is for the fields that the gateway adds.
     const MAX_EVENT_BYTES: usize = 7 << 19;
-    for read_event in [udesk::callbacks::read_event, huawei::callbacks::read_event] {
-        let event = read_event("acme", body, &[SECRET]);
+    type ReadEvent = fn(&[u8]) -> Event;
+    let udesk: ReadEvent =
+        |body| udesk::callbacks::read_event("acme", body, &[SECRET], &config::AgentStates::default());
+    let huawei: ReadEvent = |body| huawei::callbacks::read_event("acme", body, &[SECRET]);
+    for read_event in [udesk, huawei] {
+        let event = read_event(body);
         assert!(event.r#type() != EventType::Unspecified && event.vendor_payload.is_some());
         assert!(event.payload.is_some() || event.r#type() == EventType::Vendor, "a known type has its payload");
         assert!(event.agent.is_empty() || AgentName::parse(&event.agent).is_ok());
@@ -114,7 +118,7 @@ pub fn callbacks(body: &[u8]) {
         assert!(encoded.len() <= MAX_EVENT_BYTES, "a client accepts it");
         assert!(!String::from_utf8_lossy(&encoded).contains(SECRET), "an event contains no secret");
         assert_eq!(Event::decode(&*encoded).as_ref(), Ok(&event), "a client can decode it");
-        let again = read_event("acme", body, &[SECRET]);
+        let again = read_event(body);
         assert_eq!(again.encode_to_vec(), encoded, "parsing is deterministic");
     }
 }

@@ -17,6 +17,7 @@
 
 mod agent_changes;
 mod agent_records;
+mod agent_states;
 mod agents;
 pub(crate) mod callbacks;
 mod calls;
@@ -111,6 +112,7 @@ pub(crate) struct Udesk {
     /// Serializes changes of a queue, which is written whole (C15).
     queue_locks: KeyedMutex<String>,
     known_numbers: known_numbers::KnownNumbers,
+    agent_states: config::AgentStates,
     auth_token: config::VendorSecret,
 }
 
@@ -132,6 +134,7 @@ impl Udesk {
             subscriptions,
             queue_locks: KeyedMutex::new(),
             known_numbers: known_numbers::KnownNumbers::default(),
+            agent_states: udesk.agent_states.clone(),
             auth_token: udesk.auth_token.clone(),
         }
     }
@@ -159,7 +162,7 @@ impl Events for Udesk {
     }
 
     fn read_event(&self, center: &str, body: &[u8]) -> v1::Event {
-        callbacks::read_event(center, body, &self.auth_token.iter().collect::<Vec<_>>())
+        callbacks::read_event(center, body, &self.auth_token.iter().collect::<Vec<_>>(), &self.agent_states)
     }
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    Api, VendorId, about, about_new,
+    Api, Udesk, VendorId, about, about_new,
     agent_records::{self, role_code},
     ccapi::Ccapi,
     extensions::Line,
@@ -133,7 +133,7 @@ pub(super) async fn create(
 
 /// Changes the fields of an agent that `mask` names.
 pub(super) async fn update(
-    ccapi: &Api,
+    udesk: &Udesk,
     cx: &Context,
     name: &AgentName,
     agent: v1::Agent,
@@ -150,19 +150,19 @@ pub(super) async fn update(
     check.done()?;
 
     let update = UpdateAgent { agent_id: name.id(), fields: &fields };
-    if let Err(error) = ccapi.call(cx, &update).await {
-        return Err(diagnosed(ccapi, cx, name, &fields, about(error, "Agent", name)).await);
+    if let Err(error) = udesk.ccapi.call(cx, &update).await {
+        return Err(diagnosed(udesk, cx, name, &fields, about(error, "Agent", name)).await);
     }
-    Ok(read_back(ccapi, cx, name, fields).await)
+    Ok(read_back(udesk, cx, name, fields).await)
 }
 
 /// Reads the agent back and adds what Udesk 25 omits (C56); the agent as sent when the read fails.
-async fn read_back(ccapi: &Api, cx: &Context, name: &AgentName, fields: Fields<'_>) -> v1::Agent {
+async fn read_back(udesk: &Udesk, cx: &Context, name: &AgentName, fields: Fields<'_>) -> v1::Agent {
     let sent = fields.to_agent(name);
-    let Ok(agent) = agent_records::get(ccapi, cx, name).await else {
+    let Ok(agent) = agent_records::get(&udesk.ccapi, cx, name).await else {
         return sent;
     };
-    let mut agent = agent.into_agent(&CenterName::new(name.center()), v1::View::Full);
+    let mut agent = agent.into_agent(&CenterName::new(name.center()), v1::View::Full, &udesk.agent_states);
     agent.inbound_wrap_up_duration = agent.inbound_wrap_up_duration.or(sent.inbound_wrap_up_duration);
     agent.outbound_wrap_up_duration = agent.outbound_wrap_up_duration.or(sent.outbound_wrap_up_duration);
     if let Some(sent) = sent.vendor_data {
@@ -172,12 +172,12 @@ async fn read_back(ccapi: &Api, cx: &Context, name: &AgentName, fields: Fields<'
 }
 
 /// An agent can be disabled only while offline; the document has no code for this rule (C62).
-async fn diagnosed(ccapi: &Api, cx: &Context, name: &AgentName, fields: &Fields<'_>, error: Error) -> Error {
+async fn diagnosed(udesk: &Udesk, cx: &Context, name: &AgentName, fields: &Fields<'_>, error: Error) -> Error {
     if fields.enable != Some(false) || !is_vague(&error) {
         return error;
     }
-    match agent_records::get(ccapi, cx, name).await {
-        Ok(agent) if agent.is_signed_in() => error
+    match agent_records::get(&udesk.ccapi, cx, name).await {
+        Ok(agent) if agent.is_signed_in(&udesk.agent_states) => error
             .explained(ErrorReason::AgentStateConflict, "an agent must be OFFLINE before it can be disabled")
             .about("Agent", name),
         _ => error,

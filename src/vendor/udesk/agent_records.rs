@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 
 use super::{Api, VendorId, about, ccapi::Ccapi, extensions::Line, incomplete_reason, operations::READ, or_empty};
 use crate::{
+    config::AgentStates,
     context::Context,
     endpoint,
     error::{Error, Result},
@@ -14,9 +15,6 @@ use crate::{
     vendor::de::{Flag, Integer, List, Object, Text, without_values},
     vendor_data::VendorData,
 };
-
-/// The only documented `State` (example of Udesk 25).
-pub(super) const OFFLINE: &str = "4";
 
 /// `GET /agents/{id}` (Udesk 25).
 #[derive(Serialize)]
@@ -113,8 +111,8 @@ pub(super) struct Filter {
     pub(super) role: &'static str,
     /// Enabled or not.
     pub(super) enabled: Option<bool>,
-    /// A state's number.
-    pub(super) state: String,
+    /// A state's codes.
+    pub(super) states: Vec<String>,
     /// Text within name, ID, e-mail or mobile number.
     pub(super) query: String,
 }
@@ -128,7 +126,13 @@ pub(super) async fn all(ccapi: &Api, cx: &Context) -> Result<AgentPage> {
 pub(super) async fn find(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<Found> {
     let page = list(ccapi, cx, filter).await?;
     let (total_size, incomplete_reason) = (page.total_size(), page.incomplete_reason());
-    Ok(Found { agents: page.agent_list.0, total_size, incomplete_reason })
+    let mut agents = page.agent_list.0;
+    if filter.states.len() < 2 {
+        return Ok(Found { agents, total_size, incomplete_reason });
+    }
+    // Udesk filters by one state, so the gateway filters by several.
+    agents.retain(|agent| agent.is_in(&filter.states));
+    Ok(Found { total_size: super::count(agents.len()), agents, incomplete_reason })
 }
 
 async fn list(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<AgentPage> {
@@ -137,7 +141,8 @@ async fn list(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<AgentPage> {
         Some(true) => "true",
         Some(false) => "false",
     };
-    let list = ListAgents { role: filter.role, enable, state: &filter.state, fuzzy_query: &filter.query };
+    let state = if let [only] = filter.states.as_slice() { only } else { "" };
+    let list = ListAgents { role: filter.role, enable, state, fuzzy_query: &filter.query };
     or_empty(ccapi.call(cx, &list).await).map(|Object(page)| page)
 }
 
@@ -204,9 +209,9 @@ impl Agent {
         &self.agent_id.0
     }
 
-    /// Whether it is in a state other than the documented signed-out one.
-    pub(super) fn is_signed_in(&self) -> bool {
-        !self.state.is_empty() && *self.state != *OFFLINE
+    /// Whether it is in a state other than the signed-out one.
+    pub(super) fn is_signed_in(&self, states: &AgentStates) -> bool {
+        !self.state.is_empty() && states.state(&self.state) != v1::AgentState::Offline
     }
 
     /// Its extensions with their details: those of `Extensions`, then those that only `ExtenInfos` has.
@@ -235,7 +240,7 @@ impl Agent {
     }
 
     /// The agent as the contract shows it.
-    pub(super) fn into_agent(self, center: &CenterName, view: v1::View) -> v1::Agent {
+    pub(super) fn into_agent(self, center: &CenterName, view: v1::View, states: &AgentStates) -> v1::Agent {
         let center = center.center();
         let vendor_data = match view {
             v1::View::Full => self.vendor_data(),
@@ -252,7 +257,7 @@ impl Agent {
             enabled: self.enable.0,
             inbound_wrap_up_duration: self.wrap_up_time.seconds(),
             outbound_wrap_up_duration: self.out_wrap_up_time.seconds(),
-            state: state(&self.state).into(),
+            state: states.state(&self.state).into(),
             vendor_state: vendor_value(self.state, self.state_des),
             state_reason: vendor_value(self.reason_code, self.reason_code_des),
             vendor_extension_state: vendor_value(self.ext_state, Text::default()),
@@ -281,12 +286,17 @@ impl Agent {
             .build()
     }
 
+    /// Whether it is in one of these states; any if there are none.
+    fn is_in(&self, states: &[String]) -> bool {
+        states.is_empty() || states.iter().any(|state| *self.state == **state)
+    }
+
     /// Whether it matches a filter whose query is in lower case.
     fn matches(&self, filter: &Filter) -> bool {
         let contains = |text: &Text| text.to_lowercase().contains(&filter.query);
         (filter.role.is_empty() || *self.role == *filter.role)
             && (filter.enabled.is_none() || self.enable.0 == filter.enabled)
-            && (filter.state.is_empty() || *self.state == filter.state)
+            && self.is_in(&filter.states)
             && (filter.query.is_empty()
                 || self.agent_id.0.to_lowercase().contains(&filter.query)
                 || [&self.name, &self.email, &self.mobile].into_iter().any(contains))
@@ -307,14 +317,6 @@ fn role(code: &str) -> v1::AgentRole {
         "agent" => v1::AgentRole::Agent,
         "leader" => v1::AgentRole::Leader,
         _ => v1::AgentRole::Unspecified,
-    }
-}
-
-/// The state of Udesk's code, where it is documented.
-pub(super) fn state(code: &str) -> v1::AgentState {
-    match code {
-        OFFLINE => v1::AgentState::Offline,
-        _ => v1::AgentState::Unspecified,
     }
 }
 
