@@ -32,15 +32,15 @@ table! {
     /// (after sign-in 0 is "Idle" and 1 is "Waiting"), not a promise. Of several codes, the first one is sent at sign-in.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct AgentStates {
-        /// Codes of OFFLINE: signed out.
+        /// Codes of `OFFLINE`: signed out.
         offline: Vec<String> = codes().default(vec!["4"]);
-        /// Codes of NOT_READY: signed in, accepts no calls.
+        /// Codes of `NOT_READY`: signed in, accepts no calls.
         not_ready: Vec<String> = codes().default(vec!["1"]);
-        /// Codes of READY: signed in, waits for calls.
+        /// Codes of `READY`: signed in, waits for calls.
         ready: Vec<String> = codes().default(vec!["0"]);
-        /// Codes of BUSY: ringing, talking or holding.
+        /// Codes of `BUSY`: ringing, talking or holding.
         busy: Vec<String> = codes().default(Vec::<String>::new());
-        /// Codes of WRAP_UP: after-call work.
+        /// Codes of `WRAP_UP`: after-call work.
         wrap_up: Vec<String> = codes().default(Vec::<String>::new());
     }
     check |table| {

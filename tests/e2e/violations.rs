@@ -70,7 +70,7 @@ fn fits(field: &Field, value: &Value) -> bool {
         Kind::String => item.is_string(),
         Kind::Bool => item.is_boolean(),
         Kind::Int32 | Kind::Enum(_) => item.is_i64(),
-        Kind::Message(message) if message.name() == "Duration" => item.as_str().is_some_and(|text| text.ends_with("s")),
+        Kind::Message(message) if message.name() == "Duration" => item.as_str().is_some_and(|text| text.ends_with('s')),
         Kind::Message(message) if message.name() == "Struct" => item.is_object(),
         _ => false,
     })

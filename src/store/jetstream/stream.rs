@@ -75,10 +75,7 @@ pub(super) async fn ensure(context: &Context, wanted: &Config) -> Result<(), Cau
 
 /// Creates a stream if it does not exist. Returns whether it was created. An existing one stays as it is.
 pub(super) async fn restore(context: &Context, wanted: &Config) -> Result<bool, Cause> {
-    let error = match context.get_stream(&wanted.name).await {
-        Ok(_) => return Ok(false),
-        Err(error) => error,
-    };
+    let Err(error) = context.get_stream(&wanted.name).await else { return Ok(false) };
     match error.kind() {
         GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
             match context.create_stream(wanted).await {

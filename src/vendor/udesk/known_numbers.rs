@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashSet,
-    sync::{PoisonError, RwLock},
+    sync::{Mutex, PoisonError},
 };
 
 /// At most this many numbers are remembered.
@@ -10,19 +10,19 @@ const MOST: usize = 10_000;
 
 /// The numbers of one tenant, as the last list has them.
 #[derive(Default)]
-pub(super) struct KnownNumbers(RwLock<HashSet<String>>);
+pub(super) struct KnownNumbers(Mutex<HashSet<String>>);
 
 // === impl KnownNumbers ===
 
 impl KnownNumbers {
     /// Replaces the numbers by those of a new list.
     pub(super) fn remember(&self, numbers: &[String]) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = numbers.iter().take(MOST).cloned().collect();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = numbers.iter().take(MOST).cloned().collect();
     }
 
     /// Whether the last list had this number.
     pub(super) fn contains(&self, number: &str) -> bool {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).contains(number)
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(number)
     }
 }
 
