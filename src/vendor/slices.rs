@@ -318,15 +318,15 @@ impl<T: Item> Walk<T> {
     fn accept(&mut self, batch: Batch<T>, limit: usize) {
         let got = batch.items.0.len();
         let given = self.at.saturating_add(got);
-        let told = batch.total.0.and_then(|total| usize::try_from(total).ok());
+        let reported = batch.total.0.and_then(|total| usize::try_from(total).ok());
         if got == 0 {
-            self.total = told;
-            let counted = told.filter(|total| *total > given).map(|total| Incomplete::Counted { total, given });
+            self.total = reported;
+            let counted = reported.filter(|total| *total > given).map(|total| Incomplete::Counted { total, given });
             self.finish(counted);
             return;
         }
         // A total below what was returned does not count the list.
-        let total = told.filter(|total| *total >= given);
+        let total = reported.filter(|total| *total >= given);
         let is_last = total == Some(given);
         let is_honored = got >= limit || limit <= self.pages.proven;
         self.pages.proven = self.pages.proven.max(got);
@@ -350,7 +350,7 @@ impl<T: Item> Walk<T> {
         if named > 0 && fresh == 0 {
             // A vendor that returns more than requested returns all; so does one that returns less, unless it stops at a
             // round number or counts more.
-            let is_counted = told.is_some_and(|total| total > self.at);
+            let is_counted = reported.is_some_and(|total| total > self.at);
             let is_whole = self.is_oversized || (got < limit && !is_counted && !got.is_multiple_of(ROUND));
             self.finish((!is_whole).then_some(Incomplete::Repeated { given: self.at }));
             return;
