@@ -175,7 +175,7 @@ impl Dialect for TokenDialect {
         open(response)
     }
 
-    async fn refresh(&self, _cx: &Context, _refused: &(), _reply: &HttpResponse) -> Result<Option<()>> {
+    async fn refresh(&self, _cx: &Context, _refused: &(), _response: &HttpResponse) -> Result<Option<()>> {
         Ok(None)
     }
 

@@ -188,7 +188,7 @@ fn call_data() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn whatever_call_data_holds_the_rest_is_read(text in call_data()) {
+    fn the_rest_is_read_beside_any_call_data(text in call_data()) {
         for (body, example) in with_call_data(&text).iter().zip([CALL_STATUS_EXAMPLE, RELEASE_EXAMPLE]) {
             let (read, expected) = (read(body), read(example));
             let expected = Event { vendor_payload: read.vendor_payload.clone(), ..expected };
@@ -204,7 +204,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_a_field_holds_no_secret_survives(
+    fn no_value_of_a_field_keeps_a_secret(
         name in "(callSerialNo|serviceNo|caller|called|releaseReason|releaseTime|state|eventType|callData)",
         before in "\\PC{0,10}", after in "\\PC{0,10}", serial in any::<bool>(),
     ) {

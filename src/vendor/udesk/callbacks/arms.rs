@@ -86,12 +86,12 @@ pub(super) fn payload(
 fn agent_state(fields: &Fields<'_>, states: &AgentStates) -> AgentStateChanged {
     let vendor_state = fields.value(AGENT_STATE, AGENT_STATE_TEXT);
     // The code decides; a text may replace it or be alone.
-    let told = match &vendor_state {
+    let reported = match &vendor_state {
         Some(VendorValue { code, description }) if code.is_empty() => description,
         Some(VendorValue { code, .. }) => code,
         None => "",
     };
-    let state = if told.eq_ignore_ascii_case(OFFLINE) { AgentState::Offline } else { states.state(told) };
+    let state = if reported.eq_ignore_ascii_case(OFFLINE) { AgentState::Offline } else { states.state(reported) };
     AgentStateChanged { state: state.into(), vendor_state, reason: fields.value(STATE_REASON, STATE_REASON_TEXT) }
 }
 

@@ -251,7 +251,7 @@ proptest! {
     }
 
     #[test]
-    fn whatever_a_field_holds_no_secret_survives(
+    fn no_value_of_a_field_keeps_a_secret(
         at in 0..EVENTS.len(),
         name in "(call_?id|agent_?id|caller|called|record_url|dtmf|text|state|state_?des|timestamp|workflow|interceptor|event)",
         before in "\\PC{0,10}", after in "\\PC{0,10}",
