@@ -185,7 +185,7 @@ impl<T: Item> Slice<T> {
         let walk = Walk::start(paging, offset, size, pages).run(offset.saturating_add(size), |_| false, &ask).await?;
         let head = before.map(|before| before.marks[0]);
         let mut marks = before.map(|before| before.marks).into_iter().flatten();
-        // An item of an earlier slice stands here: the list has changed since, or the vendor responses with the same items
+        // An item of an earlier slice stands here: the list has changed since, or the vendor returns the same items
         // at any position.
         let Some(mark) = marks.find(|mark| walk.contains_elsewhere(*mark)) else {
             return Ok(walk.into_slice(offset, size, head));
