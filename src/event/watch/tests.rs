@@ -41,6 +41,8 @@ struct ScriptedLog {
     /// Readers that were opened, and pages that they gave.
     readers: AtomicUsize,
     pages: AtomicUsize,
+    /// How often its ends were asked for.
+    extents: AtomicUsize,
     /// From now on reading fails.
     fails: AtomicBool,
     appended: Notify,
@@ -85,6 +87,7 @@ impl EventLog for Shared {
     }
 
     async fn extent(&self, _center: &str) -> Result<Extent> {
+        self.0.extents.fetch_add(1, Ordering::AcqRel);
         Ok(Extent { log: LOG, oldest: self.0.oldest.load(Ordering::Acquire), newest: self.0.newest() })
     }
 
@@ -163,15 +166,15 @@ impl Adapter for PlainAdapter {
 }
 
 /// A feed and its log.
-struct Fixture {
-    feed: Arc<Feed>,
+pub(in crate::event) struct Fixture {
+    pub(in crate::event) feed: Arc<Feed>,
     log: Arc<ScriptedLog>,
     draining: Draining,
     metrics: Metrics,
 }
 
 impl Fixture {
-    fn new(types: impl IntoIterator<Item = i32>) -> Self {
+    pub(in crate::event) fn new(types: impl IntoIterator<Item = i32>) -> Self {
         let log = Arc::new(ScriptedLog::default());
         log.append(types);
         let shared = Arc::new(Shared(log.clone()));
@@ -423,4 +426,25 @@ async fn the_items_of_a_stream_end_with_its_error() {
     assert_eq!(error.reason(), ErrorReason::GatewayDraining);
     assert!(items.next().await.is_none());
     assert!(fixture.metrics.text().unwrap().contains("switchboard_watchers{center=\"acme\"} 0"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_asks_for_the_ends_of_the_log_only_where_events_are_missing() {
+    let fixture = Fixture::new([WANTED; 250]);
+    let mut watch = fixture.watch(options(Fixture::cursor(0, false))).await.unwrap();
+    let at_start = fixture.log.extents.load(Ordering::Acquire);
+    for sequence in 1..=250 {
+        assert_eq!(next(&mut watch).await, Told::Event(sequence, WANTED));
+    }
+    assert_eq!(fixture.log.extents.load(Ordering::Acquire), at_start);
+}
+
+#[tokio::test]
+async fn events_are_missing_when_the_one_right_after_the_position_expired() {
+    let fixture = Fixture::new([WANTED; 10]);
+    let mut watch = fixture.watch(options(Fixture::cursor(8, false))).await.unwrap();
+    for (oldest, is_missing) in [(0, false), (8, false), (9, true)] {
+        fixture.log.oldest.store(oldest, Ordering::Release);
+        assert_eq!(watch.reject_gap().await.is_err(), is_missing, "{oldest}");
+    }
 }
