@@ -19,6 +19,7 @@ mod house;
 mod ingress;
 mod limits;
 mod limits_events;
+mod limits_lists;
 mod limits_locks;
 mod limits_server;
 mod operators;

@@ -461,3 +461,11 @@ fn text_is_a_form_only_if_all_its_members_are() {
         assert_eq!(CallbackBody::read(text.as_bytes(), &[]).fields(&[]).short(&["event"]).as_deref(), event, "{text}");
     }
 }
+
+#[test]
+fn a_name_of_more_than_64_bytes_is_not_looked_up() {
+    let names = [64, 65].map(|length| "x".repeat(length));
+    let callback_body = CallbackBody::read(json!({ &names[0]: 1, &names[1]: 1 }).to_string().as_bytes(), &[]);
+    let fields = callback_body.fields(&[]);
+    assert_eq!(names.each_ref().map(|name| fields.has(name)), [true, false]);
+}
