@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// How long a retired address is accepted.
-pub const GRACE: Duration = Duration::from_secs(10 * 60);
+pub const GRACE: Duration = Duration::from_mins(10);
 /// Store key of the MAC key that a gateway generates when none is configured.
 const KEY_NAME: &str = "secret.callback";
 const KEY_BYTES: usize = 32;
