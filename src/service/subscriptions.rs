@@ -198,9 +198,11 @@ mod tests {
             subscription_fields(&mut check, &Subscription { callback_uri: uri.to_owned(), ..Default::default() }, 0);
             check.done().is_ok()
         };
-        for good in ["", "http://gw.example.com", "https://gw.example.com:8443/events?a=1"] {
+        let of_length = |length: usize| format!("{:u<length$}", "https://gw.example.com/");
+        for good in ["", "http://gw.example.com", "https://gw.example.com:8443/events?a=1", &of_length(2048)] {
             assert!(is_accepted(good), "{good}");
         }
+        assert!(!is_accepted(&of_length(2049)));
         for bad in ["/events", "gw.example.com", "ftp://gw.example.com/events", "mailto:a@example.com", "http://"] {
             assert!(!is_accepted(bad), "{bad}");
         }
