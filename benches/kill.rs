@@ -111,7 +111,7 @@ fn run(arguments: &[u64]) -> Result<()> {
 
 async fn rehearse(kills: u64, seed: u64, folder: &std::path::Path) -> Result<()> {
     let mut random = fastrand::Rng::with_seed(seed);
-    let simulator = Simulator::start()?;
+    let simulator = Simulator::start("udesk")?;
     let jitter = json!({ "operation": "callback2ivr", "jitter_ms": JITTER.as_millis(), "seed": seed });
     simulator.fail(&jitter).await?;
     let center = simulator.center("acme");
@@ -126,9 +126,9 @@ async fn rehearse(kills: u64, seed: u64, folder: &std::path::Path) -> Result<()>
     for _ in 0..5 {
         let calls = burst(&mut tally, &mut random);
         let undisturbed = Instant::now();
-        let answers = retry_all(&client, &calls).await?;
+        let responses = retry_all(&client, &calls).await?;
         span = span.min(undisturbed.elapsed());
-        verify(&simulator, &calls, &answers, &mut tally).await?;
+        verify(&simulator, &calls, &responses, &mut tally).await?;
     }
 
     for kill in 1..=kills {
@@ -139,19 +139,19 @@ async fn rehearse(kills: u64, seed: u64, folder: &std::path::Path) -> Result<()>
         tokio::time::sleep(delay).await;
         gateway.kill()?;
         let first = first.await??;
-        tally.interrupted += u64::try_from(first.iter().filter(|answer| answer.is_none()).count())?;
+        tally.interrupted += u64::try_from(first.iter().filter(|response| response.is_none()).count())?;
 
         let (again, addresses) = Process::gateway(folder, &center).await.map_err(context)?;
         gateway = again;
         client = Client::new(endpoint(addresses.of("grpc")?)?.connect().await?);
-        let answers = retry_all(&client, &calls).await.map_err(context)?;
-        for ((call, first), second) in calls.iter().zip(&first).zip(&answers) {
+        let responses = retry_all(&client, &calls).await.map_err(context)?;
+        for ((call, first), second) in calls.iter().zip(&first).zip(&responses) {
             if first.as_ref().is_some_and(|first| first != second) {
-                let changed = format!("{} was answered {first:?} and then {second:?}", call.customer);
+                let changed = format!("{} got {first:?} and then {second:?}", call.customer);
                 return Err(context(changed.into()).into());
             }
         }
-        verify(&simulator, &calls, &answers, &mut tally).await.map_err(context)?;
+        verify(&simulator, &calls, &responses, &mut tally).await.map_err(context)?;
     }
     // Requests of a killed gateway may still call customers.
     tokio::time::sleep(JITTER * 5).await;
@@ -162,9 +162,7 @@ async fn rehearse(kills: u64, seed: u64, folder: &std::path::Path) -> Result<()>
 fn report(kills: u64, tally: &Tally, elapsed: Duration) -> Result<()> {
     let Tally { calls, interrupted, unknown, unknown_and_rung } = tally;
     println!("calls        {calls}, {interrupted} of them in flight when the gateway was killed");
-    println!(
-        "unknown      {unknown} answered VENDOR_OUTCOME_UNKNOWN, {unknown_and_rung} of them had called the customer"
-    );
+    println!("unknown      {unknown} with VENDOR_OUTCOME_UNKNOWN, {unknown_and_rung} of them had called the customer");
     println!(
         "time         {:.1} s, {} ms a kill",
         elapsed.as_secs_f64(),
@@ -195,33 +193,33 @@ async fn attempt_all(client: Client, calls: Vec<Call>) -> Result<Vec<Option<Outc
         let client = client.clone();
         running.spawn(async move { (index, attempt(client, &call).await) });
     }
-    let mut answers = vec![None; running.len()];
+    let mut responses = vec![None; running.len()];
     while let Some(ended) = running.join_next().await {
         let (index, attempt) = ended?;
-        answers[index] = match attempt {
+        responses[index] = match attempt {
             Attempt::Definite(outcome) => Some(outcome),
             Attempt::Again => None,
             Attempt::Refused(reason) => return Err(format!("a call was refused: {reason}").into()),
         };
     }
-    Ok(answers)
+    Ok(responses)
 }
 
 /// Retries every call until its outcome is final.
 async fn retry_all(client: &Client, calls: &[Call]) -> Result<Vec<Outcome>> {
     let start = Instant::now();
-    let mut answers = vec![None; calls.len()];
+    let mut responses = vec![None; calls.len()];
     loop {
-        let open: Vec<usize> = (0..calls.len()).filter(|index| answers[*index].is_none()).collect();
+        let open: Vec<usize> = (0..calls.len()).filter(|index| responses[*index].is_none()).collect();
         let asked = open.iter().map(|index| calls[*index].clone()).collect();
-        for (index, answer) in open.into_iter().zip(attempt_all(client.clone(), asked).await?) {
-            answers[index] = answer;
+        for (index, response) in open.into_iter().zip(attempt_all(client.clone(), asked).await?) {
+            responses[index] = response;
         }
-        if answers.iter().all(Option::is_some) {
-            return Ok(answers.into_iter().flatten().collect());
+        if responses.iter().all(Option::is_some) {
+            return Ok(responses.into_iter().flatten().collect());
         }
         if start.elapsed() > RETRY_TIMEOUT {
-            return Err(format!("no definite answer within {} s", RETRY_TIMEOUT.as_secs()).into());
+            return Err(format!("no definite response within {} s", RETRY_TIMEOUT.as_secs()).into());
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
@@ -237,7 +235,7 @@ async fn attempt(mut client: Client, call: &Call) -> Attempt {
     });
     request.set_timeout(DEADLINE);
     let status = match client.start_callback(request).await {
-        Ok(answer) => return Attempt::Definite(Outcome::Rung(answer.into_inner().call_id)),
+        Ok(response) => return Attempt::Definite(Outcome::Rung(response.into_inner().call_id)),
         Err(status) => status,
     };
     match reason(&status).as_deref() {
@@ -258,13 +256,13 @@ async fn attempt(mut client: Client, call: &Call) -> Attempt {
 
 /// The simulator's callbacks.
 async fn callbacks(simulator: &Simulator) -> Result<serde_json::Value> {
-    let answer = simulator.client.get(format!("{}/simulator/callbacks", simulator.address)).send().await;
-    let body = answer.map_err(|_| "the simulator does not answer")?.bytes().await;
-    serde_json::from_slice(&body.map_err(|_| "the simulator's answer broke off")?).map_err(|_| "no JSON".into())
+    let response = simulator.client.get(format!("{}/simulator/callbacks", simulator.address)).send().await;
+    let body = response.map_err(|_| "the simulator does not respond")?.bytes().await;
+    serde_json::from_slice(&body.map_err(|_| "the simulator's response broke off")?).map_err(|_| "no JSON".into())
 }
 
 /// Compares the outcomes with the simulator's callbacks: no customer was called twice, in this burst or before.
-async fn verify(simulator: &Simulator, calls: &[Call], answers: &[Outcome], tally: &mut Tally) -> Result<()> {
+async fn verify(simulator: &Simulator, calls: &[Call], responses: &[Outcome], tally: &mut Tally) -> Result<()> {
     let page = callbacks(simulator).await?;
     let rows = page["callbacks"].as_array().ok_or("the simulator lists no callbacks")?;
     let mut rung = HashMap::new();
@@ -275,12 +273,12 @@ async fn verify(simulator: &Simulator, calls: &[Call], answers: &[Outcome], tall
         }
         rung.insert(customer, row["call_id"].as_str().unwrap_or_default());
     }
-    for (call, answer) in calls.iter().zip(answers) {
+    for (call, response) in calls.iter().zip(responses) {
         let truth = rung.get(call.customer.as_str());
-        match answer {
+        match response {
             Outcome::Rung(id) if truth != Some(&id.as_str()) => {
                 return Err(
-                    format!("customer {} was answered a call that the vendor does not know", call.customer).into()
+                    format!("customer {} got the ID of a call that the vendor does not know", call.customer).into()
                 );
             }
             Outcome::Rung(_) => {}

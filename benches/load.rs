@@ -61,7 +61,7 @@ fn main() -> Result<()> {
 }
 
 async fn measure(half: u64, phase: Duration, period: Duration) -> Result<()> {
-    let (healthy, sick) = (Simulator::start()?, Simulator::start()?);
+    let (healthy, sick) = (Simulator::start("udesk")?, Simulator::start("udesk")?);
     healthy.fail(&json!({ "operation": "*", "latency_ms": HEALTHY_MS })).await?;
     sick.fail(&json!({ "operation": "*", "latency_ms": 600_000 })).await?;
     let folder = tempfile::tempdir()?;
@@ -81,7 +81,7 @@ async fn measure(half: u64, phase: Duration, period: Duration) -> Result<()> {
         DEADLINE.as_secs()
     );
     println!(
-        "vendors      the healthy one answers after {HEALTHY_MS} ms, the sick one never; {} s a phase",
+        "vendors      the healthy one responds after {HEALTHY_MS} ms, the sick one never; {} s a phase",
         phase.as_secs()
     );
 
@@ -185,7 +185,7 @@ impl Seen {
     fn shown(&self) -> String {
         let mut latencies = self.latencies.clone();
         latencies.sort_unstable();
-        let mut shown = format!("{} answered", latencies.len());
+        let mut shown = format!("{} succeeded", latencies.len());
         for (name, share) in [("p50", 50), ("p95", 95), ("p99", 99), ("max", 100)] {
             // The nearest rank: the smallest value that so many percent do not exceed.
             let rank = (latencies.len() * share).div_ceil(100).max(1);

@@ -2,10 +2,11 @@
 //!
 //! The stack of a gRPC call, from the outside in:
 //!
-//! 1. [`accept`]: a connection acquires a permit and must send its first byte soon, so that silent connections do
-//!    not hold permits;
+//! 1. [`accept`]: a connection acquires a permit of its listener and one of its address, and must be open in time
+//!    ([`opening`]), so that silent connections do not hold permits; some file descriptors ([`descriptors`]) are kept;
 //! 2. HTTP/2 with limits on streams, resets and headers, and with keepalive;
-//! 3. [`request_layer`]: the call's context, deadline and metrics, and error details for the statuses of tonic;
+//! 3. [`request_layer`]: the call's context, deadline and metrics, the limits of its [`body`], and error details for the
+//!    statuses of tonic;
 //! 4. the service, reflection and health.
 //!
 //! Shutdown is bounded: after the signal the gateway rejects new calls as draining. Running calls and writes may finish
@@ -13,7 +14,10 @@
 
 mod accept;
 mod admin;
+mod body;
+mod descriptors;
 mod http1;
+mod opening;
 mod request_layer;
 
 use std::{fmt, io, net::SocketAddr, sync::Arc, time::Duration};
@@ -27,6 +31,7 @@ use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
+use self::opening::Protocol;
 use crate::{
     config::{self, Config},
     drain::Draining,
@@ -41,10 +46,15 @@ use crate::{
 /// server accepts them.
 const MAX_LOCAL_ERROR_RESETS: usize = 1024;
 const MAX_PENDING_ACCEPT_RESETS: usize = 64;
-/// Largest header list. Callers send a deadline, a trace ID and credentials, and no data.
-const MAX_HEADER_LIST_SIZE: u32 = 16 * 1024;
+/// Largest header list that HTTP/2 accepts. The request layer rejects smaller ones that are too large for a call, with a
+/// status.
+const MAX_HEADER_LIST_SIZE: u32 = 64 * 1024;
+/// Largest request of health and reflection.
+const MAX_INFRASTRUCTURE_REQUEST_SIZE: usize = 16 * 1024;
 /// How long the gateway rejects new calls with a status before it closes connections.
 const LAME_DUCK: Duration = Duration::from_millis(500);
+/// How long responses may be written after the last call ended. Connections that are still open do not count.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 /// Longest time to close the stores.
 const STORE_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
 /// HTTP/2 keepalive: the interval of pings, and how long the server waits for a response before it closes the
@@ -175,7 +185,18 @@ impl Gateway {
 
         let (health, health_service) = tonic_health::server::health_reporter();
         report_health(&health, ServingStatus::Serving).await;
+        let health_service = health_service.max_decoding_message_size(MAX_INFRASTRUCTURE_REQUEST_SIZE);
+        let reflection_v1 = reflection().build_v1().map_err(ServerError::Reflection)?;
+        let reflection_v1alpha = reflection().build_v1alpha().map_err(ServerError::Reflection)?;
+        let calls = TaskTracker::new();
         let listen = &config.listen;
+        let max_connections = descriptors::max_connections(listen.max_connections, descriptors::raise_limit());
+        // One address leaves half of the connections to others.
+        let limits = |protocol| accept::Limits {
+            connections: max_connections,
+            per_address: max_connections.div_ceil(2),
+            protocol,
+        };
         let contact_center = ContactCenterServer::new(service).max_decoding_message_size(listen.max_request_size);
         let server = Server::builder()
             .max_concurrent_streams(listen.max_streams_per_connection)
@@ -184,32 +205,38 @@ impl Gateway {
             .http2_max_header_list_size(MAX_HEADER_LIST_SIZE)
             .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
             .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-            .layer(request_layer::RequestLayer::new(&metrics, config.deadline.clone(), draining.clone()))
+            .layer(request_layer::RequestLayer::new(&metrics, &config, draining.clone(), calls.clone()))
             .add_service(contact_center)
             .add_service(health_service)
-            .add_service(reflection().build_v1().map_err(ServerError::Reflection)?)
-            .add_service(reflection().build_v1alpha().map_err(ServerError::Reflection)?)
+            .add_service(reflection_v1.max_decoding_message_size(MAX_INFRASTRUCTURE_REQUEST_SIZE))
+            .add_service(reflection_v1alpha.max_decoding_message_size(MAX_INFRASTRUCTURE_REQUEST_SIZE))
             .serve_with_incoming_shutdown(
-                accept::connections(grpc, listen.max_connections),
+                accept::connections(grpc, limits(Protocol::Http2)),
                 wait_until_set(stopped.clone()),
             );
 
-        let admin = accept::connections(admin, listen.max_connections);
+        let admin_limits = accept::Limits {
+            connections: descriptors::ADMIN_CONNECTIONS,
+            per_address: descriptors::ADMIN_CONNECTIONS,
+            protocol: Protocol::Http1,
+        };
+        let admin = accept::connections(admin, admin_limits);
         let admin = tokio::spawn(admin::serve(admin, metrics, draining.clone(), admin_stopped));
         let ingress = Arc::new(ingress);
         let handle = move |request| {
             let ingress = ingress.clone();
             async move { ingress.handle(request).await }
         };
-        let callbacks = accept::connections(http, listen.max_connections);
+        let callbacks = accept::connections(http, limits(Protocol::Http1));
         let mut callbacks = tokio::spawn(http1::serve(callbacks, handle, stopped));
         let mut server = std::pin::pin!(server);
         let result = tokio::select! {
             result = &mut server => result.map_err(ServerError::Serve),
             () = shutdown => {
                 tracing::info!(timeout_s = listen.drain_timeout.as_secs_f64(), "draining");
-                draining.begin();
+                // Health streams receive this before they end.
                 report_health(&health, ServingStatus::NotServing).await;
+                draining.begin();
                 writes.close();
                 let drained = async {
                     // New calls receive a status that names another gateway before their connection closes.
@@ -219,13 +246,26 @@ impl Gateway {
                         () = sleep(lame_duck) => {}
                     }
                     stop_serving.send_replace(true);
-                    let (result, _, ()) = tokio::join!(server, &mut callbacks, writes.wait());
-                    result
+                    calls.close();
+                    let finished = async { tokio::join!(calls.wait(), &mut callbacks, writes.wait()) };
+                    let flushed = async {
+                        let _ = finished.await;
+                        sleep(FLUSH_TIMEOUT).await;
+                    };
+                    let mut flushed = std::pin::pin!(flushed);
+                    tokio::select! {
+                        result = &mut server => {
+                            flushed.await;
+                            result
+                        }
+                        () = &mut flushed => Ok(()),
+                    }
                 };
                 match timeout(listen.drain_timeout, drained).await {
                     Ok(result) => result.map_err(ServerError::Serve),
                     Err(_) => {
-                        tracing::warn!(writes = writes.len(), "drain_timeout expired with calls in flight");
+                        let (calls, writes) = (calls.len(), writes.len());
+                        tracing::warn!(calls, writes, "drain_timeout expired with calls in flight");
                         Ok(())
                     }
                 }

@@ -72,7 +72,7 @@ pub(crate) async fn post(
                     connection = Some(poster);
                     sleep(PAUSE).await;
                 }
-                Ok(status) => return Err(format!("post {number} was answered {status}").into()),
+                Ok(status) => return Err(format!("post {number} got status {status}").into()),
                 Err(_) => {
                     lost = true;
                     turn += 1;

@@ -141,7 +141,7 @@ async fn open(gateway: &GatewayAddresses, request: WatchEventsRequest) -> Result
     let endpoint = endpoint(&gateway.grpc)?.initial_stream_window_size(WINDOW);
     let Ok(channel) = endpoint.connect().await else { return Ok(None) };
     match ContactCenterClient::new(channel).watch_events(request).await {
-        Ok(answer) => Ok(Some(answer.into_inner())),
+        Ok(response) => Ok(Some(response.into_inner())),
         Err(status) => broken(&status).map(|()| None),
     }
 }

@@ -133,7 +133,7 @@ async fn post_all(http: &str, load: &Load, posted: &Posted) -> Result<()> {
                 posted.lock().await.insert(format!("{event:032x}"), begun);
                 let status = poster.post(&body).await?;
                 if status != 200 {
-                    return Err(format!("a post was answered {status}").into());
+                    return Err(format!("a post got status {status}").into());
                 }
             }
             Result::Ok(())
@@ -184,13 +184,13 @@ async fn count(sender: h2::client::SendRequest<Bytes>, events: u64, caught_up: o
         .header("content-type", "application/grpc")
         .header("te", "trailers")
         .body(())?;
-    let (answer, mut body) = sender.ready().await?.send_request(head, false)?;
+    let (response, mut body) = sender.ready().await?.send_request(head, false)?;
     let message = request().encode_to_vec();
     let mut framed = vec![0];
     framed.extend(u32::try_from(message.len())?.to_be_bytes());
     framed.extend(message);
     body.send_data(framed.into(), true)?;
-    let mut items = answer.await?.into_body();
+    let mut items = response.await?.into_body();
     let mut caught_up = Some(caught_up);
     let mut messages = Messages::default();
     let mut counted = 0;

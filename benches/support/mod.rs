@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     path::Path,
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStderr, Command, Stdio},
 };
 
 use serde_json::Value;
@@ -15,6 +15,9 @@ pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>
 
 /// An address with a free port.
 pub(crate) const ANY: &str = "127.0.0.1:0";
+
+/// The standard error of a gateway.
+pub(crate) type Log = BufReader<ChildStderr>;
 
 /// A process that is killed on drop.
 pub(crate) struct Process(pub Child);
@@ -43,6 +46,16 @@ pub(crate) fn arguments() -> Result<Option<Vec<u64>>> {
 impl Process {
     /// Starts the gateway with these centers, on free ports and with its files in `folder`.
     pub(crate) async fn gateway(folder: &Path, centers: &str) -> Result<(Self, Addresses)> {
+        // Drains the log, so that it does not fill the pipe.
+        Self::gateway_with_log(folder, centers, |mut log| drop(std::io::copy(&mut log, &mut std::io::sink()))).await
+    }
+
+    /// The same, with a reader of its log that runs in a thread of its own.
+    pub(crate) async fn gateway_with_log(
+        folder: &Path,
+        centers: &str,
+        read: impl FnOnce(Log) + Send + 'static,
+    ) -> Result<(Self, Addresses)> {
         let config = folder.join("gateway.toml");
         let storage = folder.join("switchboard.db");
         let listen = format!("[listen]\ngrpc = \"{ANY}\"\nhttp = \"{ANY}\"\nadmin = \"{ANY}\"\n");
@@ -57,8 +70,7 @@ impl Process {
                     return Err("the gateway ended".into());
                 }
             }
-            // Drains the log, so that it does not fill the pipe.
-            std::thread::spawn(move || std::io::copy(&mut log, &mut std::io::sink()));
+            std::thread::spawn(move || read(log));
             Result::Ok(line)
         });
         let serving = serde_json::from_str(&serving.await??).map_err(|_| "the gateway's log is no JSON")?;

@@ -15,13 +15,13 @@ pub(crate) const CENTER: &str = "[centers.beta]\nvendor = \"huawei\"\nbase_url =
 const PATH: &str = "/callbacks/beta/console-secret-9f3a";
 
 /// Largest response.
-const ANSWER: usize = 1024;
+const MAX_RESPONSE: usize = 1024;
 
 /// One connection with one request at a time.
 pub(crate) struct Poster {
     stream: TcpStream,
     request: Vec<u8>,
-    answer: Vec<u8>,
+    response: Vec<u8>,
 }
 
 // === impl Poster ===
@@ -31,7 +31,7 @@ impl Poster {
     pub(crate) async fn connect(http: &str) -> Result<Self> {
         let stream = TcpStream::connect(http).await?;
         stream.set_nodelay(true)?;
-        Ok(Self { stream, request: Vec::new(), answer: Vec::with_capacity(ANSWER) })
+        Ok(Self { stream, request: Vec::new(), response: Vec::with_capacity(MAX_RESPONSE) })
     }
 
     /// Posts a body and returns the response's status.
@@ -44,27 +44,27 @@ impl Poster {
         )?;
         self.request.extend_from_slice(body);
         self.stream.write_all(&self.request).await?;
-        self.answer.clear();
+        self.response.clear();
         loop {
-            if self.stream.read_buf(&mut self.answer).await? == 0 {
-                return Err("the connection ended before the answer".into());
+            if self.stream.read_buf(&mut self.response).await? == 0 {
+                return Err("the connection ended before the response".into());
             }
-            if let Some(status) = status(&self.answer)? {
+            if let Some(status) = status(&self.response)? {
                 return Ok(status);
             }
-            if self.answer.len() >= ANSWER {
-                return Err("the answer is too long".into());
+            if self.response.len() >= MAX_RESPONSE {
+                return Err("the response is too long".into());
             }
         }
     }
 }
 
 /// The status of a response, once it is complete.
-fn status(answer: &[u8]) -> Result<Option<u16>> {
-    let Some(end) = answer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(None) };
-    let head = std::str::from_utf8(&answer[..end])?;
+fn status(response: &[u8]) -> Result<Option<u16>> {
+    let Some(end) = response.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(None) };
+    let head = std::str::from_utf8(&response[..end])?;
     let length = head.lines().find_map(|line| line.strip_prefix("content-length: "));
-    if answer.len() < end + 4 + length.map_or(Ok(0), str::parse)? {
+    if response.len() < end + 4 + length.map_or(Ok(0), str::parse)? {
         return Ok(None);
     }
     Ok(Some(head.split(' ').nth(1).ok_or("no status")?.parse()?))

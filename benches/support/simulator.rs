@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::support::{ANY, Process, Result, switchboard};
 
-/// A simulated Udesk tenant.
+/// A simulated tenant.
 pub(crate) struct Simulator {
     _process: Process,
     /// Its address.
@@ -23,10 +23,10 @@ pub(crate) struct Simulator {
 // === impl Simulator ===
 
 impl Simulator {
-    /// Starts one.
-    pub(crate) fn start() -> Result<Self> {
+    /// Starts one of this vendor.
+    pub(crate) fn start(vendor: &str) -> Result<Self> {
         let mut process =
-            Process(switchboard().args(["simulate", "udesk", "--listen", ANY]).stdout(Stdio::piped()).spawn()?);
+            Process(switchboard().args(["simulate", vendor, "--listen", ANY]).stdout(Stdio::piped()).spawn()?);
         let mut center = String::new();
         for line in BufReader::new(process.0.stdout.take().ok_or("no standard output")?).lines() {
             let line = line?;
@@ -35,7 +35,7 @@ impl Simulator {
                 center.push('\n');
             }
             // The secret is the last of the lines.
-            if line.starts_with("auth_token") {
+            if line.starts_with("auth_token") || line.starts_with("app_secret") {
                 let address =
                     center.split('"').find(|text| text.starts_with("http://")).ok_or("no address")?.to_owned();
                 let client = reqwest::Client::builder().no_proxy().build().map_err(|_| "no HTTP client")?;
@@ -56,7 +56,7 @@ impl Simulator {
         match request.send().await {
             Ok(response) if response.status() == 201 => Ok(()),
             Ok(response) => Err(response.text().await.unwrap_or_default().into()),
-            Err(_) => Err("the simulator does not answer".into()),
+            Err(_) => Err("the simulator does not respond".into()),
         }
     }
 }

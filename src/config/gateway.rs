@@ -31,12 +31,13 @@ table! {
         admin: SocketAddr = address().default("127.0.0.1:9090");
         /// Serve callers at a `grpc` address outside loopback, although the gateway does not authenticate them.
         allow_unauthenticated: bool = boolean().default(false);
-        /// Connections open at once, at `grpc` and at `http` each. The next one waits.
+        /// Connections open at once, at `grpc` and at `http` each: at most half of them from one address, and at most
+        /// three eighths of the process's file descriptors. The next one waits.
         max_connections: usize = whole(1..=MOST).default(10_000);
         /// HTTP/2 streams, which are calls, open at once on one connection.
         max_streams_per_connection: u32 = whole(1..=MOST).default(200);
         /// The largest gRPC request.
-        max_request_size: usize = size().default("4MiB");
+        max_request_size: usize = size().default("256KiB");
         /// How long a shutdown waits for running calls.
         drain_timeout: Duration = duration(ANY).default("10s");
     }

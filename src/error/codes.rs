@@ -28,9 +28,10 @@ pub(super) fn code(reason: ErrorReason, deadline_passed: bool) -> Code {
         | ErrorReason::RequestIdReused
         | ErrorReason::VendorRejected => Code::InvalidArgument,
         ErrorReason::CursorExpired => Code::OutOfRange,
-        ErrorReason::CenterOverloaded | ErrorReason::RequestTooLarge | ErrorReason::VendorRateLimited => {
-            Code::ResourceExhausted
-        }
+        ErrorReason::CenterOverloaded
+        | ErrorReason::GatewayOverloaded
+        | ErrorReason::RequestTooLarge
+        | ErrorReason::VendorRateLimited => Code::ResourceExhausted,
         ErrorReason::CallerUnauthenticated => Code::Unauthenticated,
         ErrorReason::DeadlineBeforeSend | ErrorReason::VendorTimeout => Code::DeadlineExceeded,
         ErrorReason::GatewayDraining | ErrorReason::StorageUnavailable | ErrorReason::VendorUnavailable => {

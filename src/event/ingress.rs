@@ -37,8 +37,10 @@ use crate::{
 
 /// Largest body, in bytes.
 const MAX_BODY_SIZE: usize = 1024 * 1024;
-/// Largest sum of all bodies that wait for the event log, in bytes.
+/// Largest sum of all bodies that wait for the event log, in bytes. Each center has an equal part of it, and room for
+/// two bodies at least: slow posts to one center do not refuse those to another.
 const MAX_BUFFERED_BYTES: usize = 64 * MAX_BODY_SIZE;
+const MIN_BUFFERED_BYTES: usize = 2 * MAX_BODY_SIZE;
 /// Longest time to read a body, and to store it.
 const BODY_READ_TIMEOUT: Duration = Duration::from_secs(10);
 const STORE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -51,13 +53,13 @@ pub struct Ingress {
     log: Arc<dyn EventLog>,
     addresses: Addresses,
     metrics: Metrics,
-    buffer: Semaphore,
 }
 
 struct Center {
     adapter: Arc<dyn Adapter>,
     /// MAC of the configured callback secret, so that comparing is constant-time.
     secret: Option<(hmac::Key, hmac::Tag)>,
+    buffer: Semaphore,
 }
 
 /// Why a body was not read.
@@ -78,32 +80,28 @@ impl Ingress {
         addresses: Addresses,
         metrics: Metrics,
     ) -> Self {
+        let centers: Vec<_> = centers.collect();
+        let room = (MAX_BUFFERED_BYTES / centers.len().max(1)).max(MIN_BUFFERED_BYTES);
         let center = |(id, adapter): (String, Arc<dyn Adapter>)| {
             let secret = adapter.callback_secret().map(|secret| {
                 let key = hmac::Key::new(hmac::HMAC_SHA256, id.as_bytes());
                 let tag = hmac::sign(&key, secret.expose_secret().as_bytes());
                 (key, tag)
             });
-            (id, Center { adapter, secret })
+            (id, Center { adapter, secret, buffer: Semaphore::new(room) })
         };
-        Self {
-            centers: centers.map(center).collect(),
-            log,
-            addresses,
-            metrics,
-            buffer: Semaphore::new(MAX_BUFFERED_BYTES),
-        }
+        Self { centers: centers.into_iter().map(center).collect(), log, addresses, metrics }
     }
 
     /// Handles one request.
     pub async fn handle(&self, request: Request<Body>) -> Response<Body> {
         let Some((id, center)) = self.center(request.uri().path()).await else {
-            return empty(StatusCode::NOT_FOUND);
+            return last(StatusCode::NOT_FOUND);
         };
         let (outcome, response) = match center {
             Err(()) => ("failed", service_unavailable()),
             Ok(_) if request.method() != Method::POST => {
-                let mut response = empty(StatusCode::METHOD_NOT_ALLOWED);
+                let mut response = last(StatusCode::METHOD_NOT_ALLOWED);
                 response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("POST"));
                 ("refused", response)
             }
@@ -135,15 +133,15 @@ impl Ingress {
     }
 
     async fn accept(&self, id: &str, center: &Center, labels: &Labels, body: Body) -> (&'static str, Response<Body>) {
-        let read = match self.read(body).await {
-            Ok((posted, buffer)) => self.decode(labels, posted).map(|(body, decoded)| (body, buffer, decoded)),
+        let read = match read(center, body).await {
+            Ok((posted, buffer)) => decode(center, labels, posted).map(|(body, decoded)| (body, buffer, decoded)),
             Err(error) => Err(error),
         };
         let (body, _buffer, _decoded) = match read {
             Ok(read) => read,
-            Err(BodyError::TooLarge) => return ("refused", empty(StatusCode::PAYLOAD_TOO_LARGE)),
-            Err(BodyError::TooSlow) => return ("refused", empty(StatusCode::REQUEST_TIMEOUT)),
-            Err(BodyError::CutOff) => return ("refused", empty(StatusCode::BAD_REQUEST)),
+            Err(BodyError::TooLarge) => return ("refused", last(StatusCode::PAYLOAD_TOO_LARGE)),
+            Err(BodyError::TooSlow) => return ("refused", last(StatusCode::REQUEST_TIMEOUT)),
+            Err(BodyError::CutOff) => return ("refused", last(StatusCode::BAD_REQUEST)),
             Err(BodyError::BufferFull) => return ("overloaded", service_unavailable()),
         };
         let fingerprint = Fingerprint::of(&body);
@@ -160,52 +158,56 @@ impl Ingress {
             Err(_) => ("overloaded", service_unavailable()),
         }
     }
-
-    /// The text of a posted body, with the buffer permit of a decoded one. Equal texts are one event however they are
-    /// encoded, so the fingerprint is that of the text. A body that cannot be decoded is an event, too: the log
-    /// stores it as posted, with its labels.
-    fn decode(&self, labels: &Labels, posted: Bytes) -> Result<(Bytes, Option<SemaphorePermit<'_>>), BodyError> {
-        let decoded = match body::decode(labels, &posted, MAX_BODY_SIZE) {
-            Ok(Cow::Borrowed(text)) => return Ok((posted.slice_ref(text), None)),
-            Ok(Cow::Owned(text)) => text.into(),
-            Err(Unreadable::TooLarge) => return Err(BodyError::TooLarge),
-            Err(_) => body::labelled(labels, &posted),
-        };
-        let size = u32::try_from(decoded.len()).map_err(|_| BodyError::TooLarge)?;
-        let permit = self.buffer.try_acquire_many(size).map_err(|_| BodyError::BufferFull)?;
-        Ok((decoded, Some(permit)))
-    }
-
-    /// Reads the body, with the buffer permit of its size.
-    async fn read(&self, body: Body) -> Result<(Bytes, Option<SemaphorePermit<'_>>), BodyError> {
-        let mut chunks = body.into_data_stream();
-        let mut buffer: Option<SemaphorePermit<'_>> = None;
-        let mut buffered = BytesMut::new();
-        let read = async {
-            while let Some(chunk) = chunks.next().await {
-                let chunk = chunk.map_err(|_| BodyError::CutOff)?;
-                if buffered.len() + chunk.len() > MAX_BODY_SIZE {
-                    return Err(BodyError::TooLarge);
-                }
-                let more = u32::try_from(chunk.len()).map_err(|_| BodyError::TooLarge)?;
-                let more = self.buffer.try_acquire_many(more).map_err(|_| BodyError::BufferFull)?;
-                match &mut buffer {
-                    Some(buffer) => buffer.merge(more),
-                    None => buffer = Some(more),
-                }
-                buffered.extend_from_slice(&chunk);
-            }
-            Ok(())
-        };
-        timeout(BODY_READ_TIMEOUT, read).await.map_err(|_| BodyError::TooSlow)??;
-        Ok((buffered.freeze(), buffer))
-    }
 }
 
 impl fmt::Debug for Ingress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Ingress").field("centers", &self.centers.len()).finish_non_exhaustive()
     }
+}
+
+/// The text of a posted body, with the buffer permit of a decoded one. Equal texts are one event however they are
+/// encoded, so the fingerprint is that of the text. A body that cannot be decoded is an event, too: the log
+/// stores it as posted, with its labels.
+fn decode<'c>(
+    center: &'c Center,
+    labels: &Labels,
+    posted: Bytes,
+) -> Result<(Bytes, Option<SemaphorePermit<'c>>), BodyError> {
+    let decoded = match body::decode(labels, &posted, MAX_BODY_SIZE) {
+        Ok(Cow::Borrowed(text)) => return Ok((posted.slice_ref(text), None)),
+        Ok(Cow::Owned(text)) => text.into(),
+        Err(Unreadable::TooLarge) => return Err(BodyError::TooLarge),
+        Err(_) => body::labelled(labels, &posted),
+    };
+    let size = u32::try_from(decoded.len()).map_err(|_| BodyError::TooLarge)?;
+    let permit = center.buffer.try_acquire_many(size).map_err(|_| BodyError::BufferFull)?;
+    Ok((decoded, Some(permit)))
+}
+
+/// Reads the body, with the buffer permit of its size.
+async fn read(center: &Center, body: Body) -> Result<(Bytes, Option<SemaphorePermit<'_>>), BodyError> {
+    let mut chunks = body.into_data_stream();
+    let mut buffer: Option<SemaphorePermit<'_>> = None;
+    let mut buffered = BytesMut::new();
+    let read = async {
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk.map_err(|_| BodyError::CutOff)?;
+            if buffered.len() + chunk.len() > MAX_BODY_SIZE {
+                return Err(BodyError::TooLarge);
+            }
+            let more = u32::try_from(chunk.len()).map_err(|_| BodyError::TooLarge)?;
+            let more = center.buffer.try_acquire_many(more).map_err(|_| BodyError::BufferFull)?;
+            match &mut buffer {
+                Some(buffer) => buffer.merge(more),
+                None => buffer = Some(more),
+            }
+            buffered.extend_from_slice(&chunk);
+        }
+        Ok(())
+    };
+    timeout(BODY_READ_TIMEOUT, read).await.map_err(|_| BodyError::TooSlow)??;
+    Ok((buffered.freeze(), buffer))
 }
 
 fn acknowledged(center: &Center) -> Response<Body> {
@@ -217,6 +219,13 @@ fn acknowledged(center: &Center) -> Response<Body> {
 fn service_unavailable() -> Response<Body> {
     let mut response = empty(StatusCode::SERVICE_UNAVAILABLE);
     response.headers_mut().insert(header::RETRY_AFTER, RETRY_AFTER);
+    response
+}
+
+/// The last response of its connection: a post to a wrong address does not occupy one, and the rest of a body is not read.
+fn last(status: StatusCode) -> Response<Body> {
+    let mut response = empty(status);
+    response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }
 

@@ -1,9 +1,14 @@
-//! Accepting connections, with limits on their number and on the time to the first byte.
+//! Accepting connections: the admission that all listeners share.
+//!
+//! It limits how many connections a listener and one address of it have, and how long a peer may take to open one.
 
 use std::{
+    borrow::Cow,
+    collections::HashMap,
     io,
+    net::{IpAddr, Ipv6Addr},
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -12,31 +17,61 @@ use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore, mpsc},
-    time::{Sleep, sleep},
+    time::{Instant, sleep},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-/// Longest time to a client's first byte. In HTTP/2 the client sends first.
-const FIRST_BYTE_TIMEOUT: Duration = Duration::from_secs(10);
+use super::opening::{InRequest, Opening, Protocol};
+
 /// Backoff after a failed accept. The most frequent cause is a lack of file descriptors, and accepting again
 /// immediately would spin.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+/// Shortest time between two lines about the same condition.
+const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// An accepted connection. It holds its permit until it is dropped.
-pub(super) struct Connection {
-    stream: TcpStream,
-    first_byte_timeout: Option<Pin<Box<Sleep>>>,
-    _permit: OwnedSemaphorePermit,
+/// The limits of one listener.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Most connections. The next one waits in the system's accept queue.
+    pub(super) connections: usize,
+    /// Most connections of one address. The next one is closed.
+    pub(super) per_address: usize,
+    /// What a peer opens within a time.
+    pub(super) protocol: Protocol,
 }
 
-/// A stream of accepted connections. While `max_connections` are open, the next one waits in the system's accept queue.
-pub(super) fn connections(listener: TcpListener, max_connections: usize) -> ReceiverStream<io::Result<Connection>> {
-    let permits = Arc::new(Semaphore::new(max_connections.min(Semaphore::MAX_PERMITS)));
+/// An accepted connection. It holds its permits until it is dropped.
+pub(super) struct Connection {
+    stream: TcpStream,
+    opening: Opening,
+    _permit: OwnedSemaphorePermit,
+    _address: AddressPermit,
+}
+
+/// The number of connections by address.
+#[derive(Debug, Clone, Default)]
+struct Addresses(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+struct AddressPermit {
+    addresses: Addresses,
+    address: IpAddr,
+}
+
+/// Logs a condition at most once per [`LOG_INTERVAL`].
+#[derive(Debug, Default)]
+struct LogLimit {
+    last: Option<Instant>,
+    suppressed: u64,
+}
+
+/// A stream of accepted connections.
+pub(super) fn connections(listener: TcpListener, limits: Limits) -> ReceiverStream<io::Result<Connection>> {
+    let permits = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         tokio::select! {
-            () = accept(&listener, permits, &sender) => {}
+            () = accept(&listener, limits, permits, &sender) => {}
             // The receiver was dropped.
             () = sender.closed() => {}
         }
@@ -44,33 +79,67 @@ pub(super) fn connections(listener: TcpListener, max_connections: usize) -> Rece
     ReceiverStream::new(receiver)
 }
 
-async fn accept(listener: &TcpListener, permits: Arc<Semaphore>, sender: &mpsc::Sender<io::Result<Connection>>) {
+async fn accept(
+    listener: &TcpListener,
+    limits: Limits,
+    permits: Arc<Semaphore>,
+    sender: &mpsc::Sender<io::Result<Connection>>,
+) {
+    let addresses = Addresses::default();
+    let (mut failures, mut refusals) = (LogLimit::default(), LogLimit::default());
     while let Ok(permit) = permits.clone().acquire_owned().await {
-        let (stream, _) = accept_with_backoff(|| listener.accept()).await;
+        let (stream, peer) = accept_with_backoff(&mut failures, || listener.accept()).await;
+        let Some(address) = addresses.acquire(peer.ip(), limits.per_address) else {
+            refusals.log(|suppressed| {
+                let most = limits.per_address;
+                tracing::warn!(most, suppressed, "closed a connection of an address that has its share of connections");
+            });
+            continue;
+        };
         // Without it small responses wait for acknowledgements. An error is ignored: the first read reports it.
         let _ = stream.set_nodelay(true);
-        let connection =
-            Connection { stream, first_byte_timeout: Some(Box::pin(sleep(FIRST_BYTE_TIMEOUT))), _permit: permit };
-        if sender.send(Ok(connection)).await.is_err() {
+        let opening = Opening::new(limits.protocol);
+        if sender.send(Ok(Connection { stream, opening, _permit: permit, _address: address })).await.is_err() {
             return;
         }
     }
 }
 
 /// Accepts until it succeeds, with a backoff after each failure.
-async fn accept_with_backoff<T, F: Future<Output = io::Result<T>>>(mut accept: impl FnMut() -> F) -> T {
+async fn accept_with_backoff<T, F: Future<Output = io::Result<T>>>(
+    failures: &mut LogLimit,
+    mut accept: impl FnMut() -> F,
+) -> T {
     loop {
         match accept().await {
             Ok(accepted) => return accepted,
             Err(error) => {
-                tracing::warn!(kind = %error.kind(), "accepting a connection failed");
+                failures.log(|suppressed| {
+                    tracing::warn!(cause = %cause(&error), suppressed, "accepting a connection failed");
+                });
                 sleep(ACCEPT_BACKOFF).await;
             }
         }
     }
 }
 
+/// The system's error. The standard library has no name for a lack of file descriptors.
+fn cause(error: &io::Error) -> Cow<'static, str> {
+    match error.raw_os_error() {
+        Some(24) if cfg!(unix) => "EMFILE: the process has no free file descriptor; raise its limit".into(),
+        Some(23) if cfg!(unix) => "ENFILE: the system has no free file descriptor".into(),
+        _ => error.kind().to_string().into(),
+    }
+}
+
 // === impl Connection ===
+
+impl Connection {
+    /// Set by the server of an HTTP/1.1 connection.
+    pub(super) fn in_request(&self) -> InRequest {
+        self.opening.in_request()
+    }
+}
 
 impl Connected for Connection {
     type ConnectInfo = TcpConnectInfo;
@@ -83,17 +152,15 @@ impl Connected for Connection {
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        let before = buf.filled().len();
         match Pin::new(&mut this.stream).poll_read(cx, buf) {
             Poll::Ready(result) => {
-                this.first_byte_timeout = None;
+                this.opening.received(&buf.filled()[before..]);
                 Poll::Ready(result)
             }
             Poll::Pending => {
-                if let Some(first_byte_timeout) = &mut this.first_byte_timeout {
-                    ready!(first_byte_timeout.as_mut().poll(cx));
-                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-                }
-                Poll::Pending
+                ready!(this.opening.poll_expired(cx));
+                Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
             }
         }
     }
@@ -125,6 +192,58 @@ impl AsyncWrite for Connection {
     }
 }
 
+// === impl Addresses ===
+
+impl Addresses {
+    /// A permit, unless the address has `most`.
+    fn acquire(&self, address: IpAddr, most: usize) -> Option<AddressPermit> {
+        let address = network(address);
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(AddressPermit { addresses: self.clone(), address })
+    }
+}
+
+/// An IPv6 peer has a network of 2^64 addresses.
+fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        address @ IpAddr::V4(_) => address,
+    }
+}
+
+// === impl AddressPermit ===
+
+impl Drop for AddressPermit {
+    fn drop(&mut self) {
+        let mut counts = self.addresses.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.address);
+            }
+        }
+    }
+}
+
+// === impl LogLimit ===
+
+impl LogLimit {
+    /// Logs, with the number of lines that were suppressed since the last one.
+    fn log(&mut self, log: impl FnOnce(u64)) {
+        if self.last.is_some_and(|last| last.elapsed() < LOG_INTERVAL) {
+            self.suppressed += 1;
+            return;
+        }
+        self.last = Some(Instant::now());
+        log(std::mem::take(&mut self.suppressed));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::ready;
@@ -132,14 +251,16 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio_stream::StreamExt as _;
 
-    use super::*;
+    use super::{super::opening::HANDSHAKE_TIMEOUT, *};
 
     async fn pair(
-        max_connections: usize,
+        connections: usize,
+        per_address: usize,
     ) -> (TcpStream, Connection, ReceiverStream<io::Result<Connection>>, std::net::SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut connections = connections(listener, max_connections);
+        let mut connections =
+            super::connections(listener, Limits { connections, per_address, protocol: Protocol::Http2 });
         let client = TcpStream::connect(address).await.unwrap();
         let connection = connections.next().await.unwrap().unwrap();
         (client, connection, connections, address)
@@ -147,15 +268,15 @@ mod tests {
 
     #[tokio::test]
     async fn a_connection_without_a_first_byte_times_out() {
-        let (_client, mut connection, _connections, _) = pair(8).await;
+        let (_client, mut connection, _connections, _) = pair(8, 8).await;
         tokio::time::pause();
         let paused = tokio::time::Instant::now();
         let error = connection.read_u8().await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
         // It was accepted a moment before.
         assert!(
-            paused.elapsed() <= FIRST_BYTE_TIMEOUT + Duration::from_millis(1)
-                && paused.elapsed() > FIRST_BYTE_TIMEOUT / 2
+            paused.elapsed() <= HANDSHAKE_TIMEOUT + Duration::from_millis(1)
+                && paused.elapsed() > HANDSHAKE_TIMEOUT / 2
         );
     }
 
@@ -168,23 +289,59 @@ mod tests {
             failures -= 1;
             ready(if failures > 0 { Err(io::Error::from_raw_os_error(EMFILE)) } else { Ok(()) })
         };
-        accept_with_backoff(accept).await;
+        let mut failures = LogLimit::default();
+        accept_with_backoff(&mut failures, accept).await;
         assert_eq!(start.elapsed(), ACCEPT_BACKOFF * 49);
+        // 4.9 s: a line at once and one a second, each with the number of those before it.
+        assert_eq!(failures.suppressed, 8);
+        assert!(cause(&io::Error::from_raw_os_error(EMFILE)).starts_with("EMFILE"));
     }
 
     #[tokio::test]
-    async fn one_byte_stops_the_first_byte_timeout() {
-        let (mut client, mut connection, _connections, _) = pair(8).await;
-        client.write_u8(7).await.unwrap();
-        assert_eq!(connection.read_u8().await.unwrap(), 7);
+    async fn a_preface_and_settings_stop_the_handshake_timeout_and_one_byte_does_not() {
+        let (mut client, mut connection, _connections, _) = pair(8, 8).await;
+        client.write_u8(b'P').await.unwrap();
+        assert_eq!(connection.read_u8().await.unwrap(), b'P');
         tokio::time::pause();
-        let silent = tokio::time::timeout(FIRST_BYTE_TIMEOUT * 3, connection.read_u8()).await;
+        let error = connection.read_u8().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        tokio::time::resume();
+
+        let (mut client, mut connection, _connections, _) = pair(8, 8).await;
+        let opened = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();
+        client.write_all(&opened).await.unwrap();
+        connection.read_exact(&mut vec![0; opened.len()]).await.unwrap();
+        tokio::time::pause();
+        let silent = tokio::time::timeout(HANDSHAKE_TIMEOUT * 3, connection.read_u8()).await;
         assert!(silent.is_err(), "the connection ended");
     }
 
     #[tokio::test]
+    async fn an_address_has_its_share_and_gets_it_back() {
+        let (_client, connection, mut connections, address) = pair(8, 1).await;
+        let mut refused = TcpStream::connect(address).await.unwrap();
+        assert!(!matches!(refused.read(&mut [0]).await, Ok(1..)), "it is closed");
+        drop(connection);
+        let _third = TcpStream::connect(address).await.unwrap();
+        assert!(connections.next().await.is_some());
+        // Another address has a share of its own.
+        let socket = tokio::net::TcpSocket::new_v4().unwrap();
+        socket.bind("127.0.0.2:0".parse().unwrap()).unwrap();
+        let _other = socket.connect(address).await.unwrap();
+        assert!(connections.next().await.is_some());
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_address() {
+        let parse = |text: &str| network(text.parse().unwrap());
+        assert_eq!(parse("2001:db8:0:1::7"), parse("2001:db8:0:1:ffff::1"));
+        assert_ne!(parse("2001:db8:0:1::7"), parse("2001:db8:0:2::7"));
+        assert_eq!(parse("::ffff:192.0.2.1"), parse("192.0.2.1"));
+    }
+
+    #[tokio::test]
     async fn the_next_connection_waits_for_a_permit() {
-        let (_client, connection, mut connections, address) = pair(1).await;
+        let (_client, connection, mut connections, address) = pair(1, 1).await;
         let _second = TcpStream::connect(address).await.unwrap();
         // A peer that is accepted at once could be so before this: the accepting task has had its turns until it waits.
         tokio::time::pause();
@@ -196,7 +353,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_written_arrives_and_what_is_shut_down_ends() {
-        let (mut client, mut connection, _connections, _) = pair(8).await;
+        let (mut client, mut connection, _connections, _) = pair(8, 8).await;
         connection.write_all(b"one ").await.unwrap();
         let parts = [io::IoSlice::new(b"and "), io::IoSlice::new(b"another")];
         let mut written = connection.write_vectored(&parts).await.unwrap();

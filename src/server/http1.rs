@@ -8,19 +8,21 @@ use axum::{
 };
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::sleep};
 use tokio_stream::{Stream, StreamExt as _};
 use tokio_util::task::TaskTracker;
 
 use super::{accept::Connection, wait_until_set};
 
-/// Longest time to receive a request's header section. Between requests it is the connection's idle timeout.
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+/// Longest time between two requests. [`super::opening`] limits the time of a head.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long responses may be written after the last request ended.
+const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 /// Largest header section in bytes, and most header fields.
 const MAX_HEADER_SIZE: usize = 16 * 1024;
 const MAX_HEADERS: usize = 64;
 
-/// Serves until `stopped` is set, then finishes the requests in flight.
+/// Serves until `stopped` is set, then finishes the requests in flight. Connections without a request do not count.
 pub(super) async fn serve<F>(
     connections: impl Stream<Item = io::Result<Connection>>,
     handle: impl Fn(Request<Body>) -> F + Clone + Send + 'static,
@@ -28,7 +30,7 @@ pub(super) async fn serve<F>(
 ) where
     F: Future<Output = Response<Body>> + Send + 'static,
 {
-    let tasks = TaskTracker::new();
+    let (tasks, requests) = (TaskTracker::new(), TaskTracker::new());
     {
         // The listener closes before the drain. An open port without a server delays vendors; a closed port refuses
         // them immediately, so that they send to another gateway.
@@ -39,29 +41,48 @@ pub(super) async fn serve<F>(
                 () = wait_until_set(stopped.clone()) => break,
             };
             let Some(Ok(connection)) = connection else { break };
-            tasks.spawn(serve_connection(connection, handle.clone(), stopped.clone()));
+            tasks.spawn(serve_connection(connection, handle.clone(), requests.clone(), stopped.clone()));
         }
     }
     tasks.close();
-    tasks.wait().await;
+    requests.close();
+    tokio::select! {
+        () = tasks.wait() => {}
+        () = async {
+            requests.wait().await;
+            sleep(FLUSH_TIMEOUT).await;
+        } => {}
+    }
 }
 
 /// Serves the requests of one connection.
 async fn serve_connection<F>(
     connection: Connection,
     handle: impl Fn(Request<Body>) -> F,
+    requests: TaskTracker,
     stopped: watch::Receiver<bool>,
 ) where
     F: Future<Output = Response<Body>>,
 {
+    let in_request = connection.in_request();
     let service = service_fn(move |request: Request<Incoming>| {
+        in_request.set(true);
+        let (in_request, token) = (in_request.clone(), requests.token());
         let response = handle(request.map(Body::new));
-        async move { Ok::<_, Infallible>(response.await) }
+        async move {
+            let response = response.await;
+            in_request.set(false);
+            drop(token);
+            Ok::<_, Infallible>(response)
+        }
     });
     let mut http_connection = std::pin::pin!(
         http1::Builder::new()
             .timer(TokioTimer::new())
-            .header_read_timeout(HEADER_READ_TIMEOUT)
+            .header_read_timeout(IDLE_TIMEOUT)
+            // A peer that closes its direction still receives its response (RFC 9112, 9.6), and a request that arrived
+            // whole is handled even if the peer left.
+            .half_close(true)
             .max_buf_size(MAX_HEADER_SIZE)
             .max_headers(MAX_HEADERS)
             .serve_connection(TokioIo::new(connection), service)

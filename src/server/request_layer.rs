@@ -3,6 +3,9 @@
 //! It builds the [`Context`], enforces the deadline, records metrics, and converts a panic to a status. It adds the
 //! `ErrorInfo` that every status of this gateway has to the statuses of tonic (unknown method, message too large).
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     any::Any,
     borrow::Cow,
@@ -16,12 +19,16 @@ use std::{
 
 use bytes::Bytes;
 use futures_util::FutureExt as _;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response, StatusCode, header::CONTENT_TYPE};
 use tokio::time::{Instant, timeout_at};
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use tonic::{Code, Status, body::Body};
 use tower::{Layer, Service};
 
-use super::SERVICE;
+use super::{
+    SERVICE,
+    body::{Budget, RequestBody, RequestBytes, UntilDrained},
+};
 use crate::{
     config,
     context::Context,
@@ -33,6 +40,11 @@ use crate::{
 
 /// How long after its deadline a call may still respond.
 const DEADLINE_GRACE: Duration = Duration::from_millis(1);
+/// Largest metadata of a call, counted as HTTP/2 does: a caller sends a deadline, a trace ID and credentials, and no
+/// data.
+const MAX_METADATA_SIZE: usize = 16 * 1024;
+/// What HTTP/2 adds to a field's name and value (RFC 9113, 6.5.2).
+const FIELD_OVERHEAD: usize = 32;
 /// Method name of a path outside the contract.
 const UNKNOWN_METHOD: &str = "unknown";
 
@@ -53,6 +65,9 @@ struct Shared {
     unknown: Method,
     deadline: config::Deadline,
     draining: Draining,
+    budget: Budget,
+    /// The calls in flight, which a drain waits for.
+    calls: TaskTracker,
 }
 
 /// Records a call when it is dropped, so that cancelled calls are counted, too.
@@ -60,6 +75,7 @@ struct CallMetrics {
     metrics: MethodMetrics,
     start: Instant,
     code: &'static str,
+    _in_flight: TaskTrackerToken,
 }
 
 /// The body of a stream, which is recorded when the stream ends or the caller cancels it.
@@ -80,15 +96,17 @@ struct Method {
 // === impl RequestLayer ===
 
 impl RequestLayer {
-    /// A layer for the contract's methods.
-    pub(super) fn new(metrics: &Metrics, deadline: config::Deadline, draining: Draining) -> Self {
+    /// A layer for the contract's methods. `calls` counts the calls in flight.
+    pub(super) fn new(metrics: &Metrics, config: &config::Config, draining: Draining, calls: TaskTracker) -> Self {
         let method = |name: &'static str| {
             let streams = name == "WatchEvents";
             let kind = if streams { "server_stream" } else { "unary" };
             Method { name, streams, metrics: metrics.method(kind, SERVICE, name) }
         };
         let methods = METHODS.iter().map(|&name| (format!("/{SERVICE}/{name}"), method(name))).collect();
-        Self(Arc::new(Shared { methods, unknown: method(UNKNOWN_METHOD), deadline, draining }))
+        let budget = Budget::new(config.listen.max_request_size);
+        let (unknown, deadline) = (method(UNKNOWN_METHOD), config.deadline.clone());
+        Self(Arc::new(Shared { methods, unknown, deadline, draining, budget, calls }))
     }
 }
 
@@ -116,24 +134,42 @@ where
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        if !is_grpc(request.headers()) {
+            let mut response = Response::new(Body::empty());
+            *response.status_mut() = StatusCode::UNSUPPORTED_MEDIA_TYPE;
+            return Box::pin(async move { Ok(response) });
+        }
         let path = request.uri().path();
         if is_infrastructure(path) {
-            return Box::pin(self.inner.call(request));
+            let draining = self.shared.draining.clone();
+            let response = self.inner.call(request);
+            return Box::pin(
+                async move { Ok(response.await?.map(|body| Body::new(UntilDrained::new(body, draining)))) },
+            );
         }
         let method = self.shared.methods.get(path).unwrap_or(&self.shared.unknown).clone();
-        let call_metrics = CallMetrics { metrics: method.metrics.clone(), start: Instant::now(), code: "CANCELLED" };
+        let call_metrics = CallMetrics {
+            metrics: method.metrics.clone(),
+            start: Instant::now(),
+            code: "CANCELLED",
+            _in_flight: self.shared.calls.token(),
+        };
         let cx = Context::from_headers(method.name, request.headers(), &self.shared.deadline);
         method.metrics.started();
 
+        let request_bytes = RequestBytes::default();
         let call = if self.shared.draining.is_draining() {
             Err(draining())
         } else if cx.is_expired() {
             // A call without time for a request and a response ends before it has an effect. The response must be ready
             // at once: tonic cancels the call at the caller's deadline.
             Err(Error::deadline_before_send())
+        } else if metadata_size(request.headers()) > MAX_METADATA_SIZE {
+            Err(Error::new(ErrorReason::RequestTooLarge, "the metadata exceeds 16 KiB; nothing was sent"))
         } else {
             request.extensions_mut().insert(cx.clone());
-            Ok(self.inner.call(request))
+            let limit = |body| RequestBody::new(body, cx.clone(), self.shared.budget.clone(), request_bytes.clone());
+            Ok(self.inner.call(request.map(|body| Body::new(limit(body)))))
         };
         Box::pin(async move {
             let mut call_metrics = call_metrics;
@@ -141,6 +177,8 @@ where
                 Err(error) => Ok(error.into_status(&cx).into_http()),
                 Ok(call) => within_deadline(&cx, call).await,
             };
+            // The request was decoded, and its content is no longer needed.
+            drop(request_bytes);
             let response = response.map(|response| with_error_details(&cx, response))?;
             let status = response.extensions().get::<Status>();
             if status.is_none() && method.streams {
@@ -178,6 +216,17 @@ impl http_body::Body for MeteredBody {
         }
         Poll::Ready(frame)
     }
+}
+
+/// Whether a request is one of gRPC with protobuf messages.
+fn is_grpc(headers: &HeaderMap) -> bool {
+    let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    ["application/grpc", "application/grpc+proto"].iter().any(|known| media_type.eq_ignore_ascii_case(known))
+}
+
+fn metadata_size(headers: &HeaderMap) -> usize {
+    headers.iter().map(|(name, value)| name.as_str().len() + value.len() + FIELD_OVERHEAD).sum()
 }
 
 /// Whether a path is one of health or reflection. Their statuses have no error details of this gateway.
@@ -262,184 +311,5 @@ fn error_of_tonic_status(cx: &Context, status: &Status) -> Error {
             "is not a message of this method's type; check that the client uses the same contract",
         )]),
         _ => Error::internal("the call ended before it reached the service"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::convert::Infallible;
-
-    use tonic_types::StatusExt as _;
-
-    use super::*;
-
-    /// A service that panics, and whose stream never starts.
-    #[derive(Clone)]
-    struct PanickingService;
-
-    impl Service<Request<Body>> for PanickingService {
-        type Response = Response<Body>;
-        type Error = Infallible;
-        type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
-        fn poll_ready(&mut self, _cx: &mut TaskContext<'_>) -> Poll<Result<(), Infallible>> {
-            Poll::Ready(Ok(()))
-        }
-
-        fn call(&mut self, request: Request<Body>) -> Self::Future {
-            let sent = request.uri().path().ends_with("StartCallback");
-            if request.uri().path().ends_with("WatchEvents") {
-                return Box::pin(std::future::pending());
-            }
-            let cx = request.extensions().get::<Context>().cloned();
-            Box::pin(async move {
-                if sent && let Some(cx) = cx {
-                    cx.mark_sent();
-                }
-                panic!("somebody's phone number")
-            })
-        }
-    }
-
-    async fn call(method: &str) -> (Code, String, String) {
-        let limits = config::Deadline { default: Duration::from_secs(10), max: Duration::from_secs(60) };
-        let mut service =
-            RequestLayer::new(&Metrics::new().unwrap(), limits, Draining::default()).layer(PanickingService);
-        let request = Request::post(format!("/{SERVICE}/{method}")).body(Body::empty()).unwrap();
-        let response = service.call(request).await.unwrap();
-        let status = response.extensions().get::<Status>().unwrap();
-        (status.code(), status.get_details_error_info().unwrap().reason, status.message().to_owned())
-    }
-
-    #[tokio::test]
-    async fn a_panic_is_a_status_that_says_whether_a_request_may_have_been_sent() {
-        let (code, reason, message) = call("GetAgent").await;
-        assert_eq!((code, reason.as_str()), (Code::Internal, "GATEWAY_INTERNAL"));
-        assert!(!message.contains("phone number"));
-        let (code, reason, _) = call("StartCallback").await;
-        assert_eq!((code, reason.as_str()), (Code::Unknown, "VENDOR_OUTCOME_UNKNOWN"));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_stream_must_start_before_the_deadline() {
-        let start = Instant::now();
-        let (code, reason, _) = call("WatchEvents").await;
-        assert_eq!((code, reason.as_str()), (Code::DeadlineExceeded, "DEADLINE_BEFORE_SEND"));
-        let elapsed = start.elapsed();
-        assert!((9..=10).contains(&elapsed.as_secs()), "{elapsed:?}");
-    }
-
-    /// A service that does what its test says, once it is ready.
-    #[derive(Clone)]
-    struct ScriptedService<F> {
-        is_ready: bool,
-        answer: F,
-    }
-
-    impl<F, A> Service<Request<Body>> for ScriptedService<F>
-    where
-        F: FnMut(Context) -> A,
-        A: Future<Output = Response<Body>> + Send + 'static,
-    {
-        type Response = Response<Body>;
-        type Error = Infallible;
-        type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
-
-        fn poll_ready(&mut self, _cx: &mut TaskContext<'_>) -> Poll<Result<(), Infallible>> {
-            if self.is_ready { Poll::Ready(Ok(())) } else { Poll::Pending }
-        }
-
-        fn call(&mut self, request: Request<Body>) -> Self::Future {
-            let answer = (self.answer)(request.extensions().get::<Context>().unwrap().clone());
-            Box::pin(async move { Ok(answer.await) })
-        }
-    }
-
-    fn layer(metrics: &Metrics) -> RequestLayer {
-        let limits = config::Deadline { default: Duration::from_secs(10), max: Duration::from_secs(60) };
-        RequestLayer::new(metrics, limits, Draining::default())
-    }
-
-    /// The response to a call that this answers.
-    async fn answered<A>(metrics: &Metrics, method: &str, answer: impl FnMut(Context) -> A) -> Response<Body>
-    where
-        A: Future<Output = Response<Body>> + Send + 'static,
-    {
-        let mut service = layer(metrics).layer(ScriptedService { is_ready: true, answer });
-        service.call(Request::post(format!("/{SERVICE}/{method}")).body(Body::empty()).unwrap()).await.unwrap()
-    }
-
-    #[tokio::test]
-    async fn a_service_that_is_not_ready_is_waited_for() {
-        for is_ready in [true, false] {
-            let answer = |_: Context| std::future::ready(Response::new(Body::empty()));
-            let mut service = layer(&Metrics::new().unwrap()).layer(ScriptedService { is_ready, answer });
-            let ready = std::future::poll_fn(|cx| Poll::Ready(service.poll_ready(cx).is_ready())).await;
-            assert_eq!(ready, is_ready);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_of_the_last_moment_is_an_answer() {
-        let answer = |cx: Context| async move {
-            tokio::time::sleep_until(cx.deadline()).await;
-            Response::new(Body::empty())
-        };
-        let response = answered(&Metrics::new().unwrap(), "GetAgent", answer).await;
-        assert!(response.extensions().get::<Status>().is_none());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_call_that_does_not_end_says_at_its_deadline_what_may_have_been_done() {
-        for (sends, reason) in [(true, "VENDOR_OUTCOME_UNKNOWN"), (false, "DEADLINE_BEFORE_SEND")] {
-            let answer = |cx: Context| async move {
-                if sends {
-                    cx.mark_sent();
-                }
-                std::future::pending().await
-            };
-            let response = answered(&Metrics::new().unwrap(), "StartCallback", answer).await;
-            let status = response.extensions().get::<Status>().unwrap();
-            assert_eq!(status.code(), Code::DeadlineExceeded);
-            assert_eq!(status.get_details_error_info().unwrap().reason, reason);
-        }
-    }
-
-    #[tokio::test]
-    async fn a_stream_that_does_not_start_is_counted_with_its_status() {
-        let metrics = Metrics::new().unwrap();
-        let answer = |cx: Context| async move { Error::deadline_before_send().into_status(&cx).into_http() };
-        // A receiver of the head may never poll the body.
-        drop(answered(&metrics, "WatchEvents", answer).await);
-        let text = metrics.text().unwrap();
-        let line = format!(
-            "grpc_server_handled_total{{grpc_code=\"DEADLINE_EXCEEDED\",grpc_method=\"WatchEvents\",\
-             grpc_service=\"{SERVICE}\",grpc_type=\"server_stream\"}} 1"
-        );
-        assert!(text.contains(&line), "{text}");
-    }
-
-    #[test]
-    fn each_status_of_tonic_means_something_of_ours() {
-        let meaning = |method: &'static str, code: Code| {
-            let cx = Context::new(method, String::new(), Instant::now());
-            let error = error_of_tonic_status(&cx, &Status::new(code, "somebody's phone number"));
-            assert!(!error.message().contains("phone number"));
-            (error.reason(), error.message().to_owned())
-        };
-        for (code, reason) in [
-            (Code::OutOfRange, ErrorReason::RequestTooLarge),
-            (Code::ResourceExhausted, ErrorReason::RequestTooLarge),
-            (Code::Internal, ErrorReason::FieldInvalid),
-            (Code::InvalidArgument, ErrorReason::FieldInvalid),
-            (Code::Unimplemented, ErrorReason::MethodUnsupported),
-            (Code::Unknown, ErrorReason::GatewayInternal),
-        ] {
-            assert_eq!(meaning("GetAgent", code).0, reason, "{code:?}");
-        }
-        let (unknown, compressed) =
-            (meaning(UNKNOWN_METHOD, Code::Unimplemented), meaning("GetAgent", Code::Unimplemented));
-        assert_eq!(unknown.0, ErrorReason::MethodUnsupported);
-        assert!(unknown.1.contains("reflection") && compressed.1.contains("compressed"), "{unknown:?} {compressed:?}");
     }
 }

@@ -37,7 +37,7 @@ def checks(world: World):
             yield named(check), functools.partial(check, stub)
         for check in (
             unknown_methods,
-            a_request_above_4_mib,
+            a_request_above_256_kib,
             garbage_instead_of_a_message,
             the_largest_request_that_is_taken,
             reflection_v1alpha,
@@ -183,15 +183,15 @@ def unknown_methods(wire) -> None:
         refusal(lambda call=call: call(b""), grpc.StatusCode.UNIMPLEMENTED, "METHOD_UNSUPPORTED")
 
 
-def a_request_above_4_mib(wire) -> None:
+def a_request_above_256_kib(wire) -> None:
     stub = api_grpc.ContactCenterStub(wire)
-    request = api.GetAgentRequest(name="x" * (4 * 1024 * 1024 + 1))
+    request = api.GetAgentRequest(name="x" * (256 * 1024 + 1))
     refusal(lambda: stub.GetAgent(request), grpc.StatusCode.RESOURCE_EXHAUSTED, "REQUEST_TOO_LARGE")
 
 
 def the_largest_request_that_is_taken(wire) -> None:
     stub = api_grpc.ContactCenterStub(wire)
-    request = api.GetAgentRequest(name="x" * (4 * 1024 * 1024 - 64))
+    request = api.GetAgentRequest(name="x" * (256 * 1024 - 64))
     info, fields, message = refusal(lambda: stub.GetAgent(request), grpc.StatusCode.INVALID_ARGUMENT, "FIELD_INVALID")
     assert fields == ["name"] and "xxxx" not in f"{info}{message}", info
 

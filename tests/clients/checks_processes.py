@@ -4,6 +4,8 @@ import contextlib
 import functools
 import json
 import queue
+import re
+import socket
 import subprocess
 import threading
 import uuid
@@ -25,7 +27,8 @@ def checks(world: World):
         two_processes,
         a_repeat_after_a_restart,
         sigterm_drains,
-        a_watched_gateway_ends_in_bounded_time,
+        a_watched_gateway_ends_with_its_calls,
+        a_call_that_does_not_end_ends_with_drain_timeout,
         a_second_signal_ends_it_at_once,
     ):
         yield f"processes: {check.__name__.replace('_', ' ')}", functools.partial(check, world)
@@ -94,13 +97,41 @@ def watched(gateway):
         yield told
 
 
-def a_watched_gateway_ends_in_bounded_time(world: World) -> None:
-    """A stream that never ends must not keep the gateway: drain_timeout is the bound."""
+@contextlib.contextmanager
+def busy(gateway, vendor):
+    """Keeps a call in flight: its vendor never responds."""
+    with channel(gateway.grpc) as wire:
+        request = api.GetAgentRequest(name=f"{ACME}/agents/1001")
+        call = api_grpc.ContactCenterStub(wire).GetAgent.future(request, timeout=PATIENCE)
+        connection, _ = vendor.accept()
+        with connection:
+            yield
+        call.cancel()
+
+
+def of_silent(vendor, udesk) -> str:
+    """The configuration of a center whose vendor accepts connections and never responds."""
+    silent = "http://{}:{}".format(*vendor.getsockname())
+    return re.sub(r'base_url = ".*"', f'base_url = "{silent}"', udesk.configuration)
+
+
+def a_watched_gateway_ends_with_its_calls(world: World) -> None:
+    """A health stream never ends by itself, and no drain waits for it."""
     with Simulator(world, "udesk") as udesk:
-        listen = LISTEN + 'drain_timeout = "2s"\n'
+        listen = LISTEN + 'drain_timeout = "10m"\n'
         with Gateway(world, listen + udesk.configuration) as gateway, watched(gateway) as told:
             gateway.terminate()
             assert told.get(timeout=PATIENCE) == health_pb2.HealthCheckResponse.NOT_SERVING
+            assert gateway.wait() == 0, gateway.err
+            assert "drain_timeout expired" not in gateway.err, gateway.err
+
+
+def a_call_that_does_not_end_ends_with_drain_timeout(world: World) -> None:
+    with Simulator(world, "udesk") as udesk, socket.create_server(("127.0.0.1", 0)) as vendor:
+        listen = LISTEN + 'drain_timeout = "2s"\n'
+        with Gateway(world, listen + of_silent(vendor, udesk)) as gateway, busy(gateway, vendor):
+            gateway.terminate()
+            gateway.until('"draining"', err=True)
             with contextlib.suppress(OSError):  # 503, or no longer there
                 status, _ = get(f"http://{gateway.admin}/readyz")
                 raise AssertionError(f"/readyz answers {status} while it drains")
@@ -109,11 +140,10 @@ def a_watched_gateway_ends_in_bounded_time(world: World) -> None:
 
 
 def a_second_signal_ends_it_at_once(world: World) -> None:
-    with Simulator(world, "udesk") as udesk:
+    with Simulator(world, "udesk") as udesk, socket.create_server(("127.0.0.1", 0)) as vendor:
         listen = LISTEN + 'drain_timeout = "10m"\n'
-        with Gateway(world, listen + udesk.configuration) as gateway, watched(gateway) as told:
+        with Gateway(world, listen + of_silent(vendor, udesk)) as gateway, busy(gateway, vendor):
             gateway.terminate()
-            assert told.get(timeout=PATIENCE) == health_pb2.HealthCheckResponse.NOT_SERVING
             gateway.until('"draining"', err=True)
             # It listens for the second one as soon as it has heard the first.
             for _ in range(50):

@@ -9,7 +9,7 @@ use serde_json::json;
 use switchboard::{clock::Clock, server::SERVICE};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpSocket, TcpStream},
     time::{Instant, advance, pause, resume, timeout},
 };
 use tonic::Code;
@@ -18,6 +18,7 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus,
 use crate::support::{
     Gateway, acme,
     client::Client,
+    events,
     vendor::{Answer, Scripted},
     whole_seconds,
 };
@@ -25,6 +26,8 @@ use crate::support::{
 /// How an HTTP/2 client begins: its preface and empty settings.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00";
 const PROBE: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+/// A callback. The response to a refused one would close the connection.
+const CALLBACK: &[u8] = b"POST /callbacks/beta/console-secret-9f3a HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}";
 /// Long enough to be answered in. A slow machine only makes it more certain that nothing comes.
 const MOMENT: Duration = Duration::from_millis(300);
 
@@ -121,28 +124,43 @@ impl Peer {
 }
 
 async fn gateway(listen: &str) -> Gateway {
-    Gateway::start_with(&acme("127.0.0.1:1".parse().unwrap()), listen, Clock::system()).await
+    let centers = acme("127.0.0.1:1".parse().unwrap()) + &events::posting();
+    Gateway::start_with(&centers, listen, Clock::system()).await
 }
 
-/// Opens a connection and gives it back once it is served.
+/// A connection from one of several addresses of this machine.
+async fn connect_from(peer: u8, address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::from(([127, 0, 0, 100 + peer], 0))).unwrap();
+    socket.connect(address).await.unwrap()
+}
+
+/// Opens a connection and gives it back once it is served; `None` if it is closed.
+async fn connect_served(peer: u8, address: SocketAddr, greeting: &[u8]) -> Option<TcpStream> {
+    let mut stream = connect_from(peer, address).await;
+    let _ = stream.write_all(greeting).await;
+    matches!(stream.read(&mut [0; 1024]).await, Ok(1..)).then_some(stream)
+}
+
+async fn served_to(peer: u8, address: SocketAddr, greeting: &[u8]) -> TcpStream {
+    connect_served(peer, address, greeting).await.unwrap()
+}
+
 async fn served(address: SocketAddr, greeting: &[u8]) -> TcpStream {
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(greeting).await.unwrap();
-    assert!(stream.read(&mut [0; 1024]).await.unwrap() > 0);
-    stream
+    served_to(1, address, greeting).await
 }
 
 #[tokio::test]
 async fn each_address_serves_so_many_connections_and_the_next_one_waits() {
     let gateway = gateway("max_connections = 3").await;
     // The test's own client has one of the contract's.
-    let cases = [(gateway.grpc, PREFACE, 2), (gateway.http, PROBE, 3), (gateway.admin, PROBE, 3)];
+    let cases = [(gateway.grpc, PREFACE, 2), (gateway.http, CALLBACK, 3), (gateway.admin, PROBE, 32)];
     let waits = cases.map(async |(address, greeting, most)| {
         let mut open = Vec::new();
-        for _ in 0..most {
-            open.push(served(address, greeting).await);
+        for peer in 0..most {
+            open.push(served_to(peer, address, greeting).await);
         }
-        let mut next = TcpStream::connect(address).await.unwrap();
+        let mut next = connect_from(most, address).await;
         next.write_all(greeting).await.unwrap();
         let mut answer = [0; 1024];
         assert!(timeout(MOMENT, next.read(&mut answer)).await.is_err(), "{address} serves {} connections", most + 1);
@@ -150,6 +168,24 @@ async fn each_address_serves_so_many_connections_and_the_next_one_waits() {
         assert!(next.read(&mut answer).await.unwrap() > 0);
     });
     futures_util::future::join_all(waits).await;
+}
+
+#[tokio::test]
+async fn one_peer_has_half_of_the_connections_and_the_next_one_ends() {
+    let gateway = gateway("max_connections = 6").await;
+    for (address, greeting) in [(gateway.grpc, PREFACE), (gateway.http, CALLBACK)] {
+        let mut open = Vec::new();
+        for _ in 0..3 {
+            open.push(served_to(9, address, greeting).await);
+        }
+        let mut next = connect_from(9, address).await;
+        let _ = next.write_all(greeting).await;
+        assert!(!matches!(next.read(&mut [0]).await, Ok(1..)), "{address}");
+        let _other = served_to(10, address, greeting).await;
+        open.pop();
+        // The listener may still have to see the end.
+        while connect_served(9, address, greeting).await.is_none() {}
+    }
 }
 
 #[tokio::test]
@@ -200,7 +236,7 @@ async fn who_causes_resets_of_ours_is_cut_off() {
 #[tokio::test]
 async fn a_call_s_headers_are_16_kib_at_most() {
     let gateway = gateway("").await;
-    for (bytes, status) in [(15 << 10, 200), (17 << 10, 431)] {
+    for (bytes, status) in [(15 << 10, (200, false)), (17 << 10, (200, true)), (70 << 10, (431, false))] {
         let stream = TcpStream::connect(gateway.grpc).await.unwrap();
         let (mut sender, connection) = h2::client::handshake(stream).await.unwrap();
         tokio::spawn(connection);
@@ -210,7 +246,9 @@ async fn a_call_s_headers_are_16_kib_at_most() {
             .body(())
             .unwrap();
         let (answer, _) = sender.send_request(request, true).unwrap();
-        assert_eq!(answer.await.unwrap().status(), status, "{bytes} bytes");
+        let answer = answer.await.unwrap();
+        let is_too_large = answer.headers().get("grpc-status").is_some_and(|code| code == "8");
+        assert_eq!((answer.status().as_u16(), is_too_large), status, "{bytes} bytes");
     }
 }
 
@@ -249,24 +287,28 @@ async fn lives_on(mut stream: TcpStream) -> u128 {
 }
 
 #[tokio::test]
-async fn a_connection_that_says_nothing_ends_after_ten_seconds() {
+async fn a_connection_that_says_nothing_ends_after_its_time() {
     let gateway = gateway("").await;
-    for address in [gateway.grpc, gateway.http, gateway.admin] {
-        let lived = lives_on(TcpStream::connect(address).await.unwrap()).await;
-        assert!((9_500..=10_100).contains(&lived), "{lived} ms");
+    for (address, seconds) in [(gateway.grpc, 10), (gateway.http, 5), (gateway.admin, 5)] {
+        for start in [&b""[..], b"P"] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(start).await.unwrap();
+            let lived = lives_on(stream).await;
+            assert!((seconds * 1000 - 500..=seconds * 1000 + 100).contains(&lived), "{lived} ms");
+        }
     }
 }
 
 #[tokio::test]
-async fn a_head_that_does_not_come_whole_ends_the_connection_after_thirty_seconds() {
+async fn a_head_that_does_not_come_whole_has_five_seconds_and_an_idle_connection_thirty() {
     let gateway = gateway("").await;
-    for address in [gateway.http, gateway.admin] {
-        // The time runs from the answer to the request before it.
-        for half in [&b""[..], b"GET /healthz HTTP/1.1\r\nhost"] {
-            let mut stream = served(address, PROBE).await;
+    for (address, greeting) in [(gateway.http, CALLBACK), (gateway.admin, PROBE)] {
+        // The time of the idle connection runs from the answer to the request before it.
+        for (half, seconds) in [(&b""[..], 30), (&b"GET /healthz HTTP/1.1\r\nhost"[..], 5)] {
+            let mut stream = served(address, greeting).await;
             stream.write_all(half).await.unwrap();
             let lived = lives_on(stream).await;
-            assert!((29_500..=30_100).contains(&lived), "{lived} ms");
+            assert!((seconds * 1000 - 500..=seconds * 1000 + 100).contains(&lived), "{lived} ms");
         }
     }
 }

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by it")]
 #![expect(clippy::disallowed_methods, reason = "a test asks the gateway's own addresses")]
 
+mod admission;
 mod bad_input;
 mod bad_input_udesk;
 mod bytes;

@@ -9,10 +9,16 @@ use std::{
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
+use switchboard_simulators::udesk;
 use tempfile::TempDir;
-use tokio::time::timeout;
+use tokio::{io::AsyncWriteExt as _, net::TcpSocket, time::timeout};
 
-use crate::support::{acme, client::Client, http_client, install_cryptography};
+use crate::support::{
+    acme,
+    client::Client,
+    http_client, install_cryptography,
+    vendor::{serve_router, udesk_options},
+};
 
 /// Longer than anything here may last.
 const LONG: Duration = Duration::from_secs(120);
@@ -22,6 +28,7 @@ struct Process {
     child: Child,
     stderr: BufReader<ChildStderr>,
     grpc: SocketAddr,
+    http: SocketAddr,
     admin: SocketAddr,
     _folder: TempDir,
 }
@@ -47,10 +54,10 @@ impl Process {
             .unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
-        let mut process = Self { child, stderr, grpc: unknown, admin: unknown, _folder: folder };
+        let mut process = Self { child, stderr, grpc: unknown, http: unknown, admin: unknown, _folder: folder };
         let serving = process.line("serving");
         let address = |key: &str| serving[key].as_str().unwrap().parse().unwrap();
-        (process.grpc, process.admin) = (address("grpc"), address("admin"));
+        (process.grpc, process.http, process.admin) = (address("grpc"), address("http"), address("admin"));
         process
     }
 
@@ -134,4 +141,34 @@ async fn a_hangup_is_logged_and_changes_nothing() {
     let mut rest = String::new();
     process.stderr.read_to_string(&mut rest).unwrap();
     assert!(process.child.wait().unwrap().success(), "{rest}");
+}
+
+/// From several addresses, so that the share of one address does not hide the limit of all.
+#[tokio::test]
+async fn unfinished_requests_leave_file_descriptors_to_calls_and_probes() {
+    let vendor = udesk::Simulator::new(udesk_options());
+    let center = acme(serve_router(vendor.router()).await);
+    let mut process = Process::start("ulimit -S -n 200; ulimit -H -n 256", "", &center);
+    // The soft limit was raised to the hard one.
+    let warning = process.line("listen.max_connections exceeds");
+    assert_eq!((warning["descriptors"].as_u64(), warning["connections"].as_u64()), (Some(256), Some(96)));
+    let client = Client::connect(process.grpc).await;
+    let mut unfinished = Vec::new();
+    for index in 0..360_u16 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::from(([127, 0, 0, 2 + u8::try_from(index / 2 % 12).unwrap()], 0))).unwrap();
+        let target = if index % 2 == 0 { process.http } else { process.grpc };
+        let mut stream = socket.connect(target).await.unwrap();
+        let _ = stream.write_all(b"P").await;
+        unfinished.push(stream);
+    }
+    let served = async {
+        for _ in 0..3 {
+            let agent = client.call("GetAgent", json!({"name": "centers/acme/agents/1001"})).await.unwrap();
+            assert_eq!(agent["display_name"], "Mara Lindholm");
+            assert_eq!(process.admin("/healthz").await.0, 200);
+            assert_eq!(process.admin("/metrics").await.0, 200);
+        }
+    };
+    timeout(LONG, served).await.expect("calls and probes go on");
 }

@@ -1,3 +1,5 @@
+//! Tests of the limits of callbacks, with stores that are slow or hang.
+
 use std::{convert::Infallible, future::pending, time::SystemTime};
 
 use async_trait::async_trait;
@@ -72,10 +74,17 @@ impl KeyValueStore for HungStore {
 
 /// An ingress of one center with a configured callback secret. Its address store never responds.
 fn ingress(log_delay: Duration) -> Ingress {
-    let text = format!(
-        "[centers.beta]\nvendor = 'huawei'\nbase_url = 'https://beta.example.com'\napp_key = 'key'\n\
-         app_secret = 'secret'\ncallback_secret = '{SECRET}'"
-    );
+    ingress_of(&["beta"], log_delay)
+}
+
+fn ingress_of(centers: &[&str], log_delay: Duration) -> Ingress {
+    let center = |id: &&str| {
+        format!(
+            "[centers.{id}]\nvendor = 'huawei'\nbase_url = 'https://beta.example.com'\napp_key = 'key'\n\
+             app_secret = 'secret'\ncallback_secret = '{SECRET}'\n"
+        )
+    };
+    let text: String = centers.iter().map(center).collect();
     let config = Config::parse(&text, "test", &|_| None).unwrap();
     let (clock, metrics) = (Clock::system(), Metrics::new().unwrap());
     let state: Arc<dyn KeyValueStore> = Arc::new(HungStore);
@@ -88,9 +97,12 @@ fn ingress(log_delay: Duration) -> Ingress {
         kv: state,
         addresses: addresses.clone(),
     };
-    let adapter = vendor::build("beta", &config.centers["beta"], &parts).unwrap();
-    assert_eq!(adapter.callback_secret().map(SecretString::expose_secret), Some(SECRET));
-    Ingress::new(std::iter::once(("beta".to_owned(), adapter)), Arc::new(SlowLog(log_delay)), addresses, metrics)
+    let adapters = centers.iter().map(|&id| {
+        let adapter = vendor::build(id, &config.centers[id], &parts).unwrap();
+        assert_eq!(adapter.callback_secret().map(SecretString::expose_secret), Some(SECRET));
+        (id.to_owned(), adapter)
+    });
+    Ingress::new(adapters, Arc::new(SlowLog(log_delay)), addresses, metrics)
 }
 
 /// A transport that no test uses.
@@ -159,6 +171,28 @@ async fn buffered_bodies_are_bounded_in_bytes() {
     assert_eq!(post(0).await, StatusCode::OK, "the buffer is released");
 }
 
+#[tokio::test(start_paused = true)]
+async fn slow_posts_to_one_center_leave_room_for_another() {
+    let ingress = Arc::new(ingress_of(&["beta", "gamma"], Duration::ZERO));
+    let post = |center: &str, body| {
+        let (ingress, uri) = (ingress.clone(), format!("/callbacks/{center}/{SECRET}"));
+        async move { ingress.handle(Request::post(uri).body(body).unwrap()).await.status() }
+    };
+    let unfinished = || {
+        let first = stream::iter([Ok::<_, Infallible>(Bytes::from(vec![b'x'; MAX_BODY_SIZE - 1]))]);
+        Body::from_stream(first.chain(stream::pending()))
+    };
+    let slow =
+        futures_util::future::join_all((0..MAX_BUFFERED_BYTES / MAX_BODY_SIZE).map(|_| post("beta", unfinished())));
+    let other = async {
+        sleep(BODY_READ_TIMEOUT / 2).await;
+        (post("beta", Body::from(vec![b'y'; 4096])).await, post("gamma", Body::from(vec![b'y'; MAX_BODY_SIZE])).await)
+    };
+    let (slow, other) = tokio::join!(slow, other);
+    assert!(slow.contains(&StatusCode::REQUEST_TIMEOUT) && slow.contains(&StatusCode::SERVICE_UNAVAILABLE));
+    assert_eq!(other, (StatusCode::SERVICE_UNAVAILABLE, StatusCode::OK));
+}
+
 #[tokio::test]
 async fn a_body_is_read_to_its_limit_and_not_a_chunk_further() {
     const CHUNK: usize = 64 * 1024;
@@ -174,7 +208,7 @@ async fn a_body_is_read_to_its_limit_and_not_a_chunk_further() {
         });
         let response = ingress.handle(callback(Body::from_stream(chunks))).await;
         assert_eq!((response.status(), asked.load(std::sync::atomic::Ordering::Acquire)), (status, read));
-        assert_eq!(ingress.buffer.available_permits(), MAX_BUFFERED_BYTES);
+        assert_eq!(ingress.centers["beta"].buffer.available_permits(), MAX_BUFFERED_BYTES);
     }
     // The limit is exact.
     let ingress = ingress(Duration::ZERO);
@@ -230,9 +264,9 @@ async fn a_store_that_refuses_says_whether_to_come_again() {
         (ErrorReason::StorageUnavailable, StatusCode::SERVICE_UNAVAILABLE, "failed"),
     ] {
         let ingress = Ingress { log: Arc::new(Refusing(reason)), ..ingress(Duration::ZERO) };
-        let answer = ingress.handle(callback(Body::from("{}"))).await;
+        let response = ingress.handle(callback(Body::from("{}"))).await;
         let may_come_again = status == StatusCode::SERVICE_UNAVAILABLE;
-        assert_eq!((answer.status(), answer.headers().contains_key(header::RETRY_AFTER)), (status, may_come_again));
+        assert_eq!((response.status(), response.headers().contains_key(header::RETRY_AFTER)), (status, may_come_again));
         assert!(ingress.metrics.text().unwrap().contains(&format!("outcome=\"{outcome}\"}} 1\n")), "{outcome}");
     }
 }

@@ -1,0 +1,209 @@
+//! What the listeners admit, over raw sockets: slow, silent and half-closed peers, many bytes, other protocols.
+
+use std::{future::poll_fn, net::SocketAddr, time::Duration};
+
+use bytes::Bytes;
+use futures_util::FutureExt as _;
+use http::{Request, StatusCode};
+use serde_json::json;
+use switchboard::{clock::Clock, server::SERVICE};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    time::timeout,
+};
+use tokio_stream::StreamExt as _;
+use tonic::{Code, Status};
+use tonic_health::pb::{HealthCheckRequest, health_client::HealthClient};
+use tonic_reflection::pb::v1::{
+    ServerReflectionRequest, server_reflection_client::ServerReflectionClient, server_reflection_request,
+};
+
+use crate::support::{
+    Gateway,
+    client::Failure,
+    events::{CALLBACK_SECRET, address, post, posting},
+};
+
+/// Longer than anything here may last, and shorter than the drains.
+const LONG: Duration = Duration::from_secs(60);
+const SLOW_DRAIN: &str = "drain_timeout = \"1h\"";
+
+/// The head of a post to center `beta`.
+fn head(length: usize) -> String {
+    format!("POST /callbacks/beta/{CALLBACK_SECRET} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n")
+}
+
+async fn connect(address: SocketAddr, bytes: &[u8]) -> TcpStream {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    stream.write_all(bytes).await.unwrap();
+    stream
+}
+
+/// A connection of h2, which knows nothing of gRPC.
+async fn http2(address: SocketAddr) -> h2::client::SendRequest<Bytes> {
+    let stream = TcpStream::connect(address).await.unwrap();
+    let (sender, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    sender.ready().await.unwrap()
+}
+
+fn grpc(gateway: &Gateway, method: &str) -> http::request::Builder {
+    Request::post(format!("http://{}/{SERVICE}/{method}", gateway.grpc)).header("te", "trailers")
+}
+
+#[tokio::test]
+async fn a_drain_waits_for_no_connection_without_a_call() {
+    let mut gateway = Gateway::start_with(&posting(), SLOW_DRAIN, Clock::system()).await;
+    let _silent = [connect(gateway.grpc, b"").await, connect(gateway.http, b"").await];
+    let _byte = [connect(gateway.grpc, b"P").await, connect(gateway.http, b"P").await];
+    let _opened = http2(gateway.grpc).await;
+    // These two were accepted after the others, on the same listeners.
+    assert_eq!(post(&address(gateway.http), "{}").await.0, StatusCode::OK);
+    gateway.client.call("GetCenter", json!({"name": "centers/beta"})).await.unwrap();
+    gateway.stop();
+    timeout(LONG, gateway.ended()).await.expect("the drain ends").unwrap();
+}
+
+#[tokio::test]
+async fn a_drain_ends_health_and_reflection_streams() {
+    let mut gateway = Gateway::start_with(&posting(), SLOW_DRAIN, Clock::system()).await;
+    let mut health = HealthClient::new(gateway.client.channel.clone());
+    let request = HealthCheckRequest { service: SERVICE.to_owned() };
+    let mut statuses = health.watch(request).await.unwrap().into_inner();
+    assert_eq!(statuses.message().await.unwrap().unwrap().status, 1);
+    let mut reflection = ServerReflectionClient::new(gateway.client.channel.clone());
+    let list = server_reflection_request::MessageRequest::ListServices(String::new());
+    let request = ServerReflectionRequest { host: String::new(), message_request: Some(list) };
+    let requests = tokio_stream::iter([request]).chain(tokio_stream::pending());
+    let mut answers = reflection.server_reflection_info(requests).await.unwrap().into_inner();
+    answers.message().await.unwrap().unwrap();
+
+    gateway.stop();
+    let ended = async {
+        assert_eq!(statuses.message().await.unwrap().unwrap().status, 2, "NOT_SERVING comes before the end");
+        assert!(statuses.message().await.unwrap().is_none());
+        assert!(answers.message().await.unwrap().is_none());
+        gateway.ended().await.unwrap();
+    };
+    timeout(LONG, ended).await.expect("the streams end");
+}
+
+#[tokio::test]
+async fn a_post_that_came_whole_is_kept_whoever_leaves() {
+    let gateway = Gateway::start(&posting()).await;
+    let body = |number: usize| format!(r#"{{"callSerialNo":"c-{number:04}","uuid":"u-{number}"}}"#);
+    let post = |number| format!("{}{}", head(body(number).len()), body(number));
+
+    let mut half_closed = connect(gateway.http, post(1).as_bytes()).await;
+    half_closed.shutdown().await.unwrap();
+    let mut answer = String::new();
+    timeout(LONG, half_closed.read_to_string(&mut answer)).await.expect("an answer").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+
+    let posts = 100;
+    for number in 2..=posts {
+        drop(connect(gateway.http, post(number).as_bytes()).await);
+    }
+    let kept = format!("switchboard_events_posted_total{{center=\"beta\",outcome=\"kept\"}} {posts}\n");
+    let counted = async {
+        while !gateway.admin("/metrics").await.1.contains(&kept) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, counted).await.expect("every post is kept and counted");
+
+    // Half a body is no event.
+    let mut cut_off = connect(gateway.http, format!("{}half", head(8)).as_bytes()).await;
+    cut_off.shutdown().await.unwrap();
+    let mut answer = String::new();
+    timeout(LONG, cut_off.read_to_string(&mut answer)).await.expect("an end").unwrap();
+    assert!(!answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_wrong_address_ends_its_connection() {
+    let gateway = Gateway::start(&posting()).await;
+    let request = "POST /callbacks/beta/guess HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}";
+    let mut stream = connect(gateway.http, request.as_bytes()).await;
+    let mut answer = String::new();
+    timeout(LONG, stream.read_to_string(&mut answer)).await.expect("the connection ends").unwrap();
+    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("connection: close"), "{answer}");
+}
+
+#[tokio::test]
+async fn unfinished_requests_occupy_a_bounded_number_of_bytes() {
+    let gateway = Gateway::start(&posting()).await;
+    let length: usize = 250 * 1024;
+    let mut message = vec![0];
+    message.extend(u32::try_from(length).unwrap().to_be_bytes());
+    message.resize(5 + length - 1, 0);
+    let (mut open, mut refused) = (Vec::new(), None);
+    while refused.is_none() {
+        assert!(open.len() < 400, "nothing bounds the bytes in flight");
+        let mut sender = http2(gateway.grpc).await;
+        let request = grpc(&gateway, "GetAgent").header("content-type", "application/grpc").body(()).unwrap();
+        let (mut answer, mut stream) = sender.send_request(request, false).unwrap();
+        let mut rest = Bytes::from(message.clone());
+        while !rest.is_empty() && refused.is_none() {
+            stream.reserve_capacity(rest.len());
+            tokio::select! {
+                response = &mut answer => refused = Some(response.unwrap()),
+                capacity = poll_fn(|cx| stream.poll_capacity(cx)) => {
+                    let Some(Ok(capacity)) = capacity else { continue };
+                    stream.send_data(rest.split_to(capacity.min(rest.len())), false).unwrap();
+                }
+            }
+        }
+        open.push((sender, answer, stream));
+        // The gateway has the bytes of the others when it answers this one.
+        gateway.client.call("GetCenter", json!({"name": "centers/beta"})).await.ok();
+        refused =
+            refused.or_else(|| open.iter_mut().find_map(|(_, answer, _)| answer.now_or_never()).map(Result::unwrap));
+    }
+    let failure = Failure::of(Status::from_header_map(refused.unwrap().headers()).unwrap());
+    assert_eq!((failure.code, failure.reason.as_str()), (Code::ResourceExhausted, "GATEWAY_OVERLOADED"));
+    assert!(failure.retry_after.is_some());
+    assert!(open.len() >= 100, "{}", open.len());
+    // The bytes come back with the streams.
+    drop(open);
+    let recovered = async {
+        while gateway.client.call("GetCenter", json!({"name": "centers/beta"})).await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(LONG, recovered).await.expect("the budget is released");
+}
+
+#[tokio::test]
+async fn metadata_and_content_types_outside_the_protocol_have_their_answers() {
+    let gateway = Gateway::start(&posting()).await;
+    let mut sender = http2(gateway.grpc).await;
+    for length in [17_000, 40_000] {
+        let request = grpc(&gateway, "GetAgent")
+            .header("content-type", "application/grpc")
+            .header("x-baggage", "b".repeat(length))
+            .body(())
+            .unwrap();
+        let (answer, _) = sender.send_request(request, true).unwrap();
+        let failure = Failure::of(Status::from_header_map(answer.await.unwrap().headers()).unwrap());
+        assert_eq!((failure.code, failure.reason.as_str()), (Code::ResourceExhausted, "REQUEST_TOO_LARGE"));
+    }
+    for (content_type, status) in [
+        ("application/json", 415),
+        ("text/html; charset=utf-8", 415),
+        ("application/grpc-web", 415),
+        ("application/grpc+json", 415),
+        ("application/grpc+proto", 200),
+        ("application/grpc; charset=utf-8", 200),
+    ] {
+        for path in [format!("{SERVICE}/GetAgent"), "grpc.health.v1.Health/Check".to_owned()] {
+            let request = Request::post(format!("http://{}/{path}", gateway.grpc))
+                .header("content-type", content_type)
+                .body(())
+                .unwrap();
+            let (answer, _) = sender.send_request(request, true).unwrap();
+            assert_eq!(answer.await.unwrap().status(), status, "{content_type} {path}");
+        }
+    }
+}
