@@ -10,6 +10,7 @@ mod bytes;
 mod config;
 mod conformance;
 mod contract;
+mod detached;
 mod errors;
 mod events;
 mod failures;
