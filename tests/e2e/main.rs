@@ -21,6 +21,7 @@ mod house;
 mod ingress;
 mod limits;
 mod limits_events;
+mod limits_infrastructure;
 mod limits_lists;
 mod limits_locks;
 mod limits_server;
