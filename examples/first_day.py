@@ -2,7 +2,7 @@
 """A new hire's first day: one program for every center of every vendor.
 
 It lists the queues, creates an agent, puts them into two queues, signs them in, lists the agents of a queue, signs them
-out, takes them out of the queues, and removes them. Where vendors differ it asks GetCapabilities and not who the vendor is.
+out, takes them out of the queues, and removes them. Where vendors differ it reads GetCapabilities, not the name of the vendor.
 
     mkdir -p target/client
     python -m grpc_tools.protoc -Iproto --python_out=target/client --grpc_python_out=target/client \\
@@ -128,11 +128,11 @@ def new_agent(center: Center) -> api.CreateAgentRequest:
     taken = {field: center.if_taken("CreateAgent", field, value) for field, value in fields.items()}
     agent_id = taken.pop("agent_id")
     agent = resources.Agent(**{field.removeprefix("agent."): value for field, value in taken.items()})
-    # With a request_id, a repeat of this call gets the first answer and creates nobody.
+    # With a request_id, a repeat of this call gets the first response and creates nobody.
     return api.CreateAgentRequest(parent=center.name, agent_id=agent_id, agent=agent, request_id=str(uuid.uuid4()))
 
 
-def told(error: grpc.RpcError) -> str:
+def described(error: grpc.RpcError) -> str:
     """An error in one line: its code, its reason, what it says."""
     status = rpc_status.from_call(error)
     for detail in status.details if status else ():
@@ -150,7 +150,7 @@ def main() -> None:
         try:
             first_day(Center(api_grpc.ContactCenterStub(channel), f"centers/{center}"))
         except grpc.RpcError as error:
-            sys.exit(f"first_day: {told(error)}")
+            sys.exit(f"first_day: {described(error)}")
 
 
 if __name__ == "__main__":

@@ -57,8 +57,8 @@ async fn main() -> ExitCode {
     match first_day(format!("centers/{center}"), address).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            let told = error.downcast_ref::<Status>().map_or_else(|| error.to_string(), told);
-            eprintln!("first_day: {told}");
+            let described = error.downcast_ref::<Status>().map_or_else(|| error.to_string(), described);
+            eprintln!("first_day: {described}");
             ExitCode::FAILURE
         }
     }
@@ -87,7 +87,7 @@ async fn first_day(center: String, address: &str) -> Result<()> {
     println!("in the queues: {}", center.queues_of(&agent).await?);
 
     // READY where a center lets us choose; on their own phone where there is no extension to answer on.
-    let ready = center.takes("LoginAgent", "initial_state").then_some(AgentState::Ready);
+    let ready = center.accepts("LoginAgent", "initial_state").then_some(AgentState::Ready);
     let sign_in = LoginAgentRequest {
         name: agent.clone(),
         initial_state: ready.unwrap_or_default().into(),
@@ -123,7 +123,7 @@ fn joined<'a>(names: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// An error in one line: its code, its reason, what it says.
-fn told(status: &Status) -> String {
+fn described(status: &Status) -> String {
     let code = code_name(status.code());
     match status.get_details_error_info() {
         Some(info) => {
@@ -160,14 +160,14 @@ impl Center {
         self.methods.get(method).is_some_and(|it| matches!(it.support(), Support::Native | Support::Derived))
     }
 
-    /// Whether this center takes a request's field.
-    fn takes(&self, method: &str, field: &str) -> bool {
+    /// Whether this center accepts a request's field.
+    fn accepts(&self, method: &str, field: &str) -> bool {
         self.methods.get(method).is_none_or(|it| it.unsupported_fields.iter().all(|refused| refused != field))
     }
 
     /// The value of a request's field, or nothing where this center refuses the field.
     fn if_taken(&self, method: &str, field: &str, value: &str) -> String {
-        if self.takes(method, field) { value.to_owned() } else { String::new() }
+        if self.accepts(method, field) { value.to_owned() } else { String::new() }
     }
 
     /// Everything that one center or another wants to know, without what this one refuses.
@@ -188,10 +188,10 @@ impl Center {
                 employee_number: if_taken("agent.employee_number", &format!("E{number}")),
                 login_account: if_taken("agent.login_account", &format!("vera.lund.{number}")),
                 login_password: if_taken("agent.login_password", "First#1d"),
-                provision_extensions: self.takes("CreateAgent", "agent.provision_extensions"),
+                provision_extensions: self.accepts("CreateAgent", "agent.provision_extensions"),
                 ..Agent::default()
             }),
-            // With it, a repeat of this call gets the first answer and creates nobody.
+            // With it, a repeat of this call gets the first response and creates nobody.
             request_id: Uuid::new_v4().to_string(),
         })
     }

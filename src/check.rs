@@ -72,7 +72,7 @@ impl Check {
         let mut seen = HashSet::with_capacity(values.len());
         for (index, value) in values.iter().enumerate() {
             if !seen.insert(value) {
-                self.invalid(format!("{field}[{index}]"), "is there twice");
+                self.invalid(format!("{field}[{index}]"), "is a duplicate");
             }
         }
         values.iter().enumerate().map(|(index, value)| self.name(&format!("{field}[{index}]"), value)).collect()
@@ -126,7 +126,7 @@ impl Check {
         let mut seen = HashSet::with_capacity(values.len());
         for (index, value) in values.iter().enumerate() {
             if !seen.insert(value) {
-                self.invalid(format!("{field}[{index}]"), "is there twice");
+                self.invalid(format!("{field}[{index}]"), "is a duplicate");
             } else if *value == 0 || E::try_from(*value).is_err() {
                 self.invalid(format!("{field}[{index}]"), "not a value of this enum");
             }

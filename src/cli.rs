@@ -2,13 +2,13 @@
 
 #![expect(clippy::doc_markdown, reason = "these comments are the help that people read in a terminal")]
 
-#[cfg(feature = "sandbox")]
-mod credentials;
 mod events;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 #[cfg(feature = "sandbox")]
 mod simulate;
+#[cfg(feature = "sandbox")]
+mod simulated;
 
 use std::{fmt, io::Write as _, path::PathBuf, process::ExitCode, time::Duration};
 
@@ -31,7 +31,7 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 /// One gRPC contract for every contact center
 ///
 /// Switchboard serves contactcenter.v1.ContactCenter and translates each call to the REST backend of the center it
-/// names: Udesk ccapi/v2 or Huawei Cloud AICC.
+/// names.
 ///
 #[cfg_attr(feature = "sandbox", doc = "Try it at once, without any account:   switchboard sandbox\n\n")]
 /// Exit codes: 0 success, 1 failure while running, 2 bad usage or configuration. RUST_LOG sets the log level, e.g.
@@ -50,9 +50,9 @@ enum Command {
     /// Runs until SIGTERM or Ctrl-C, then drains: calls in progress finish within listen.drain_timeout. A second signal
     /// exits at once. SIGHUP is logged and changes nothing.
     Serve(ConfigFile),
-    /// Serve two simulated centers, "acme" (Udesk) and "beta" (Huawei), on loopback
+    /// Serve a simulated center of each vendor on loopback
     ///
-    /// Requires no configuration and no account: both vendors' simulators run in the same process, each with a small
+    /// Requires no configuration and no account: the vendors' simulators run in the same process, each with a small
     /// center. Prints grpcurl calls to paste. Sandbox state is discarded on exit.
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::Arguments),

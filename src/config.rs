@@ -1,7 +1,7 @@
 //! The gateway's configuration: one struct per TOML table, read from one file.
 //!
 //! A table and its keys are declared once, with `table!`: the struct, its reader, `docs/gateway.example.toml` and
-//! `docs/configuration.md` come from there. [`Config::load`] answers with all errors of a file at once; each names the
+//! `docs/configuration.md` come from there. [`Config::load`] returns all errors of a file at once; each names the
 //! key's path and what was expected, and none repeats a value. Unknown keys are refused, because a misspelt key that is
 //! skipped looks like one that works.
 

@@ -28,12 +28,12 @@ use crate::{
     proto::v1::{Event, EventType, ListAgentsRequest, ListQueuesRequest},
     redact,
     redact::is_secret,
+    token::Fetched,
     vendor::{
         de::{Anything, Flag, Integer, List, Object, Text},
         huawei::{
             self, api_fabric,
-            envelope::{AGENT_ACCOUNT, AGENT_SETTINGS, BARE, DESCRIBED, MOBILE_AGENT},
-            tokens,
+            envelope::{AGENT_ACCOUNT, AGENT_SETTINGS, BARE, DESCRIBED, Envelope, MOBILE_AGENT},
         },
         udesk::{
             self,
@@ -59,7 +59,33 @@ pub const TARGETS: &[Target] = &[
     ("names", names),
     ("page_tokens", page_tokens),
     ("timestamps", timestamps),
-    ("token_replies", token_replies),
+    ("token_responses", token_responses),
+];
+
+/// Reads a callback: the center's ID, the body, and secrets to remove.
+type ReadEvent = fn(&str, &[u8], &[&str]) -> Event;
+
+/// The parsers of one vendor.
+struct Parsers {
+    /// A response in every envelope.
+    envelopes: fn(&HttpResponse) -> Vec<ParsedResponse>,
+    /// A callback's body, if the vendor posts events.
+    callback: Option<ReadEvent>,
+    /// The token in a response, and the requested lifetime, if the vendor has tokens.
+    token: Option<fn(&HttpResponse, Duration) -> Option<Fetched>>,
+}
+
+/// One row per vendor.
+const VENDORS: &[(&str, Parsers)] = &[
+    ("udesk", Parsers { envelopes: udesk_envelopes, callback: Some(udesk::callbacks::read_event), token: None }),
+    (
+        "huawei",
+        Parsers {
+            envelopes: huawei_envelopes,
+            callback: Some(huawei::callbacks::read_event),
+            token: Some(huawei::tokens::read),
+        },
+    ),
 ];
 
 /// The value of every environment variable of a fuzzed configuration. No event contains it.
@@ -75,34 +101,48 @@ const STATUSES: [StatusCode; 7] = [
     StatusCode::BAD_GATEWAY,
 ];
 
-/// The body of a vendor's response, in every envelope of both vendors.
+/// The body of a vendor's response, in every envelope of every vendor.
 pub fn envelopes(body: &[u8]) {
     let body = Bytes::copy_from_slice(body);
     for status in STATUSES {
-        let reply = HttpResponse { status, headers: HeaderMap::new(), body: body.clone() };
-        for style in [READ, SIGN_IN, CALLBACK] {
-            let operation = Operation { name: "fuzzed", method: Method::PUT, repeatable: false, style };
-            check_parsed(&reply, envelope::open(&operation, &reply));
-        }
-        for family in [BARE, MOBILE_AGENT, AGENT_SETTINGS, AGENT_ACCOUNT, DESCRIBED] {
-            let style = api_fabric::Style {
-                operation: "fuzzed",
-                path: "/fuzzed",
-                envelope: family,
-                takes_caller_values: true,
-                missing_is_404: false,
-            };
-            let operation = Operation { name: "fuzzed", method: Method::POST, repeatable: false, style };
-            check_parsed(&reply, family.open(&operation, &reply));
+        let response = HttpResponse { status, headers: HeaderMap::new(), body: body.clone() };
+        for (_, Parsers { envelopes, .. }) in VENDORS {
+            for parsed in envelopes(&response) {
+                check_parsed(&response, parsed);
+            }
         }
     }
 }
 
-/// The body of a callback of either vendor.
+/// A response in every envelope of Udesk.
+fn udesk_envelopes(response: &HttpResponse) -> Vec<ParsedResponse> {
+    let styles = [READ, SIGN_IN, CALLBACK].into_iter();
+    let operations = styles.map(|style| Operation { name: "fuzzed", method: Method::PUT, repeatable: false, style });
+    operations.map(|operation| envelope::open(&operation, response)).collect()
+}
+
+/// A response in every envelope of Huawei.
+fn huawei_envelopes(response: &HttpResponse) -> Vec<ParsedResponse> {
+    let families = [BARE, MOBILE_AGENT, AGENT_SETTINGS, AGENT_ACCOUNT, DESCRIBED].into_iter();
+    let parse = |envelope: Envelope| {
+        let style = api_fabric::Style {
+            operation: "fuzzed",
+            path: "/fuzzed",
+            envelope,
+            takes_caller_values: true,
+            missing_is_404: false,
+        };
+        let operation = Operation { name: "fuzzed", method: Method::POST, repeatable: false, style };
+        envelope.open(&operation, response)
+    };
+    families.map(parse).collect()
+}
+
+/// The body of a callback of any vendor.
 pub fn callbacks(body: &[u8]) {
     // Clients accept 4 MiB; the rest is for the fields that the gateway adds.
     const MAX_EVENT_BYTES: usize = 7 << 19;
-    for read_event in [udesk::callbacks::read_event, huawei::callbacks::read_event] {
+    for read_event in VENDORS.iter().filter_map(|(_, parsers)| parsers.callback) {
         let event = read_event("acme", body, &[SECRET]);
         assert!(event.r#type() != EventType::Unspecified && event.vendor_payload.is_some());
         assert!(event.payload.is_some() || event.r#type() == EventType::Vendor, "a known type has its payload");
@@ -118,20 +158,20 @@ pub fn callbacks(body: &[u8]) {
     }
 }
 
-fn check_parsed(reply: &HttpResponse, parsed: ParsedResponse) {
+fn check_parsed(response: &HttpResponse, parsed: ParsedResponse) {
     match parsed {
         ParsedResponse::Payload(payload) => {
-            assert!(reply.status.is_success(), "an HTTP error status is no success");
+            assert!(response.status.is_success(), "an HTTP error status is no success");
             // In JSON within text, a line break of two characters becomes an escape of six.
-            let is_text =
-                std::str::from_utf8(&reply.body).is_ok_and(|body| !body.contains(&*String::from_utf8_lossy(&payload)));
-            let largest = if is_text { 3 * reply.body.len() } else { reply.body.len() };
+            let is_text = std::str::from_utf8(&response.body)
+                .is_ok_and(|body| !body.contains(&*String::from_utf8_lossy(&payload)));
+            let largest = if is_text { 3 * response.body.len() } else { response.body.len() };
             assert!(payload.len() <= largest.max(4), "a payload is a part of the response");
             check_fields(&payload);
         }
         ParsedResponse::Refused(refusal) => {
             assert!(
-                !reply.status.is_success() || !refusal.code.is_empty(),
+                !response.status.is_success() || !refusal.code.is_empty(),
                 "a rejection has an error status or a code"
             );
             let code = redact::vendor_code(&refusal.code);
@@ -250,12 +290,13 @@ pub fn timestamps(value: &[u8]) {
     assert!(retry::retry_after(&headers).is_none_or(|pause| pause <= Duration::from_secs(3600)));
 }
 
-/// The body of a response of tokenByAkSk.
-pub fn token_replies(body: &[u8]) {
+/// The body of a response to a token request.
+pub fn token_responses(body: &[u8]) {
     let requested = Duration::from_secs(3600);
-    for status in STATUSES {
-        let reply = HttpResponse { status, headers: HeaderMap::new(), body: Bytes::copy_from_slice(body) };
-        let Some(fetched) = tokens::read(&reply, requested) else { continue };
+    let readers = VENDORS.iter().filter_map(|(_, parsers)| parsers.token);
+    for (read, status) in readers.flat_map(|read| STATUSES.map(|status| (read, status))) {
+        let response = HttpResponse { status, headers: HeaderMap::new(), body: Bytes::copy_from_slice(body) };
+        let Some(fetched) = read(&response, requested) else { continue };
         assert!(status.is_success(), "an HTTP error status contains no token");
         assert!(!fetched.lifetime.is_zero() && fetched.lifetime <= requested, "at most the requested lifetime");
         let header = format!("Bearer {}", fetched.value.expose_secret());
@@ -342,8 +383,8 @@ mod tests {
     fn a_misparsed_response_fails_its_property() {
         let success = || ParsedResponse::Payload(Bytes::from_static(b"null"));
         for status in [StatusCode::OK, StatusCode::BAD_GATEWAY] {
-            let reply = HttpResponse { status, headers: HeaderMap::new(), body: Bytes::new() };
-            let result = std::panic::catch_unwind(|| check_parsed(&reply, success()));
+            let response = HttpResponse { status, headers: HeaderMap::new(), body: Bytes::new() };
+            let result = std::panic::catch_unwind(|| check_parsed(&response, success()));
             assert_eq!(result.is_ok(), status.is_success());
         }
     }
@@ -378,12 +419,12 @@ mod tests {
         }
 
         #[test]
-        fn any_token_reply_passes(
+        fn any_token_response_passes(
             name in "AccessToken|access_token|accessToken", token in "\\PC{0,40}",
             expires in "\"?-?[0-9]{0,20}\"?|null|\"\\PC{0,8}\"", more in "(,\"[A-Za-z]{1,12}\":[0-9]{1,5}){0,3}",
         ) {
             let token = Value::from(token);
-            token_replies(format!("{{\"{name}\":{token},\"Expires\":{expires}{more}}}").as_bytes());
+            token_responses(format!("{{\"{name}\":{token},\"Expires\":{expires}{more}}}").as_bytes());
         }
     }
 }

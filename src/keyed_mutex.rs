@@ -80,7 +80,7 @@ mod tests {
         let held = mutex.lock("a", soon).await.unwrap();
         mutex.lock("b", soon).await.unwrap();
         assert_eq!(mutex.lock("a", soon).await.unwrap_err().reason(), ErrorReason::DeadlineBeforeSend);
-        assert_eq!(begun.elapsed(), Duration::from_secs(1), "told at its deadline");
+        assert_eq!(begun.elapsed(), Duration::from_secs(1), "reported at its deadline");
         drop(held);
         mutex.lock("a", soon + Duration::from_secs(1)).await.unwrap();
     }

@@ -7,7 +7,12 @@ use std::{io::Write as _, process::ExitCode};
 use clap::Parser as _;
 use switchboard::telemetry;
 
+/// Smallest allocation that the allocator maps on its own and returns to the system when it is freed, in bytes.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+const MMAP_THRESHOLD: std::ffi::c_int = 128 * 1024;
+
 fn main() -> ExitCode {
+    return_large_buffers();
     let command = cli::Cli::parse();
     // A panic message may contain request data: log the location only.
     std::panic::set_hook(Box::new(|panic| {
@@ -34,3 +39,15 @@ fn main() -> ExitCode {
     telemetry::flush();
     code
 }
+
+/// Fixes the allocator's threshold at its initial value. By default glibc raises it to the size of the largest buffer that
+/// was freed, and then keeps the memory of such buffers: a few large responses at once occupy tens of megabytes for ever.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "a foreign function that changes a setting, before there is another thread")]
+fn return_large_buffers() {
+    // SAFETY: mallopt accepts any values and only returns whether it applied them; no other thread allocates yet.
+    unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, MMAP_THRESHOLD) };
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+fn return_large_buffers() {}

@@ -54,7 +54,7 @@ impl Service {
         };
         let start = Instant::now();
         match method(&self.centers, cx, request).await {
-            Ok(answer) => Ok(Response::new(answer)),
+            Ok(response) => Ok(Response::new(response)),
             Err(error) => {
                 log_failed(cx, &error, start.elapsed());
                 self.centers.count_failure(cx, &error);
@@ -90,11 +90,11 @@ fn log_failed(cx: &Context, error: &Error, took: Duration) {
 }
 
 macro_rules! unary {
-    ($($method:ident($request:ident) -> $answer:ty => $family:ident;)*) => {
+    ($($method:ident($request:ident) -> $response:ty => $family:ident;)*) => {
         #[tonic::async_trait]
         impl ContactCenter for Service {
             $(
-                async fn $method(&self, request: Request<v1::$request>) -> Result<Response<$answer>, Status> {
+                async fn $method(&self, request: Request<v1::$request>) -> Result<Response<$response>, Status> {
                     self.run(request, $family::$method).await
                 }
             )*

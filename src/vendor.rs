@@ -67,15 +67,16 @@ mod tests {
     #[test]
     fn every_endpoint_is_an_operation_of_its_vendor() {
         let endpoint = Regex::new(r#"endpoint!\(\s*\w+: [^"]*?, (GET|POST|PUT|DELETE) "([^"]+)""#).unwrap();
-        for (folder, operations) in [("udesk", udesk::OPERATIONS), ("huawei", huawei::OPERATIONS)] {
-            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/vendor").join(folder);
+        // One row per vendor.
+        for (vendor, operations) in [("udesk", udesk::OPERATIONS), ("huawei", huawei::OPERATIONS)] {
+            let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/vendor").join(vendor);
             let mut declared = BTreeSet::new();
             for file in fs::read_dir(folder).unwrap() {
                 let code = fs::read_to_string(file.unwrap().path()).unwrap_or_default();
                 declared.extend(endpoint.captures_iter(&code).map(|found| format!("{} {}", &found[1], &found[2])));
             }
-            assert!(declared.len() > 15, "the pattern finds endpoints");
-            assert_eq!(declared, operations.iter().map(|&name| name.to_owned()).collect());
+            assert!(!declared.is_empty(), "{vendor}: the pattern finds no endpoint");
+            assert_eq!(declared, operations.iter().map(|&name| name.to_owned()).collect(), "{vendor}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! A simulator of Huawei Cloud AICC: the C1 family, which answers behind API Fabric with a bearer token.
+//! A simulator of Huawei Cloud AICC: the C1 family, which responds behind API Fabric with a bearer token.
 //!
 //! It holds one call center in memory and responds as the vendor's documents say, contradictions included. "Document
 //! 000", "001" and "002" are the vendor's pages on querySysInfo, queryPhone v2 and agentsettings/query; "A" and "B1" to

@@ -19,7 +19,7 @@ pub(crate) fn decode<'a>(label: &str, body: &'a [u8], max: usize) -> Result<Cow<
         Some((encoding, _)) => encoding,
         None => match of_label(label).map(|encoding| of_first_character(encoding, body)) {
             Some(encoding) if encoding == UTF_8 => return Ok(Cow::Borrowed(body)),
-            // The default of many servers, whatever they send: what is valid UTF-8 is not Latin-1.
+            // The default of many servers, regardless of what they send: valid UTF-8 is not Latin-1.
             Some(encoding) if encoding == WINDOWS_1252 && is_utf8(body) => return Ok(Cow::Borrowed(body)),
             Some(encoding) => encoding,
             None if is_utf8(body) => return Ok(Cow::Borrowed(body)),

@@ -65,7 +65,9 @@ fn charset(content_type: &str) -> &str {
 /// A body that could not be decoded, with its labels, for the event log.
 pub(crate) fn labelled(labels: &Labels, body: &[u8]) -> Bytes {
     let line = |label: &str| {
-        let printable = label.bytes().filter(|byte| (b' '..=b'~').contains(byte));
+        // A tab is white space in a header.
+        let spaced = label.bytes().map(|byte| if byte == b'\t' { b' ' } else { byte });
+        let printable = spaced.filter(|byte| (b' '..=b'~').contains(byte));
         printable.take(MAX_LABEL_BYTES).chain([b'\n']).collect::<Vec<_>>()
     };
     [MARK, &line(&labels.content_encoding), &line(&labels.content_type), body].concat().into()
@@ -120,6 +122,7 @@ mod tests {
         for (labels, expected) in [
             (labels("br", "text/plain; charset=x"), labels("br", "text/plain; charset=x")),
             (labels("a\nb\u{e9}", ""), labels("ab", "")),
+            (labels("", "text/plain;\tcharset=x"), labels("", "text/plain; charset=x")),
             (labels(&"x".repeat(500), "t"), labels(&"x".repeat(128), "t")),
         ] {
             assert_eq!(unlabelled(&labelled(&labels, body)), (expected, &body[..]));

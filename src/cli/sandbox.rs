@@ -4,22 +4,17 @@ mod centers;
 
 use std::{env, net::SocketAddr, path::PathBuf};
 
-use clap::Args;
+use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, value_parser};
 
-use self::centers::{Addresses, HUAWEI_CENTER, Listen, Sandbox, UDESK_CENTER};
+use self::centers::{Addresses, Listen, Sandbox, SimulatedCenter};
 use super::{
     Failed, addresses, shutdown,
-    simulate::{event_templates, reachable},
+    simulate::reachable,
+    simulated::{VENDORS, Vendor},
 };
 
 #[derive(Debug, Args)]
-#[command(
-    after_long_help = "A default port that is in use is replaced by a free one; port 0 always selects a free one. The \
-                       simulators require no password for their own routes: keep --udesk and --huawei on loopback or in \
-                       a test network.
-
-Center acme has background traffic while a subscription exists: events of calls and agents' states."
-)]
+#[command(after_long_help = after_help())]
 pub(super) struct Arguments {
     /// Address of the gRPC contract [default: 127.0.0.1:50051]
     #[arg(long, value_name = "ADDR")]
@@ -30,40 +25,66 @@ pub(super) struct Arguments {
     /// Address of /metrics, /healthz and /readyz [default: 127.0.0.1:9090]
     #[arg(long, value_name = "ADDR")]
     admin: Option<SocketAddr>,
-    /// Address of the Udesk simulator of center acme [default: 127.0.0.1:8081]
-    #[arg(long, value_name = "ADDR")]
-    udesk: Option<SocketAddr>,
-    /// Address of the Huawei simulator of center beta [default: 127.0.0.1:8082]
-    #[arg(long, value_name = "ADDR")]
-    huawei: Option<SocketAddr>,
+    #[command(flatten)]
+    simulators: SimulatorAddresses,
     /// Serve callers at a --grpc address outside loopback, although the gateway does not authenticate them
     #[arg(long)]
     allow_unauthenticated: bool,
-    /// Payloads of Udesk's events: DIR/<event name>.json replaces the simulator's own
+    /// Payloads of simulated events: DIR/<event name>.json replaces the simulator's own
     #[arg(long, value_name = "DIR")]
     event_templates: Option<PathBuf>,
 }
 
-/// Calls to paste, as methods of the service. Each succeeds on a new sandbox.
-const CALLS: [(&str, &str); 7] = [
-    ("ListCenters", ""),
-    ("GetCapabilities", r#"{"name": "centers/acme/capabilities"}"#),
-    ("ListAgents", r#"{"parent": "centers/acme", "page_size": 2}"#),
-    ("LoginAgent", r#"{"name": "centers/acme/agents/1004", "initial_state": "AGENT_STATE_READY"}"#),
-    ("StartCallback", r#"{"parent": "centers/acme", "customer_number": "13800000000", "entry_number": "01055500100"}"#),
-    ("GetSoftphoneConfig", r#"{"name": "centers/beta/softphoneConfig"}"#),
-    (
-        "CreateSubscription",
-        r#"{"parent": "centers/acme", "subscription": {"display_name": "live", "event_types": ["EVENT_TYPE_CALL_QUEUED", "EVENT_TYPE_CALL_HUNG_UP"]}}"#,
-    ),
-];
+/// The addresses of the simulators, in the order of [`VENDORS`]: one option per vendor.
+#[derive(Debug)]
+struct SimulatorAddresses(Vec<Option<SocketAddr>>);
 
 /// A rule to paste.
 const OUTAGE: &str = r#"{"operation": "*", "times": 3, "status": 503}"#;
 
+// === impl SimulatorAddresses ===
+
+impl Args for SimulatorAddresses {
+    fn augment_args(command: Command) -> Command {
+        VENDORS.iter().fold(command, |command, Vendor { name, title, center: (center, _), port, .. }| {
+            let help = format!("Address of the {title} simulator of center {center} [default: 127.0.0.1:{port}]");
+            command
+                .arg(Arg::new(*name).long(*name).value_name("ADDR").value_parser(value_parser!(SocketAddr)).help(help))
+        })
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for SimulatorAddresses {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self(VENDORS.iter().map(|vendor| matches.get_one(vendor.name).copied()).collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+fn after_help() -> String {
+    let options = VENDORS.iter().map(|vendor| format!("--{}", vendor.name)).collect::<Vec<_>>().join(", ");
+    let lively = VENDORS.iter().filter(|vendor| vendor.has_events).map(|vendor| {
+        let center = vendor.center.0;
+        format!("\n\nCenter {center} has background traffic while a subscription exists: events of calls and agents' states.")
+    });
+    format!(
+        "A default port that is in use is replaced by a free one; port 0 always selects a free one. The simulators \
+         require no password for their own routes: keep their addresses ({options}) on loopback or in a test network.{}",
+        lively.collect::<String>()
+    )
+}
+
 /// Runs the sandbox until it is interrupted.
 pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
-    let Arguments { grpc, http, admin, udesk, huawei, allow_unauthenticated, event_templates: directory } = arguments;
+    let Arguments { grpc, http, admin, simulators, allow_unauthenticated, event_templates } = arguments;
     if let Some(grpc) = grpc
         && !allow_unauthenticated
         && !grpc.ip().to_canonical().is_loopback()
@@ -77,19 +98,19 @@ pub(super) async fn run(arguments: Arguments) -> Result<(), Failed> {
         grpc: listen(grpc, 50051),
         http: listen(http, 8080),
         admin: listen(admin, 9090),
-        udesk: listen(udesk, 8081),
-        huawei: listen(huawei, 8082),
+        simulators: VENDORS.iter().zip(simulators.0).map(|(vendor, given)| listen(given, vendor.port)).collect(),
     };
-    let templates = event_templates(directory.as_deref())?;
-    let sandbox = Sandbox::bind(listeners, templates).await?;
+    let sandbox = Sandbox::bind(listeners, event_templates.as_deref()).await?;
     let (grpc, http, admin) = addresses(&sandbox.gateway)?;
     print_welcome(reachable(grpc), reachable(http), reachable(admin));
-    print_simulators(reachable(sandbox.udesk), reachable(sandbox.huawei));
+    print_simulators(&sandbox.centers);
     sandbox.gateway.run(shutdown()).await.map_err(Failed::running)
 }
 
 fn print_welcome(grpc: SocketAddr, http: SocketAddr, admin: SocketAddr) {
-    println!("The sandbox is ready. Centers: acme (simulated Udesk), beta (simulated Huawei). Ctrl-C stops it.");
+    let centers = VENDORS.iter().map(|vendor| format!("{} (simulated {})", vendor.center.0, vendor.title));
+    let centers = centers.collect::<Vec<_>>().join(", ");
+    println!("The sandbox is ready. Centers: {centers}. Ctrl-C stops it.");
     println!();
     println!("  gRPC       {grpc}   contactcenter.v1.ContactCenter, reflection, health");
     println!("  callbacks  {http}");
@@ -98,29 +119,36 @@ fn print_welcome(grpc: SocketAddr, http: SocketAddr, admin: SocketAddr) {
     println!("Calls to paste (go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3):");
     println!();
     println!("  grpcurl -plaintext {grpc} describe contactcenter.v1.ContactCenter");
-    for (method, request) in CALLS {
-        let data = if request.is_empty() { String::new() } else { format!("-d '{request}' ") };
-        println!("  grpcurl -plaintext {data}{grpc} contactcenter.v1.ContactCenter/{method}");
+    println!("  grpcurl -plaintext {grpc} contactcenter.v1.ContactCenter/ListCenters");
+    for (method, request) in VENDORS.iter().flat_map(|vendor| vendor.calls) {
+        println!("  grpcurl -plaintext -d '{request}' {grpc} contactcenter.v1.ContactCenter/{method}");
     }
-    println!();
-    println!("Events of {UDESK_CENTER}, one JSON object per line, until Ctrl-C:");
-    println!();
     // As it was started, because it need not be on the PATH.
     let program = env::args().next().filter(|program| !program.contains(char::is_whitespace));
     let program = program.unwrap_or_else(|| "switchboard".to_owned());
-    println!("  {program} events tail --center {UDESK_CENTER} --grpc {grpc}");
+    for vendor in VENDORS.iter().filter(|vendor| vendor.has_events) {
+        let center = vendor.center.0;
+        println!();
+        println!("Events of {center}, one JSON object per line, until Ctrl-C:");
+        println!();
+        println!("  {program} events tail --center {center} --grpc {grpc}");
+    }
 }
 
-fn print_simulators(udesk: SocketAddr, huawei: SocketAddr) {
+fn print_simulators(centers: &[SimulatedCenter]) {
     println!();
     println!("Each simulator shows its requests and its state, and fails on demand (docs/faults.md has every fault):");
     println!();
-    for (center, address) in [(UDESK_CENTER, udesk), (HUAWEI_CENTER, huawei)] {
-        println!("  {center}  http://{address}/simulator/faults, /simulator/requests, /simulator/state");
+    for SimulatedCenter { vendor, address } in centers {
+        let center = vendor.center.0;
+        println!("  {center}  http://{}/simulator/faults, /simulator/requests, /simulator/state", reachable(*address));
     }
-    println!();
-    println!("Fail the next three requests to {UDESK_CENTER}, and end the outage:");
-    println!();
-    println!("  curl -d '{OUTAGE}' http://{udesk}/simulator/faults");
-    println!("  curl -X DELETE http://{udesk}/simulator/faults");
+    if let Some(SimulatedCenter { vendor, address }) = centers.first() {
+        let (center, address) = (vendor.center.0, reachable(*address));
+        println!();
+        println!("Fail the next three requests to {center}, and end the outage:");
+        println!();
+        println!("  curl -d '{OUTAGE}' http://{address}/simulator/faults");
+        println!("  curl -X DELETE http://{address}/simulator/faults");
+    }
 }

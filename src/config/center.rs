@@ -72,7 +72,7 @@ table! {
     pub struct Breaker {
         /// Failures in a row that open it.
         consecutive_failures: u32 = whole(1..=MOST).default(7);
-        /// How long it stays open at first, at most `max_penalty`.
+        /// How long it stays open at first: a random time between half of this and all of it. At most `max_penalty`.
         min_penalty: Duration = duration(POSITIVE).default("1s");
         /// How long it stays open at most: each failed probe doubles the time.
         max_penalty: Duration = duration(POSITIVE).default("60s");

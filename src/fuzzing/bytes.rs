@@ -59,7 +59,10 @@ pub fn charsets(input: &[u8]) {
             let decoded = |label, body: &[u8]| charset::decode(label, body, MAX).map(Cow::into_owned);
             let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
             assert_eq!(decoded("", &utf16).as_deref(), Ok(text.as_bytes()));
-            assert_eq!(decoded("gb18030", &GB18030.encode(&text).0).as_deref(), Ok(text.as_bytes()));
+            // Editions of GB 18030 differ in the characters for private use.
+            if !text.contains(|character| matches!(character, '\u{e000}'..='\u{f8ff}')) {
+                assert_eq!(decoded("gb18030", &GB18030.encode(&text).0).as_deref(), Ok(text.as_bytes()));
+            }
         }
     }
 
@@ -70,7 +73,8 @@ pub fn charsets(input: &[u8]) {
     let labels = Labels::of(&headers);
     let kept = body::labelled(&labels, body);
     let (read, same) = body::unlabelled(&kept);
-    assert!(same == body && labels.content_type.starts_with(&read.content_type), "a body keeps its labels");
+    let content_type = labels.content_type.replace('\t', " ");
+    assert!(same == body && content_type.starts_with(&read.content_type), "a body keeps its labels");
     let _ = body::of_response(&headers, Bytes::copy_from_slice(body), MAX);
 }
 

@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_penalty_is_random_between_its_half_and_all_of_it_and_never_told_as_nothing() {
+    async fn the_penalty_is_random_between_its_half_and_all_of_it_and_never_reported_as_nothing() {
         let (mut shortest, mut longest) = (Duration::MAX, Duration::ZERO);
         let mut before = Duration::ZERO;
         let mut repeated = 0;

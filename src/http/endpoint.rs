@@ -79,11 +79,11 @@ impl Outgoing {
 /// are optional.
 #[macro_export]
 macro_rules! endpoint {
-    ($dialect:ty: $request:ty, $method:ident $name:literal, $kind:ident, $style:expr => $answer:ty
+    ($dialect:ty: $request:ty, $method:ident $name:literal, $kind:ident, $style:expr => $response:ty
      $(, path |$p:ident| $path:expr)? $(, query |$q:ident| $query:expr)? $(,)?) => {
         impl $crate::http::Endpoint for $request {
             type Dialect = $dialect;
-            type Response = $answer;
+            type Response = $response;
 
             fn operation() -> &'static $crate::http::Operation<<$dialect as $crate::http::Dialect>::Style> {
                 static OPERATION: $crate::http::Operation<<$dialect as $crate::http::Dialect>::Style> =

@@ -95,7 +95,7 @@ impl<D: Dialect> Client<D> {
                 outcome = parsed.outcome(),
                 took_ms = millis(elapsed),
                 trace_id = cx.trace_id(),
-                "vendor answered"
+                "vendor responded"
             );
             if parsed.is_from_vendor() {
                 self.dialect.accept(&credentials);
@@ -195,9 +195,9 @@ impl<D: Dialect> Client<D> {
 
 impl<D: Dialect> BreakerGuard<'_, D> {
     /// Reports the outcome to the breaker.
-    fn record(&mut self, answered: bool) {
+    fn record(&mut self, responded: bool) {
         let Some(permit) = self.permit.take() else { return };
-        match if answered { permit.succeeded() } else { permit.failed() } {
+        match if responded { permit.succeeded() } else { permit.failed() } {
             Transition::None => {}
             transition => {
                 let open = transition == Transition::Opened;

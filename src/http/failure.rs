@@ -163,8 +163,8 @@ mod tests {
         Context::new("CreateQueue", String::new(), Instant::now())
     }
 
-    /// Reason, cause and pause that a caller is told, and what it is told of the vendor.
-    fn told(error: Error) -> (ErrorReason, String, Option<Duration>, [String; 2]) {
+    /// Reason, cause and pause of the error, and what it says of the vendor.
+    fn reported(error: Error) -> (ErrorReason, String, Option<Duration>, [String; 2]) {
         let reason = error.reason();
         let status = error.into_status(&call());
         let mut info = status.get_details_error_info().unwrap().metadata;
@@ -187,7 +187,7 @@ mod tests {
                 let pause = (reason == VendorUnavailable).then_some(DEFAULT_RETRY_AFTER);
                 let vendor = ["POST /queues".to_owned(), String::new()];
                 assert_eq!(
-                    told(failed("acme", &operation(repeatable), &failure)),
+                    reported(failed("acme", &operation(repeatable), &failure)),
                     (reason, cause.into(), pause, vendor)
                 );
             }
@@ -196,11 +196,11 @@ mod tests {
 
     #[test]
     fn each_meaning_of_a_refusal_has_words_of_its_own() {
-        let reply = |headers| HttpResponse { status: StatusCode::BAD_REQUEST, headers, body: bytes::Bytes::new() };
+        let response = |headers| HttpResponse { status: StatusCode::BAD_REQUEST, headers, body: bytes::Bytes::new() };
         let refused = |reason, message: &str, headers| {
             refused(
                 &operation(true),
-                &reply(headers),
+                &response(headers),
                 Refusal { code: "4711".into(), message: message.into(), read: reason, write: reason, status: None },
                 &[],
             )
@@ -220,8 +220,8 @@ mod tests {
             let error = refused(reason, "its own words", HeaderMap::new());
             assert!(!error.message().contains("its own words"), "{}", error.message());
             assert!(messages.insert(error.message().to_owned()), "{}", error.message());
-            let (told, _, pause, vendor) = told(error);
-            assert_eq!((told, vendor), (reason, ["POST /queues".to_owned(), "400".to_owned()]));
+            let (reported, _, pause, vendor) = reported(error);
+            assert_eq!((reported, vendor), (reason, ["POST /queues".to_owned(), "400".to_owned()]));
             let may_come_again = matches!(reason, ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable);
             assert_eq!(pause, may_come_again.then_some(DEFAULT_RETRY_AFTER));
         }
@@ -232,18 +232,18 @@ mod tests {
         assert!(!none.message().contains(':') && messages.insert(none.message().to_owned()), "{}", none.message());
 
         let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from(30))]);
-        let pause = |reason| told(refused(reason, "", headers.clone())).2;
+        let pause = |reason| reported(refused(reason, "", headers.clone())).2;
         assert_eq!(pause(ErrorReason::VendorRateLimited), Some(Duration::from_secs(30)));
         assert_eq!(pause(ErrorReason::VendorRejected), None);
     }
 
     #[test]
     fn a_refusal_means_one_thing_after_a_read_and_one_after_a_write() {
-        let reply =
+        let response =
             HttpResponse { status: StatusCode::BAD_GATEWAY, headers: HeaderMap::new(), body: bytes::Bytes::new() };
         let reason = |repeatable| {
-            let refusal = StatusMeaning::by_specification(reply.status, "").unwrap().refusal(String::new());
-            refused(&operation(repeatable), &reply, refusal, &[]).reason()
+            let refusal = StatusMeaning::by_specification(response.status, "").unwrap().refusal(String::new());
+            refused(&operation(repeatable), &response, refusal, &[]).reason()
         };
         assert_eq!((reason(true), reason(false)), (ErrorReason::VendorUnavailable, ErrorReason::VendorOutcomeUnknown));
     }
@@ -260,19 +260,19 @@ mod tests {
             let error = past_deadline(&cx, &operation(repeatable), left);
             assert_eq!((error.reason(), cx.may_have_been_sent()), (reason, left));
             assert_eq!(error.clone().into_status(&cx).code(), code);
-            assert_eq!(told(error).3[0], "POST /queues");
+            assert_eq!(reported(error).3[0], "POST /queues");
         }
     }
 
     #[test]
     fn what_cannot_be_read_says_where_it_came_from() {
-        let reply = HttpResponse { status: StatusCode::OK, headers: HeaderMap::new(), body: bytes::Bytes::new() };
+        let response = HttpResponse { status: StatusCode::OK, headers: HeaderMap::new(), body: bytes::Bytes::new() };
         for (repeatable, reason) in
             [(true, ErrorReason::VendorResponseInvalid), (false, ErrorReason::VendorOutcomeUnknown)]
         {
-            let (told_reason, _, _, vendor) = told(unreadable(&operation(repeatable), Some(&reply)));
-            assert_eq!((told_reason, vendor), (reason, ["POST /queues".to_owned(), "200".to_owned()]));
-            assert_eq!(told(unreadable(&operation(repeatable), None)).3[1], "");
+            let (reported_reason, _, _, vendor) = reported(unreadable(&operation(repeatable), Some(&response)));
+            assert_eq!((reported_reason, vendor), (reason, ["POST /queues".to_owned(), "200".to_owned()]));
+            assert_eq!(reported(unreadable(&operation(repeatable), None)).3[1], "");
         }
     }
 }

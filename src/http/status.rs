@@ -22,7 +22,7 @@ pub enum StatusMeaning {
     Outage,
     /// The outcome of a write is unknown. The reason is that of a read.
     Unknown(ErrorReason),
-    /// Something else answers at the configured address or path, and the request had no effect. The text names the
+    /// Something else responds at the configured address or path, and the request had no effect. The text names the
     /// configuration's keys.
     WrongAddress(&'static str),
 }

@@ -1,7 +1,7 @@
 //! The client against a network that does what a test says, by a clock that leaps to what is waited for.
 
-mod answers;
 mod breaker;
+mod responses;
 mod retries;
 
 use std::{
@@ -31,11 +31,11 @@ use crate::{
 /// What becomes of a request.
 #[derive(Clone)]
 enum Fate {
-    /// This answer, after a while.
-    Answer(Duration, u16, &'static str),
+    /// This response, after a while.
+    Response(Duration, u16, &'static str),
     /// The same with `Retry-After`, in seconds.
     Throttled(u16),
-    /// No answer, ever.
+    /// No response, ever.
     Silence,
     /// It fails in this way.
     Fails(Failure),
@@ -48,9 +48,9 @@ struct Stage(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     fates: Mutex<VecDeque<Fate>>,
-    /// When each request was sent, whether it may be sent again, and the largest answer that it allows.
+    /// When each request was sent, whether it may be sent again, and the largest response that it allows.
     sent: Mutex<Vec<(Instant, bool, usize)>>,
-    /// Requests that were given up.
+    /// Requests that were abandoned.
     given_up: AtomicUsize,
 }
 
@@ -109,7 +109,7 @@ impl Transport for Stage {
         };
         let unfinished = Unfinished(&self.0.given_up);
         let (status, headers, body) = match fate.expect("a fate") {
-            Fate::Answer(after, status, body) => {
+            Fate::Response(after, status, body) => {
                 sleep(after).await;
                 (status, HeaderMap::new(), body)
             }
@@ -146,15 +146,15 @@ impl Dialect for Numbered {
     }
 
     /// `code text`; 401 is a refusal of the credentials, 429 one without a code, an empty body none.
-    fn parse(&self, _operation: &Operation<()>, reply: &HttpResponse) -> ParsedResponse {
-        if reply.status == StatusCode::OK && reply.body.is_empty() {
+    fn parse(&self, _operation: &Operation<()>, response: &HttpResponse) -> ParsedResponse {
+        if response.status == StatusCode::OK && response.body.is_empty() {
             return ParsedResponse::Unreadable("a body");
         }
-        let Some(meaning) = StatusMeaning::by_specification(reply.status, "base_url") else {
-            return ParsedResponse::Payload(reply.body.clone());
+        let Some(meaning) = StatusMeaning::by_specification(response.status, "base_url") else {
+            return ParsedResponse::Payload(response.body.clone());
         };
         let mut refusal = meaning.refusal(String::new());
-        if let Some((code, message)) = std::str::from_utf8(&reply.body).unwrap().split_once(' ') {
+        if let Some((code, message)) = std::str::from_utf8(&response.body).unwrap().split_once(' ') {
             (refusal.code, refusal.message) = (code.to_owned(), message.to_owned());
             refusal.status = None;
         }
@@ -246,7 +246,7 @@ async fn write(client: &Arc<Client<Numbered>>) -> Result<Value> {
     client.call(&minute(), &Write { password: "of-the-body" }).await
 }
 
-fn told(result: &Result<Value>) -> ErrorReason {
+fn reported(result: &Result<Value>) -> ErrorReason {
     result.as_ref().unwrap_err().reason()
 }
 
@@ -256,6 +256,6 @@ fn metadata(error: Error, key: &str) -> String {
     info.metadata.get(key).cloned().unwrap_or_default()
 }
 
-const OK: Fate = Fate::Answer(Duration::ZERO, 200, "1");
-const BUSY: Fate = Fate::Answer(Duration::ZERO, 503, "");
+const OK: Fate = Fate::Response(Duration::ZERO, 200, "1");
+const BUSY: Fate = Fate::Response(Duration::ZERO, 503, "");
 const PATIENT: &str = "breaker = { consecutive_failures = 1000000 }\n";

@@ -118,7 +118,7 @@ async fn a_call_waits_until_its_deadline_while_another_gateway_runs_it() {
         let fixture = Fixture { idempotency, database, ..fixture() };
         let start = Instant::now();
         let outcome = fixture.call("", "a").await;
-        assert_eq!(outcome.as_ref().map(|answer| answer.call_id.as_str()).map_err(Error::reason), expected);
+        assert_eq!(outcome.as_ref().map(|response| response.call_id.as_str()).map_err(Error::reason), expected);
         assert!(start.elapsed() <= Duration::from_secs(5), "before the deadline");
         assert_eq!(fixture.runs(), usize::from(expected.is_ok()));
     }
@@ -195,14 +195,14 @@ async fn callers_do_not_share_ids() {
 
 #[test]
 fn a_sealed_response_opens_only_with_its_own_key() {
-    let answer = StartCallbackResponse { call_id: "c9d52506".into() };
+    let response = StartCallbackResponse { call_id: "c9d52506".into() };
     let (key, other) = ([1; 32], [2; 32]);
-    let text = seal(&key, 0, &answer.encode_to_vec()).unwrap();
-    assert_eq!(open::<StartCallbackResponse>(&key, text.clone()).unwrap(), answer);
+    let text = seal(&key, 0, &response.encode_to_vec()).unwrap();
+    assert_eq!(open::<StartCallbackResponse>(&key, text.clone()).unwrap(), response);
     assert!(open::<StartCallbackResponse>(&other, text.clone()).is_err());
     assert!(open::<StartCallbackResponse>(&key, text[..text.len() - 1].to_vec()).is_err());
     assert!(open::<StartCallbackResponse>(&key, Vec::new()).is_err());
-    assert_ne!(text, seal(&key, 0, &answer.encode_to_vec()).unwrap(), "each nonce is new");
+    assert_ne!(text, seal(&key, 0, &response.encode_to_vec()).unwrap(), "each nonce is new");
 }
 
 #[tokio::test]

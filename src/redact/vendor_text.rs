@@ -127,7 +127,7 @@ fn secret_parts(uri: &str) -> impl Iterator<Item = &str> {
     path.split(is_cut).filter(|part| part.chars().count() >= MIN_PART_CHARS)
 }
 
-/// A vendor's return code: at most 16 letters, digits, `-` and `_`; otherwise `(unreadable)`. The codes of both vendors
+/// A vendor's return code: at most 16 letters, digits, `-` and `_`; otherwise `(unreadable)`. The codes of all vendors
 /// are short numbers.
 pub(crate) fn vendor_code(code: &str) -> String {
     let plain = code.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'));

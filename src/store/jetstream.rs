@@ -247,7 +247,7 @@ impl fmt::Display for JetStreamError {
             }
             Cause::NoRandomness => return f.write_str("the system provides no randomness"),
             Cause::Connect(ConnectErrorKind::Io | ConnectErrorKind::MaxReconnects) => "no server can be reached",
-            Cause::Connect(ConnectErrorKind::TimedOut) => "no server answers in time",
+            Cause::Connect(ConnectErrorKind::TimedOut) => "no server responds in time",
             Cause::Connect(ConnectErrorKind::Dns) => "the server's name does not resolve",
             Cause::Connect(ConnectErrorKind::ServerParse) => "not a server URL",
             Cause::Connect(ConnectErrorKind::Authentication | ConnectErrorKind::AuthorizationViolation) => {

@@ -321,15 +321,15 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let first = Database::open(&config(&directory)).unwrap();
         let clone = first.clone();
-        let answer = |connection: &Connection| connection.query_row("SELECT 42", (), |row| row.get::<_, i64>(0));
-        assert_eq!(clone.read(answer).await.unwrap(), 42);
+        let query = |connection: &Connection| connection.query_row("SELECT 42", (), |row| row.get::<_, i64>(0));
+        assert_eq!(clone.read(query).await.unwrap(), 42);
         first.close().await;
         first.close().await;
         let second = Database::open(&config(&directory)).unwrap();
-        for refused in [clone.read(answer).await, clone.run(move |connection| answer(connection)).await] {
+        for refused in [clone.read(query).await, clone.run(move |connection| query(connection)).await] {
             assert_eq!(refused.unwrap_err().reason(), ErrorReason::StorageUnavailable);
         }
-        assert_eq!(second.run(move |connection| answer(connection)).await.unwrap(), 42);
+        assert_eq!(second.run(move |connection| query(connection)).await.unwrap(), 42);
         second.close().await;
         let mut left: Vec<_> = fs::read_dir(directory.path())
             .unwrap()

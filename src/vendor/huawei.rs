@@ -10,13 +10,13 @@
 //! - agents have numbers and accounts have names, and the samples of either omit the other (B3.2, B3.8): [`directory`];
 //! - `userAccount` and `accountCode` for the same value (B3.11), and an empty list that means all agents (B3.10):
 //!   [`memberships`];
-//! - a new queue whose number the answer may omit (B3.13), and `skillParam` with three parts or five:
+//! - a new queue whose number the response may omit (B3.13), and `skillParam` with three parts or five:
 //!   [`queue_changes`];
 //! - access codes in a list with another name, or without one (B3.17), at most 200: [`phone_numbers`];
 //! - ports and limits that are text in the tables and numbers in the examples: [`crate::vendor::de`];
 //! - the example of `queryPhone`, which has the structure of its first version: [`extensions`];
 //! - success without an ID, which means that a user has no call settings yet (B3.22): [`call_settings`];
-//! - plaintext passwords in ordinary answers; only `AccessSoftphoneCredentials` returns them:
+//! - plaintext passwords in ordinary responses; only `AccessSoftphoneCredentials` returns them:
 //!   [`softphone_credentials`];
 //! - callbacks without a name, as JSON or as a Java map's text (B3.21): [`callbacks`].
 //!

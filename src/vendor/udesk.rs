@@ -5,13 +5,13 @@
 //!
 //! - a signature over account and time only, in the query string (C1 to C4): `ccapi`;
 //! - three envelopes, and a return code that overrides the HTTP status (C6, C10, C11, C14): `envelope`;
-//! - two generations of return codes (C13), and rules without a code (C62): `codes`, `is_vague`;
-//! - IDs with the suffix `@app` in some answers only (C18, C19): `VendorId`;
+//! - two generations of return codes (C13), and rules whose code is not named (C62): `codes`, `is_vague`;
+//! - IDs with the suffix `@app` in some responses only (C18, C19): `VendorId`;
 //! - numbers, booleans and lists in several spellings (C25, C30, C33, C46): [`crate::vendor::de`];
 //! - agents in three spellings (C33, C55, C56), without pages (C35), so the gateway pages by ID: `agent_records`;
 //! - extensions that are numbers or objects (C30), numbers that are not accounts (C24): `extensions`;
 //! - queues that get another ID than requested, or none (C20, C21, C38), and are written whole (C15): `queue_changes`;
-//! - subscriptions whose ID Udesk returns only once (C42, C45, C46): `subscription_answers`, `subscription_changes`,
+//! - subscriptions whose ID Udesk returns only once (C42, C45, C46): `subscription_responses`, `subscription_changes`,
 //!   `subscription_list`;
 //! - events whose names are documented and whose payload is not (Udesk 18): [`callbacks`].
 
@@ -36,9 +36,9 @@ mod sessions;
 mod softphone_credentials;
 mod softphones;
 mod statuses;
-mod subscription_answers;
 mod subscription_changes;
 mod subscription_list;
+mod subscription_responses;
 mod subscription_spec;
 mod subscriptions;
 
@@ -176,7 +176,7 @@ fn is_missing(error: &Error) -> bool {
     error.reason() == ErrorReason::ResourceNotFound && codes::is_no_records(error.vendor_code())
 }
 
-/// Whether a refusal does not say which rule was broken: several rules have no code (C62).
+/// Whether a refusal does not say which rule was broken: the document names no code for several rules (C62).
 fn is_vague(error: &Error) -> bool {
     matches!(error.reason(), ErrorReason::VendorRejected | ErrorReason::VendorCodeUnmapped)
 }

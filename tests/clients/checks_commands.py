@@ -2,11 +2,13 @@
 
 import contextlib
 import functools
+import re
 import socket
 import subprocess
 import threading
 import time
 
+from vendors import VENDORS
 from world import LISTEN, PATIENCE, ROOT, Gateway, Sandbox, Simulator, World, get
 
 ACME = """
@@ -31,7 +33,7 @@ BAD_CONFIGURATIONS = [
     ("a missing file", (f'"{SECRET}"', '{ file = "no/such/file" }'), ["centers.acme.auth_token", "no/such/file"]),
     ("http:// without allow_plaintext", ("https://", "http://"), ["centers.acme.base_url", "allow_plaintext"]),
     ("a public address", ('grpc = "127.0.0.1:0"', 'grpc = "0.0.0.0:0"'), ["listen.grpc", "allow_unauthenticated"]),
-    ("an unknown vendor", ('"udesk"', '"udsk"'), ["centers.acme.vendor", '"udesk"', '"huawei"']),
+    ("an unknown vendor", ('"udesk"', '"udsk"'), ["centers.acme.vendor", *(f'"{vendor}"' for vendor in VENDORS)]),
     ("a bad size", ("[listen]", '[listen]\nmax_request_size = "4 apples"'), ["listen.max_request_size"]),
     ("no TOML", ("[centers.acme]", "[centers.acme"), ["line"]),
     ("no center", (ACME, ""), ["centers"]),
@@ -54,6 +56,7 @@ def checks(world: World):
         the_printed_tail_runs,
         a_storage_in_use,
         wrong_usage,
+        every_vendor_is_simulated,
         help_is_there,
         a_probe,
         dangers_are_warned_of,
@@ -124,7 +127,7 @@ def a_sandbox_port_in_use(world: World) -> None:
 
 def default_sandbox_ports_in_use(world: World) -> None:
     """Each default port that is in use is replaced by a free one."""
-    ports = {50051, 8080, 9090, 8081, 8082}
+    ports = {50051, 8080, 9090, *(vendor.port for vendor in VENDORS.values())}
     with contextlib.ExitStack() as stack:
         for port in ports:
             taken = stack.enter_context(socket.socket())
@@ -133,13 +136,13 @@ def default_sandbox_ports_in_use(world: World) -> None:
                 taken.bind(("127.0.0.1", port))
                 taken.listen()
         with Sandbox(world, "--event-templates", str(ROOT / "simulators/src/udesk/events")) as sandbox:
-            shown = {sandbox.grpc, sandbox.http, sandbox.admin, sandbox.udesk}
-    assert len(shown) == 4 and not ports & {int(address.rpartition(":")[2]) for address in shown}, shown
+            shown = set(sandbox.addresses.values())
+    assert len(shown) == len(ports) and not ports & {int(address.rpartition(":")[2]) for address in shown}, shown
 
 
 def a_sandbox_for_others(world: World) -> None:
     """An address outside loopback requires a flag of the sandbox's own, and the printed commands work on this machine."""
-    addresses = [word for key in ("http", "admin", "udesk", "huawei") for word in (f"--{key}", "127.0.0.1:0")]
+    addresses = [word for key in ("http", "admin", *VENDORS) for word in (f"--{key}", "127.0.0.1:0")]
     done = world.run("sandbox", "--grpc", "0.0.0.0:0", *addresses)
     assert done.returncode == 2, f"exit code {done.returncode}\n{done.stderr}"
     assert "--grpc: " in done.stderr and "--allow-unauthenticated" in done.stderr, done.stderr
@@ -190,6 +193,13 @@ def wrong_usage(world: World) -> None:
         assert done.returncode == 2 and done.stderr, f"{arguments}: exit code {done.returncode}"
 
 
+def every_vendor_is_simulated(world: World) -> None:
+    """The table of vendors is what the program can simulate."""
+    done = world.run("simulate", "nobody", "--listen", "127.0.0.1:0")
+    (names,) = re.findall(r"possible values: ([^]]+)", done.stderr)
+    assert names.split(", ") == list(VENDORS), done.stderr
+
+
 def help_is_there(world: World) -> None:
     for arguments in ((), ("serve",), ("sandbox",), ("check",), ("simulate",)):
         done = world.run(*arguments, "--help")
@@ -197,21 +207,22 @@ def help_is_there(world: World) -> None:
 
 
 def a_probe(world: World) -> None:
-    with Simulator(world, "udesk") as udesk, Simulator(world, "huawei") as huawei:
-        text = udesk.configuration + huawei.configuration
+    with contextlib.ExitStack() as stack:
+        text = "".join(stack.enter_context(Simulator(world, vendor)).configuration for vendor in VENDORS)
         done = world.run("check", "--probe", "--config", written(world, text))
         assert done.returncode == 0, done.stdout + done.stderr
         assert "storage.path: the gateway can store its state there" in done.stdout, done.stdout
-        for center in ("acme", "beta"):
-            assert f"centers.{center}: the vendor responds and accepts the credentials" in done.stdout, done.stdout
-        for key in ("auth_token", "app_secret"):
+        for vendor in VENDORS.values():
+            assert f"centers.{vendor.center}: the vendor responds and accepts the credentials" in done.stdout, done.stdout
+        for key in (vendor.secret for vendor in VENDORS.values()):
             wrong = "\n".join(f'{key} = "wrong"' if line.startswith(key) else line for line in text.splitlines())
             done = world.run("check", "--probe", "--config", written(world, wrong))
             assert done.returncode == 1, f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
             assert "VENDOR_AUTH_FAILED" in done.stdout, done.stdout
             assert '"wrong"' not in done.stdout + done.stderr
         # As an editor or a shell leaves a secret, and a folder that is not there.
-        for key, file in (("auth_token", "token"), ("app_secret", "app")):
+        for file, vendor in VENDORS.items():
+            key = vendor.secret
             line = next(line for line in text.splitlines() if line.startswith(f"{key} = "))
             (world.folder / file).write_text("\ufeff" + line.split('"')[1] + "\r\n\n")
             text = text.replace(line, f'{key} = {{ file = "{file}" }}')
@@ -219,7 +230,7 @@ def a_probe(world: World) -> None:
         done = world.run("check", "--probe", "--config", written(world, text))
         assert done.returncode == 1, f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
         assert "storage.path: nowhere/switchboard.db: cannot be opened" in done.stdout, done.stdout
-        assert done.stdout.count("the vendor responds and accepts the credentials") == 2, done.stdout
+        assert done.stdout.count("the vendor responds and accepts the credentials") == len(VENDORS), done.stdout
 
 
 def dangers_are_warned_of(world: World) -> None:

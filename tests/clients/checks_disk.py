@@ -64,7 +64,7 @@ class Call:
 
 
 def acknowledged_after_the_disk(world: World) -> None:
-    """Each body is written to the log, then the log is synced, and then it is answered 200; posts at once share syncs."""
+    """Each body is written to the log, then the log is synced, and then the response is 200; posts at once share syncs."""
     trace = world.folder / "trace"
     with Gateway(world, LISTEN + CENTER, wrapper=(*STRACE, "-o", str(trace))) as gateway:
         # All stay open to the end, so that a port is of one connection.
@@ -72,7 +72,7 @@ def acknowledged_after_the_disk(world: World) -> None:
         bodies = {port(single): [marker(number) for number in range(SINGLE)]}
         for body in list(bodies[port(single)]):
             single.sendall(request(body))
-            answered(single)
+            acknowledged(single)
         together = [connect(gateway) for _ in range(TOGETHER)]
         for number, connection in enumerate(together, SINGLE):
             bodies[port(connection)] = [marker(number)]
@@ -83,7 +83,7 @@ def acknowledged_after_the_disk(world: World) -> None:
             connection.sendall(b"}")
         gateway.process.send_signal(signal.SIGCONT)
         for connection in together:
-            answered(connection)
+            acknowledged(connection)
         for connection in (single, *together):
             connection.close()
         gateway.terminate()
@@ -92,16 +92,16 @@ def acknowledged_after_the_disk(world: World) -> None:
 
     syncs = [call for call in calls if call.is_sync]
     writes = [call for call in calls if call.is_log]
-    answers = [(call, peer) for call in calls if (peer := call.acknowledged(gateway.http)) is not None]
-    assert len(answers) == SINGLE + TOGETHER, f"{len(answers)} answers in the trace"
-    for answer, peer in answers:
+    responses = [(call, peer) for call in calls if (peer := call.acknowledged(gateway.http)) is not None]
+    assert len(responses) == SINGLE + TOGETHER, f"{len(responses)} responses in the trace"
+    for response, peer in responses:
         body = bodies[peer].pop(0)
         written = next((call for call in writes if body in call.text), None)
         assert written, f"{body} was never written to the log"
-        assert any(written.ended < sync.begun and sync.ended < answer.begun for sync in syncs), (
-            f"{body} was answered 200 before it was on disk:\n{written.text[:60]}\n{answer.text[:120]}"
+        assert any(written.ended < sync.begun and sync.ended < response.begun for sync in syncs), (
+            f"{body} was acknowledged with 200 before it was on disk:\n{written.text[:60]}\n{response.text[:120]}"
         )
-    last_single = answers[SINGLE - 1][0].ended
+    last_single = responses[SINGLE - 1][0].ended
     shared = sum(sync.begun > last_single for sync in syncs)
     assert 0 < shared <= TOGETHER // 4, f"{shared} syncs for {TOGETHER} posts at once"
 
@@ -125,22 +125,22 @@ def connect(gateway: Gateway) -> socket.socket:
 
 
 def port(connection: socket.socket) -> int:
-    """By which the gateway's answers on it are known."""
+    """By which the gateway's responses on it are known."""
     return connection.getsockname()[1]
 
 
-def answered(connection: socket.socket) -> None:
-    """Waits for a whole answer, which must be 200."""
-    answer = b""
-    while not answer.endswith(b'"}'):
+def acknowledged(connection: socket.socket) -> None:
+    """Waits for a whole response, which must be 200."""
+    response = b""
+    while not response.endswith(b'"}'):
         more = connection.recv(4096)
-        assert more, f"the connection ended after {answer!r}"
-        answer += more
-    assert answer.startswith(b"HTTP/1.1 200 "), answer
+        assert more, f"the connection ended after {response!r}"
+        response += more
+    assert response.startswith(b"HTTP/1.1 200 "), response
 
 
 def read(trace, process: int) -> list:
-    """The calls of a trace, in the order they began, once the process is told to have ended."""
+    """The calls of a trace, in the order they began, once the trace says that the process ended."""
     limit = time.monotonic() + PATIENCE
     tick = threading.Event()
     while not re.search(rf"^{process} +\+\+\+ exited", text := trace.read_text(), re.MULTILINE):

@@ -54,9 +54,9 @@ def post(gateway: Gateway, number: int) -> None:
     """One event, acknowledged."""
     body = json.dumps({"callSerialNo": f"c-{number}", "uuid": f"u-{number}"}).encode()
     url = f"http://{gateway.http}/callbacks/beta/{SECRET}"
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, body, PATIENCE) as answer:
-        assert answer.status == 200
-        assert json.load(answer) == {"retCode": "0", "retMsg": "success"}
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, body, PATIENCE) as response:
+        assert response.status == 200
+        assert json.load(response) == {"retCode": "0", "retMsg": "success"}
 
 
 def watched(stub, count: int, **start) -> list:
@@ -81,7 +81,7 @@ def an_acknowledged_event_survives_a_kill(world: World) -> None:
         gateway.kill()
     with Gateway(world, text) as gateway, channel(gateway.grpc) as wire:
         post(gateway, 5)
-        # A vendor that did not hear the answer posts again.
+        # A vendor that did not receive the response posts again.
         post(gateway, 4)
         rest = watched(api_grpc.ContactCenterStub(wire), 5, cursor=cursor)
     calls = [event.call.call_id for event, _ in [(first, cursor), *rest]]
@@ -122,8 +122,8 @@ def tail_does_not_lose_what_it_cannot_print(world: World) -> None:
         post(gateway, 0)
         with open("/dev/full", "w") as full, tailing(world, gateway, cursor, stdout=full) as tail:
             assert tail.wait() == 1
-            told = tail.stderr.read()
-        assert "events cannot be printed" in told and told.endswith(f"--from {cursor}\n"), told
+            reported = tail.stderr.read()
+        assert "events cannot be printed" in reported and reported.endswith(f"--from {cursor}\n"), reported
         with tailing(world, gateway, cursor) as tail:
             assert json.loads(tail.stdout.readline())["event"]["call"]["callId"] == "c-0"
 

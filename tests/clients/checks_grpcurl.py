@@ -100,7 +100,7 @@ def pasted(world: World, line: str) -> None:
     )
     assert done.returncode == 0, f"exit code {done.returncode}\n{done.stdout}{done.stderr}"
     if shlex.split(line)[0] == "grpcurl":
-        assert done.stdout.strip() not in ("", "{}"), "an empty answer shows nobody anything"
+        assert done.stdout.strip() not in ("", "{}"), "an empty response shows nothing"
     else:
         assert "error" not in done.stdout.lower(), done.stdout
 
@@ -117,7 +117,7 @@ def lists(world: World, address: str) -> None:
 
 def describes(world: World, address: str) -> None:
     method = world.call(address, "describe", f"{SERVICE}.GetAgent").stdout
-    assert "// Gets one agent with its current state." in method, method
+    assert "// Gets one agent with its current state, if the vendor reports one." in method, method
     message = world.call(address, "describe", "contactcenter.v1.StartCallbackRequest").stdout
     assert "// Required." in message, message
 

@@ -16,9 +16,11 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from client import channel, refusal
 from contactcenter.v1 import contact_center_pb2 as api
 from contactcenter.v1 import contact_center_pb2_grpc as api_grpc
+from vendors import VENDORS
 from world import LISTEN, PATIENCE, SERVICE, Gateway, Simulator, World, get
 
-ACME, BETA = "centers/acme", "centers/beta"
+# The center that rings customers.
+ACME = "centers/acme"
 
 
 def checks(world: World):
@@ -36,36 +38,36 @@ def checks(world: World):
 
 def two_processes(world: World) -> None:
     """Simulators and gateway on their own, put together by the lines that the simulators print."""
-    with Simulator(world, "udesk") as udesk, Simulator(world, "huawei") as huawei:
-        configuration = LISTEN + udesk.configuration + huawei.configuration
+    with contextlib.ExitStack() as stack:
+        simulators = [stack.enter_context(Simulator(world, vendor)) for vendor in VENDORS]
+        configuration = LISTEN + "".join(simulator.configuration for simulator in simulators)
         with Gateway(world, configuration) as gateway, channel(gateway.grpc) as wire:
             stub = api_grpc.ContactCenterStub(wire)
-            assert stub.GetAgent(api.GetAgentRequest(name=f"{ACME}/agents/1001")).display_name
-            assert stub.ListExtensions(api.ListExtensionsRequest(parent=BETA)).extensions
-            # Passwords are told only where the configuration says so.
-            request = api.AccessSoftphoneCredentialsRequest(parent=BETA)
-            refusal(
-                lambda: stub.AccessSoftphoneCredentials(request), grpc.StatusCode.PERMISSION_DENIED, "ACCESS_DENIED"
-            )
-        for simulator in (udesk, huawei):
+            for vendor in VENDORS.values():
+                assert stub.ListAgents(api.ListAgentsRequest(parent=vendor.name)).agents, vendor
+                # Passwords are returned only where the configuration says so.
+                request = api.AccessSoftphoneCredentialsRequest(parent=vendor.name)
+                access = functools.partial(stub.AccessSoftphoneCredentials, request)
+                refusal(access, grpc.StatusCode.PERMISSION_DENIED, "ACCESS_DENIED")
+        for simulator in simulators:
             simulator.terminate()
             assert simulator.wait() == 0
 
 
 def a_repeat_after_a_restart(world: World) -> None:
-    """What was answered is on disk, so another process tells it again and rings nobody."""
+    """The response is on disk, so another process replays it and rings nobody."""
     storage = f'[storage]\npath = "{world.folder / "restart.db"}"\n'
     request = api.StartCallbackRequest(
         parent=ACME, customer_number="13800000000", entry_number="01055500100", request_id=str(uuid.uuid4())
     )
     with Simulator(world, "udesk") as udesk:
-        answers = []
+        responses = []
         for _ in range(2):
             configuration = LISTEN + storage + udesk.configuration
             with Gateway(world, configuration) as gateway, channel(gateway.grpc) as wire:
-                answers.append(api_grpc.ContactCenterStub(wire).StartCallback(request))
+                responses.append(api_grpc.ContactCenterStub(wire).StartCallback(request))
         _, state = get(f"http://{udesk.address}/simulator/state")
-    assert answers[0] == answers[1], answers
+    assert responses[0] == responses[1], responses
     assert json.loads(state)["callbacks"] == 1, state
 
 
@@ -82,19 +84,19 @@ def sigterm_drains(world: World) -> None:
 
 @contextlib.contextmanager
 def watched(gateway):
-    """Watches the gateway's health by a stream that only the gateway ends; gives what it is told."""
-    told = queue.Queue()
+    """Watches the gateway's health by a stream that only the gateway ends; yields the statuses."""
+    reported = queue.Queue()
 
     def listen_to(watch) -> None:
         with contextlib.suppress(grpc.RpcError):
-            for answer in watch:
-                told.put(answer.status)
+            for response in watch:
+                reported.put(response.status)
 
     with channel(gateway.grpc) as wire:
         watch = health_pb2_grpc.HealthStub(wire).Watch(health_pb2.HealthCheckRequest(service=SERVICE))
         threading.Thread(target=listen_to, args=[watch], daemon=True).start()
-        assert told.get(timeout=PATIENCE) == health_pb2.HealthCheckResponse.SERVING
-        yield told
+        assert reported.get(timeout=PATIENCE) == health_pb2.HealthCheckResponse.SERVING
+        yield reported
 
 
 @contextlib.contextmanager
@@ -119,9 +121,9 @@ def a_watched_gateway_ends_with_its_calls(world: World) -> None:
     """A health stream never ends by itself, and no drain waits for it."""
     with Simulator(world, "udesk") as udesk:
         listen = LISTEN + 'drain_timeout = "10m"\n'
-        with Gateway(world, listen + udesk.configuration) as gateway, watched(gateway) as told:
+        with Gateway(world, listen + udesk.configuration) as gateway, watched(gateway) as reported:
             gateway.terminate()
-            assert told.get(timeout=PATIENCE) == health_pb2.HealthCheckResponse.NOT_SERVING
+            assert reported.get(timeout=PATIENCE) == health_pb2.HealthCheckResponse.NOT_SERVING
             assert gateway.wait() == 0, gateway.err
             assert "drain_timeout expired" not in gateway.err, gateway.err
 
@@ -134,7 +136,7 @@ def a_call_that_does_not_end_ends_with_drain_timeout(world: World) -> None:
             gateway.until('"draining"', err=True)
             with contextlib.suppress(OSError):  # 503, or no longer there
                 status, _ = get(f"http://{gateway.admin}/readyz")
-                raise AssertionError(f"/readyz answers {status} while it drains")
+                raise AssertionError(f"/readyz returns {status} while it drains")
             assert gateway.wait() == 0, gateway.err
             assert '"timeout_s":2.0' in gateway.err and "drain_timeout expired with calls in flight" in gateway.err, gateway.err
 

@@ -26,19 +26,19 @@ def refusal(call, code: grpc.StatusCode, reason: str):
         error = raised
     else:
         raise AssertionError(f"succeeded, expected {reason}")
-    told = f"{error.code()}: {error.details()}"
+    reported = f"{error.code()}: {error.details()}"
     status = rpc_status.from_call(error)
-    assert status is not None, f"{told}: without details"
+    assert status is not None, f"{reported}: without details"
     kinds = {}
     for detail in status.details:
         kinds.setdefault(detail.type_url.rsplit(".", 1)[-1], []).append(detail)
-    assert len(kinds.get("ErrorInfo", [])) == 1, f"{told}: {status}"
+    assert len(kinds.get("ErrorInfo", [])) == 1, f"{reported}: {status}"
     info = error_details_pb2.ErrorInfo()
     assert kinds["ErrorInfo"][0].Unpack(info)
     assert info.domain == "contactcenter.gateway", info
     assert info.reason in errors_pb2.ErrorReason.keys(), info
-    assert info.reason == reason, f"{told}: {info.reason}, expected {reason}"
-    assert error.code() == code, f"{told}, expected {code}"
+    assert info.reason == reason, f"{reported}: {info.reason}, expected {reason}"
+    assert error.code() == code, f"{reported}, expected {code}"
     assert status.ByteSize() < 4096, f"{status.ByteSize()} bytes"
     assert info.metadata["method"] and len(info.metadata["traceId"]) == 32, info
     fields = []

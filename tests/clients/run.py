@@ -3,7 +3,7 @@
 
     python tests/clients/run.py --binary target/debug/switchboard
 
-Needs grpcurl on the PATH (or --grpcurl), strace, and the packages of requirements.txt. Every check is told on a line of
+Needs grpcurl on the PATH (or --grpcurl), strace, and the packages of requirements.txt. Every check has a line of
 its own; the last line counts them. Exit codes: 0 all passed, 1 otherwise.
 """
 
@@ -64,11 +64,11 @@ def main() -> int:
                     continue
                 try:
                     check()
-                except Exception as error:  # whatever it is, the other checks still have something to say
+                except Exception as error:  # the other checks still run
                     failed += 1
                     print(f"FAILED  {name}")
-                    told = str(error) if isinstance(error, AssertionError) and str(error) else traceback.format_exc()
-                    print("        " + told.strip().replace("\n", "\n        "), flush=True)
+                    reported = str(error) if isinstance(error, AssertionError) and str(error) else traceback.format_exc()
+                    print("        " + reported.strip().replace("\n", "\n        "), flush=True)
                 else:
                     passed += 1
                     print(f"ok      {name}", flush=True)

@@ -11,10 +11,12 @@ import threading
 import time
 import urllib.request
 
+from vendors import VENDORS
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SERVICE = "contactcenter.v1.ContactCenter"
 
-# Longest that anything here may take to start, answer or end. Passing it is a failure, so it is generous.
+# Longest that anything here may take to start, respond or end. Passing it is a failure, so it is generous.
 PATIENCE = 30.0
 
 # The addresses of a configuration, on free ports.
@@ -73,7 +75,7 @@ class World:
 
 
 class Process:
-    """A switchboard that runs until it is told to end. What it prints goes to files, so that it never waits for us.
+    """A switchboard that runs until it is terminated. What it prints goes to files, so that it never waits for us.
 
     A wrapper is a command that becomes the one that comes after its own arguments.
     """
@@ -133,7 +135,7 @@ class Process:
         return self.process.wait(limit)
 
     def kill(self) -> None:
-        """At once, whatever it does."""
+        """At once, regardless of what it does."""
         if self.process.poll() is None:
             self.process.kill()
             self.process.wait(PATIENCE)
@@ -152,18 +154,26 @@ class Gateway(Process):
 
 
 class Sandbox(Process):
-    """`switchboard sandbox`, on free ports unless told otherwise."""
+    """`switchboard sandbox`, on free ports unless the arguments say otherwise."""
 
     def __init__(self, world: World, *arguments: str):
         any_port = "127.0.0.1:0"
-        addresses = [word for key in ("grpc", "http", "admin", "udesk", "huawei") for word in (f"--{key}", any_port)]
+        addresses = [word for key in ("grpc", "http", "admin", *VENDORS) for word in (f"--{key}", any_port)]
         super().__init__(world, "sandbox", *(arguments or addresses))
         self.grpc = self.until(r"^ *gRPC +(\S+:\d+)").group(1)
         self.http = self.until(r"^ *callbacks +(\S+:\d+)").group(1)
         self.admin = self.until(r"^ *admin +http://([^/\s]+)/").group(1)
-        self.udesk = self.until(r"^ *acme +http://([^/\s]+)/simulator/").group(1)
+        self.simulators = {
+            name: self.until(rf"^ *{vendor.center} +http://([^/\s]+)/simulator/").group(1)
+            for name, vendor in VENDORS.items()
+        }
         # Everything was printed before anything is accepted.
         wait_ready(self.admin)
+
+    @property
+    def addresses(self) -> dict:
+        """Every address, by the name of its option."""
+        return {"grpc": self.grpc, "http": self.http, "admin": self.admin, **self.simulators}
 
     @property
     def pasted_lines(self) -> list:
@@ -184,20 +194,20 @@ class Simulator(Process):
         super().__init__(world, "simulate", vendor, "--listen", "127.0.0.1:0", environment=environment)
         self.address = self.until(r"simulates a vendor at http://(\S+:\d+)").group(1)
         # The lines for a gateway's configuration; the secret comes last.
-        self.until(r"^(auth_token|app_secret) = .*\n")
+        self.until(rf"^{VENDORS[vendor].secret} = .*\n")
         self.configuration = self.out
 
 
 def wait_ready(admin: str) -> None:
-    """The port is bound already, so the answer comes as soon as the gateway takes calls."""
+    """The port is bound already, so the response comes as soon as the gateway accepts calls."""
     status, _ = get(f"http://{admin}/readyz")
-    assert status == 200, f"/readyz answers {status}"
+    assert status == 200, f"/readyz returns {status}"
 
 
 def get(url: str):
     """Status and text of a GET."""
-    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=PATIENCE) as answer:
-        return answer.status, answer.read().decode()
+    with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(url, timeout=PATIENCE) as response:
+        return response.status, response.read().decode()
 
 
 def generate_client(world: World) -> None:

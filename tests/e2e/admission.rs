@@ -76,14 +76,14 @@ async fn a_drain_ends_health_and_reflection_streams() {
     let list = server_reflection_request::MessageRequest::ListServices(String::new());
     let request = ServerReflectionRequest { host: String::new(), message_request: Some(list) };
     let requests = tokio_stream::iter([request]).chain(tokio_stream::pending());
-    let mut answers = reflection.server_reflection_info(requests).await.unwrap().into_inner();
-    answers.message().await.unwrap().unwrap();
+    let mut responses = reflection.server_reflection_info(requests).await.unwrap().into_inner();
+    responses.message().await.unwrap().unwrap();
 
     gateway.stop();
     let ended = async {
         assert_eq!(statuses.message().await.unwrap().unwrap().status, 2, "NOT_SERVING comes before the end");
         assert!(statuses.message().await.unwrap().is_none());
-        assert!(answers.message().await.unwrap().is_none());
+        assert!(responses.message().await.unwrap().is_none());
         gateway.ended().await.unwrap();
     };
     timeout(LONG, ended).await.expect("the streams end");
@@ -97,9 +97,9 @@ async fn a_post_that_came_whole_is_kept_whoever_leaves() {
 
     let mut half_closed = connect(gateway.http, post(1).as_bytes()).await;
     half_closed.shutdown().await.unwrap();
-    let mut answer = String::new();
-    timeout(LONG, half_closed.read_to_string(&mut answer)).await.expect("an answer").unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let mut response = String::new();
+    timeout(LONG, half_closed.read_to_string(&mut response)).await.expect("a response").unwrap();
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
 
     let posts = 100;
     for number in 2..=posts {
@@ -116,9 +116,9 @@ async fn a_post_that_came_whole_is_kept_whoever_leaves() {
     // Half a body is no event.
     let mut cut_off = connect(gateway.http, format!("{}half", head(8)).as_bytes()).await;
     cut_off.shutdown().await.unwrap();
-    let mut answer = String::new();
-    timeout(LONG, cut_off.read_to_string(&mut answer)).await.expect("an end").unwrap();
-    assert!(!answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let mut response = String::new();
+    timeout(LONG, cut_off.read_to_string(&mut response)).await.expect("an end").unwrap();
+    assert!(!response.starts_with("HTTP/1.1 200 "), "{response}");
 }
 
 #[tokio::test]
@@ -126,9 +126,9 @@ async fn a_wrong_address_ends_its_connection() {
     let gateway = Gateway::start(&posting()).await;
     let request = "POST /callbacks/beta/guess HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}";
     let mut stream = connect(gateway.http, request.as_bytes()).await;
-    let mut answer = String::new();
-    timeout(LONG, stream.read_to_string(&mut answer)).await.expect("the connection ends").unwrap();
-    assert!(answer.starts_with("HTTP/1.1 404 ") && answer.contains("connection: close"), "{answer}");
+    let mut response = String::new();
+    timeout(LONG, stream.read_to_string(&mut response)).await.expect("the connection ends").unwrap();
+    assert!(response.starts_with("HTTP/1.1 404 ") && response.contains("connection: close"), "{response}");
 }
 
 #[tokio::test]
@@ -143,23 +143,23 @@ async fn unfinished_requests_occupy_a_bounded_number_of_bytes() {
         assert!(open.len() < 400, "nothing bounds the bytes in flight");
         let mut sender = http2(gateway.grpc).await;
         let request = grpc(&gateway, "GetAgent").header("content-type", "application/grpc").body(()).unwrap();
-        let (mut answer, mut stream) = sender.send_request(request, false).unwrap();
+        let (mut response, mut stream) = sender.send_request(request, false).unwrap();
         let mut rest = Bytes::from(message.clone());
         while !rest.is_empty() && refused.is_none() {
             stream.reserve_capacity(rest.len());
             tokio::select! {
-                response = &mut answer => refused = Some(response.unwrap()),
+                response = &mut response => refused = Some(response.unwrap()),
                 capacity = poll_fn(|cx| stream.poll_capacity(cx)) => {
                     let Some(Ok(capacity)) = capacity else { continue };
                     stream.send_data(rest.split_to(capacity.min(rest.len())), false).unwrap();
                 }
             }
         }
-        open.push((sender, answer, stream));
-        // The gateway has the bytes of the others when it answers this one.
+        open.push((sender, response, stream));
+        // The gateway has the bytes of the others when it responds to this one.
         gateway.client.call("GetCenter", json!({"name": "centers/beta"})).await.ok();
-        refused =
-            refused.or_else(|| open.iter_mut().find_map(|(_, answer, _)| answer.now_or_never()).map(Result::unwrap));
+        refused = refused
+            .or_else(|| open.iter_mut().find_map(|(_, response, _)| response.now_or_never()).map(Result::unwrap));
     }
     let failure = Failure::of(Status::from_header_map(refused.unwrap().headers()).unwrap());
     assert_eq!((failure.code, failure.reason.as_str()), (Code::ResourceExhausted, "GATEWAY_OVERLOADED"));
@@ -176,7 +176,7 @@ async fn unfinished_requests_occupy_a_bounded_number_of_bytes() {
 }
 
 #[tokio::test]
-async fn metadata_and_content_types_outside_the_protocol_have_their_answers() {
+async fn metadata_and_content_types_outside_the_protocol_have_their_responses() {
     let gateway = Gateway::start(&posting()).await;
     let mut sender = http2(gateway.grpc).await;
     for length in [17_000, 40_000] {
@@ -185,8 +185,8 @@ async fn metadata_and_content_types_outside_the_protocol_have_their_answers() {
             .header("x-baggage", "b".repeat(length))
             .body(())
             .unwrap();
-        let (answer, _) = sender.send_request(request, true).unwrap();
-        let failure = Failure::of(Status::from_header_map(answer.await.unwrap().headers()).unwrap());
+        let (response, _) = sender.send_request(request, true).unwrap();
+        let failure = Failure::of(Status::from_header_map(response.await.unwrap().headers()).unwrap());
         assert_eq!((failure.code, failure.reason.as_str()), (Code::ResourceExhausted, "REQUEST_TOO_LARGE"));
     }
     for (content_type, status) in [
@@ -202,8 +202,8 @@ async fn metadata_and_content_types_outside_the_protocol_have_their_answers() {
                 .header("content-type", content_type)
                 .body(())
                 .unwrap();
-            let (answer, _) = sender.send_request(request, true).unwrap();
-            assert_eq!(answer.await.unwrap().status(), status, "{content_type} {path}");
+            let (response, _) = sender.send_request(request, true).unwrap();
+            assert_eq!(response.await.unwrap().status(), status, "{content_type} {path}");
         }
     }
 }

@@ -19,7 +19,7 @@ use crate::support::{
     client::Failure,
     events::{Watcher, address, posting, request},
     http_client,
-    vendor::{Answer, Scripted},
+    vendor::{Response, Scripted},
 };
 
 const AGENT: &str =
@@ -47,33 +47,33 @@ fn utf16(text: &str, unit: fn(u16) -> [u8; 2]) -> Vec<u8> {
     text.encode_utf16().flat_map(unit).collect()
 }
 
-fn answer(status: u16, headers: &[(&'static str, &str)], body: impl Into<Vec<u8>>) -> Answer {
+fn response(status: u16, headers: &[(&'static str, &str)], body: impl Into<Vec<u8>>) -> Response {
     let headers = headers.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
-    Answer::Http { status, headers, body: body.into() }
+    Response::Http { status, headers, body: body.into() }
 }
 
-fn plain(body: impl Into<Vec<u8>>) -> Answer {
-    answer(200, &[("content-type", "application/json")], body)
+fn plain(body: impl Into<Vec<u8>>) -> Response {
+    response(200, &[("content-type", "application/json")], body)
 }
 
-/// What a Udesk center's callers are told when the vendor gives this answer.
-async fn told(answer: Answer, method: &str, request: Value) -> Result<Value, Failure> {
-    let vendor = Scripted::start([answer]).await;
+/// What a caller of a Udesk center gets when the vendor gives this response.
+async fn reported(response: Response, method: &str, request: Value) -> Result<Value, Failure> {
+    let vendor = Scripted::start([response]).await;
     Gateway::start(&acme(vendor.address)).await.client.call(method, request).await
 }
 
-async fn agent(answer: Answer) -> Result<Value, Failure> {
-    told(answer, "GetAgent", json!({"name": "centers/acme/agents/7"})).await
+async fn agent(response: Response) -> Result<Value, Failure> {
+    reported(response, "GetAgent", json!({"name": "centers/acme/agents/7"})).await
 }
 
-async fn callback(answer: Answer) -> Result<Value, Failure> {
+async fn callback(response: Response) -> Result<Value, Failure> {
     let call = json!({"parent": "centers/acme", "customer_number": "13800000000", "entry_number": "01055500100"});
-    told(answer, "StartCallback", call).await
+    reported(response, "StartCallback", call).await
 }
 
-/// What a Huawei center's callers are told of its extensions or queues when the vendor gives this answer.
-async fn of_huawei(token: Answer, answer: Answer, method: &str) -> Result<Value, Failure> {
-    let vendor = Scripted::start([token, answer]).await;
+/// What a caller of a Huawei center gets of its extensions or queues when the vendor gives this response.
+async fn of_huawei(token: Response, response: Response, method: &str) -> Result<Value, Failure> {
+    let vendor = Scripted::start([token, response]).await;
     Gateway::start(&beta(vendor.address)).await.client.call(method, json!({"parent": "centers/beta"})).await
 }
 
@@ -106,11 +106,11 @@ async fn malformed_strings_of_a_response_are_repaired() {
 async fn one_odd_name_does_not_fail_a_list() {
     let queues = r#"{"ErrCode":"000000","Result":{"Queues":[
         {"QueueId":"1","Name":"a\udbff"},{"QueueId":"2","Name":"b"}]}}"#;
-    let listed = told(plain(queues), "ListQueues", json!({"parent": "centers/acme"})).await.unwrap();
+    let listed = reported(plain(queues), "ListQueues", json!({"parent": "centers/acme"})).await.unwrap();
     assert_eq!(listed["queues"][0]["display_name"], "a\u{fffd}");
     assert_eq!(listed["queues"][1]["display_name"], "b");
     let skills = "{\"returnCode\":\"0\",\"total\":2,\"data\":[{\"skillId\":\"1\",\"name\":\"a\u{b}b\"},{\"skillId\":\"2\",\"name\":\"c\"}]}";
-    let listed = of_huawei(Answer::token(), plain(skills), "ListQueues").await.unwrap();
+    let listed = of_huawei(Response::token(), plain(skills), "ListQueues").await.unwrap();
     assert_eq!(listed["queues"][0]["display_name"], "a\u{b}b");
 }
 
@@ -135,15 +135,16 @@ async fn content_codings_are_asked_for_and_removed() {
         ("gzip", AGENT.into()),
         ("br", AGENT.into()),
     ] {
-        let vendor = Scripted::start([answer(200, &[("content-encoding", coding)], body)]).await;
+        let vendor = Scripted::start([response(200, &[("content-encoding", coding)], body)]).await;
         let gateway = Gateway::start(&acme(vendor.address)).await;
         let agent = gateway.client.call("GetAgent", json!({"name": "centers/acme/agents/7"})).await;
         assert_eq!(agent.unwrap_or_else(|failure| panic!("{coding}: {failure:?}"))["display_name"], "李四");
         assert_eq!(vendor.asked()[0].headers["accept-encoding"], "gzip, deflate");
     }
-    let token = answer(200, &[("content-encoding", "gzip")], gzip(r#"{"AccessToken":"t","Expires":"600"}"#));
+    let token = response(200, &[("content-encoding", "gzip")], gzip(r#"{"AccessToken":"t","Expires":"600"}"#));
     let skills = zlib(r#"{"returnCode":"0","total":1,"data":[{"skillId":"1","name":"a"}]}"#);
-    let listed = of_huawei(token, answer(200, &[("content-encoding", "deflate")], skills), "ListQueues").await.unwrap();
+    let listed =
+        of_huawei(token, response(200, &[("content-encoding", "deflate")], skills), "ListQueues").await.unwrap();
     assert_eq!(listed["queues"][0]["display_name"], "a");
 }
 
@@ -151,9 +152,10 @@ async fn content_codings_are_asked_for_and_removed() {
 #[tokio::test]
 async fn refusals_are_decoded() {
     let body = gzip(r#"{"ErrCode":"200004","ErrDesc":"Agent not found"}"#);
-    let failure = agent(answer(400, &[("content-encoding", "gzip")], body)).await.unwrap_err();
+    let failure = agent(response(400, &[("content-encoding", "gzip")], body)).await.unwrap_err();
     assert_eq!((failure.code, failure.metadata["vendorCode"].as_str()), (Code::NotFound, "200004"));
-    let failure = agent(answer(429, &[("content-encoding", "br")], b"\x0b\x02\x80nothing".to_vec())).await.unwrap_err();
+    let failure =
+        agent(response(429, &[("content-encoding", "br")], b"\x0b\x02\x80nothing".to_vec())).await.unwrap_err();
     assert_eq!(failure.reason, "VENDOR_RATE_LIMITED");
 }
 
@@ -169,10 +171,10 @@ async fn a_response_in_no_readable_coding_is_invalid() {
         ("gzip", bomb.clone(), "max_response_size"),
         ("gzip, gzip", gzip(bomb), "max_response_size"),
     ] {
-        let failure = agent(answer(200, &[("content-encoding", coding)], body.clone())).await.unwrap_err();
+        let failure = agent(response(200, &[("content-encoding", coding)], body.clone())).await.unwrap_err();
         assert_eq!((failure.code, failure.reason.as_str()), (Code::Internal, "VENDOR_RESPONSE_INVALID"));
         assert!(failure.metadata["cause"].contains(cause), "{:?}", failure.metadata);
-        let failure = callback(answer(200, &[("content-encoding", coding)], body)).await.unwrap_err();
+        let failure = callback(response(200, &[("content-encoding", coding)], body)).await.unwrap_err();
         assert_eq!((failure.code, failure.reason.as_str()), (Code::Unknown, "VENDOR_OUTCOME_UNKNOWN"));
     }
 }
@@ -195,14 +197,14 @@ async fn charsets_are_decoded() {
         ("application/json; charset=nonsense", AGENT.into()),
         ("application/json; charset=", AGENT.into()),
     ] {
-        let agent = agent(answer(200, &[("content-type", content_type)], body)).await;
+        let agent = agent(response(200, &[("content-type", content_type)], body)).await;
         assert_eq!(agent.unwrap_or_else(|failure| panic!("{content_type}: {failure:?}"))["display_name"], "李四");
     }
     let both = [("content-type", "application/json;charset=gbk"), ("content-encoding", "gzip")];
-    assert_eq!(agent(answer(200, &both, gzip(&gbk))).await.unwrap()["display_name"], "李四");
+    assert_eq!(agent(response(200, &both, gzip(&gbk))).await.unwrap()["display_name"], "李四");
     // Guessing would turn names into other names, which an update would write.
     for content_type in ["application/json", "application/json; charset=nonsense", "application/json; charset=utf-8"] {
-        let failure = agent(answer(200, &[("content-type", content_type)], gbk.clone())).await.unwrap_err();
+        let failure = agent(response(200, &[("content-type", content_type)], gbk.clone())).await.unwrap_err();
         assert_eq!(failure.reason, "VENDOR_RESPONSE_INVALID");
     }
 }
@@ -212,7 +214,7 @@ async fn numbers_keep_all_digits() {
     let agents = r#"{"ErrCode":"000000","Result":{"Total":1e999,"AgentList":[
         {"AgentId":98765432109876543210987654321098,"Name":1234567890.123456789,"WorkId":-9223372036854775809,
          "WrapUpTime":1e400,"Enable":NaN,"Unknown":-Infinity,"State":18446744073709551615,"Mobile":13900000001}]}}"#;
-    let listed = told(plain(agents), "ListAgents", json!({"parent": "centers/acme"})).await.unwrap();
+    let listed = reported(plain(agents), "ListAgents", json!({"parent": "centers/acme"})).await.unwrap();
     let agent = &listed["agents"][0];
     assert_eq!(agent["name"], "centers/acme/agents/98765432109876543210987654321098");
     assert_eq!(agent["display_name"], "1234567890.123456789");
@@ -226,7 +228,7 @@ async fn numbers_keep_all_digits() {
 
     let skills = r#"{"returnCode":"0","total":1e400,"data":[{"skillId":12345678901234567890123,"name":"a","maxWaitTime":-1e999,
         "description":1E500}]}"#;
-    let listed = of_huawei(Answer::token(), plain(skills), "ListQueues").await.unwrap();
+    let listed = of_huawei(Response::token(), plain(skills), "ListQueues").await.unwrap();
     assert_eq!(listed["queues"][0]["name"], "centers/beta/queues/12345678901234567890123");
     assert!(listed["queues"][0].get("wait_timeout").is_none());
 }
@@ -237,15 +239,15 @@ async fn a_duration_that_the_contract_cannot_carry_is_left_out() {
         let agents = json!({"ErrCode": "000000", "Result": {"AgentList": [
             {"AgentId": "7", "Name": "a", "WrapUpTime": seconds, "OutWrapUpTime": seconds.to_string()},
             {"AgentId": "8", "WrapUpTime": 315_576_000_000_i64, "OutWrapUpTime": 0}]}});
-        let listed = told(Answer::json(&agents), "ListAgents", json!({"parent": "centers/acme"})).await.unwrap();
+        let listed = reported(Response::json(&agents), "ListAgents", json!({"parent": "centers/acme"})).await.unwrap();
         assert_eq!(listed["agents"][0], json!({"name": "centers/acme/agents/7", "display_name": "a"}));
         assert_eq!(listed["agents"][1]["inbound_wrap_up_duration"], "315576000000s");
         assert_eq!(listed["agents"][1]["outbound_wrap_up_duration"], "0s");
         let queues = json!({"ErrCode": "000000", "Result": {"Queues": [{"QueueId": "1", "Timeout": seconds}]}});
-        let listed = told(Answer::json(&queues), "ListQueues", json!({"parent": "centers/acme"})).await.unwrap();
+        let listed = reported(Response::json(&queues), "ListQueues", json!({"parent": "centers/acme"})).await.unwrap();
         assert_eq!(listed["queues"][0], json!({"name": "centers/acme/queues/1"}));
         let skills = json!({"returnCode": "0", "total": 1, "data": [{"skillId": "1", "maxWaitTime": seconds}]});
-        let listed = of_huawei(Answer::token(), Answer::json(&skills), "ListQueues").await.unwrap();
+        let listed = of_huawei(Response::token(), Response::json(&skills), "ListQueues").await.unwrap();
         assert_eq!(listed["queues"][0], json!({"name": "centers/beta/queues/1"}));
     }
 }
@@ -266,12 +268,12 @@ async fn a_response_of_too_many_values_is_invalid() {
         ("GetAgent", json!({"name": "centers/acme/agents/7"}), format!(r#"{{"Queues":[{}]}}"#, list("0", 3 << 20))),
     ] {
         let body = format!(r#"{{"ErrCode":"000000","Result":{body}}}"#);
-        let failure = told(plain(body), method, request).await.unwrap_err();
+        let failure = reported(plain(body), method, request).await.unwrap_err();
         assert_eq!((failure.code, failure.reason.as_str()), (Code::Internal, "VENDOR_RESPONSE_INVALID"), "{method}");
         assert!(failure.metadata["cause"].contains("request less"), "{:?}", failure.metadata);
     }
     let body = format!(r#"{{"ErrCode":"000000","Result":{{"AgentList":[{}]}}}}"#, list(r#"{"AgentId":1}"#, 20_000));
-    let listed = told(plain(body), "ListAgents", json!({"parent": "centers/acme", "page_size": 5})).await.unwrap();
+    let listed = reported(plain(body), "ListAgents", json!({"parent": "centers/acme", "page_size": 5})).await.unwrap();
     assert_eq!(listed["total_size"], 20_000);
 }
 

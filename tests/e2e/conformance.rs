@@ -1,8 +1,8 @@
 //! The conformance table: one row per vendor operation and document example.
 //!
 //! A row is a line here and an example in `tests/conformance`: a request of the contract, what the vendor must be asked,
-//! field by field, what the vendor's document answers, and the contract's answer. Each row runs twice: against the
-//! recorded answers, and against the vendor's simulator: playing the document's tenant, or one of its own with a quirk.
+//! field by field, what the vendor's document returns, and the contract's response. Each row runs twice: against the
+//! recorded responses, and against the vendor's simulator: playing the document's tenant, or one of its own with a quirk.
 
 mod rows;
 
@@ -23,17 +23,17 @@ use switchboard_simulators::{huawei, udesk};
 pub(crate) use self::rows::ROWS;
 use crate::support::{
     APP_KEY, APP_SECRET, AUTH_TOKEN, Gateway, SID,
-    vendor::{Answer, Asked, Scripted, huawei_options, serve_router, udesk_options},
+    vendor::{Asked, Response, Scripted, huawei_options, serve_router, udesk_options},
     vendors::VENDORS,
 };
 
 /// What the table needs to know of a vendor.
 struct Play {
     vendor: &'static str,
-    /// What the vendor answers before the first exchange, and how it must be asked for it.
-    first: fn() -> Vec<Answer>,
+    /// What the vendor returns before the first exchange, and how it must be asked for it.
+    first: fn() -> Vec<Response>,
     check_first: fn(&Asked),
-    /// Checks the credentials in a request, and takes out of its query what no two requests share.
+    /// Checks the credentials in a request, and removes from its query what no two requests share.
     check_credentials: fn(&mut Asked),
     /// The simulator of the document's tenant, or of its own with these quirks.
     simulate: fn(Option<&[String]>) -> Router,
@@ -52,7 +52,7 @@ const PLAYS: &[Play] = &[
     },
     Play {
         vendor: "huawei",
-        first: || vec![Answer::token()],
+        first: || vec![Response::token()],
         check_first: check_token,
         check_credentials: |asked| {
             assert_eq!(asked.headers["authorization"], "Bearer token-of-the-tests");
@@ -77,7 +77,7 @@ pub(crate) struct Example {
     result: Option<Value>,
     #[serde(default)]
     error: Option<Value>,
-    /// Why the simulator cannot answer the same, where it cannot.
+    /// Why the simulator cannot give the same response, where it cannot.
     #[serde(default)]
     not_simulated: Option<String>,
     /// The simulator's own tenant, where the document's is not the one.
@@ -96,7 +96,7 @@ struct Seeded {
 pub(crate) struct Exchange {
     asked: ExpectedAsk,
     /// Null is no body at all.
-    pub answer: Value,
+    pub response: Value,
     #[serde(default = "ok")]
     status: u16,
 }
@@ -134,7 +134,7 @@ pub(crate) fn example(vendor: &str, name: &str) -> Example {
 /// The outcome of a call in the form of the examples.
 async fn outcome(gateway: &Gateway, example: &Example) -> Value {
     match gateway.client.call(&example.method, example.request.clone()).await {
-        Ok(answer) => json!({"result": answer}),
+        Ok(response) => json!({"result": response}),
         Err(failure) => json!({"error": {
             "code": format!("{:?}", failure.code), "reason": failure.reason, "fields": failure.fields,
             "vendor_code": failure.metadata.get("vendorCode"),
@@ -164,17 +164,17 @@ fn every_example_is_a_row() {
     assert_eq!(rows, files);
 }
 
-/// A gateway before a vendor that gives an example's recorded answers.
+/// A gateway before a vendor that gives an example's recorded responses.
 pub(crate) async fn recorded(vendor: &str, example: &Example) -> (Gateway, Scripted) {
-    let script = example.exchanges.iter().map(|exchange| match &exchange.answer {
-        Value::Null => Answer::text(exchange.status, ""),
-        answer => Answer::status(exchange.status, answer),
+    let script = example.exchanges.iter().map(|exchange| match &exchange.response {
+        Value::Null => Response::text(exchange.status, ""),
+        response => Response::status(exchange.status, response),
     });
     let scripted = Scripted::start((play(vendor).first)().into_iter().chain(script)).await;
     (before(vendor, scripted.address).await, scripted)
 }
 
-/// A gateway before the simulator of an example's tenant; `None` where the simulator cannot answer the same.
+/// A gateway before the simulator of an example's tenant; `None` where the simulator cannot give the same response.
 pub(crate) async fn simulated(vendor: &str, example: &Example) -> Option<Gateway> {
     if example.not_simulated.is_some() {
         return None;
@@ -194,7 +194,7 @@ fn play(vendor: &str) -> &'static Play {
 }
 
 #[tokio::test]
-async fn each_row_against_the_recorded_answers() {
+async fn each_row_against_the_recorded_responses() {
     for (vendor, name) in ROWS {
         let example = example(vendor, name);
         let (gateway, scripted) = recorded(vendor, &example).await;

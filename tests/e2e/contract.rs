@@ -127,7 +127,7 @@ fn what_is_marked_debug_redact_is_in_no_debug() {
     assert!(walked > 20, "{walked}");
 }
 
-/// How to break one stated constraint: the field's value in its message, and where the violation is told.
+/// How to break one stated constraint: the field's value in its message, and where the violation is reported.
 fn breaches(field: &FieldDescriptor, comment: &str) -> Vec<(&'static str, Value)> {
     let mut breaches = Vec::new();
     let says = |words: &str| comment.contains(words);
@@ -234,11 +234,11 @@ async fn every_constraint_that_the_contract_states_is_enforced() {
                     (Code::InvalidArgument, "FIELD_INVALID"),
                     "{method} {place} {what}: {failure:?}"
                 );
-                let told = failure.fields.iter().any(|field| {
+                let reported = failure.fields.iter().any(|field| {
                     *field == place || field.strip_prefix(&place).is_some_and(|rest| rest.starts_with(['[', '.']))
                 });
                 // A missing mask and a missing update are the same thing to say.
-                assert!(told, "{method} {place} {what}: told {:?}", failure.fields);
+                assert!(reported, "{method} {place} {what}: reported {:?}", failure.fields);
                 tried += 1;
             }
         }
@@ -300,8 +300,8 @@ async fn capabilities_name_every_method_and_each_does_what_they_say() {
             // A stream that is supported goes on until its deadline.
             let timeout = Duration::from_secs(if method == "WatchEvents" { 2 } else { 30 });
             let outcome = gateway.client.call_bare(method, vendor.request(method), timeout).await;
-            let told: Option<&Failure> = outcome.as_ref().err();
-            let says_so = told
+            let reported: Option<&Failure> = outcome.as_ref().err();
+            let says_so = reported
                 .is_some_and(|failure| failure.reason == "METHOD_UNSUPPORTED" && failure.code == Code::Unimplemented);
             assert_eq!(says_so, unsupported, "{center} {method}: {outcome:?}");
         }

@@ -8,12 +8,12 @@ use tokio::time::{Instant, pause};
 
 use crate::support::{
     Gateway, acme,
-    vendor::{Answer, Scripted},
+    vendor::{Response, Scripted},
 };
 
 #[tokio::test]
 async fn a_drain_waits_for_a_write_whose_caller_has_its_answer() {
-    let vendor = Scripted::start([Answer::Hang]).await;
+    let vendor = Scripted::start([Response::Hang]).await;
     let listen = "drain_timeout = \"7s\"";
     let mut gateway = Gateway::start_with(&acme(vendor.address), listen, Clock::system()).await;
     let client = gateway.client.clone();

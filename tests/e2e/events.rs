@@ -26,8 +26,8 @@ async fn a_callback_is_acknowledged_in_the_vendors_format_and_streamed() {
     let gateway = Gateway::start(&posting()).await;
     let mut watcher = Watcher::live(&gateway, request("beta")).await;
     let before = SystemTime::now();
-    let (status, answer) = post(&address(gateway.http), CALL_STATE).await;
-    assert_eq!((status, answer.as_str()), (StatusCode::OK, r#"{"retCode":"0","retMsg":"success"}"#));
+    let (status, response) = post(&address(gateway.http), CALL_STATE).await;
+    assert_eq!((status, response.as_str()), (StatusCode::OK, r#"{"retCode":"0","retMsg":"success"}"#));
 
     let event = watcher.next().await.unwrap().unwrap();
     assert_eq!((event.center.as_str(), event.r#type()), ("centers/beta", EventType::CallStateChanged));
@@ -207,11 +207,11 @@ async fn a_slow_watcher_delays_no_other_and_loses_nothing() {
 async fn a_stream_ends_at_the_callers_own_deadline() {
     let gateway = Gateway::start(&posting()).await;
     let begun = std::time::Instant::now();
-    let answer = gateway
+    let response = gateway
         .client
         .call_bare("WatchEvents", serde_json::json!({"parent": "centers/beta"}), Duration::from_millis(300))
         .await;
-    let failure = answer.unwrap_err();
+    let failure = response.unwrap_err();
     assert_eq!(failure.code, Code::DeadlineExceeded);
     assert!(begun.elapsed() >= Duration::from_millis(290));
     let metrics = gateway.admin("/metrics").await.1;
@@ -233,9 +233,9 @@ async fn a_truncated_body_is_not_an_event() {
     let head = format!("POST /callbacks{path} HTTP/1.1\r\nhost: gateway\r\ncontent-length: 100\r\n\r\n{{\"half\":");
     cut.write_all(head.as_bytes()).await.unwrap();
     cut.shutdown().await.unwrap();
-    let mut answer = Vec::new();
-    let _ = cut.read_to_end(&mut answer).await;
-    assert!(!answer.starts_with(b"HTTP/1.1 200"));
+    let mut response = Vec::new();
+    let _ = cut.read_to_end(&mut response).await;
+    assert!(!response.starts_with(b"HTTP/1.1 200"));
     posted(&gateway, [numbered(1)]).await;
     assert_eq!(watcher.event().await.call.unwrap().call_id, "c-1");
 }

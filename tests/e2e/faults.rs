@@ -1,4 +1,4 @@
-//! Every example of docs/faults.md: the rule is taken, it strikes as the text says, and the caller is told the truth.
+//! Every example of docs/faults.md: the rule is accepted, it acts as the text says, and the caller's error is true.
 
 use std::{
     collections::BTreeSet,
@@ -73,8 +73,8 @@ fn callback(customer: &str) -> Value {
     json!({"parent": "centers/acme", "customer_number": customer, "entry_number": "01055500100"})
 }
 
-fn told(answer: Result<Value, Failure>) -> (Code, String) {
-    let failure = answer.unwrap_err();
+fn reported(response: Result<Value, Failure>) -> (Code, String) {
+    let failure = response.unwrap_err();
     (failure.code, failure.reason)
 }
 
@@ -99,41 +99,41 @@ fn every_heading_has_an_example_and_every_key_a_heading() {
 }
 
 #[tokio::test]
-async fn a_rule_befalls_one_operation() {
+async fn a_rule_applies_to_one_operation() {
     let rehearsal = Rehearsal::under("operation").await;
     for _ in 0..2 {
-        assert_eq!(told(rehearsal.ring(ONE, LONG).await), unknown());
+        assert_eq!(reported(rehearsal.ring(ONE, LONG).await), unknown());
     }
     rehearsal.get(LONG).await.unwrap();
     assert_eq!(rehearsal.rung(), 0);
 }
 
 #[tokio::test]
-async fn a_rule_befalls_so_many_calls() {
+async fn a_rule_applies_to_a_number_of_calls() {
     let rehearsal = Rehearsal::under("times").await;
-    assert_eq!(told(rehearsal.ring(ONE, LONG).await), unknown());
+    assert_eq!(reported(rehearsal.ring(ONE, LONG).await), unknown());
     rehearsal.ring(ONE, LONG).await.unwrap();
     assert_eq!(rehearsal.rung(), 1);
 }
 
 #[tokio::test]
-async fn a_rule_befalls_one_customer() {
+async fn a_rule_applies_to_one_customer() {
     let rehearsal = Rehearsal::under("matching").await;
-    assert_eq!(told(rehearsal.ring(ONE, LONG).await), unknown());
+    assert_eq!(reported(rehearsal.ring(ONE, LONG).await), unknown());
     rehearsal.ring(OTHER, LONG).await.unwrap();
     assert_eq!(rehearsal.rung(), 1);
 }
 
 #[tokio::test]
-async fn a_rule_befalls_a_share_of_the_calls() {
+async fn a_rule_applies_to_a_share_of_the_calls() {
     let mut played = Vec::new();
     for _ in 0..2 {
         let rehearsal = Rehearsal::under("probability").await;
-        let mut answers = Vec::new();
+        let mut responses = Vec::new();
         for _ in 0..10 {
-            answers.push(rehearsal.get(LONG).await.is_ok());
+            responses.push(rehearsal.get(LONG).await.is_ok());
         }
-        played.push(answers);
+        played.push(responses);
     }
     assert!(played[0].contains(&true) && played[0].contains(&false), "{played:?}");
     assert_eq!(played[0], played[1], "the seed repeats it");
@@ -143,13 +143,13 @@ async fn a_rule_befalls_a_share_of_the_calls() {
 async fn a_slow_vendor_is_not_waited_for_beyond_the_deadline() {
     for heading in ["latency_ms", "drip_ms"] {
         let rehearsal = Rehearsal::under(heading).await;
-        let failure = told(rehearsal.get(SHORT).await);
+        let failure = reported(rehearsal.get(SHORT).await);
         assert_eq!(failure, (Code::DeadlineExceeded, "VENDOR_TIMEOUT".to_owned()), "{heading}");
     }
 }
 
 #[tokio::test]
-async fn a_little_slowness_is_borne() {
+async fn a_short_delay_is_tolerated() {
     let rehearsal = Rehearsal::under("jitter_ms").await;
     let start = Instant::now();
     rehearsal.get(LONG).await.unwrap();
@@ -157,14 +157,14 @@ async fn a_little_slowness_is_borne() {
 }
 
 #[tokio::test]
-async fn a_write_may_have_happened_although_no_answer_came() {
+async fn a_write_may_have_happened_although_no_response_came() {
     let rehearsal = Rehearsal::under("processed").await;
-    let failure = told(rehearsal.ring_too_late(ONE).await);
+    let failure = reported(rehearsal.ring_too_late(ONE).await);
     assert_eq!(failure, (Code::DeadlineExceeded, "VENDOR_OUTCOME_UNKNOWN".to_owned()));
     assert_eq!(rehearsal.rung(), 1);
     for heading in ["status", "reset"] {
         let rehearsal = Rehearsal::under(heading).await;
-        assert_eq!(told(rehearsal.ring(ONE, LONG).await), unknown(), "{heading}");
+        assert_eq!(reported(rehearsal.ring(ONE, LONG).await), unknown(), "{heading}");
         assert_eq!(rehearsal.rung(), 1, "{heading}");
     }
 }
@@ -175,13 +175,13 @@ async fn a_connection_ends_before_within_or_after() {
         let mut rule = example("reset");
         rule["reset"] = json!(reset);
         let rehearsal = Rehearsal::of(rule).await;
-        assert_eq!(told(rehearsal.ring(ONE, LONG).await), unknown(), "{reset}");
+        assert_eq!(reported(rehearsal.ring(ONE, LONG).await), unknown(), "{reset}");
         assert_eq!((rehearsal.rung(), rehearsal.vendor.requests().len()), (rung, 1), "{reset}");
     }
 }
 
 #[tokio::test]
-async fn throttling_is_told_with_its_pause() {
+async fn throttling_is_reported_with_its_pause() {
     let rehearsal = Rehearsal::under("throttle").await;
     let failure = rehearsal.ring(ONE, LONG).await.unwrap_err();
     assert_eq!((failure.code, failure.reason.as_str()), (Code::ResourceExhausted, "VENDOR_RATE_LIMITED"));
@@ -193,17 +193,17 @@ async fn throttling_is_told_with_its_pause() {
 async fn above_a_rate_calls_are_throttled() {
     let rehearsal = Rehearsal::under("rate").await;
     let calls = (0..50).map(|_| rehearsal.ring(ONE, LONG));
-    let answers = futures_util::future::join_all(calls).await;
-    let (done, refused): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    let responses = futures_util::future::join_all(calls).await;
+    let (done, refused): (Vec<_>, Vec<_>) = responses.into_iter().partition(Result::is_ok);
     assert!(done.len() >= 2 && !refused.is_empty(), "{} done", done.len());
     assert_eq!(rehearsal.rung(), done.len());
     for failure in refused {
-        assert_eq!(told(failure), (Code::ResourceExhausted, "VENDOR_RATE_LIMITED".to_owned()));
+        assert_eq!(reported(failure), (Code::ResourceExhausted, "VENDOR_RATE_LIMITED".to_owned()));
     }
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_an_error_and_harms_nobody() {
+async fn garbage_is_an_error_and_affects_no_later_call() {
     let rehearsal = Rehearsal::under("garbage").await;
     let (_, table) = DOCUMENT.split_once("### garbage\n").unwrap();
     let (table, _) = table.split_once("```").unwrap();
@@ -217,7 +217,7 @@ async fn what_cannot_be_read_is_an_error_and_harms_nobody() {
         match rehearsal.get(LONG).await {
             // A value that cannot be read may count as absent.
             Ok(agent) => assert!(kind == "wrong-types" && agent.get("display_name").is_none(), "{kind}: {agent}"),
-            failure => assert_eq!(told(failure), (Code::Internal, "VENDOR_RESPONSE_INVALID".to_owned()), "{kind}"),
+            failure => assert_eq!(reported(failure), (Code::Internal, "VENDOR_RESPONSE_INVALID".to_owned()), "{kind}"),
         }
         rehearsal.vendor.faults().clear();
         rehearsal.get(LONG).await.unwrap();
@@ -225,7 +225,7 @@ async fn what_cannot_be_read_is_an_error_and_harms_nobody() {
 }
 
 #[tokio::test]
-async fn a_wrong_clock_is_followed() {
+async fn signatures_follow_the_vendors_clock() {
     let rehearsal = Rehearsal::under("clock_skew_s").await;
     rehearsal.get(LONG).await.unwrap();
     assert_eq!(rehearsal.vendor.requests().len(), 2, "refused, and signed anew by the vendor's clock");

@@ -89,9 +89,9 @@ fn with(mut request: Value, field: &Field, value: Value) -> Value {
 /// Whether the call was refused because of this field, with this reason and nothing else.
 fn is_refused(run: &Run, reason: &str, field: &Field) -> bool {
     let place = field.place();
-    run.answer.as_ref().err().is_some_and(|failure| {
-        let is_about = |told: &String| {
-            told.strip_prefix(&place).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    run.response.as_ref().err().is_some_and(|failure| {
+        let is_about = |reported: &String| {
+            reported.strip_prefix(&place).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
         };
         failure.reason == reason && !failure.fields.is_empty() && failure.fields.iter().all(is_about)
     })
@@ -102,8 +102,8 @@ async fn judge(bench: &Bench, method: &str, field: &Field, row: Option<&Row>, pl
     let request = values::plain(bench.vendor, method);
     if field.is_ignored(method) {
         let run = bench.run(method, with(request, field, values::filled(bench.vendor, field))).await;
-        let is_ignored = run.wire == plain.wire && run.answer.is_ok() == plain.answer.is_ok();
-        return if is_ignored { Ok(()) } else { Err(format!("is not ignored: {:?}", run.answer)) };
+        let is_ignored = run.wire == plain.wire && run.response.is_ok() == plain.response.is_ok();
+        return if is_ignored { Ok(()) } else { Err(format!("is not ignored: {:?}", run.response)) };
     }
     let candidates = values::of(bench.vendor, method, field);
     if let Some(row) = row {
@@ -123,7 +123,10 @@ async fn judge(bench: &Bench, method: &str, field: &Field, row: Option<&Row>, pl
         }
         let new: Wire = run.wire.difference(&plain.wire).cloned().collect();
         if !values::is_shown(bench.vendor, value, &new) {
-            return Err(format!("{value} is lost: {:?}, and the vendor is asked {new:?} beside the rest", run.answer));
+            return Err(format!(
+                "{value} is lost: {:?}, and the vendor is asked {new:?} beside the rest",
+                run.response
+            ));
         }
         if seen.contains(&run.wire) {
             return Err(format!("{value} asks the vendor the same as another value"));
@@ -155,9 +158,9 @@ async fn walk(vendor: &'static Vendor) -> (Vec<String>, BTreeSet<usize>, usize) 
     for method in METHODS {
         let plain = bench.run(method, values::plain(vendor, method)).await;
         if !bench.supports(method) {
-            let refused = plain.answer.as_ref().err().map(|failure| (failure.code, failure.reason.as_str()));
+            let refused = plain.response.as_ref().err().map(|failure| (failure.code, failure.reason.as_str()));
             let is_refused = refused == Some((Code::Unimplemented, "METHOD_UNSUPPORTED")) && plain.wire.is_empty();
-            assert!(is_refused, "{} {method}: {:?}", vendor.name, plain.answer);
+            assert!(is_refused, "{} {method}: {:?}", vendor.name, plain.response);
             continue;
         }
         for field in fields(method) {

@@ -74,8 +74,8 @@ async fn an_issued_address_is_accepted_after_a_restart() {
     let path = given.split_once("/callbacks/").unwrap().1;
     let now = format!("http://{}/callbacks/{path}", gateway.http);
     let mut watcher = Watcher::live(&gateway, request("acme")).await;
-    let (status, answer) = post(&now, r#"{"Event":"enqueue_succ","MsgId":"m-1"}"#).await;
-    assert_eq!((status, answer.as_str()), (StatusCode::OK, r#"{"ErrCode":"000000","ErrDesc":"OK"}"#));
+    let (status, response) = post(&now, r#"{"Event":"enqueue_succ","MsgId":"m-1"}"#).await;
+    assert_eq!((status, response.as_str()), (StatusCode::OK, r#"{"ErrCode":"000000","ErrDesc":"OK"}"#));
     assert_eq!(watcher.event().await.r#type(), EventType::CallQueued);
 }
 
@@ -95,9 +95,9 @@ async fn a_drain_completes_a_running_callback_and_closes_the_listener_at_once() 
         tokio::task::yield_now().await;
     }
     slow.write_all(b"half").await.unwrap();
-    let mut answer = String::new();
-    slow.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let mut response = String::new();
+    slow.read_to_string(&mut response).await.unwrap();
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
     gateway.ended().await.unwrap();
 }
 
@@ -123,9 +123,9 @@ async fn a_full_disk_rejects_callbacks_loses_nothing_and_recovers() {
     let http = http_client();
     let mut accepted = 0;
     let refused = loop {
-        let answer = http.post(&url).body(body(accepted)).send().await.unwrap();
-        if answer.status() != StatusCode::OK {
-            break answer;
+        let response = http.post(&url).body(body(accepted)).send().await.unwrap();
+        if response.status() != StatusCode::OK {
+            break response;
         }
         accepted += 1;
     };

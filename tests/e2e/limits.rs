@@ -1,4 +1,4 @@
-//! Limits that every call meets, whatever it asks: time, size, and what an error repeats.
+//! Limits of every call: time, size, and what an error repeats.
 
 use serde_json::{Value, json};
 use switchboard::proto::METHODS;
@@ -6,7 +6,7 @@ use tonic::Code;
 
 use crate::support::{
     Gateway, acme,
-    vendor::{Answer, Scripted, serve_router},
+    vendor::{Response, Scripted, serve_router},
     vendors::VENDORS,
 };
 
@@ -36,7 +36,7 @@ async fn a_call_without_time_sends_nothing() {
 /// [`Failure::of`]: crate::support::client::Failure::of
 #[tokio::test]
 async fn an_error_is_small_however_long_the_texts_are_that_it_repeats() {
-    let vendor = Scripted::start([Answer::Hang]).await;
+    let vendor = Scripted::start([Response::Hang]).await;
     let centers: String = VENDORS.iter().map(|row| (row.config)(row.center, vendor.address)).collect();
     let gateway = Gateway::start(&centers).await;
     for text in ["x".repeat(6000), "\u{5ea7}\u{5e2d}".repeat(1500), "a b".repeat(2000)] {
@@ -68,7 +68,7 @@ async fn an_error_is_small_however_long_the_texts_are_that_it_repeats() {
 
 #[tokio::test]
 async fn a_list_with_many_wrong_elements_is_counted_and_not_repeated() {
-    let vendor = Scripted::start([Answer::Hang]).await;
+    let vendor = Scripted::start([Response::Hang]).await;
     let gateway = Gateway::start(&acme(vendor.address)).await;
     let (agent, name) = (json!({"name": "centers/acme/agents/1"}), "centers/acme");
     let many = 50_000;

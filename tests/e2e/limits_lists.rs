@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::support::{
     Gateway, acme, beta,
-    vendor::{Answer, Scripted},
+    vendor::{Response, Scripted},
 };
 
 /// So many names of a collection.
@@ -21,7 +21,7 @@ type Send = fn(usize) -> Value;
 
 #[tokio::test]
 async fn a_list_has_so_many_elements_and_no_more() {
-    let vendor = Scripted::start([Answer::text(500, "down")]).await;
+    let vendor = Scripted::start([Response::text(500, "down")]).await;
     let gateway = Gateway::start(&format!("{}{}", acme(vendor.address), beta(vendor.address))).await;
     let lists: [(&str, &str, usize, Send); 13] = [
         (

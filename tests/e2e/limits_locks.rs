@@ -75,8 +75,8 @@ impl World {
         }
         let asked = (self.asked)();
         let failure = self.gateway.client.call_bare(second.0, second.1, SHORT).await.expect_err(second.0);
-        let told = (failure.code, failure.reason.as_str());
-        assert_eq!(told, (Code::DeadlineExceeded, "DEADLINE_BEFORE_SEND"), "{} after {}", second.0, first.0);
+        let reported = (failure.code, failure.reason.as_str());
+        assert_eq!(reported, (Code::DeadlineExceeded, "DEADLINE_BEFORE_SEND"), "{} after {}", second.0, first.0);
         assert_eq!((self.asked)(), asked, "{} after {}", second.0, first.0);
         self.gateway.client.call(other.0, other.1).await.expect(other.0);
         hanging.abort();

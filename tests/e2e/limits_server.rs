@@ -19,7 +19,7 @@ use crate::support::{
     Gateway, acme,
     client::Client,
     events,
-    vendor::{Answer, Scripted},
+    vendor::{Response, Scripted},
     whole_seconds,
 };
 
@@ -28,7 +28,7 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x0
 const PROBE: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
 /// A callback. The response to a refused one would close the connection.
 const CALLBACK: &[u8] = b"POST /callbacks/beta/console-secret-9f3a HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}";
-/// Long enough to be answered in. A slow machine only makes it more certain that nothing comes.
+/// Long enough for a response. A slow machine only makes it more certain that nothing comes.
 const MOMENT: Duration = Duration::from_millis(300);
 
 /// Longer than any bound; the clock leaps over it.
@@ -107,19 +107,19 @@ impl Peer {
         Some(Frame { kind: head[3], flags: head[4], stream, payload })
     }
 
-    /// Sends these frames and a ping behind them, and gives what comes back before the ping's answer, or the end.
+    /// Sends these frames and a ping behind them, and gives what comes back before the ping's response, or the end.
     async fn exchange(&mut self, frames: &[u8]) -> Vec<Frame> {
         let ping = frame(PING, 0, 0, b"finished");
         // Who is refused may not be able to send all of it.
         let _ = self.0.write_all(&[frames, &ping].concat()).await;
-        let mut answers = Vec::new();
-        while let Some(answer) = self.next().await {
-            if answer.kind == PING && answer.flags == ACK {
+        let mut responses = Vec::new();
+        while let Some(response) = self.next().await {
+            if response.kind == PING && response.flags == ACK {
                 break;
             }
-            answers.push(answer);
+            responses.push(response);
         }
-        answers
+        responses
     }
 }
 
@@ -162,10 +162,10 @@ async fn each_address_serves_so_many_connections_and_the_next_one_waits() {
         }
         let mut next = connect_from(most, address).await;
         next.write_all(greeting).await.unwrap();
-        let mut answer = [0; 1024];
-        assert!(timeout(MOMENT, next.read(&mut answer)).await.is_err(), "{address} serves {} connections", most + 1);
+        let mut response = [0; 1024];
+        assert!(timeout(MOMENT, next.read(&mut response)).await.is_err(), "{address} serves {} connections", most + 1);
         open.pop();
-        assert!(next.read(&mut answer).await.unwrap() > 0);
+        assert!(next.read(&mut response).await.unwrap() > 0);
     });
     futures_util::future::join_all(waits).await;
 }
@@ -193,8 +193,8 @@ async fn a_connection_has_so_many_calls_at_once() {
     let gateway = gateway("max_streams_per_connection = 2").await;
     let mut peer = Peer::connect(gateway.grpc).await;
     let calls = [1, 3, 5].map(|stream| frame(HEADERS, END_HEADERS, stream, &head(true))).concat();
-    let answers = peer.exchange(&calls).await;
-    let resets: Vec<_> = answers.iter().filter(|answer| answer.kind == RST_STREAM).collect();
+    let responses = peer.exchange(&calls).await;
+    let resets: Vec<_> = responses.iter().filter(|response| response.kind == RST_STREAM).collect();
     assert_eq!(resets.iter().map(|reset| (reset.stream, reset.number(0))).collect::<Vec<_>>(), [(5, REFUSED_STREAM)]);
 }
 
@@ -210,8 +210,8 @@ async fn who_opens_and_resets_calls_is_cut_off() {
                 [frame(HEADERS, END_HEADERS, stream, &head(true)), frame(RST_STREAM, 0, stream, &cancel)].concat()
             })
             .collect();
-        let answers = peer.exchange(&calls).await;
-        let calm = answers.iter().any(|answer| answer.kind == GOAWAY && answer.number(4) == ENHANCE_YOUR_CALM);
+        let responses = peer.exchange(&calls).await;
+        let calm = responses.iter().any(|response| response.kind == GOAWAY && response.number(4) == ENHANCE_YOUR_CALM);
         assert_eq!(calm, is_cut_off, "{count} calls");
     }
 }
@@ -221,14 +221,14 @@ async fn who_causes_resets_of_ours_is_cut_off() {
     let gateway = gateway("").await;
     for (count, is_cut_off) in [(1000, false), (1100, true)] {
         let mut peer = Peer::connect(gateway.grpc).await;
-        let mut answers = Vec::new();
+        let mut responses = Vec::new();
         for first in (0..count).step_by(100) {
             let calls: Vec<u8> = (first..first + 100)
                 .flat_map(|call| frame(HEADERS, END_HEADERS | END_STREAM, 2 * call + 1, &head(false)))
                 .collect();
-            answers.extend(peer.exchange(&calls).await);
+            responses.extend(peer.exchange(&calls).await);
         }
-        let calm = answers.iter().any(|answer| answer.kind == GOAWAY && answer.number(4) == ENHANCE_YOUR_CALM);
+        let calm = responses.iter().any(|response| response.kind == GOAWAY && response.number(4) == ENHANCE_YOUR_CALM);
         assert_eq!(calm, is_cut_off, "{count} calls");
     }
 }
@@ -245,10 +245,10 @@ async fn a_call_s_headers_are_16_kib_at_most() {
             .header("x-large", "x".repeat(bytes))
             .body(())
             .unwrap();
-        let (answer, _) = sender.send_request(request, true).unwrap();
-        let answer = answer.await.unwrap();
-        let is_too_large = answer.headers().get("grpc-status").is_some_and(|code| code == "8");
-        assert_eq!((answer.status().as_u16(), is_too_large), status, "{bytes} bytes");
+        let (response, _) = sender.send_request(request, true).unwrap();
+        let response = response.await.unwrap();
+        let is_too_large = response.headers().get("grpc-status").is_some_and(|code| code == "8");
+        assert_eq!((response.status().as_u16(), is_too_large), status, "{bytes} bytes");
     }
 }
 
@@ -303,7 +303,7 @@ async fn a_connection_that_says_nothing_ends_after_its_time() {
 async fn a_head_that_does_not_come_whole_has_five_seconds_and_an_idle_connection_thirty() {
     let gateway = gateway("").await;
     for (address, greeting) in [(gateway.http, CALLBACK), (gateway.admin, PROBE)] {
-        // The time of the idle connection runs from the answer to the request before it.
+        // The time of the idle connection runs from the response to the request before it.
         for (half, seconds) in [(&b""[..], 30), (&b"GET /healthz HTTP/1.1\r\nhost"[..], 5)] {
             let mut stream = served(address, greeting).await;
             stream.write_all(half).await.unwrap();
@@ -314,7 +314,7 @@ async fn a_head_that_does_not_come_whole_has_five_seconds_and_an_idle_connection
 }
 
 #[tokio::test]
-async fn a_peer_that_answers_no_ping_is_gone_after_fifty_seconds() {
+async fn a_peer_that_acknowledges_no_ping_is_gone_after_fifty_seconds() {
     let gateway = gateway("").await;
     let mut peer = Peer::connect(gateway.grpc).await;
     pause();
@@ -343,7 +343,7 @@ where
 }
 
 /// What a call over a connection of its own ends with, once it is not served any more.
-async fn told_over_a_new_connection(address: SocketAddr) -> (Code, String) {
+async fn reported_over_a_new_connection(address: SocketAddr) -> (Code, String) {
     standing_still(async move {
         loop {
             let client = Client::connect(address).await;
@@ -368,7 +368,7 @@ async fn health(address: SocketAddr, service: &'static str) -> ServingStatus {
 #[tokio::test]
 async fn a_drain_refuses_new_calls_for_a_moment_before_its_address_closes() {
     for (drain_timeout, lame_duck) in [("10s", 500), ("2s", 200)] {
-        let vendor = Scripted::start([Answer::Hang]).await;
+        let vendor = Scripted::start([Response::Hang]).await;
         let listen = format!("drain_timeout = \"{drain_timeout}\"");
         let mut gateway = Gateway::start_with(&acme(vendor.address), &listen, Clock::system()).await;
         let client = gateway.client.clone();
@@ -381,12 +381,12 @@ async fn a_drain_refuses_new_calls_for_a_moment_before_its_address_closes() {
         pause();
         gateway.stop();
         let refused = (Code::Unavailable, "GATEWAY_DRAINING".to_owned());
-        assert_eq!(told_over_a_new_connection(address).await, refused);
+        assert_eq!(reported_over_a_new_connection(address).await, refused);
         for service in ["", SERVICE] {
             assert_eq!(health(address, service).await, ServingStatus::NotServing);
         }
         advance(Duration::from_millis(lame_duck - 10)).await;
-        assert_eq!(told_over_a_new_connection(address).await, refused, "{drain_timeout}: shortly before the end");
+        assert_eq!(reported_over_a_new_connection(address).await, refused, "{drain_timeout}: shortly before the end");
         advance(Duration::from_millis(20)).await;
         // Who comes now is refused by the system, and goes to another gateway at once.
         standing_still(async move { while TcpStream::connect(address).await.is_ok() {} }).await;
@@ -399,7 +399,7 @@ async fn a_drain_refuses_new_calls_for_a_moment_before_its_address_closes() {
 
 #[tokio::test]
 async fn a_drain_ends_with_its_time_whatever_still_runs() {
-    let vendor = Scripted::start([Answer::Hang]).await;
+    let vendor = Scripted::start([Response::Hang]).await;
     let listen = "drain_timeout = \"7s\"";
     let mut gateway = Gateway::start_with(&acme(vendor.address), listen, Clock::system()).await;
     let client = gateway.client.clone();

@@ -5,7 +5,6 @@
 
 mod admission;
 mod bad_input;
-mod bad_input_udesk;
 mod bytes;
 mod config;
 mod conformance;
@@ -26,6 +25,7 @@ mod limits_lists;
 mod limits_locks;
 mod limits_server;
 mod operators;
+mod panics;
 mod process;
 mod request_id;
 mod retention;

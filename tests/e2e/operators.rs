@@ -15,7 +15,7 @@ use crate::support::{
     APP_SECRET, AUTH_TOKEN, Gateway, acme, beta,
     client::Client,
     udesk as another,
-    vendor::{Answer, Scripted, huawei_options, serve_router, udesk_options},
+    vendor::{Response, Scripted, huawei_options, serve_router, udesk_options},
 };
 
 /// The built program, which logs JSON lines to a file.
@@ -97,9 +97,9 @@ async fn series(gateway: &Gateway) -> BTreeSet<String> {
 async fn the_log_line_of_a_failed_call_has_what_a_search_needs() {
     let refused = json!({"code": "200022", "message": "no route"});
     let udesk = Scripted::start([
-        Answer::json(&refused),
-        Answer::json(&json!({"ErrCode": "200020", "ErrDesc": "Authentication error"})),
-        Answer::text(200, "<html>"),
+        Response::json(&refused),
+        Response::json(&json!({"ErrCode": "200020", "ErrDesc": "Authentication error"})),
+        Response::text(200, "<html>"),
     ])
     .await;
     let program = Program::serve(&acme(udesk.address)).await;
@@ -124,17 +124,17 @@ async fn the_log_line_of_a_failed_call_has_what_a_search_needs() {
     assert_eq!([&line["level"], &line["reason"], &line["code"]], ["INFO", "CENTER_NOT_FOUND", "NOT_FOUND"]);
     assert!(line.get("vendor_code").is_none(), "{line}");
 
-    let answered = line_of(&program.folder, "vendor answered").await;
-    assert!(answered["took_ms"].is_u64(), "{answered}");
+    let responded = line_of(&program.folder, "vendor responded").await;
+    assert!(responded["took_ms"].is_u64(), "{responded}");
 }
 
 /// A rate over a series that appears with its first failure misses that failure.
 #[tokio::test]
 async fn every_series_exists_from_the_start() {
     // The port of a vendor that is gone.
-    let gone = Scripted::start([Answer::Reset]).await.address;
-    let broken = Scripted::start([Answer::Reset, Answer::text(200, "<html>"), Answer::text(503, "")]).await;
-    let huawei = Scripted::start([Answer::text(401, ""), Answer::token(), Answer::text(500, "x")]).await;
+    let gone = Scripted::start([Response::Reset]).await.address;
+    let broken = Scripted::start([Response::Reset, Response::text(200, "<html>"), Response::text(503, "")]).await;
+    let huawei = Scripted::start([Response::text(401, ""), Response::token(), Response::text(500, "x")]).await;
     let centers = format!("{}{}{}", acme(broken.address), another("gone", gone), beta(huawei.address));
     let gateway = Gateway::start(&centers).await;
     let start = series(&gateway).await;

@@ -9,7 +9,7 @@ use tonic::Code;
 
 use crate::support::{
     Gateway, acme,
-    vendor::{Answer, Scripted, serve_router, udesk_options},
+    vendor::{Response, Scripted, serve_router, udesk_options},
 };
 
 const ID: &str = "6f9619ff-8b86-4d11-b42d-00c04fc964ff";
@@ -18,8 +18,8 @@ fn callback(id: &str, customer: &str) -> Value {
     json!({"parent": "centers/acme", "customer_number": customer, "entry_number": "01055500100", "request_id": id})
 }
 
-fn rung() -> Answer {
-    Answer::json(&json!({"code": "000000", "message": "OK", "results": "c9d52506-c41b-431f-5fa0-b701a81a2da6"}))
+fn rung() -> Response {
+    Response::json(&json!({"code": "000000", "message": "OK", "results": "c9d52506-c41b-431f-5fa0-b701a81a2da6"}))
 }
 
 #[tokio::test]
@@ -65,7 +65,7 @@ async fn an_id_belongs_to_its_content_center_and_method() {
 #[tokio::test]
 async fn concurrent_calls_wait_for_the_first() {
     let body = json!({"code": "000000", "results": "c9d52506-c41b-431f-5fa0-b701a81a2da6"}).to_string().into_bytes();
-    let vendor = Scripted::start([Answer::Drip { body, every: Duration::from_millis(2) }]).await;
+    let vendor = Scripted::start([Response::Drip { body, every: Duration::from_millis(2) }]).await;
     let gateway = Gateway::start(&acme(vendor.address)).await;
     let calls: Vec<_> = (0..20)
         .map(|_| {
@@ -81,7 +81,7 @@ async fn concurrent_calls_wait_for_the_first() {
 
 #[tokio::test]
 async fn a_definite_error_may_be_retried_and_an_unknown_outcome_is_replayed() {
-    let refusal = Answer::json(&json!({"code": "200022", "message": "no route"}));
+    let refusal = Response::json(&json!({"code": "200022", "message": "no route"}));
     let vendor = Scripted::start([refusal, rung()]).await;
     let gateway = Gateway::start(&acme(vendor.address)).await;
     let failure = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap_err();
@@ -89,11 +89,11 @@ async fn a_definite_error_may_be_retried_and_an_unknown_outcome_is_replayed() {
     gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap();
     assert_eq!(vendor.asked().len(), 2);
 
-    for (answer, reason) in [
-        (Answer::Reset, "VENDOR_OUTCOME_UNKNOWN"),
-        (Answer::json(&json!({"code": "300000", "message": "new"})), "VENDOR_CODE_UNMAPPED"),
+    for (response, reason) in [
+        (Response::Reset, "VENDOR_OUTCOME_UNKNOWN"),
+        (Response::json(&json!({"code": "300000", "message": "new"})), "VENDOR_CODE_UNMAPPED"),
     ] {
-        let vendor = Scripted::start([answer, rung()]).await;
+        let vendor = Scripted::start([response, rung()]).await;
         let gateway = Gateway::start(&acme(vendor.address)).await;
         let first = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap_err();
         let retry = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap_err();
@@ -117,7 +117,7 @@ async fn an_error_before_sending_is_not_stored() {
 #[tokio::test]
 async fn a_retry_after_the_deadline_gets_the_response() {
     let body = json!({"code": "000000", "results": "c9d52506-c41b-431f-5fa0-b701a81a2da6"}).to_string().into_bytes();
-    let vendor = Scripted::start([Answer::Drip { body, every: Duration::from_millis(5) }]).await;
+    let vendor = Scripted::start([Response::Drip { body, every: Duration::from_millis(5) }]).await;
     let gateway = Gateway::start(&acme(vendor.address)).await;
     let (deadline, asked) = (Duration::from_secs(5), || vendor.asked().len() == 1);
     let request = callback(ID, "13800000000");
@@ -135,10 +135,10 @@ async fn the_stored_call_is_unreadable_without_its_id() {
     let centers = acme(serve_router(simulator.router()).await);
     let folder = tempfile::tempdir().unwrap();
     let mut gateway = Gateway::start_in(folder.path(), &centers, "", Clock::system()).await;
-    let answer = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap();
+    let response = gateway.client.call("StartCallback", callback(ID, "13800000000")).await.unwrap();
     gateway.stop();
     gateway.ended().await.unwrap();
-    let call_id = answer["call_id"].as_str().unwrap();
+    let call_id = response["call_id"].as_str().unwrap();
     let mut files = 0;
     for file in std::fs::read_dir(folder.path()).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();

@@ -21,13 +21,13 @@ use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt as _, util::Subscr
 pub(crate) use self::search::Logs;
 use self::search::{Found, Sought, leak};
 use crate::{
-    bad_input, bad_input_udesk,
+    bad_input,
     conformance::{self, ROWS},
     support::{
         APP_KEY, APP_SECRET, AUTH_TOKEN, Gateway, SID, acme, beta,
         client::Client,
         udesk as another,
-        vendor::{Answer, Asked, Scripted, serve_router, udesk_options},
+        vendor::{Asked, Response, Scripted, serve_router, udesk_options},
         vendors::{VENDORS, Vendor, every_vendor_and},
     },
 };
@@ -38,7 +38,7 @@ async fn the_conformance_table_leaks_nothing() {
     let (mut sought, mut found) = (Sought::new(), Found::default());
     for (vendor, name) in ROWS {
         let example = conformance::example(vendor, name);
-        example.exchanges.iter().for_each(|exchange| sought.collect("", &exchange.answer));
+        example.exchanges.iter().for_each(|exchange| sought.collect("", &exchange.response));
         let (gateway, scripted) = conformance::recorded(vendor, &example).await;
         found.call(&mut sought, &gateway.client, &example.method, &example.request).await;
         found.metrics(&gateway).await;
@@ -67,9 +67,7 @@ async fn bad_input_leaks_nothing() {
         found.call(&mut sought, &gateway.client, "AccessSoftphoneCredentials", &request).await;
     }
     let mut errors = 0;
-    for (method, request) in
-        bad_input::rows().into_iter().map(|(method, request, ..)| (method, request)).chain(bad_input_udesk::requests())
-    {
+    for (method, request) in bad_input::requests() {
         found.call(&mut sought, &gateway.client, method, &request).await;
         errors += 1;
     }
@@ -90,14 +88,14 @@ async fn a_vendor_that_echoes_the_request_leaks_nothing() {
         "variables": {"note": "call 13911112222 or mara@example.com"},
     });
     let text = format!("13800000000 of mara sent {SID} {AUTH_TOKEN} 7cb509c2cba42f294779f23d6a33a64030fd5890");
-    for answer in [
-        Answer::json(&json!({"code": "200022", "message": text})),
-        Answer::json(&json!({"code": text, "message": text})),
-        Answer::json(&json!({"code": "000000", "results": {"unexpected": [text]}})),
-        Answer::text(500, &text),
-        Answer::text(200, &format!("<html>{text}</html>")),
+    for response in [
+        Response::json(&json!({"code": "200022", "message": text})),
+        Response::json(&json!({"code": text, "message": text})),
+        Response::json(&json!({"code": "000000", "results": {"unexpected": [text]}})),
+        Response::text(500, &text),
+        Response::text(200, &format!("<html>{text}</html>")),
     ] {
-        let vendor = Scripted::start([answer]).await;
+        let vendor = Scripted::start([response]).await;
         let gateway = Gateway::start(&acme(vendor.address)).await;
         found.call(&mut sought, &gateway.client, "StartCallback", &request).await;
         found.metrics(&gateway).await;
@@ -113,7 +111,7 @@ async fn a_vendor_that_echoes_the_request_leaks_nothing() {
 struct EchoingVendor(Arc<Mutex<Vec<String>>>);
 
 impl EchoingVendor {
-    fn answer(&self, method: &str, body: &str) -> (u16, String) {
+    fn response(&self, method: &str, body: &str) -> (u16, String) {
         let body: Value = serde_json::from_str(body).unwrap_or_default();
         let asked = body.get("subscriptions").map_or(&body, |list| &list[0]);
         let mut addresses = self.0.lock().unwrap();
@@ -143,7 +141,7 @@ async fn an_ingress_address_stays_between_the_gateway_and_the_vendor() {
     let router = axum::Router::new().fallback({
         let vendor = vendor.clone();
         move |method: axum::http::Method, body: String| async move {
-            let (status, body) = vendor.answer(method.as_str(), &body);
+            let (status, body) = vendor.response(method.as_str(), &body);
             (axum::http::StatusCode::from_u16(status).unwrap(), body)
         }
     });
@@ -173,9 +171,9 @@ async fn an_ingress_address_stays_between_the_gateway_and_the_vendor() {
         found.call(&mut sought, &gateway.client, method, &request).await;
     }
     found.metrics(&gateway).await;
-    assert_eq!((found.answers.len(), found.errors.len()), (shown, 7), "{:?}", found.errors);
-    for (method, answer) in &found.answers {
-        assert!(!answer.to_string().to_lowercase().contains("callback"), "{method}: {answer}");
+    assert_eq!((found.responses.len(), found.errors.len()), (shown, 7), "{:?}", found.errors);
+    for (method, response) in &found.responses {
+        assert!(!response.to_string().to_lowercase().contains("callback"), "{method}: {response}");
     }
     // The whole address, its secret segment, both halves, its beginning and its end.
     let addresses = vendor.0.lock().unwrap().clone();
@@ -202,9 +200,9 @@ fn the_search_finds_leaks() {
     assert_eq!(leak("nothing to see", ["something"].into_iter()), None);
 }
 
-/// Libraries log nothing below a warning, whatever `RUST_LOG` says: they would log URLs and headers.
+/// Libraries log nothing below a warning, regardless of `RUST_LOG`: they would log URLs and headers.
 #[test]
-fn libraries_log_only_warnings_whatever_the_directives() {
+fn libraries_log_only_warnings_regardless_of_the_directives() {
     for directives in ["trace", "reqwest=trace,hyper=trace,h2=debug", "switchboards=trace,switchboard=trace,debug"] {
         let (logs, _guard) = Logs::capture(directives);
         for target in [1, 2, 3, 4] {
@@ -230,9 +228,10 @@ fn libraries_log_only_warnings_whatever_the_directives() {
 async fn the_program_itself_leaks_nothing() {
     let rung = json!({"code": "000000", "results": "c9d52506-c41b-431f-5fa0-b701a81a2da6"});
     let refused = json!({"code": "200022", "message": "13800000000 of mara@example.com has no route"});
-    let udesk = Scripted::start([Answer::json(&rung), Answer::json(&refused), Answer::text(302, "")]).await;
+    let udesk = Scripted::start([Response::json(&rung), Response::json(&refused), Response::text(302, "")]).await;
     let huawei =
-        Scripted::start([Answer::token(), Answer::text(401, ""), Answer::token(), Answer::text(500, "x")]).await;
+        Scripted::start([Response::token(), Response::text(401, ""), Response::token(), Response::text(500, "x")])
+            .await;
     let folder = tempfile::tempdir().unwrap();
     let (config, log) = (folder.path().join("gateway.toml"), folder.path().join("log"));
     let storage = folder.path().join("switchboard.db");
@@ -283,9 +282,9 @@ async fn the_program_itself_leaks_nothing() {
     program.kill().unwrap();
     program.wait().unwrap();
     udesk.asked().iter().chain(&huawei.asked()).for_each(|asked| sought.collect_asked(asked));
-    assert_eq!((udesk.asked().len(), found.answers.len(), found.errors.len()), (3, 2, 3));
+    assert_eq!((udesk.asked().len(), found.responses.len(), found.errors.len()), (3, 2, 3));
     let logs = Regex::new("\"trace_id\":\"[0-9a-f]{32}\"").unwrap().replace_all(&logs(), "").into_owned();
     let logs = Regex::new("\"timestamp\":\"[^\"]*\"").unwrap().replace_all(&logs, "").into_owned();
-    assert!(logs.contains("vendor answered"), "the logs were on: {logs}");
+    assert!(logs.contains("vendor responded"), "the logs were on: {logs}");
     found.search(&sought, &logs);
 }

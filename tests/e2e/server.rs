@@ -17,7 +17,7 @@ use crate::support::{
     Gateway, acme,
     client::{Client, Failure},
     http_client, udesk as udesk_center,
-    vendor::{Answer, Scripted, serve_router, udesk_options},
+    vendor::{Response, Scripted, serve_router, udesk_options},
 };
 
 async fn simulated() -> Gateway {
@@ -39,8 +39,8 @@ async fn health_is_served_for_the_server_and_the_service() {
     let gateway = simulated().await;
     let mut health = HealthClient::new(gateway.client.channel.clone());
     for service in ["", SERVICE] {
-        let answer = health.check(HealthCheckRequest { service: service.to_owned() }).await.unwrap();
-        assert_eq!(answer.into_inner().status, 1, "{service:?} is SERVING");
+        let response = health.check(HealthCheckRequest { service: service.to_owned() }).await.unwrap();
+        assert_eq!(response.into_inner().status, 1, "{service:?} is SERVING");
     }
     let unknown = health.check(HealthCheckRequest { service: "other".to_owned() }).await.unwrap_err();
     assert_eq!(unknown.code(), Code::NotFound);
@@ -57,10 +57,10 @@ async fn reflection_serves_the_contract_its_comments_and_the_error_details_in_bo
             host: String::new(),
             message_request: Some(v1::server_reflection_request::MessageRequest::FileContainingSymbol(symbol.into())),
         };
-        let mut answers = client.server_reflection_info(tokio_stream::iter([ask])).await.unwrap().into_inner();
-        let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
-        let v1::server_reflection_response::MessageResponse::FileDescriptorResponse(files) = answer else {
-            unreachable!("{symbol}: {answer:?}")
+        let mut responses = client.server_reflection_info(tokio_stream::iter([ask])).await.unwrap().into_inner();
+        let response = responses.message().await.unwrap().unwrap().message_response.unwrap();
+        let v1::server_reflection_response::MessageResponse::FileDescriptorResponse(files) = response else {
+            unreachable!("{symbol}: {response:?}")
         };
         if symbol == SERVICE {
             let text = String::from_utf8_lossy(&files.file_descriptor_proto[0]).into_owned();
@@ -72,10 +72,10 @@ async fn reflection_serves_the_contract_its_comments_and_the_error_details_in_bo
                 symbol.into(),
             )),
         };
-        let mut answers = alpha.server_reflection_info(tokio_stream::iter([ask])).await.unwrap().into_inner();
-        let answer = answers.message().await.unwrap().unwrap().message_response.unwrap();
+        let mut responses = alpha.server_reflection_info(tokio_stream::iter([ask])).await.unwrap().into_inner();
+        let response = responses.message().await.unwrap().unwrap().message_response.unwrap();
         assert!(
-            matches!(answer, v1alpha::server_reflection_response::MessageResponse::FileDescriptorResponse(_)),
+            matches!(response, v1alpha::server_reflection_response::MessageResponse::FileDescriptorResponse(_)),
             "{symbol}"
         );
     }
@@ -139,7 +139,7 @@ async fn operators_see_probes_and_metrics() {
 
 #[tokio::test]
 async fn a_drain_completes_running_calls_and_rejects_new_ones() {
-    let vendor = Scripted::start([Answer::Drip {
+    let vendor = Scripted::start([Response::Drip {
         body: br#"{"ErrCode":"000000","Result":{"AgentId":"7","Name":"slow"}}"#.to_vec(),
         every: Duration::from_millis(50),
     }])
@@ -170,7 +170,7 @@ async fn a_drain_completes_running_calls_and_rejects_new_ones() {
 
 #[tokio::test]
 async fn a_drain_ends_although_a_call_hangs() {
-    let vendor = Scripted::start([Answer::Hang]).await;
+    let vendor = Scripted::start([Response::Hang]).await;
     let mut gateway = Gateway::start_with(&acme(vendor.address), "drain_timeout = \"100ms\"", Clock::system()).await;
     let client = gateway.client.clone();
     let running = tokio::spawn(async move { client.call("GetAgent", json!({"name": "centers/acme/agents/7"})).await });
@@ -190,8 +190,8 @@ async fn connections_beyond_the_limit_wait_and_other_protocols_delay_no_call() {
     // One address may have two: the client holds one. This peer occupies the other and does not speak HTTP/2.
     let mut stranger = TcpStream::connect(gateway.grpc).await.unwrap();
     stranger.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
-    let mut answer = Vec::new();
-    let _ = stranger.read_to_end(&mut answer).await;
+    let mut response = Vec::new();
+    let _ = stranger.read_to_end(&mut response).await;
     gateway.client.call("GetAgent", json!({"name": "centers/acme/agents/1001"})).await.unwrap();
 }
 

@@ -1,6 +1,6 @@
 //! Thousands of seeded schedules in simulated time, over a network that delays, loses and corrupts requests.
 //!
-//! The invariants: no write is processed twice, every call is answered by its deadline, no unknown outcome is reported as
+//! The invariants: no write is processed twice, every call returns by its deadline, no unknown outcome is reported as
 //! known, retries stay within their budget, and one token is fetched at a time. A failing seed is printed;
 //! `SIMULATION_SEED=7 cargo test simulation` replays it.
 
@@ -150,7 +150,7 @@ async fn call(service: Service, plan: Plan, world: Shared) -> Outcome {
     let begun = Instant::now();
     let method = ["StartCallback", "StartCallback", "GetAgent", "GetSoftphoneConfig"][usize::from(plan.kind)];
     let cx = Context::new(method, format!("{:032x}", 1), begun + plan.deadline);
-    let answer = async {
+    let response = async {
         match plan.kind {
             0 | 1 => {
                 let message = v1::StartCallbackRequest {
@@ -160,8 +160,8 @@ async fn call(service: Service, plan: Plan, world: Shared) -> Outcome {
                     request_id: plan.request_id.clone().unwrap_or_default(),
                     ..Default::default()
                 };
-                let answer = service.start_callback(request(&cx, message)).await?.into_inner();
-                assert_eq!(answer.call_id, format!("call-{}", plan.customer));
+                let response = service.start_callback(request(&cx, message)).await?.into_inner();
+                assert_eq!(response.call_id, format!("call-{}", plan.customer));
                 Ok(())
             }
             2 => {
@@ -175,13 +175,13 @@ async fn call(service: Service, plan: Plan, world: Shared) -> Outcome {
         }
     };
     let limit = plan.cancels_after.unwrap_or(Duration::from_secs(3600));
-    let Ok(answer) = timeout(limit, answer).await else { return Outcome::NoResponse };
+    let Ok(response) = timeout(limit, response).await else { return Outcome::NoResponse };
     assert!(
         begun.elapsed() <= plan.deadline + Duration::from_millis(1),
-        "answered after {:?}: {plan:?}",
+        "returned after {:?}: {plan:?}",
         begun.elapsed()
     );
-    let Err(status) = answer else { return Outcome::Done };
+    let Err(status) = response else { return Outcome::Done };
     let failure = Failure::of(status);
     match failure.reason.as_str() {
         "VENDOR_OUTCOME_UNKNOWN" | "VENDOR_CODE_UNMAPPED" => {

@@ -10,17 +10,17 @@ use crate::support::{
     Gateway, acme, beta,
     client::Failure,
     install_cryptography,
-    vendor::{Answer, Scripted},
+    vendor::{Response, Scripted},
 };
 
 const OUTAGES: [u16; 8] = [502, 503, 504, 520, 522, 524, 530, 599];
 
-fn page(status: u16) -> Answer {
-    Answer::text(status, "<html>proxy</html>")
+fn page(status: u16) -> Response {
+    Response::text(status, "<html>proxy</html>")
 }
 
-fn schema(status: u16, text: &str) -> Answer {
-    Answer::status(status, &json!({ "schema": text }))
+fn schema(status: u16, text: &str) -> Response {
+    Response::status(status, &json!({ "schema": text }))
 }
 
 fn read() -> (&'static str, Value) {
@@ -38,16 +38,16 @@ fn write() -> (&'static str, Value) {
 }
 
 /// Udesk's response to one call, and the number of requests.
-async fn udesk(answer: Answer, (method, request): (&'static str, Value)) -> (Failure, usize) {
-    let vendor = Scripted::start([answer]).await;
+async fn udesk(response: Response, (method, request): (&'static str, Value)) -> (Failure, usize) {
+    let vendor = Scripted::start([response]).await;
     let gateway = Gateway::start(&acme(vendor.address)).await;
     let failure = gateway.client.call(method, request).await.unwrap_err();
     (failure, vendor.asked().len())
 }
 
 /// Huawei's responses to one call.
-async fn huawei(answers: impl IntoIterator<Item = Answer>, method: &str, request: Value) -> Failure {
-    let vendor = Scripted::start(answers).await;
+async fn huawei(responses: impl IntoIterator<Item = Response>, method: &str, request: Value) -> Failure {
+    let vendor = Scripted::start(responses).await;
     let gateway = Gateway::start(&beta(vendor.address)).await;
     gateway.client.call(method, request).await.unwrap_err()
 }
@@ -105,26 +105,26 @@ async fn an_outage_leaves_the_outcome_of_a_write_unknown() {
 #[tokio::test]
 async fn only_an_outage_opens_the_breaker() {
     let quick = "[centers.acme.retry]\nattempts = 1\n";
-    for (answer, opens) in
-        [(page(500), false), (page(501), false), (page(418), false), (page(522), true), (Answer::Reset, true)]
+    for (response, opens) in
+        [(page(500), false), (page(501), false), (page(418), false), (page(522), true), (Response::Reset, true)]
     {
-        let vendor = Scripted::start([answer.clone()]).await;
+        let vendor = Scripted::start([response.clone()]).await;
         let gateway = Gateway::start(&format!("{}{quick}", acme(vendor.address))).await;
         for _ in 0..20 {
             let (method, request) = read();
             gateway.client.call(method, request).await.unwrap_err();
         }
-        assert_eq!(vendor.asked().len() < 20, opens, "{answer:?}");
+        assert_eq!(vendor.asked().len() < 20, opens, "{response:?}");
         let (method, request) = write();
         let failure = gateway.client.call(method, request).await.unwrap_err();
-        assert_eq!(failure.metadata.get("cause").is_some_and(|cause| cause == "breaker open"), opens, "{answer:?}");
+        assert_eq!(failure.metadata.get("cause").is_some_and(|cause| cause == "breaker open"), opens, "{response:?}");
     }
 }
 
 #[tokio::test]
 async fn values_that_one_caller_sends_close_no_center_for_another() {
     let business = schema(500, "Business failure. Check the values of parameters in the request.");
-    let vendor = Scripted::start([Answer::token(), business]).await;
+    let vendor = Scripted::start([Response::token(), business]).await;
     let gateway = Gateway::start(&beta(vendor.address)).await;
     for _ in 0..20 {
         let failure = gateway.client.call("GetQueue", json!({"name": "centers/beta/queues/77"})).await.unwrap_err();
@@ -152,8 +152,8 @@ async fn a_token_request_says_whether_the_address_or_the_service_is_wrong() {
         (503, "VENDOR_UNAVAILABLE"),
         (521, "VENDOR_UNAVAILABLE"),
     ] {
-        for answer in [page(status), schema(status, "no")] {
-            let failure = huawei([answer], "GetAgent", json!({"name": "centers/beta/agents/1001"})).await;
+        for response in [page(status), schema(status, "no")] {
+            let failure = huawei([response], "GetAgent", json!({"name": "centers/beta/agents/1001"})).await;
             assert_eq!(failure.reason, reason, "{status}");
             assert_eq!(failure.metadata["vendorOperation"], "POST tokenByAkSk");
             assert_eq!((failure.metadata["sent"].as_str(), failure.resource), ("false", None), "{status}");
@@ -165,26 +165,29 @@ async fn a_token_request_says_whether_the_address_or_the_service_is_wrong() {
 async fn a_probe_names_the_address_that_is_wrong() {
     for status in [404, 405, 410] {
         let vendor = Scripted::start([page(status)]).await;
-        let told = probe(&beta(vendor.address)).await;
-        assert!(told.starts_with("CENTER_MISCONFIGURED: ") && told.contains("token_base_url"), "{told}");
-        let vendor = Scripted::start([Answer::token(), page(status)]).await;
-        let told = probe(&beta(vendor.address)).await;
-        assert!(told.starts_with("CENTER_MISCONFIGURED: ") && told.contains("must check base_url"), "{told}");
+        let reported = probe(&beta(vendor.address)).await;
+        assert!(reported.starts_with("CENTER_MISCONFIGURED: ") && reported.contains("token_base_url"), "{reported}");
+        let vendor = Scripted::start([Response::token(), page(status)]).await;
+        let reported = probe(&beta(vendor.address)).await;
+        assert!(
+            reported.starts_with("CENTER_MISCONFIGURED: ") && reported.contains("must check base_url"),
+            "{reported}"
+        );
         let vendor = Scripted::start([page(status)]).await;
-        let told = probe(&acme(vendor.address)).await;
-        assert!(told.starts_with("CENTER_MISCONFIGURED: ") && told.contains("base_url"), "{told}");
+        let reported = probe(&acme(vendor.address)).await;
+        assert!(reported.starts_with("CENTER_MISCONFIGURED: ") && reported.contains("base_url"), "{reported}");
     }
 }
 
 #[tokio::test]
-async fn a_failure_of_call_settings_is_told_in_the_vendors_words() {
+async fn a_failure_of_call_settings_is_reported_in_the_vendors_words() {
     let get = || ("GetUserCallSettings", json!({"name": "centers/beta/users/88/callSettings"}));
     let text = "Business failure. Check the values of parameters in the request.";
-    let refused = Answer::json(&json!({"returnCode": "7", "returnDesc": "the user is locked"}));
-    for (answer, code, reason, told) in [
+    let refused = Response::json(&json!({"returnCode": "7", "returnDesc": "the user is locked"}));
+    for (response, code, reason, reported) in [
         (refused, Code::InvalidArgument, "VENDOR_REJECTED", "the user is locked"),
         (schema(500, text), Code::InvalidArgument, "VENDOR_REJECTED", text),
-        (Answer::text(500, text), Code::InvalidArgument, "VENDOR_REJECTED", text),
+        (Response::text(500, text), Code::InvalidArgument, "VENDOR_REJECTED", text),
         (page(500), Code::Internal, "VENDOR_INTERNAL", ""),
         (
             schema(404, "Check the request path."),
@@ -197,12 +200,12 @@ async fn a_failure_of_call_settings_is_told_in_the_vendors_words() {
         (schema(401, "Check your account."), Code::FailedPrecondition, "VENDOR_AUTH_FAILED", "Check your account."),
     ] {
         let (method, request) = get();
-        let failure = huawei([Answer::token(), answer.clone()], method, request).await;
-        assert_eq!((failure.code, failure.reason.as_str()), (code, reason), "{answer:?}");
-        assert_eq!(failure.metadata.get("vendorMessage").map_or("", String::as_str), told, "{answer:?}");
+        let failure = huawei([Response::token(), response.clone()], method, request).await;
+        assert_eq!((failure.code, failure.reason.as_str()), (code, reason), "{response:?}");
+        assert_eq!(failure.metadata.get("vendorMessage").map_or("", String::as_str), reported, "{response:?}");
     }
     let signing_out = json!({"name": "centers/beta/agents/1001"});
-    let failure = huawei([Answer::token(), schema(500, text)], "LogoutAgent", signing_out).await;
+    let failure = huawei([Response::token(), schema(500, text)], "LogoutAgent", signing_out).await;
     assert_eq!((failure.reason.as_str(), failure.metadata["vendorMessage"].as_str()), ("VENDOR_OUTCOME_UNKNOWN", text));
 }
 
@@ -213,7 +216,7 @@ async fn a_date_to_retry_after_is_relative_to_the_response() {
             ("date", "Fri, 02 Jan 2015 10:00:00 GMT".to_owned()),
             ("retry-after", "Fri, 02 Jan 2015 10:00:47 GMT".to_owned()),
         ];
-        let (failure, asked) = udesk(Answer::Http { status, headers, body: Vec::new() }, read()).await;
+        let (failure, asked) = udesk(Response::Http { status, headers, body: Vec::new() }, read()).await;
         assert_eq!((failure.retry_after, asked), (Some(Duration::from_secs(47)), 1), "{status}");
     }
 }

@@ -1,4 +1,4 @@
-//! TLS with a vendor, over sockets: why a handshake fails is told in the error, in the log and by `check --probe`.
+//! TLS with a vendor, over sockets: why a handshake fails is reported in the error, in the log and by `check --probe`.
 
 use std::{fs, net::SocketAddr, path::Path, process::Command, sync::Arc};
 
@@ -94,12 +94,12 @@ where
     address
 }
 
-/// A server that answers a connection's first bytes with these, and closes it.
-async fn raw(answer: &'static [u8]) -> SocketAddr {
+/// A server that responds to a connection's first bytes with these, and closes it.
+async fn raw(response: &'static [u8]) -> SocketAddr {
     serve(move |mut stream| async move {
         let mut hello = [0; 4096];
         let _ = stream.read(&mut hello).await;
-        let _ = stream.write_all(answer).await;
+        let _ = stream.write_all(response).await;
     })
     .await
 }
@@ -152,34 +152,37 @@ async fn probe(authority: &Authority, centers: &str) -> String {
         check.output().unwrap()
     };
     let output = tokio::task::spawn_blocking(move || run(&config, &ca)).await.unwrap();
-    let told = String::from_utf8(output.stdout).unwrap();
-    assert!(!told.contains("127.0.0.1") && !told.contains(AUTH_TOKEN) && !told.contains(APP_SECRET), "{told}");
-    told
+    let reported = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        !reported.contains("127.0.0.1") && !reported.contains(AUTH_TOKEN) && !reported.contains(APP_SECRET),
+        "{reported}"
+    );
+    reported
 }
 
 #[tokio::test]
 async fn a_probe_says_what_is_wrong_with_a_certificate() {
     let (trusted, other) = (Authority::new("trusted"), Authority::new("other"));
     let good = trusted.vendor("127.0.0.1", 2090).await;
-    let told = probe(&trusted, &acme(good)).await;
-    assert!(told.contains("centers.acme: the vendor responds"), "{told}");
+    let reported = probe(&trusted, &acme(good)).await;
+    assert!(reported.contains("centers.acme: the vendor responds"), "{reported}");
     for (address, cause) in [
         (trusted.vendor("127.0.0.1", 2023).await, "has expired"),
         (trusted.vendor("vendor.example.com", 2090).await, "is for another host"),
         (other.vendor("127.0.0.1", 2090).await, "is from an unknown authority"),
     ] {
         for (centers, id) in [(acme(address), "acme"), (beta(address), "beta")] {
-            let told = probe(&trusted, &centers).await;
+            let reported = probe(&trusted, &centers).await;
             let expected = format!(
                 "centers.{id}: CENTER_MISCONFIGURED: no connection to the vendor: the vendor's TLS certificate {cause}"
             );
-            assert!(told.contains(&expected), "{told}");
+            assert!(reported.contains(&expected), "{reported}");
         }
     }
 }
 
 #[tokio::test]
-async fn a_failed_handshake_is_told_in_the_error_and_in_the_log() {
+async fn a_failed_handshake_is_reported_in_the_error_and_in_the_log() {
     let untrusted = Authority::new("trusted").vendor("127.0.0.1", 2090).await;
     let version = "neither TLS 1.2 nor TLS 1.3";
     for (address, cause) in [

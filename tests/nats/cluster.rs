@@ -193,8 +193,8 @@ async fn a_response_without_a_leader_is_ignored() {
     for stream in ["SWITCHBOARD_EVENTS_acme", "KV_switchboard_state"] {
         let deadline = Instant::now() + TIMEOUT;
         // It takes a while until the server notices the lost leader and responds with its own state.
-        let is_led = |answer: &Stream| answer.cached_info().cluster.as_ref().unwrap().leader.is_some();
-        while context.get_stream(stream).await.ok().is_none_or(|answer| is_led(&answer)) {
+        let is_led = |response: &Stream| response.cached_info().cluster.as_ref().unwrap().leader.is_some();
+        while context.get_stream(stream).await.ok().is_none_or(|response| is_led(&response)) {
             assert!(Instant::now() < deadline);
             tokio::time::sleep(Duration::from_millis(50)).await;
         }

@@ -259,7 +259,7 @@ async fn a_completion_is_recorded_when_the_servers_are_back() {
     }
 }
 
-/// No reply arrived, so it is unknown whether the call was recorded; but this gateway knows that it did not run.
+/// No response arrived, so it is unknown whether the call was recorded; but this gateway knows that it did not run.
 #[tokio::test]
 async fn a_call_recorded_without_a_reply_may_begin_again() {
     let server = Server::start().await;
@@ -270,7 +270,7 @@ async fn a_call_recorded_without_a_reply_may_begin_again() {
         server.stop().await;
         assert_eq!(begin(&here).await.unwrap_err().reason(), ErrorReason::StorageUnavailable);
         server.resume();
-        // A request over the same connection is answered after the record has arrived.
+        // A request over the same connection is completed after the record has arrived.
         wait_until_responsive(&here).await;
         wait_until_responsive(&there).await;
         // The other gateway does not know that it did not run.

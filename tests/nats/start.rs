@@ -45,7 +45,7 @@ async fn a_hanging_server_is_reported_in_time() {
     let server = Server::start().await;
     server.stop().await;
     let error = start_error(&nats(&server), &events()).await;
-    assert_eq!(error, "nats.url: no server answers in time");
+    assert_eq!(error, "nats.url: no server responds in time");
 }
 
 #[tokio::test]

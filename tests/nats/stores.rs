@@ -29,16 +29,16 @@ impl event_log::World for Real {
 }
 
 /// The `[nats]` of a configuration with this server.
-pub fn nats(server: &Server) -> Nats {
+pub(crate) fn nats(server: &Server) -> Nats {
     Nats { url: server.url().into(), credentials: None, replicas: 1 }
 }
 
 /// The store of another gateway with the centers `acme` and `beta`.
-pub async fn connect(server: &Server) -> JetStream {
+pub(crate) async fn connect(server: &Server) -> JetStream {
     connect_with(&nats(server), &event_log::events()).await.unwrap()
 }
 
-pub async fn connect_with(nats: &Nats, events: &Events) -> Result<JetStream, JetStreamError> {
+pub(crate) async fn connect_with(nats: &Nats, events: &Events) -> Result<JetStream, JetStreamError> {
     JetStream::connect(nats, events, ["acme", "beta"]).await
 }
 

@@ -210,7 +210,7 @@ mod tests {
     };
 
     use super::{
-        super::testing::{ANSWER, TestServer},
+        super::testing::{RESPONSE, TestServer},
         *,
     };
 
@@ -218,39 +218,39 @@ mod tests {
     async fn exchange(server: &TestServer) -> (String, io::Result<()>) {
         let mut stream = server.connect().await;
         stream.write_all(b"GET / HTTP/1.1\r\nhost: vendor\r\n\r\n").await.unwrap();
-        let mut answer = Vec::new();
+        let mut response = Vec::new();
         let end = loop {
             match stream.read_u8().await {
-                Ok(byte) => answer.push(byte),
+                Ok(byte) => response.push(byte),
                 Err(error) => break Err(error),
             }
-            if answer.ends_with(ANSWER.as_bytes()) {
+            if response.ends_with(RESPONSE.as_bytes()) {
                 break Ok(());
             }
         };
-        (String::from_utf8(answer).unwrap(), end)
+        (String::from_utf8(response).unwrap(), end)
     }
 
     #[tokio::test]
     async fn without_a_rule_nothing_happens() {
         let server = TestServer::start().await;
         let (status, _, body) = server.get().await;
-        assert_eq!((status, body.as_slice(), server.done()), (200, ANSWER.as_bytes(), 1));
+        assert_eq!((status, body.as_slice(), server.done()), (200, RESPONSE.as_bytes(), 1));
     }
 
     #[tokio::test]
     async fn a_reset_is_one_on_the_wire_before_within_or_after() {
-        for (reset, done, arrived) in [("before", 0, 0), ("during", 1, ANSWER.len() / 2), ("after", 1, 0)] {
+        for (reset, done, arrived) in [("before", 0, 0), ("during", 1, RESPONSE.len() / 2), ("after", 1, 0)] {
             let server = TestServer::with(json!({ "operation": "*", "times": 1, "reset": reset })).await;
-            let (answer, end) = exchange(&server).await;
+            let (response, end) = exchange(&server).await;
             assert_eq!(end.unwrap_err().kind(), io::ErrorKind::ConnectionReset, "{reset}");
-            let body = answer.split_once("\r\n\r\n").map_or("", |(head, body)| {
-                assert!(head.contains(&format!("content-length: {}", ANSWER.len())), "{head}");
+            let body = response.split_once("\r\n\r\n").map_or("", |(head, body)| {
+                assert!(head.contains(&format!("content-length: {}", RESPONSE.len())), "{head}");
                 body
             });
-            assert_eq!((server.done(), body), (done, &ANSWER[..arrived]), "{reset}");
-            let (answer, end) = exchange(&server).await;
-            assert!(end.is_ok() && answer.ends_with(ANSWER), "the next request is answered");
+            assert_eq!((server.done(), body), (done, &RESPONSE[..arrived]), "{reset}");
+            let (response, end) = exchange(&server).await;
+            assert!(end.is_ok() && response.ends_with(RESPONSE), "the next request gets its response");
         }
     }
 
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn throttling_and_a_rate_answer_429() {
+    async fn throttling_and_a_rate_are_429() {
         let server = TestServer::with(json!({ "operation": "*", "throttle": true })).await;
         let (status, headers, _) = server.get().await;
         assert_eq!((status, headers["retry-after"].to_str().unwrap(), server.done()), (429, "1", 0));
@@ -316,7 +316,7 @@ mod tests {
             let first = stream.read_u8();
             tokio::pin!(first);
             let early = tokio::time::timeout(Duration::from_mins(4), &mut first).await;
-            assert!(early.is_err(), "an answer before its time");
+            assert!(early.is_err(), "a response before its time");
             assert_eq!(server.done() - before, usize::from(processed));
             first.await.unwrap();
             let elapsed = start.elapsed();
@@ -337,11 +337,11 @@ mod tests {
     async fn a_drip_is_a_byte_at_a_time() {
         let server = TestServer::with(json!({ "operation": "*", "drip_ms": 1 })).await;
         let response = server.head().await.unwrap();
-        assert_eq!(response.content_length(), u64::try_from(ANSWER.len()).ok());
+        assert_eq!(response.content_length(), u64::try_from(RESPONSE.len()).ok());
         let chunks: Vec<_> = response.bytes_stream().map(Result::unwrap).collect().await;
-        assert_eq!(chunks.concat(), ANSWER.as_bytes());
+        assert_eq!(chunks.concat(), RESPONSE.as_bytes());
         // Bytes that arrive while the caller is busy may come together, but not all of them.
-        assert!(chunks.len() > ANSWER.len() / 4, "{} pieces", chunks.len());
+        assert!(chunks.len() > RESPONSE.len() / 4, "{} pieces", chunks.len());
     }
 
     #[tokio::test]

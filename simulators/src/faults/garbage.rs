@@ -161,7 +161,7 @@ mod tests {
     use serde_json::error::Category;
 
     use super::{
-        super::testing::{ANSWER, TestServer},
+        super::testing::{RESPONSE, TestServer},
         *,
     };
 
@@ -184,9 +184,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn half_a_body_is_a_whole_answer() {
+    async fn half_a_body_is_a_whole_response() {
         let (headers, body) = corrupted("truncated").await;
-        assert_eq!(headers["content-length"], (ANSWER.len() / 2).to_string().as_str());
+        assert_eq!(headers["content-length"], (RESPONSE.len() / 2).to_string().as_str());
         assert_eq!(parse(&body), Err(Category::Eof));
     }
 
@@ -229,8 +229,8 @@ mod tests {
     async fn a_huge_body_has_no_length_and_is_json() {
         let (headers, body) = corrupted("huge").await;
         assert!(!headers.contains_key("content-length"));
-        assert_eq!(body.len(), PIECE * PIECES + ANSWER.len());
-        assert_eq!(parse(&body), parse(ANSWER.as_bytes()));
+        assert_eq!(body.len(), PIECE * PIECES + RESPONSE.len());
+        assert_eq!(parse(&body), parse(RESPONSE.as_bytes()));
     }
 
     #[tokio::test]

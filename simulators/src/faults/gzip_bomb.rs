@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn it_unpacks_to_the_answer_with_spaces_in_it() {
+    fn it_unpacks_to_the_response_with_spaces_in_it() {
         let rest = format!("\"a\":\"{}\"}}", "x".repeat(70_000));
         let packed = pack(rest.as_bytes());
         assert!(packed.len() < 400 << 10, "{} bytes", packed.len());

@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use super::{Faults, ReceivedRequest, ResetHandle, Vendor, routes, serve};
 
 /// The vendor's response.
-pub(super) const ANSWER: &str = r#"{"code":"000000","message":"OK","results":{"name":"a","list":[{"n":1}]}}"#;
+pub(super) const RESPONSE: &str = r#"{"code":"000000","message":"OK","results":{"name":"a","list":[{"n":1}]}}"#;
 
 /// A served vendor.
 pub(super) struct TestServer {
@@ -48,7 +48,7 @@ impl TestServer {
         let vendor = Router::new()
             .fallback(move || async move {
                 counted.fetch_add(1, Ordering::Relaxed);
-                ([(header::CONTENT_TYPE, "application/json")], ANSWER)
+                ([(header::CONTENT_TYPE, "application/json")], RESPONSE)
             })
             .layer(middleware::from_fn_with_state(Arc::clone(&faults), inject));
         let router = routes(&faults).fallback_service(vendor);

@@ -46,11 +46,11 @@ pub(super) fn query(center: &mut Center, call: Call<'_>) -> Outcome {
     let total = matching.len();
     let data: Vec<Value> =
         fields::page(matching, offset, limit).into_iter().map(|(account, agent)| shown(account, agent)).collect();
-    let mut answer = payload! { "data": data };
+    let mut response = payload! { "data": data };
     if !center.as_printed {
-        answer.insert("total".to_owned(), json!(total));
+        response.insert("total".to_owned(), json!(total));
     }
-    Ok(answer)
+    Ok(response)
 }
 
 fn shown(account: &Account, agent: &Agent) -> Value {

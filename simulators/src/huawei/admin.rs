@@ -159,8 +159,8 @@ mod tests {
         let server = TestServer::start(Tenant::Seeded, "").await;
         server.post(&format!("{REST}/agentAccount/delete"), json!({ "userAccount": "anna.berg" })).await.ok();
         assert_eq!(status(&server, "/simulator/tokens/revoke").await, StatusCode::NO_CONTENT);
-        let answer = server.get(&format!("{MANAGEMENT}/querySysInfo")).await;
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED);
+        let response = server.get(&format!("{MANAGEMENT}/querySysInfo")).await;
+        assert_eq!(response.status, StatusCode::UNAUTHORIZED);
         assert_eq!(get(&server, "/simulator/state").await["agents"], 11);
     }
 

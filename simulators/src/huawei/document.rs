@@ -118,9 +118,9 @@ mod tests {
         testing::{MANAGEMENT, QUERY_PHONE, REST, TestServer},
     };
 
-    fn row(prefix: &str, path: &str, request: &str, answer: &str) -> (String, Value, Value) {
+    fn row(prefix: &str, path: &str, request: &str, response: &str) -> (String, Value, Value) {
         let json = |text: &str| serde_json::from_str(text).unwrap();
-        (format!("{prefix}{path}"), json(request), json(answer))
+        (format!("{prefix}{path}"), json(request), json(response))
     }
 
     /// Path, request and response, as the pages print them. A `null` request is a `GET`.
@@ -129,7 +129,7 @@ mod tests {
             "sipServiceIp": "127.0.0.0", "sipServicePort": 5060,
             "agents": [{ "workNo": 1522, "password": "7****tt", "sipAccount": "88881619", "sipPwd": "1****tt" },
                 { "workNo": 1523, "password": "f*****xL", "sipAccount": "88881620", "sipPwd": "1*****xL" }] }"#;
-        let rest = |path: &str, request: &str, answer: &str| row(REST, &format!("/{path}"), request, answer);
+        let rest = |path: &str, request: &str, response: &str| row(REST, &format!("/{path}"), request, response);
         let settings = format!("{MANAGEMENT}/openapp/agentsettings");
         vec![
             // Document 000
@@ -193,19 +193,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn printed_requests_get_their_printed_answers() {
+    async fn printed_requests_get_their_printed_responses() {
         for (path, request, printed) in examples() {
             let server = TestServer::start(Tenant::Document, "").await;
-            let answer = match request {
+            let response = match request {
                 Value::Null => server.get(&path).await,
                 body => server.post(&path, body).await,
             };
-            assert_eq!(answer.ok(), printed, "{path}");
+            assert_eq!(response.ok(), printed, "{path}");
         }
     }
 
     #[tokio::test]
-    async fn requests_printed_without_a_whole_answer_succeed_as_described() {
+    async fn requests_printed_without_a_whole_response_succeed_as_described() {
         let server = TestServer::start(Tenant::Document, "").await;
         // B3.8: one account, and no total.
         let page = server.rest("agentAccount/query", json!({ "pageNum": 0, "pageSize": 1 })).await;

@@ -101,7 +101,7 @@ pub(super) fn respond(style: Style, success: &str, outcome: Outcome, quirks: &Qu
 
 /// A JSON response with the content type of document 002.
 pub(super) fn json(status: StatusCode, body: &Value) -> Response {
-    answer(status, "application/json;charset=UTF-8", body.to_string())
+    response(status, "application/json;charset=UTF-8", body.to_string())
 }
 
 /// HTTP 400 in the documents' words.
@@ -130,14 +130,14 @@ pub(super) fn page(status: StatusCode) -> Response {
         "<html>\r\n<head><title>{title}</title></head>\r\n<body>\r\n<center><h1>{title}</h1></center>\r\n</body>\r\n\
          </html>\r\n"
     );
-    answer(status, "text/html", page)
+    response(status, "text/html", page)
 }
 
 fn sentence(status: StatusCode, words: &'static str) -> Response {
-    answer(status, "text/plain;charset=UTF-8", words.to_owned())
+    response(status, "text/plain;charset=UTF-8", words.to_owned())
 }
 
-fn answer(status: StatusCode, content_type: &'static str, body: String) -> Response {
+fn response(status: StatusCode, content_type: &'static str, body: String) -> Response {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

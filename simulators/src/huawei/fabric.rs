@@ -53,7 +53,7 @@ pub(super) async fn receive(
 }
 
 /// Responds to a request that was recorded.
-pub(super) async fn answer(
+pub(super) async fn respond(
     State(simulator): State<Arc<Simulator>>,
     Extension(operation): Extension<Option<&'static Operation>>,
     Extension(alteration): Extension<Alteration>,
@@ -157,7 +157,7 @@ mod tests {
     use super::{
         super::{
             Tenant,
-            testing::{APP_KEY, Answer, MANAGEMENT, QUERY_PHONE, REST, TestServer, send},
+            testing::{APP_KEY, MANAGEMENT, QUERY_PHONE, REST, TestResponse, TestServer, send},
         },
         *,
     };
@@ -165,10 +165,10 @@ mod tests {
     const SYS_INFO: &str = "/apiaccess/CC-Management/v1/querySysInfo";
     const SETTINGS: &str = "/apiaccess/CC-Management/v1/openapp/agentsettings/query";
 
-    fn is_unauthorized(answer: &Answer) {
-        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{}", answer.text);
-        assert!(answer.text.starts_with("Unauthorized operation. 1. Check whether"));
-        assert_eq!(answer.content_type, "text/plain;charset=UTF-8");
+    fn is_unauthorized(response: &TestResponse) {
+        assert_eq!(response.status, StatusCode::UNAUTHORIZED, "{}", response.text);
+        assert!(response.text.starts_with("Unauthorized operation. 1. Check whether"));
+        assert_eq!(response.content_type, "text/plain;charset=UTF-8");
     }
 
     #[tokio::test]
@@ -241,9 +241,9 @@ mod tests {
     #[tokio::test]
     async fn wrong_paths_and_methods_are_not_found() {
         let server = TestServer::start(Tenant::Seeded, "").await;
-        let not_found = |answer: Answer| {
-            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{}", answer.text);
-            assert_eq!(answer.text, "The requested content is not found. Check the request path.");
+        let not_found = |response: TestResponse| {
+            assert_eq!(response.status, StatusCode::NOT_FOUND, "{}", response.text);
+            assert_eq!(response.text, "The requested content is not found. Check the request path.");
         };
         not_found(server.get("/").await);
         not_found(server.get(QUERY_PHONE).await);
@@ -322,8 +322,8 @@ mod tests {
         assert!(posts.map(|row| row.name).eq(bodies.iter().map(|(name, _)| *name)));
         for (name, body) in bodies {
             let path = operations::all().find(|row| row.name == name).unwrap().path();
-            let answer = server.post(&path, body.clone()).await;
-            assert_eq!(answer.status, StatusCode::OK, "{name}: {}", answer.text);
+            let response = server.post(&path, body.clone()).await;
+            assert_eq!(response.status, StatusCode::OK, "{name}: {}", response.text);
             for value in [json!("x"), Value::Null] {
                 let mut more = body.clone();
                 more["noSuchField"] = value;
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn wrapped_bodies_are_taken_or_refused() {
+    async fn wrapped_bodies_are_accepted_or_refused() {
         let query = format!("{REST}/agentAccount/query");
         let fields = json!({ "pageNum": 0, "pageSize": 1 });
         let wrapped = json!({ "requestParams": fields });

@@ -162,9 +162,9 @@ mod tests {
 
     async fn members(server: &TestServer, skill_id: u32) -> Vec<(String, u64)> {
         let query = json!({ "skillId": skill_id, "pageSize": 100, "pageNum": 0 });
-        let answer = server.rest("agentAccount/queryAgentInfoBySkillId", query).await;
-        let data = answer["data"].as_array().unwrap();
-        assert_eq!(answer["count"], data.len());
+        let response = server.rest("agentAccount/queryAgentInfoBySkillId", query).await;
+        let data = response["data"].as_array().unwrap();
+        assert_eq!(response["count"], data.len());
         data.iter()
             .map(|agent| {
                 let account = agent["accountCode"].as_str().unwrap().to_owned();
@@ -230,14 +230,14 @@ mod tests {
             let query =
                 |skill_id: u32, size: u32, page: i32| json!({ "skillId": skill_id, "pageSize": size, "pageNum": page });
             let path = "agentAccount/queryAgentInfoBySkillId";
-            let answer = server.rest(path, query(1, 2, 1)).await;
+            let response = server.rest(path, query(1, 2, 1)).await;
             // Of the six agents in the queue, one has no account.
-            assert_eq!((&answer["count"], answer["data"].as_array().unwrap().len()), (&json!(5), 2));
+            assert_eq!((&response["count"], response["data"].as_array().unwrap().len()), (&json!(5), 2));
             let third = json!({
                 "workNo": 1003, "agentType": 4, "agentWeight": 1, "skillWeight": 1, "accountName": "Chen Yu",
                 "sipAccount": "88880003", spelling: "chen.yu@example.com",
             });
-            assert_eq!(answer["data"][0], third);
+            assert_eq!(response["data"][0], third);
             for refused in [query(1, 101, 0), query(1, 0, 0), query(1, 1, -1), query(9, 1, 0)] {
                 assert_eq!(code(&server.rest(path, refused).await), "1");
             }

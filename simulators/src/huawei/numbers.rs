@@ -83,18 +83,18 @@ mod tests {
     #[tokio::test]
     async fn the_list_is_in_data_or_is_data() {
         let server = TestServer::start(Tenant::Seeded, "").await;
-        let answer = server.rest(PATH, json!({ "limit": 2 })).await;
-        assert_eq!((code(&answer), &answer["data"]["total"]), ("0", &json!(5)));
+        let response = server.rest(PATH, json!({ "limit": 2 })).await;
+        assert_eq!((code(&response), &response["data"]["total"]), ("0", &json!(5)));
         let first = json!({
             "id": "1125397061153369301", "accessCode": "5550001", "mediatypeId": 5, "n400Number": null,
             "description": "Hot line", "numCallAttr": 3,
         });
-        assert_eq!(answer["data"]["calledRouteList"][0], first);
-        assert_eq!(codes(&answer["data"]["calledRouteList"]), ["5550001", "5550002"]);
+        assert_eq!(response["data"]["calledRouteList"][0], first);
+        assert_eq!(codes(&response["data"]["calledRouteList"]), ["5550001", "5550002"]);
 
         let server = TestServer::start(Tenant::Seeded, "old-shape").await;
-        let answer = server.rest(PATH, json!({ "limit": 2 })).await;
-        assert_eq!(codes(&answer["data"]), ["5550001", "5550002"]);
+        let response = server.rest(PATH, json!({ "limit": 2 })).await;
+        assert_eq!(codes(&response["data"]), ["5550001", "5550002"]);
     }
 
     #[tokio::test]
@@ -108,8 +108,8 @@ mod tests {
             (json!({ "limit": 0 }), vec![]),
             (json!({ "limit": 1, "offset": -5 }), vec!["5550001"]),
         ] {
-            let answer = server.rest(PATH, body.clone()).await;
-            assert_eq!(codes(&answer["data"]["calledRouteList"]), found, "{body}");
+            let response = server.rest(PATH, body.clone()).await;
+            assert_eq!(codes(&response["data"]["calledRouteList"]), found, "{body}");
         }
         for refused in [json!({ "mediatypeId": 19 }), json!({ "limit": -1 })] {
             assert_eq!(code(&server.rest(PATH, refused).await), "1");
@@ -127,9 +127,9 @@ mod tests {
         let mut length = |body: Value| {
             let quirks = Quirks::default();
             let call = Call { body, quirks: &quirks, now: SystemTime::UNIX_EPOCH };
-            let answer = query(&mut center, call).unwrap();
-            assert_eq!(answer["data"]["total"], 250);
-            answer["data"]["calledRouteList"].as_array().unwrap().len()
+            let response = query(&mut center, call).unwrap();
+            assert_eq!(response["data"]["total"], 250);
+            response["data"]["calledRouteList"].as_array().unwrap().len()
         };
         assert_eq!(length(json!({ "limit": 101 })), 100);
         assert_eq!(length(json!({ "offset": 200 })), 100);

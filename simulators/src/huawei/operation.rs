@@ -36,7 +36,7 @@ pub(super) enum AppKey {
 /// What runs once API Fabric accepted the request.
 #[derive(Clone, Copy)]
 pub(super) enum Handler {
-    /// `tokenByAkSk`, which API Fabric answers itself.
+    /// `tokenByAkSk`, which API Fabric serves itself.
     IssueToken,
     /// A `GET`, without a body.
     Get(Get),

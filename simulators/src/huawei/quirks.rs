@@ -96,9 +96,9 @@ impl Quirks {
     }
 
     /// Applies the quirks that change every JSON response in the same way.
-    pub(super) fn distort(&self, answer: &mut Value) {
+    pub(super) fn distort(&self, response: &mut Value) {
         if self.contains(Quirk::UnknownEnums) {
-            each_object(answer, &mut |object| {
+            each_object(response, &mut |object| {
                 for name in ENUMERATED {
                     match object.get_mut(name) {
                         Some(Value::String(text)) => UNKNOWN_TEXT.clone_into(text),
@@ -109,7 +109,7 @@ impl Quirks {
             });
         }
         if self.contains(Quirk::ExtraFields) {
-            each_object(answer, &mut |object| {
+            each_object(response, &mut |object| {
                 object.insert("addedLater".to_owned(), json!([1, "two", null, { "deep": true }]));
             });
         }
@@ -200,28 +200,31 @@ mod tests {
 
     #[test]
     fn enumerated_members_keep_their_type() {
-        let mut answer = json!({ "data": [{ "agentType": 4, "callType": "0", "workNo": 1001, "status": null }] });
-        "unknown-enums".parse::<Quirks>().unwrap().distort(&mut answer);
-        assert_eq!(answer, json!({ "data": [{ "agentType": 77, "callType": "77", "workNo": 1001, "status": null }] }));
+        let mut response = json!({ "data": [{ "agentType": 4, "callType": "0", "workNo": 1001, "status": null }] });
+        "unknown-enums".parse::<Quirks>().unwrap().distort(&mut response);
+        assert_eq!(
+            response,
+            json!({ "data": [{ "agentType": 77, "callType": "77", "workNo": 1001, "status": null }] })
+        );
     }
 
     #[test]
     fn extra_fields_are_in_every_object() {
-        let mut answer = json!({ "data": [{ "workNo": 1001 }] });
-        "extra-fields".parse::<Quirks>().unwrap().distort(&mut answer);
-        assert!(answer["addedLater"].is_array() && answer["data"][0]["addedLater"].is_array());
+        let mut response = json!({ "data": [{ "workNo": 1001 }] });
+        "extra-fields".parse::<Quirks>().unwrap().distort(&mut response);
+        assert!(response["addedLater"].is_array() && response["data"][0]["addedLater"].is_array());
     }
 
     #[tokio::test]
-    async fn answers_may_hold_fields_and_values_that_no_document_knows() {
+    async fn responses_may_hold_fields_and_values_that_no_document_knows() {
         let extra = TestServer::start(Tenant::Seeded, "extra-fields").await;
-        let answer = extra.get(&format!("{MANAGEMENT}/querySysInfo")).await.ok();
-        assert!(answer["addedLater"].is_array() && answer["agents"][0]["addedLater"].is_array());
-        assert_eq!(answer["agents"][0]["accountCode"], "anna.berg");
-        assert_eq!(answer["agents"][0]["ccRoleId"], "2");
+        let response = extra.get(&format!("{MANAGEMENT}/querySysInfo")).await.ok();
+        assert!(response["addedLater"].is_array() && response["agents"][0]["addedLater"].is_array());
+        assert_eq!(response["agents"][0]["accountCode"], "anna.berg");
+        assert_eq!(response["agents"][0]["ccRoleId"], "2");
         let unknown = TestServer::start(Tenant::Seeded, "unknown-enums").await;
-        let answer = unknown.rest("agentAccount/query", json!({ "pageNum": 0, "pageSize": 1 })).await;
-        assert_eq!(answer["data"][0]["agentType"], 77);
-        assert_eq!(answer["data"][0]["workNo"], 1001);
+        let response = unknown.rest("agentAccount/query", json!({ "pageNum": 0, "pageSize": 1 })).await;
+        assert_eq!(response["data"][0]["agentType"], 77);
+        assert_eq!(response["data"][0]["workNo"], 1001);
     }
 }

@@ -17,7 +17,7 @@ impl Simulator {
     /// The vendor's operations, and the simulator's own routes under `/simulator`.
     pub fn router(self: &Arc<Self>) -> Router {
         // Axum does not route the operations: a wrong method or path gets the vendor's own 404.
-        let operations = any(fabric::answer)
+        let operations = any(fabric::respond)
             .layer(from_fn_with_state(Arc::clone(self), fabric::receive))
             .with_state(Arc::clone(self));
         Router::new()

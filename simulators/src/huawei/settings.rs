@@ -175,9 +175,9 @@ mod tests {
     async fn an_update_names_both_ids_rightly() {
         let server = TestServer::start(Tenant::Document, "").await;
         for (id, user) in [("1307145259662215169", "unknown"), ("1", "1660270845627002401")] {
-            let answer = call(&server, "update", json!({ "id": id, "userId": user })).await;
-            assert_eq!(code(&answer), "1");
-            assert_eq!(answer["returnDesc"], "The agent settings do not exist");
+            let response = call(&server, "update", json!({ "id": id, "userId": user })).await;
+            assert_eq!(code(&response), "1");
+            assert_eq!(response["returnDesc"], "The agent settings do not exist");
         }
     }
 

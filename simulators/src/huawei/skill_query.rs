@@ -100,11 +100,11 @@ mod tests {
             (json!({ "mediaTypeId": "5", "limit": "100" }), 2, vec![1, 2]),
             (json!({ "skillIds": ["4", "1", "9"] }), 2, vec![1, 4]),
         ] {
-            let answer = query(&server, body.clone()).await;
+            let response = query(&server, body.clone()).await;
             let found: Vec<_> =
-                answer["data"].as_array().unwrap().iter().map(|skill| skill["skillId"].clone()).collect();
+                response["data"].as_array().unwrap().iter().map(|skill| skill["skillId"].clone()).collect();
             assert_eq!(
-                (&answer["total"], found),
+                (&response["total"], found),
                 (&json!(total), ids.into_iter().map(Value::from).collect()),
                 "{body}"
             );

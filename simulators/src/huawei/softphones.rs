@@ -230,9 +230,9 @@ mod tests {
             (json!("-3"), json!("-3"), "88880001", 1),
             (json!("1000"), json!("1"), "88880002", 15),
         ] {
-            let answer = phones("", json!({ "limit": limit, "offset": offset })).await;
-            assert_eq!(answer["result"]["total"], 16);
-            let page = answer["result"]["phone"].as_array().unwrap();
+            let response = phones("", json!({ "limit": limit, "offset": offset })).await;
+            assert_eq!(response["result"]["total"], 16);
+            let page = response["result"]["phone"].as_array().unwrap();
             assert_eq!((page.len(), page[0]["phoneNum"].as_str()), (count, Some(first)));
         }
         let beyond = phones("", json!({ "limit": "5", "offset": "16" })).await;
@@ -255,9 +255,9 @@ mod tests {
             quirks: &Quirks::default(),
             now: std::time::SystemTime::UNIX_EPOCH,
         };
-        let answer = query_phone(&mut center, call).unwrap();
-        assert_eq!(answer["result"]["phone"].as_array().unwrap().len(), 100);
-        assert_eq!(answer["result"]["total"], 120);
+        let response = query_phone(&mut center, call).unwrap();
+        assert_eq!(response["result"]["phone"].as_array().unwrap().len(), 100);
+        assert_eq!(response["result"]["total"], 120);
     }
 
     #[tokio::test]
@@ -272,8 +272,8 @@ mod tests {
             assert_eq!(code(&phones("", body).await), "4");
         }
         let empty = TestServer::start(Tenant::Empty, "").await;
-        let answer = empty.post(QUERY_PHONE, json!({ "limit": "3", "offset": "0" })).await.ok();
-        assert_eq!(answer, json!({ "retCode": "2", "retMsg": "The mobile agent information is empty" }));
+        let response = empty.post(QUERY_PHONE, json!({ "limit": "3", "offset": "0" })).await.ok();
+        assert_eq!(response, json!({ "retCode": "2", "retMsg": "The mobile agent information is empty" }));
     }
 
     #[tokio::test]

@@ -33,7 +33,7 @@ pub(super) struct TestServer {
 }
 
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct TestResponse {
     pub(super) status: StatusCode,
     pub(super) content_type: String,
     pub(super) text: String,
@@ -51,8 +51,8 @@ impl TestServer {
     }
 
     pub(super) async fn refresh_token(&mut self) {
-        let answer = self.request_token(Some("3600")).await.ok();
-        answer["AccessToken"].as_str().unwrap().clone_into(&mut self.token);
+        let response = self.request_token(Some("3600")).await.ok();
+        response["AccessToken"].as_str().unwrap().clone_into(&mut self.token);
     }
 
     /// Starts a simulator, and gets no token.
@@ -85,7 +85,7 @@ impl TestServer {
         format!("{}{path}", self.base)
     }
 
-    pub(super) async fn request_token(&self, expire: Option<&str>) -> Answer {
+    pub(super) async fn request_token(&self, expire: Option<&str>) -> TestResponse {
         let body = json!({ "app_key": APP_KEY, "app_secret": APP_SECRET });
         let mut request = self.client.post(self.url(TOKEN)).header("Content-Type", "application/json");
         if let Some(expire) = expire {
@@ -104,7 +104,7 @@ impl TestServer {
             .body(body.to_string())
     }
 
-    pub(super) async fn post(&self, path: &str, body: Value) -> Answer {
+    pub(super) async fn post(&self, path: &str, body: Value) -> TestResponse {
         send(self.request(path, &body)).await
     }
 
@@ -113,18 +113,18 @@ impl TestServer {
         self.post(&format!("{REST}/{path}"), body).await.ok()
     }
 
-    pub(super) async fn get(&self, path: &str) -> Answer {
+    pub(super) async fn get(&self, path: &str) -> TestResponse {
         self.get_with(path, &self.token).await
     }
 
-    pub(super) async fn get_with(&self, path: &str, token: &str) -> Answer {
+    pub(super) async fn get_with(&self, path: &str, token: &str) -> TestResponse {
         send(self.client.get(self.url(path)).header("Authorization", format!("Bearer {token}"))).await
     }
 }
 
-// === impl Answer ===
+// === impl TestResponse ===
 
-impl Answer {
+impl TestResponse {
     /// The JSON of a response that is HTTP 200.
     pub(super) fn ok(&self) -> Value {
         assert_eq!(self.status, StatusCode::OK, "{}", self.text);
@@ -143,17 +143,17 @@ impl Answer {
     }
 }
 
-pub(super) async fn send(request: RequestBuilder) -> Answer {
+pub(super) async fn send(request: RequestBuilder) -> TestResponse {
     let response = request.send().await.unwrap();
     let status = response.status();
     let content_type = response.headers()["content-type"].to_str().unwrap().to_owned();
-    Answer { status, content_type, text: response.text().await.unwrap() }
+    TestResponse { status, content_type, text: response.text().await.unwrap() }
 }
 
 /// The return code of a response, under its family's name for it.
-pub(super) fn code(answer: &Value) -> &str {
+pub(super) fn code(response: &Value) -> &str {
     ["resultCode", "returnCode", "retCode"]
         .iter()
-        .find_map(|name| answer[name].as_str())
-        .unwrap_or_else(|| panic!("no return code in {answer}"))
+        .find_map(|name| response[name].as_str())
+        .unwrap_or_else(|| panic!("no return code in {response}"))
 }

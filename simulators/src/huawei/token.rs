@@ -82,7 +82,7 @@ pub(super) fn issue(
     }
     let token = live.issue(now, now + lifetime, options.tokens.one_live_token);
     let created = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    let mut answer = json!({
+    let mut response = json!({
         "AccessToken": token,
         "ApplyType": "Bearer",
         "CreateTime": created.as_secs().to_string(),
@@ -92,15 +92,15 @@ pub(super) fn issue(
         "UserID": "Anonymous",
     });
     if options.quirks.contains(Quirk::NumericExpires) {
-        answer["Expires"] = json!(lifetime.as_secs());
+        response["Expires"] = json!(lifetime.as_secs());
     }
     if options.quirks.contains(Quirk::MissingExpires)
-        && let Value::Object(members) = &mut answer
+        && let Value::Object(members) = &mut response
     {
         members.remove("Expires");
     }
-    options.quirks.distort(&mut answer);
-    envelope::json(StatusCode::OK, &answer)
+    options.quirks.distort(&mut response);
+    envelope::json(StatusCode::OK, &response)
 }
 
 /// The lifetime that a request names; `None` if its `X-Token-Expire` is not a whole number of seconds within the limit.
@@ -123,7 +123,7 @@ mod tests {
     use super::{
         super::{
             Tenant,
-            testing::{APP_KEY, APP_SECRET, Answer, MANAGEMENT, START, TOKEN, TestServer, send},
+            testing::{APP_KEY, APP_SECRET, MANAGEMENT, START, TOKEN, TestResponse, TestServer, send},
         },
         *,
     };
@@ -132,14 +132,14 @@ mod tests {
         TestServer::start_with(Tenant::Seeded, quirks, tokens).await
     }
 
-    async fn ask(server: &TestServer, content_type: &str, body: &str) -> Answer {
+    async fn ask(server: &TestServer, content_type: &str, body: &str) -> TestResponse {
         let request = server.client.post(server.url(TOKEN)).header("Content-Type", content_type);
         send(request.body(body.to_owned())).await
     }
 
     async fn token(server: &TestServer, expire: Option<&str>) -> String {
-        let answer = server.request_token(expire).await.ok();
-        answer["AccessToken"].as_str().unwrap().to_owned()
+        let response = server.request_token(expire).await.ok();
+        response["AccessToken"].as_str().unwrap().to_owned()
     }
 
     async fn status(server: &TestServer, token: &str) -> u16 {
@@ -150,25 +150,25 @@ mod tests {
     #[tokio::test]
     async fn a_token_is_answered_in_texts_without_return_code() {
         let server = server("", Tokens::default()).await;
-        let answer = server.request_token(Some("600")).await.ok();
-        let members = answer.as_object().unwrap();
+        let response = server.request_token(Some("600")).await.ok();
+        let members = response.as_object().unwrap();
         let mut names: Vec<_> = members.keys().map(String::as_str).collect();
         names.sort_unstable();
         assert_eq!(names, ["AccessToken", "AppKey", "ApplyType", "CreateTime", "Expires", "Scope", "UserID"]);
         assert!(members.values().all(Value::is_string));
-        assert_eq!(answer["ApplyType"], "Bearer");
-        assert_eq!(answer["CreateTime"], START.to_string());
-        assert_eq!(answer["Expires"], "600");
-        assert_eq!(answer["AppKey"], APP_KEY);
-        assert_eq!(answer["UserID"], "Anonymous");
-        assert_ne!(answer["AccessToken"], server.request_token(Some("600")).await.ok()["AccessToken"]);
+        assert_eq!(response["ApplyType"], "Bearer");
+        assert_eq!(response["CreateTime"], START.to_string());
+        assert_eq!(response["Expires"], "600");
+        assert_eq!(response["AppKey"], APP_KEY);
+        assert_eq!(response["UserID"], "Anonymous");
+        assert_ne!(response["AccessToken"], server.request_token(Some("600")).await.ok()["AccessToken"]);
     }
 
     #[tokio::test]
     async fn a_lifetime_is_1_to_3600_whole_seconds() {
         let server = server("", Tokens::default()).await;
-        for (sent, answered) in [(None, "600"), (Some("1"), "1"), (Some("3600"), "3600")] {
-            assert_eq!(server.request_token(sent).await.ok()["Expires"], answered);
+        for (sent, responded) in [(None, "600"), (Some("1"), "1"), (Some("3600"), "3600")] {
+            assert_eq!(server.request_token(sent).await.ok()["Expires"], responded);
         }
         for wrong in ["0", "3601", "-1", "+60", "60.0", "60s", "", "99999999999999999999999"] {
             server.request_token(Some(wrong)).await.is_bad_request();
@@ -200,10 +200,10 @@ mod tests {
         let server = server("", Tokens::default()).await;
         for (key, secret) in [(APP_KEY, "wrong"), ("wrong", APP_SECRET), ("", "")] {
             let body = json!({ "app_key": key, "app_secret": secret }).to_string();
-            let answer = ask(&server, "application/json", &body).await;
-            assert_eq!(answer.status, StatusCode::FORBIDDEN);
-            assert_eq!(answer.content_type, "text/html");
-            assert!(answer.text.contains("403 Forbidden"), "{}", answer.text);
+            let response = ask(&server, "application/json", &body).await;
+            assert_eq!(response.status, StatusCode::FORBIDDEN);
+            assert_eq!(response.content_type, "text/html");
+            assert!(response.text.contains("403 Forbidden"), "{}", response.text);
         }
     }
 
@@ -250,18 +250,18 @@ mod tests {
     #[tokio::test]
     async fn expires_may_be_missing_or_a_number() {
         let missing = server("missing-expires", Tokens::default()).await;
-        let answer = missing.request_token(None).await.ok();
-        assert!(answer.get("Expires").is_none() && answer["AccessToken"].is_string());
+        let response = missing.request_token(None).await.ok();
+        assert!(response.get("Expires").is_none() && response["AccessToken"].is_string());
         let number = server("numeric-expires", Tokens::default()).await;
         assert_eq!(number.request_token(None).await.ok()["Expires"], 600);
     }
 
     #[tokio::test]
-    async fn a_firewall_may_answer_in_its_place() {
+    async fn a_firewall_may_respond_in_its_place() {
         let server = server("html-firewall", Tokens::default()).await;
-        let answer = server.request_token(None).await;
-        assert_eq!(answer.status, StatusCode::IM_A_TEAPOT);
-        assert_eq!(answer.content_type, "text/html");
+        let response = server.request_token(None).await;
+        assert_eq!(response.status, StatusCode::IM_A_TEAPOT);
+        assert_eq!(response.content_type, "text/html");
     }
 
     #[test]

@@ -97,9 +97,9 @@ fn json_response(body: &Value) -> Response<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::udesk::testing::{Answer, TestServer, prepare};
+    use crate::udesk::testing::{TestResponse, TestServer, prepare};
 
-    async fn admin(server: &TestServer, method: &'static str, path: &str) -> Answer {
+    async fn admin(server: &TestServer, method: &'static str, path: &str) -> TestResponse {
         let mut prepared = prepare(1, "", Value::Null);
         prepared.method = method;
         prepared.path = path.to_owned();
@@ -117,13 +117,13 @@ mod tests {
         garbage.body = "{\"Password\":\"hidden-3\"".to_owned();
         server.send(garbage).await;
 
-        let answer = admin(&server, "GET", "/simulator/requests").await;
-        assert!(!answer.body.contains("hidden"), "{}", answer.body);
+        let response = admin(&server, "GET", "/simulator/requests").await;
+        assert!(!response.body.contains("hidden"), "{}", response.body);
         for request in server.simulator.requests() {
             let (_, sign) = request.query.iter().find(|(name, _)| name == "Sign").expect("every call is signed");
-            assert!(!answer.body.contains(sign.as_str()));
+            assert!(!response.body.contains(sign.as_str()));
         }
-        let requests = answer.json()["requests"].clone();
+        let requests = response.json()["requests"].clone();
         assert_eq!(requests[0]["path"], "/ccapi/v2/extensions");
         assert_eq!(requests[0]["body"], json!({ "Extension": "1500", "Password": REDACTION.marker }));
         assert_eq!(requests[1]["body"]["subscriptions"][0]["name"], "n");
@@ -141,8 +141,8 @@ mod tests {
         let row =
             |id: usize, customer: &str, times: u64| json!({ "call_id": ids[id], "customer": customer, "times": times });
         let rows = [row(0, "13676546374", 1), row(1, "13676546375", 1), row(2, "13676546374", 2)];
-        let answer = admin(&server, "GET", "/simulator/callbacks").await;
-        assert_eq!(answer.json(), json!({ "callbacks": rows }));
+        let response = admin(&server, "GET", "/simulator/callbacks").await;
+        assert_eq!(response.json(), json!({ "callbacks": rows }));
     }
 
     #[tokio::test]

@@ -44,7 +44,7 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
         state.add_extension(webrtc, SignalType::WebRtc);
     }
     let first = agent.extensions.first().and_then(|number| state.extension(number).ok());
-    let answer = json!({
+    let response = json!({
         "AgentId": agent.id,
         "Extension": first.map_or("", |extension| extension.number.as_str()),
         "Password": first.map_or("", |extension| extension.password.as_str()),
@@ -52,7 +52,7 @@ pub(super) fn create(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
         "ExtenInfos": roster::exten_infos(state, &agent, |signal_type| signal_type.number().to_string()),
     });
     state.agents.push(agent);
-    Ok(answer)
+    Ok(response)
 }
 
 /// Operation 05. An absent field is unchanged (C15).

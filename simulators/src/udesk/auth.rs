@@ -100,7 +100,7 @@ mod tests {
     #[tokio::test]
     async fn every_operation_demands_all_four_and_each_once() {
         let server = TestServer::start().await;
-        for operation in &OPERATIONS {
+        for operation in OPERATIONS {
             let number = operation.number;
             let request = || prepare(number, "1", Value::Null);
             let rows = [("Sid", "100001"), ("Timestamp", "100001"), ("Sign", "100001"), (operation.app_id, "100017")];
@@ -120,7 +120,7 @@ mod tests {
     #[tokio::test]
     async fn the_application_id_has_one_spelling() {
         let server = TestServer::start().await;
-        for operation in &OPERATIONS {
+        for operation in OPERATIONS {
             let documented = if matches!(operation.number, 23 | 24) { "app_id" } else { "AppId" };
             let other = if documented == "AppId" { "app_id" } else { "AppId" };
             let request = || prepare(operation.number, "1", Value::Null);
@@ -180,8 +180,8 @@ mod tests {
             (NOW + window + 1, "200020"),
         ];
         for (timestamp, code) in rows {
-            let answer = server.send(prepare(1, "", Value::Null).signed_at(&timestamp.to_string())).await;
-            assert_eq!(answer.code(), code, "{timestamp}");
+            let response = server.send(prepare(1, "", Value::Null).signed_at(&timestamp.to_string())).await;
+            assert_eq!(response.code(), code, "{timestamp}");
         }
     }
 

@@ -27,7 +27,7 @@ pub(super) fn start(state: &mut State, call: &Call<'_>) -> Result<Value, Failure
         Some(printed) => printed.to_owned(),
         None => uuid::Uuid::new_v4().to_string(),
     };
-    let answer = json!(call_id);
+    let response = json!(call_id);
     state.record_callback(Callback {
         call_id,
         customer: call.text("caller").to_owned(),
@@ -35,7 +35,7 @@ pub(super) fn start(state: &mut State, call: &Call<'_>) -> Result<Value, Failure
         display: call.text("called_display").to_owned(),
         variables,
     });
-    Ok(answer)
+    Ok(response)
 }
 
 /// Whether a number is one of the "PSTN Numbers": a landline `0{area}{local}`, a mobile of 11 digits, or `00` and an

@@ -303,8 +303,8 @@ mod tests {
         for _ in 0..11 {
             server.dispatch("play_succ", json!({})).await;
         }
-        let answer = server.admin("GET", "/simulator/deliveries", &Value::Null).await.json();
-        let rows = answer["deliveries"].as_array().unwrap();
+        let response = server.admin("GET", "/simulator/deliveries", &Value::Null).await.json();
+        let rows = response["deliveries"].as_array().unwrap();
         assert_eq!(rows.len(), 1_000);
         // The log discarded the oldest 101 deliveries; of the 1,000 in the queue it still has 900.
         assert!(rows[..900].iter().all(|row| row["outcome"] == "waiting"));
@@ -371,7 +371,7 @@ mod tests {
         server.set_delivery_rule(json!({ "retry_ms": 0 })).await;
         server.dispatch("play_succ", json!({})).await;
         receiver.posted().await;
-        // `deliveries` looks for the secret in the answer itself.
+        // `deliveries` looks for the secret in the response itself.
         assert_eq!(server.deliveries().await.len(), 1);
         assert!(!format!("{:?}", server.simulator).contains(SECRET));
     }

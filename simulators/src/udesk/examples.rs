@@ -10,7 +10,7 @@ type Example = (u8, &'static str, &'static str, &'static str);
 /// As the document prints them, except for spaces between JSON tokens. Where the path of a request is a pattern, the ID
 /// is the body's (05) or that in the table of path parameters (19, 20). The document lacks the commas after `Queues`,
 /// `QueuesNames` and `Extensions` of 26 (C55).
-const EXAMPLES: [Example; 26] = [
+const EXAMPLES: &[Example] = &[
     (
         1,
         "",
@@ -315,25 +315,25 @@ const EXAMPLES: [Example; 26] = [
 ];
 
 #[tokio::test]
-async fn every_printed_request_has_the_printed_answer() {
+async fn every_printed_request_has_the_printed_response() {
     let server = TestServer::start_document().await;
-    for (number, id, body, answer) in EXAMPLES {
+    for &(number, id, body, response) in EXAMPLES {
         let body = if body.is_empty() { Value::Null } else { json(body) };
         // No printed request has a MsgId.
         let printed = prepare(number, id, body).without("MsgId");
         let actual = server.send(printed).await;
         assert_eq!(actual.status, 200, "{number:02}");
-        assert_eq!(actual.json(), json(answer), "{number:02}");
+        assert_eq!(actual.json(), json(response), "{number:02}");
     }
 }
 
 #[tokio::test]
 async fn the_examples_hold_in_any_order() {
     let server = TestServer::start_document().await;
-    for (number, id, body, answer) in EXAMPLES.into_iter().rev() {
+    for &(number, id, body, response) in EXAMPLES.iter().rev() {
         let body = if body.is_empty() { Value::Null } else { json(body) };
         let actual = server.send(prepare(number, id, body).without("MsgId")).await;
-        assert_eq!(actual.json(), json(answer), "{number:02}");
+        assert_eq!(actual.json(), json(response), "{number:02}");
     }
 }
 

@@ -45,7 +45,7 @@ pub(super) fn unbind(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(Value::Null)
 }
 
-/// Operation 09. "An extension bound to an agent cannot be deleted"; the document has no code for it (C62).
+/// Operation 09. "An extension bound to an agent cannot be deleted"; the document does not name the code (C62).
 pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let number = call.text("Extension");
     state.extension(number)?;

@@ -81,8 +81,8 @@ mod tests {
             (json!({ "operation": "24", "times": 1, "status": 504, "processed": true }), 1),
         ] {
             server.simulator.faults().add(&rule).unwrap();
-            let answer = server.send(prepare(24, "", call.clone())).await;
-            assert!(answer.status >= 503, "{}", answer.status);
+            let response = server.send(prepare(24, "", call.clone())).await;
+            assert!(response.status >= 503, "{}", response.status);
             assert_eq!(server.simulator.callbacks().len(), calls, "{rule}");
         }
         server.done(24, "", call).await;
@@ -110,9 +110,9 @@ mod tests {
     async fn a_skewed_clock_checks_signatures_and_dates_responses() {
         let server = TestServer::start().await;
         server.simulator.faults().add(&json!({ "operation": "1", "clock_skew_s": -3600 })).unwrap();
-        let answer = server.send(prepare(1, "", Value::Null)).await;
-        assert_eq!(answer.code(), "200020");
-        assert_eq!(answer.headers["date"], "Tue, 14 Nov 2023 21:13:20 GMT");
+        let response = server.send(prepare(1, "", Value::Null)).await;
+        assert_eq!(response.code(), "200020");
+        assert_eq!(response.headers["date"], "Tue, 14 Nov 2023 21:13:20 GMT");
         let in_its_time = prepare(1, "", Value::Null).signed_at(&(NOW - 3_600_000).to_string());
         assert_eq!(server.send(in_its_time).await.code(), "000000");
         // Other operations have the right time.
@@ -127,7 +127,7 @@ mod tests {
         let mut sent = Box::pin(server.send(prepare(24, "", call)));
         while server.simulator.requests().is_empty() {
             tokio::select! {
-                _ = &mut sent => panic!("answered at once"),
+                _ = &mut sent => panic!("responded at once"),
                 () = tokio::task::yield_now() => {}
             }
         }

@@ -22,7 +22,7 @@ pub(super) enum Route {
 
 /// Every operation; the index is the document's number less one.
 #[rustfmt::skip]
-pub(super) static OPERATIONS: [Operation; 26] = [
+pub(super) static OPERATIONS: &[Operation] = &[
     get(1, "/ccapi/v2/spnumbers", numbers::list),
     put(2, "/ccapi/v2/spnumbers/default", numbers::set_default).body(&[text("DefSpNumber")]),
     delete(3, "/ccapi/v2/spnumbers/default", numbers::clear_default),
@@ -130,7 +130,7 @@ static SUBSCRIPTION: [Field; 3] = [text("callback").required(), texts("events").
 impl Route {
     pub(super) fn find(method: &str, path: &str) -> Self {
         let mut allowed = Vec::new();
-        for operation in &OPERATIONS {
+        for operation in OPERATIONS {
             if let Some(id) = operation.id_in(path) {
                 if operation.method == method {
                     return Self::Operation(operation, id.to_owned());
@@ -202,14 +202,14 @@ mod tests {
 
     #[test]
     fn the_rows_stand_in_the_documents_order() {
-        for (row, operation) in (1..).zip(&OPERATIONS) {
+        for (row, operation) in (1..).zip(OPERATIONS) {
             assert_eq!(operation.number, row);
         }
     }
 
     #[test]
     fn every_row_is_found_by_its_own_method_and_path() {
-        for operation in &OPERATIONS {
+        for operation in OPERATIONS {
             let path = operation.path.replace("{id}", "355");
             let Route::Operation(found, id) = Route::find(operation.method, &path) else {
                 panic!("{path} leads nowhere");

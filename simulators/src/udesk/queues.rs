@@ -78,7 +78,7 @@ pub(super) fn modify(state: &mut State, call: &Call<'_>) -> Result<Value, Failur
     Ok(Value::Null)
 }
 
-/// Operation 14. "Queues with agents in them cannot be deleted"; the document has no code for that (C62).
+/// Operation 14. "Queues with agents in them cannot be deleted"; the document does not name the code (C62).
 pub(super) fn delete(state: &mut State, call: &Call<'_>) -> Result<Value, Failure> {
     let id = call.text("QueueId");
     state.queue(id)?;
@@ -180,7 +180,7 @@ mod tests {
 
     async fn queue(server: &TestServer, id: &str) -> Value {
         let queues = server.done(11, "", Value::Null).await["Queues"].clone();
-        let queues = queues.as_array().expect("11 answers a list");
+        let queues = queues.as_array().expect("11 returns a list");
         queues.iter().find(|queue| queue["QueueId"] == id).cloned().unwrap_or_default()
     }
 

@@ -17,7 +17,7 @@ use tokio::{
     sync::{Semaphore, mpsc},
 };
 
-use super::testing::{Answer, TestServer, prepare};
+use super::testing::{TestResponse, TestServer, prepare};
 
 /// The secret part of the address, which the simulator must not show.
 pub(super) const SECRET: &str = "hidden-path";
@@ -113,7 +113,7 @@ impl Receiver {
 
 impl TestServer {
     /// Calls one of the simulator's own routes.
-    pub(super) async fn admin(&self, method: &'static str, path: &str, body: &Value) -> Answer {
+    pub(super) async fn admin(&self, method: &'static str, path: &str, body: &Value) -> TestResponse {
         let mut prepared = prepare(1, "", body.clone());
         prepared.method = method;
         prepared.path = path.to_owned();
@@ -123,9 +123,9 @@ impl TestServer {
 
     /// Dispatches an event; returns the IDs of the subscriptions that get it.
     pub(super) async fn dispatch(&self, event: &str, fields: Value) -> Value {
-        let answer = self.admin("POST", "/simulator/events", &json!({ "event": event, "fields": fields })).await;
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        answer.json()["subscriptions"].clone()
+        let response = self.admin("POST", "/simulator/events", &json!({ "event": event, "fields": fields })).await;
+        assert_eq!(response.status, 200, "{}", response.body);
+        response.json()["subscriptions"].clone()
     }
 
     /// Sets the rule of deliveries.
@@ -136,9 +136,9 @@ impl TestServer {
     /// The deliveries, once none waits.
     pub(super) async fn deliveries(&self) -> Vec<Value> {
         loop {
-            let answer = self.admin("GET", "/simulator/deliveries", &Value::Null).await;
-            assert!(!answer.body.contains(SECRET), "{}", answer.body);
-            let rows = answer.json()["deliveries"].as_array().expect("there is a list").clone();
+            let response = self.admin("GET", "/simulator/deliveries", &Value::Null).await;
+            assert!(!response.body.contains(SECRET), "{}", response.body);
+            let rows = response.json()["deliveries"].as_array().expect("there is a list").clone();
             if rows.iter().all(|row| row["outcome"] != "waiting") {
                 return rows;
             }

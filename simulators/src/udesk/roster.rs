@@ -169,8 +169,8 @@ mod tests {
         for (name, value) in filters {
             prepared = prepared.set(name, value);
         }
-        let answer = server.send(prepared).await.json();
-        let rows = answer["Result"]["AgentList"].as_array().expect("06 answers a list").clone();
+        let response = server.send(prepared).await.json();
+        let rows = response["Result"]["AgentList"].as_array().expect("06 returns a list").clone();
         rows.iter().map(|row| row["AgentId"].as_str().expect("an id is text").to_owned()).collect()
     }
 

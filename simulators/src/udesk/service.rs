@@ -171,11 +171,11 @@ mod tests {
         let mut unknown = prepare(1, "", Value::Null);
         unknown.path = "/ccapi/v2/apps".to_owned();
         for (prepared, status, allowed) in [(patch, 405, Some("PUT, GET")), (unknown, 404, None)] {
-            let answer = server.send(prepared).await;
-            assert_eq!(answer.status, status);
-            let envelope = answer.json();
+            let response = server.send(prepared).await;
+            assert_eq!(response.status, status);
+            let envelope = response.json();
             assert_eq!((&envelope["ErrCode"], &envelope["Result"]), (&json!("000036"), &Value::Null));
-            assert_eq!(answer.headers.get("allow").and_then(|value| value.to_str().ok()), allowed);
+            assert_eq!(response.headers.get("allow").and_then(|value| value.to_str().ok()), allowed);
         }
     }
 
@@ -201,8 +201,8 @@ mod tests {
         unknown.path = "/".to_owned();
         let delete = prepare(9, "", json!({ "Extension": "1300" }));
         for prepared in [prepare(1, "", Value::Null), delete, admin, unknown] {
-            let answer = server.send(prepared).await;
-            assert_eq!(answer.headers["date"], "Tue, 14 Nov 2023 22:13:20 GMT");
+            let response = server.send(prepared).await;
+            assert_eq!(response.headers["date"], "Tue, 14 Nov 2023 22:13:20 GMT");
         }
     }
 

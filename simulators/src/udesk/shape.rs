@@ -182,8 +182,8 @@ mod tests {
             prepare(13, "", json!({ "QueueId": "9001", "Timeout": 7 })),
             prepare(9, "", json!({ "Extension": "1300" })),
         ] {
-            let answer = server.send(prepared).await;
-            assert_eq!((answer.status, answer.body.as_str()), (204, ""));
+            let response = server.send(prepared).await;
+            assert_eq!((response.status, response.body.as_str()), (204, ""));
         }
         assert_eq!(server.done(11, "", Value::Null).await["Queues"][0]["Timeout"], 7);
         assert_eq!(server.refused(9, "", json!({ "Extension": "1300" })).await, "100018");
@@ -203,8 +203,8 @@ mod tests {
             (prepare(12, "", json!({ "QueueName": "Night" })), 422, "100006"),
         ];
         for (prepared, status, code) in rows {
-            let answer = server.send(prepared).await;
-            assert_eq!((answer.status, answer.code().as_str()), (status, code));
+            let response = server.send(prepared).await;
+            assert_eq!((response.status, response.code().as_str()), (status, code));
         }
         let deleted = server.send(prepare(9, "", json!({ "Extension": "1300" }))).await;
         assert_eq!((deleted.status, deleted.body.as_str()), (204, ""));
@@ -214,7 +214,7 @@ mod tests {
     async fn result_as_text() {
         let server = TestServer::with_quirk(Quirk::ResultAsText).await;
         let agent = server.done(25, "1001", Value::Null).await;
-        let agent: Value = serde_json::from_str(agent.as_str().expect("25 answers text")).expect("the text is JSON");
+        let agent: Value = serde_json::from_str(agent.as_str().expect("25 returns text")).expect("the text is JSON");
         assert_eq!(agent["Name"], "Mara Lindholm");
         assert!(server.done(26, "9001", Value::Null).await.is_string());
         assert!(server.done(12, "", json!({ "QueueName": "Night" })).await.is_string());

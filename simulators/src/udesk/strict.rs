@@ -291,8 +291,8 @@ mod tests {
     async fn an_unknown_query_parameter_is_an_error() {
         let server = TestServer::start().await;
         for (number, name) in [(1, "PageSize"), (26, "Role"), (6, "role"), (24, "MsgId")] {
-            let answer = server.send(prepare(number, "9001", Value::Null).set(name, "1")).await;
-            assert_eq!(answer.code(), "200002", "{number:02} {name}");
+            let response = server.send(prepare(number, "9001", Value::Null).set(name, "1")).await;
+            assert_eq!(response.code(), "200002", "{number:02} {name}");
         }
     }
 

@@ -41,7 +41,7 @@ pub(super) struct Prepared {
 }
 
 /// A response.
-pub(super) struct Answer {
+pub(super) struct TestResponse {
     pub(super) status: u16,
     pub(super) headers: header::HeaderMap,
     pub(super) body: String,
@@ -82,9 +82,9 @@ impl TestServer {
 
     /// Calls an operation by its number; returns the envelope.
     pub(super) async fn call(&self, number: u8, id: &str, body: Value) -> Value {
-        let answer = self.send(prepare(number, id, body)).await;
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        answer.json()
+        let response = self.send(prepare(number, id, body)).await;
+        assert_eq!(response.status, 200, "{}", response.body);
+        response.json()
     }
 
     /// Calls an operation that must succeed; returns its result.
@@ -102,7 +102,7 @@ impl TestServer {
         code(&envelope).to_owned()
     }
 
-    pub(super) async fn send(&self, prepared: Prepared) -> Answer {
+    pub(super) async fn send(&self, prepared: Prepared) -> TestResponse {
         let Prepared { method, path, query, headers, body } = prepared;
         let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(query).finish();
         let method = Method::from_bytes(method.as_bytes()).expect("tests use real methods");
@@ -110,9 +110,9 @@ impl TestServer {
         for (name, value) in headers {
             request = request.header(name, value);
         }
-        let response = request.body(body).send().await.expect("the simulator answers");
+        let response = request.body(body).send().await.expect("the simulator responds");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Answer { status, headers, body: response.text().await.expect("the answer is text") }
+        TestResponse { status, headers, body: response.text().await.expect("the response is text") }
     }
 }
 
@@ -142,11 +142,11 @@ impl Prepared {
     }
 }
 
-// === impl Answer ===
+// === impl TestResponse ===
 
-impl Answer {
+impl TestResponse {
     pub(super) fn json(&self) -> Value {
-        serde_json::from_str(&self.body).expect("the answer is JSON")
+        serde_json::from_str(&self.body).expect("the response is JSON")
     }
 
     pub(super) fn code(&self) -> String {

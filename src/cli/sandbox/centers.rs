@@ -1,32 +1,29 @@
-//! The gateway with a simulator of each vendor, in one process, on loopback unless told otherwise.
+//! The gateway with a simulator of each vendor, in one process, on loopback unless the options say otherwise.
 //!
 //! Every start has random credentials.
 
 use std::{
+    fmt::Write as _,
     io,
     net::{Ipv4Addr, SocketAddr},
+    path::Path,
 };
 
 use axum::Router;
-use secrecy::ExposeSecret as _;
 use switchboard::{clock::Clock, config::Config, gateway, server::Gateway, store::Stores};
-use switchboard_simulators::{faults, huawei, udesk};
+use switchboard_simulators::faults;
 use tokio::net::TcpListener;
 
 use super::{
-    super::{Failed, credentials::Credentials},
+    super::{
+        Failed,
+        simulated::{Credentials, Setup, VENDORS, Vendor},
+    },
     reachable,
 };
 
-/// ID of the Udesk center.
-pub(super) const UDESK_CENTER: &str = "acme";
-/// ID of the Huawei center.
-pub(super) const HUAWEI_CENTER: &str = "beta";
-/// The path segment that an operator would enter in Huawei's console. On loopback it protects nothing.
-const HUAWEI_CALLBACK_SECRET: &str = "from-the-console";
-
 /// Where the sandbox listens.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) struct Addresses {
     /// The contract.
     pub grpc: Listen,
@@ -34,18 +31,16 @@ pub(super) struct Addresses {
     pub http: Listen,
     /// Metrics and probes.
     pub admin: Listen,
-    /// The Udesk simulator.
-    pub udesk: Listen,
-    /// The Huawei simulator.
-    pub huawei: Listen,
+    /// The simulators, in the order of [`VENDORS`].
+    pub simulators: Vec<Listen>,
 }
 
 /// An address to listen on.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Listen {
-    /// The address that was asked for.
+    /// The requested address.
     pub given: Option<SocketAddr>,
-    /// The port on loopback when none was asked for; a free one if that is in use.
+    /// The port on loopback without a requested address; a free one if that is in use.
     pub port: u16,
 }
 
@@ -53,30 +48,42 @@ pub(super) struct Listen {
 pub(super) struct Sandbox {
     /// The gateway.
     pub gateway: Gateway,
-    /// Where the Udesk simulator listens; its own routes are under `/simulator`.
-    pub udesk: SocketAddr,
-    /// Where the Huawei simulator listens; its own routes are under `/simulator`.
-    pub huawei: SocketAddr,
+    /// The simulated centers.
+    pub centers: Vec<SimulatedCenter>,
+}
+
+/// A simulated center.
+pub(super) struct SimulatedCenter {
+    /// Its vendor.
+    pub vendor: &'static Vendor,
+    /// Where its simulator listens; the simulator's own routes are under `/simulator`.
+    pub address: SocketAddr,
 }
 
 // === impl Sandbox ===
 
 impl Sandbox {
-    /// Starts the simulators, the Udesk one with background traffic, and binds the gateway's addresses.
-    pub(super) async fn bind(addresses: Addresses, event_templates: udesk::EventTemplates) -> Result<Self, Failed> {
-        let credentials = Credentials::random();
-        let background_traffic = Some(udesk::BACKGROUND_TRAFFIC_PERIOD);
-        let udesk =
-            udesk::Simulator::new(udesk::Options { event_templates, background_traffic, ..credentials.udesk() });
-        let huawei = huawei::Simulator::new(credentials.huawei());
-        let udesk = serve(addresses.udesk, udesk.router()).await?;
-        let huawei = serve(addresses.huawei, huawei.router()).await?;
+    /// Starts the simulators, with background traffic where they have events, and binds the gateway's addresses.
+    pub(super) async fn bind(addresses: Addresses, event_templates: Option<&Path>) -> Result<Self, Failed> {
+        let mut prepared = Vec::new();
+        for vendor in VENDORS {
+            let credentials = Credentials::random(vendor);
+            let event_templates = event_templates.filter(|_| vendor.has_events);
+            let setup = Setup { quirks: &[], background_traffic: vendor.has_events, event_templates };
+            prepared.push((vendor, (vendor.router)(&credentials, &setup)?, credentials));
+        }
+        let (mut centers, mut configured) = (Vec::new(), Vec::new());
+        for ((vendor, router, credentials), listen) in prepared.into_iter().zip(addresses.simulators) {
+            let address = serve(listen, router).await?;
+            centers.push(SimulatedCenter { vendor, address });
+            configured.push((vendor, reachable(address), credentials));
+        }
         let gateway = [addresses.grpc.address().await, addresses.http.address().await, addresses.admin.address().await];
-        let config = configuration(gateway, &credentials, reachable(udesk), reachable(huawei))?;
+        let config = configuration(gateway, &configured)?;
         let clock = Clock::system();
         let stores = Stores::in_memory(&config, &clock).map_err(Failed::running)?;
         let gateway = gateway::bind(config, clock, stores).await.map_err(Failed::running)?;
-        Ok(Self { gateway, udesk, huawei })
+        Ok(Self { gateway, centers })
     }
 }
 
@@ -125,12 +132,9 @@ async fn serve(listen: Listen, router: Router) -> Result<SocketAddr, Failed> {
 /// The gateway's configuration, read like any other.
 fn configuration(
     [grpc, http, admin]: [SocketAddr; 3],
-    credentials: &Credentials,
-    udesk: SocketAddr,
-    huawei: SocketAddr,
+    centers: &[(&Vendor, SocketAddr, Credentials)],
 ) -> Result<Config, Failed> {
-    let Credentials { app_id, sid, auth_token, app_key, app_secret } = credentials;
-    let text = format!(
+    let mut text = format!(
         r#"
         [listen]
         grpc = "{grpc}"
@@ -140,30 +144,18 @@ fn configuration(
         allow_unauthenticated = true
         [events]
         retention_size = "64MiB"
-        [centers.{UDESK_CENTER}]
-        vendor = "udesk"
-        display_name = "Acme (simulated Udesk tenant)"
-        base_url = "http://{udesk}"
-        allow_plaintext = true
-        app_id = "{app_id}"
-        sid = "{sid}"
-        auth_token = {{ env = "AUTH_TOKEN" }}
-        expose_credentials = true
-        [centers.{HUAWEI_CENTER}]
-        vendor = "huawei"
-        display_name = "Beta (simulated Huawei tenant)"
-        base_url = "http://{huawei}"
-        allow_plaintext = true
-        app_key = "{app_key}"
-        app_secret = {{ env = "APP_SECRET" }}
-        callback_secret = "{HUAWEI_CALLBACK_SECRET}"
-        expose_credentials = true
         "#
     );
-    let lookup = |name: &str| match name {
-        "AUTH_TOKEN" => Some(auth_token.expose_secret().to_owned()),
-        "APP_SECRET" => Some(app_secret.expose_secret().to_owned()),
-        _ => None,
-    };
+    for (vendor, address, credentials) in centers {
+        let Vendor { title, center: (_, display_name), sandbox_keys, .. } = vendor;
+        text.push('\n');
+        text +=
+            &vendor.configuration(*address, credentials, |secret, _| format!("{{ env = \"{}\" }}", secret.variable));
+        let _ = writeln!(
+            text,
+            "display_name = \"{display_name} (simulated {title} tenant)\"\n{sandbox_keys}expose_credentials = true"
+        );
+    }
+    let lookup = |name: &str| centers.iter().find_map(|(_, _, credentials)| credentials.of_variable(name));
     Config::parse(&text, "sandbox", &lookup).map_err(Failed::running)
 }

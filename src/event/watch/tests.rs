@@ -1,5 +1,7 @@
 //! Streams and their feed over a log that does what a test says.
 
+mod gaps;
+
 use std::{
     sync::{
         Mutex,
@@ -199,24 +201,24 @@ fn options(start: Start) -> WatchOptions {
 
 /// Sequence and type of the next item, or the position of a heartbeat.
 #[derive(Debug, PartialEq)]
-enum Told {
+enum Received {
     Event(u64, i32),
     Heartbeat(u64),
     End(ErrorReason),
 }
 
-async fn next(watch: &mut Watch) -> Told {
+async fn next(watch: &mut Watch) -> Received {
     let item = match watch.next().await {
         Ok(item) => v1::WatchEventsResponse::decode(&*item.encode_to_vec()).unwrap(),
-        Err(error) => return Told::End(error.reason()),
+        Err(error) => return Received::End(error.reason()),
     };
     let position = Cursor::decode(CENTER, &item.cursor).unwrap().position;
     match item.item.unwrap() {
         watch_events_response::Item::Event(event) => {
             assert_eq!(event.event_id, format!("{LOG:016x}-{position}"));
-            Told::Event(position, event.r#type)
+            Received::Event(position, event.r#type)
         }
-        watch_events_response::Item::Heartbeat(_) => Told::Heartbeat(position),
+        watch_events_response::Item::Heartbeat(_) => Received::Heartbeat(position),
     }
 }
 
@@ -224,12 +226,12 @@ async fn next(watch: &mut Watch) -> Told {
 async fn a_live_stream_says_that_it_is_there_and_then_what_comes() {
     let fixture = Fixture::new([OTHER; 5]);
     let mut watch = fixture.watch(options(Start::Live)).await.unwrap();
-    assert_eq!(next(&mut watch).await, Told::Heartbeat(5));
+    assert_eq!(next(&mut watch).await, Received::Heartbeat(5));
     fixture.log.append([WANTED, OTHER]);
-    assert_eq!(next(&mut watch).await, Told::Event(6, WANTED));
-    assert_eq!(next(&mut watch).await, Told::Event(7, OTHER));
+    assert_eq!(next(&mut watch).await, Received::Event(6, WANTED));
+    assert_eq!(next(&mut watch).await, Received::Event(7, OTHER));
     let begun = Instant::now();
-    assert_eq!((next(&mut watch).await, begun.elapsed()), (Told::Heartbeat(7), Duration::from_secs(15)));
+    assert_eq!((next(&mut watch).await, begun.elapsed()), (Received::Heartbeat(7), Duration::from_secs(15)));
     assert!(fixture.metrics.text().unwrap().contains("switchboard_events_delivered_total{center=\"acme\"} 2"));
 }
 
@@ -240,9 +242,9 @@ async fn a_cursor_begins_right_after_it_also_far_behind() {
         let mut watch = fixture.watch(options(Fixture::cursor(position, false))).await.unwrap();
         for sequence in position + 1..=5000 {
             let event_type = if sequence % 2 == 1 { WANTED } else { OTHER };
-            assert_eq!(next(&mut watch).await, Told::Event(sequence, event_type));
+            assert_eq!(next(&mut watch).await, Received::Event(sequence, event_type));
         }
-        assert_eq!(next(&mut watch).await, Told::Heartbeat(5000), "it has caught up");
+        assert_eq!(next(&mut watch).await, Received::Heartbeat(5000), "it has caught up");
     }
 }
 
@@ -281,7 +283,8 @@ async fn a_cursor_that_leads_nowhere_says_where_the_log_begins() {
 
 #[tokio::test(start_paused = true)]
 async fn what_expires_before_it_is_read_ends_the_stream_unless_its_cursor_may_skip() {
-    for (may_skip, expected) in [(false, Told::End(ErrorReason::CursorExpired)), (true, Told::Event(9, WANTED))] {
+    for (may_skip, expected) in [(false, Received::End(ErrorReason::CursorExpired)), (true, Received::Event(9, WANTED))]
+    {
         let fixture = Fixture::new([WANTED; 10]);
         let mut watch = fixture.watch(options(Fixture::cursor(2, may_skip))).await.unwrap();
         fixture.log.oldest.store(8, Ordering::Release);
@@ -291,14 +294,14 @@ async fn what_expires_before_it_is_read_ends_the_stream_unless_its_cursor_may_sk
     let fixture = Fixture::new([WANTED; 10]);
     let mut watch = fixture.watch(options(Fixture::cursor(8, false))).await.unwrap();
     fixture.log.oldest.store(8, Ordering::Release);
-    assert_eq!(next(&mut watch).await, Told::Event(9, WANTED));
+    assert_eq!(next(&mut watch).await, Received::Event(9, WANTED));
     fixture.log.oldest.store(9, Ordering::Release);
-    assert_eq!(next(&mut watch).await, Told::Event(10, WANTED));
+    assert_eq!(next(&mut watch).await, Received::Event(10, WANTED));
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_events_that_expired_is_told_at_the_next_heartbeat() {
-    for (may_skip, expected) in [(false, Told::End(ErrorReason::CursorExpired)), (true, Told::Heartbeat(2))] {
+async fn a_watcher_of_expired_events_gets_an_error_at_the_next_heartbeat() {
+    for (may_skip, expected) in [(false, Received::End(ErrorReason::CursorExpired)), (true, Received::Heartbeat(2))] {
         let fixture = Fixture::new([WANTED; 10]);
         let mut watch = fixture.watch(options(Fixture::cursor(2, may_skip))).await.unwrap();
         fixture.log.oldest.store(10, Ordering::Release);
@@ -311,12 +314,12 @@ async fn a_time_begins_with_the_first_event_that_is_not_before_it() {
     let fixture = Fixture::new([WANTED; 10]);
     for (time, first) in [(received(4), 4), (received(4) + Duration::from_nanos(1), 5), (UNIX_EPOCH, 1)] {
         let mut watch = fixture.watch(options(Start::Time(time))).await.unwrap();
-        assert_eq!(next(&mut watch).await, Told::Event(first, WANTED));
+        assert_eq!(next(&mut watch).await, Received::Event(first, WANTED));
     }
     // A log that gateways share may hold one that was received earlier.
     let mut watch = fixture.watch(options(Start::Time(received(4)))).await.unwrap();
     watch.position = 0;
-    assert_eq!(next(&mut watch).await, Told::Event(4, WANTED));
+    assert_eq!(next(&mut watch).await, Received::Event(4, WANTED));
 }
 
 #[tokio::test(start_paused = true)]
@@ -324,7 +327,7 @@ async fn heartbeats_come_while_events_pass_by_that_were_not_asked_for() {
     let fixture = Fixture::new([]);
     let asked = WatchOptions { event_types: vec![WANTED], ..options(Start::Live) };
     let mut watch = fixture.watch(asked).await.unwrap();
-    assert_eq!(next(&mut watch).await, Told::Heartbeat(0));
+    assert_eq!(next(&mut watch).await, Received::Heartbeat(0));
     let begun = Instant::now();
     let log = fixture.log.clone();
     let posts = tokio::spawn(async move {
@@ -333,12 +336,12 @@ async fn heartbeats_come_while_events_pass_by_that_were_not_asked_for() {
             log.append([OTHER]);
         }
     });
-    let told = next(&mut watch).await;
-    let Told::Heartbeat(position) = told else { panic!("{told:?}") };
+    let reported = next(&mut watch).await;
+    let Received::Heartbeat(position) = reported else { panic!("{reported:?}") };
     assert!((14..=15).contains(&position) && begun.elapsed() == Duration::from_secs(15), "{position}");
     posts.abort();
     fixture.log.append([WANTED]);
-    assert_eq!(next(&mut watch).await, Told::Event(fixture.log.newest(), WANTED));
+    assert_eq!(next(&mut watch).await, Received::Event(fixture.log.newest(), WANTED));
 }
 
 #[tokio::test(start_paused = true)]
@@ -347,14 +350,17 @@ async fn a_stream_ends_at_its_deadline_whatever_there_is_to_read() {
     let deadline = Some(Instant::now());
     let asked = WatchOptions { event_types: vec![WANTED], deadline, ..options(Fixture::cursor(0, false)) };
     let mut watch = fixture.watch(asked).await.unwrap();
-    assert_eq!(next(&mut watch).await, Told::End(ErrorReason::DeadlineBeforeSend));
+    assert_eq!(next(&mut watch).await, Received::End(ErrorReason::DeadlineBeforeSend));
     assert_eq!(fixture.log.pages.load(Ordering::Acquire), 0);
 
     let deadline = Some(Instant::now() + Duration::from_secs(20));
     let mut watch = fixture.watch(WatchOptions { deadline, ..options(Start::Live) }).await.unwrap();
     let begun = Instant::now();
-    assert_eq!([next(&mut watch).await, next(&mut watch).await], [Told::Heartbeat(5000), Told::Heartbeat(5000)]);
-    assert_eq!(next(&mut watch).await, Told::End(ErrorReason::DeadlineBeforeSend));
+    assert_eq!(
+        [next(&mut watch).await, next(&mut watch).await],
+        [Received::Heartbeat(5000), Received::Heartbeat(5000)]
+    );
+    assert_eq!(next(&mut watch).await, Received::End(ErrorReason::DeadlineBeforeSend));
     assert_eq!(begun.elapsed(), Duration::from_secs(20));
 }
 
@@ -362,14 +368,14 @@ async fn a_stream_ends_at_its_deadline_whatever_there_is_to_read() {
 async fn a_drain_ends_a_stream_that_waits_and_one_that_reads() {
     let fixture = Fixture::new(vec![OTHER; 5000]);
     let mut waiting = fixture.watch(options(Start::Live)).await.unwrap();
-    assert_eq!(next(&mut waiting).await, Told::Heartbeat(5000));
+    assert_eq!(next(&mut waiting).await, Received::Heartbeat(5000));
     let asked = WatchOptions { event_types: vec![WANTED], ..options(Fixture::cursor(0, false)) };
     let mut reading = fixture.watch(asked).await.unwrap();
     let begun = Instant::now();
-    let (told, ()) = tokio::join!(next(&mut waiting), async { fixture.draining.begin() });
+    let (reported, ()) = tokio::join!(next(&mut waiting), async { fixture.draining.begin() });
     assert_eq!(
-        (told, next(&mut reading).await),
-        (Told::End(ErrorReason::GatewayDraining), Told::End(ErrorReason::GatewayDraining))
+        (reported, next(&mut reading).await),
+        (Received::End(ErrorReason::GatewayDraining), Received::End(ErrorReason::GatewayDraining))
     );
     assert_eq!((begun.elapsed(), fixture.log.pages.load(Ordering::Acquire)), (Duration::ZERO, 0));
 }
@@ -388,7 +394,7 @@ async fn all_who_follow_share_one_reader_for_as_long_as_anybody_does() {
     assert_eq!(fixture.log.readers(), 2);
     next(&mut watch).await;
     fixture.log.append([WANTED]);
-    assert_eq!(next(&mut watch).await, Told::Event(1, WANTED));
+    assert_eq!(next(&mut watch).await, Received::Event(1, WANTED));
 }
 
 #[tokio::test(start_paused = true)]
@@ -398,11 +404,11 @@ async fn a_log_that_cannot_be_read_any_more_ends_its_streams() {
     next(&mut watch).await;
     fixture.log.fails.store(true, Ordering::Release);
     fixture.log.append([WANTED]);
-    assert_eq!(next(&mut watch).await, Told::End(ErrorReason::StorageUnavailable));
+    assert_eq!(next(&mut watch).await, Received::End(ErrorReason::StorageUnavailable));
     // Who comes later begins anew.
     fixture.log.fails.store(false, Ordering::Release);
     let mut watch = fixture.watch(options(Fixture::cursor(0, false))).await.unwrap();
-    assert_eq!((next(&mut watch).await, fixture.log.readers()), (Told::Event(1, WANTED), 3));
+    assert_eq!((next(&mut watch).await, fixture.log.readers()), (Received::Event(1, WANTED), 3));
 }
 
 #[tokio::test(start_paused = true)]
@@ -411,8 +417,8 @@ async fn an_event_that_no_adapter_can_read_is_sent_without_its_content() {
     let mut watch = fixture.watch(options(Start::Live)).await.unwrap();
     next(&mut watch).await;
     fixture.log.append([-1, WANTED]);
-    assert_eq!(next(&mut watch).await, Told::Event(1, v1::EventType::Vendor.into()));
-    assert_eq!(next(&mut watch).await, Told::Event(2, WANTED));
+    assert_eq!(next(&mut watch).await, Received::Event(1, v1::EventType::Vendor.into()));
+    assert_eq!(next(&mut watch).await, Received::Event(2, WANTED));
 }
 
 #[tokio::test(start_paused = true)]
@@ -426,25 +432,4 @@ async fn the_items_of_a_stream_end_with_its_error() {
     assert_eq!(error.reason(), ErrorReason::GatewayDraining);
     assert!(items.next().await.is_none());
     assert!(fixture.metrics.text().unwrap().contains("switchboard_watchers{center=\"acme\"} 0"));
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_stream_asks_for_the_ends_of_the_log_only_where_events_are_missing() {
-    let fixture = Fixture::new([WANTED; 250]);
-    let mut watch = fixture.watch(options(Fixture::cursor(0, false))).await.unwrap();
-    let at_start = fixture.log.extents.load(Ordering::Acquire);
-    for sequence in 1..=250 {
-        assert_eq!(next(&mut watch).await, Told::Event(sequence, WANTED));
-    }
-    assert_eq!(fixture.log.extents.load(Ordering::Acquire), at_start);
-}
-
-#[tokio::test]
-async fn events_are_missing_when_the_one_right_after_the_position_expired() {
-    let fixture = Fixture::new([WANTED; 10]);
-    let mut watch = fixture.watch(options(Fixture::cursor(8, false))).await.unwrap();
-    for (oldest, is_missing) in [(0, false), (8, false), (9, true)] {
-        fixture.log.oldest.store(oldest, Ordering::Release);
-        assert_eq!(watch.reject_gap().await.is_err(), is_missing, "{oldest}");
-    }
 }

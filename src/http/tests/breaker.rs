@@ -9,7 +9,7 @@ async fn silence_of_a_second_counts_as_a_failure_and_less_does_not() {
         let client = stage.client("breaker = { consecutive_failures = 2 }");
         for _ in 0..2 {
             let result = client.call(&within(Duration::from_millis(silence)), &Read).await;
-            assert_eq!(told(&result), ErrorReason::VendorTimeout);
+            assert_eq!(reported(&result), ErrorReason::VendorTimeout);
         }
         stage.then([OK]);
         assert_eq!(read(&client).await.is_err(), is_open, "{silence} ms");
@@ -22,21 +22,21 @@ async fn an_outage_counts_as_a_failure_and_a_bare_500_or_a_code_does_not() {
     for (status, body, is_open) in
         [(502, "", true), (500, "", false), (500, "4711 busy", false), (502, "4711 x", false)]
     {
-        let stage = Stage::of([Fate::Answer(Duration::ZERO, status, body)]);
+        let stage = Stage::of([Fate::Response(Duration::ZERO, status, body)]);
         let client = stage.client("breaker = { consecutive_failures = 2 }\nretry = { attempts = 1 }");
         let reason = if status == 500 { ErrorReason::VendorInternal } else { ErrorReason::VendorUnavailable };
         for _ in 0..2 {
-            assert_eq!(told(&read(&client).await), reason);
+            assert_eq!(reported(&read(&client).await), reason);
         }
         stage.then([OK]);
         assert_eq!(read(&client).await.is_err(), is_open, "{status} {body:?}");
         assert!(!is_open || client.metrics.text().unwrap().contains("outcome=\"breaker_open\"} 1"));
     }
-    // What cannot be read is an answer all the same.
-    let stage = Stage::of([Fate::Answer(Duration::ZERO, 200, "")]);
+    // What cannot be read is a response all the same.
+    let stage = Stage::of([Fate::Response(Duration::ZERO, 200, "")]);
     let client = stage.client("breaker = { consecutive_failures = 1 }");
     for _ in 0..2 {
-        assert_eq!(told(&read(&client).await), ErrorReason::VendorResponseInvalid);
+        assert_eq!(reported(&read(&client).await), ErrorReason::VendorResponseInvalid);
     }
     assert_eq!(stage.sent().len(), 2);
 }

@@ -9,9 +9,9 @@ async fn a_read_is_tried_as_often_as_configured_and_a_write_once() {
             let stage = Stage::of([fate.clone()]);
             let client = stage.client(&format!("{PATIENT}retry = {{ attempts = {attempts}, budget = 1.0 }}"));
             (0..10).for_each(|_| client.retries.deposit());
-            assert_eq!(told(&read(&client).await), ErrorReason::VendorUnavailable);
+            assert_eq!(reported(&read(&client).await), ErrorReason::VendorUnavailable);
             assert_eq!(stage.sent().len(), attempts);
-            assert_eq!(told(&write(&client).await), ErrorReason::VendorOutcomeUnknown);
+            assert_eq!(reported(&write(&client).await), ErrorReason::VendorOutcomeUnknown);
             assert_eq!(stage.sent().len(), attempts + 1);
         }
     }
@@ -26,11 +26,11 @@ async fn what_was_not_sent_is_sent_again_also_when_it_is_a_write() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_too_large_is_not_asked_for_again_and_is_an_answer() {
+async fn a_response_that_is_too_large_is_not_requested_again() {
     let stage = Stage::of([Fate::Fails(Failure::TooLarge)]);
     let client = stage.client("breaker = { consecutive_failures = 1 }\nlimits = { max_response_size = '5KiB' }");
-    assert_eq!(told(&read(&client).await), ErrorReason::VendorResponseInvalid);
-    assert_eq!(told(&read(&client).await), ErrorReason::VendorResponseInvalid, "the breaker is closed");
+    assert_eq!(reported(&read(&client).await), ErrorReason::VendorResponseInvalid);
+    assert_eq!(reported(&read(&client).await), ErrorReason::VendorResponseInvalid, "the breaker is closed");
     assert_eq!(stage.sent().len(), 2);
     assert_eq!(stage.sent()[0].2, 5 << 10);
 }
@@ -70,8 +70,8 @@ async fn the_vendor_s_retry_after_is_waited_for_unless_it_ends_after_the_deadlin
 
     let stage = Stage::of([Fate::Throttled(60), OK]);
     let begun = Instant::now();
-    assert_eq!(told(&read(&stage.client("")).await), ErrorReason::VendorUnavailable);
-    assert_eq!((stage.sent().len(), begun.elapsed()), (1, Duration::ZERO), "told at once");
+    assert_eq!(reported(&read(&stage.client("")).await), ErrorReason::VendorUnavailable);
+    assert_eq!((stage.sent().len(), begun.elapsed()), (1, Duration::ZERO), "reported at once");
 }
 
 #[tokio::test(start_paused = true)]

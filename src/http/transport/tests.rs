@@ -61,7 +61,7 @@ fn request(address: SocketAddr, repeatable: bool) -> HttpRequest {
     HttpRequest { method: Method::GET, url, headers: HeaderMap::new(), body: None, repeatable }
 }
 
-/// An HTTP server that answers everything, and how many connections came.
+/// An HTTP server that responds to everything, and how many connections came.
 async fn server() -> (SocketAddr, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let (address, connections) = (listener.local_addr().unwrap(), Arc::new(AtomicUsize::new(0)));
@@ -69,13 +69,13 @@ async fn server() -> (SocketAddr, Arc<AtomicUsize>) {
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
             counted.fetch_add(1, Ordering::AcqRel);
-            tokio::spawn(answer(stream));
+            tokio::spawn(respond(stream));
         }
     });
     (address, connections)
 }
 
-async fn answer(mut stream: TcpStream) {
+async fn respond(mut stream: TcpStream) {
     let mut seen = Vec::new();
     while let Ok(byte) = stream.read_u8().await {
         seen.push(byte);
@@ -102,8 +102,8 @@ async fn an_idle_connection_of_reads_lives_a_minute_and_one_of_writes_two_second
         let _ = rustls::crypto::ring::default_provider().install_default();
         let network = Network::new().unwrap();
         let ask = async |so_far: usize| {
-            let answer = network.send(request(address, repeatable), 100).await.unwrap();
-            assert_eq!((answer.status.as_u16(), &answer.body[..]), (302, &b"ok"[..]), "redirects are not followed");
+            let response = network.send(request(address, repeatable), 100).await.unwrap();
+            assert_eq!((response.status.as_u16(), &response.body[..]), (302, &b"ok"[..]), "redirects are not followed");
             assert_eq!(connections.load(Ordering::Acquire), so_far);
             // The connection goes back to its pool once the body has ended.
             tokio::task::yield_now().await;
@@ -155,7 +155,7 @@ async fn a_connection_is_made_within_two_seconds_or_nothing_was_sent() {
 }
 
 #[tokio::test]
-async fn where_nobody_listens_nothing_is_sent_and_who_breaks_off_may_have_done_it() {
+async fn a_refused_connection_sends_nothing_and_a_broken_one_may_have_done_it() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let asked = request(address, true);
@@ -164,9 +164,9 @@ async fn where_nobody_listens_nothing_is_sent_and_who_breaks_off_may_have_done_i
         let (mut stream, _) = listener.accept().await.unwrap();
         let _ = stream.read(&mut [0; 1024]).await;
     };
-    let (answer, ()) = tokio::join!(network.send(asked, 100), hang_up);
-    assert_eq!(answer.err(), Some(Failure::Broken("the connection broke before the response")));
+    let (response, ()) = tokio::join!(network.send(asked, 100), hang_up);
+    assert_eq!(response.err(), Some(Failure::Broken("the connection broke before the response")));
     drop(listener);
-    let answer = network.send(request(address, true), 100).await;
-    assert_eq!(answer.err(), Some(Failure::NotSent("connection failed")));
+    let response = network.send(request(address, true), 100).await;
+    assert_eq!(response.err(), Some(Failure::NotSent("connection failed")));
 }

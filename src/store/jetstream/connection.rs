@@ -285,7 +285,7 @@ impl Failure {
     fn cause(self) -> &'static str {
         match self {
             Self::NotConnected => "not connected",
-            Self::Timeout => "no answer",
+            Self::Timeout => "no response",
             Self::NoResponders => "no stream replies",
             Self::NoLeader => "no server leads",
             Self::TooLarge => "larger than max_payload",

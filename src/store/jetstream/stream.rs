@@ -141,7 +141,7 @@ fn no_response(wanted: &Config, error: &GetStreamError) -> Cause {
     let cause = std::error::Error::source(error).and_then(|source| source.downcast_ref::<RequestError>());
     match cause.map(RequestError::kind) {
         Some(RequestErrorKind::NoResponders) => Cause::NoJetStream,
-        _ => failed(wanted, "no answer".to_owned(), true),
+        _ => failed(wanted, "no response".to_owned(), true),
     }
 }
 

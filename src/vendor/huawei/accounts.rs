@@ -51,7 +51,7 @@ impl Wrap for QueryAccounts {
 endpoint!(ApiFabric: Wrapped<QueryAccount<'_>>, POST "agentAccount/query", ask, QUERY_ACCOUNTS => Accounts);
 endpoint!(ApiFabric: Wrapped<QueryAccounts>, POST "agentAccount/query", ask, QUERY_ACCOUNTS => Accounts);
 
-/// Answer of agentAccount/query. The sample has no total.
+/// Response of agentAccount/query. The sample has no total.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Accounts {
@@ -133,8 +133,8 @@ pub(super) async fn find(huawei: &Huawei, cx: &Context, user_account: &str) -> R
 /// Up to `size` accounts from `offset` on.
 pub(super) async fn list(huawei: &Huawei, cx: &Context, offset: usize, size: usize) -> Result<Slice<Account>> {
     Slice::by_page(offset, size, async |page_num, page_size| {
-        let answer = request_wrapper::ask(huawei, cx, QueryAccounts { page_num, page_size }).await?;
-        Ok(Batch { items: answer.data, total: answer.total })
+        let response = request_wrapper::ask(huawei, cx, QueryAccounts { page_num, page_size }).await?;
+        Ok(Batch { items: response.data, total: response.total })
     })
     .await
 }
@@ -169,7 +169,7 @@ pub(super) async fn to_change(huawei: &Huawei, cx: &Context, name: &AgentName) -
     of_agent(huawei, cx, name, true).await?.ok_or_else(|| without_account(name))
 }
 
-/// Fills in the numbers that the answer omits. Accounts without any number are discarded and counted.
+/// Fills in the numbers that the response omits. Accounts without any number are discarded and counted.
 pub(super) async fn with_numbers(
     huawei: &Huawei,
     cx: &Context,

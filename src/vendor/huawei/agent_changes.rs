@@ -80,7 +80,7 @@ endpoint!(ApiFabric: Wrapped<Create<'_>>, POST "agentAccount/create", write, CRE
 endpoint!(ApiFabric: Wrapped<Update<'_>>, POST "agentAccount/update", write, UPDATE_ACCOUNT.of_caller() => Anything);
 endpoint!(ApiFabric: Wrapped<Delete<'_>>, POST "agentAccount/delete", write, DELETE_ACCOUNT => Anything);
 
-/// Answer of agentAccount/create.
+/// Response of agentAccount/create.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Created {
@@ -93,13 +93,13 @@ const AGENT_TYPES: &[u32] = &[4, 5, 11, 99];
 /// Agent; the others are quality inspector and outbound agent (B3.5).
 const DEFAULT_ROLE: u32 = 2;
 const ROLES: &[u32] = &[2, 3, 4];
-const TAKES: &str = "Huawei accepts only the keys \"agentType\" and \"ccRoleId\"";
+const ACCEPTS: &str = "Huawei accepts only the keys \"agentType\" and \"ccRoleId\"";
 
 /// Why fields of the contract are rejected.
 const NO_EMPLOYEE_NUMBER: &str = "Huawei has no employee number; it identifies an agent by number and account";
 const NO_ROLE: &str = "Huawei has other roles than the contract; set vendor_data.ccRoleId";
 const NO_FLAG: &str = "Huawei cannot disable an agent; use DeleteAgent";
-const NO_CHOICE: &str = "Huawei assigns a softphone to every new agent";
+const NO_CHOICE: &str = "Huawei's operation has no field for it";
 const NO_WRAP_UP: &str = "Huawei has one wrap-up time per queue; set vendor_data.maxAgentWrapupTime of the queue";
 
 /// Creates an agent with an account.
@@ -175,13 +175,13 @@ async fn check_free(huawei: &Huawei, cx: &Context, center: &CenterName, user_acc
             let message = "agent.login_account already exists; nothing was sent";
             Err(Error::new(ErrorReason::ResourceExists, message).about(AgentName::KIND, name))
         }
-        // The answer for an unknown account is not documented.
+        // The response for an unknown account is not documented.
         Err(error) if !error.vendor_code().is_empty() => Ok(()),
         Err(error) => Err(error),
     }
 }
 
-/// The number of a new agent, where the answer omits it.
+/// The number of a new agent, where the response omits it.
 async fn number_of_created(huawei: &Huawei, cx: &Context, user_account: &str) -> Result<Text> {
     let map = directory::read(huawei, cx).await;
     let work_no = map.ok().and_then(|map| map.work_no(user_account).map(str::to_owned));
@@ -197,7 +197,7 @@ async fn number_of_created(huawei: &Huawei, cx: &Context, user_account: &str) ->
 fn kind(check: &mut Check, vendor_data: Option<prost_types::Struct>) -> (Option<u32>, Option<u32>) {
     let mut reader = VendorDataReader::new(check, "agent.vendor_data", vendor_data);
     let kinds = (reader.one_of("agentType", AGENT_TYPES), reader.one_of("ccRoleId", ROLES));
-    reader.refuse_others(TAKES);
+    reader.refuse_others(ACCEPTS);
     kinds
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct Style {
     pub(crate) operation: &'static str,
     /// Its path; a center can override it.
     pub(crate) path: &'static str,
-    /// The envelope of its answers.
+    /// The envelope of its responses.
     pub(crate) envelope: Envelope,
     /// Whether the request contains a caller's value: only then can a 400 be the caller's error.
     pub(crate) takes_caller_values: bool,
@@ -107,13 +107,13 @@ impl Dialect for ApiFabric {
         Ok(Authorized { url, headers, credentials: token })
     }
 
-    fn parse(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
-        operation.style.envelope.open(operation, reply)
+    fn parse(&self, operation: &Operation<Style>, response: &HttpResponse) -> ParsedResponse {
+        operation.style.envelope.open(operation, response)
     }
 
-    async fn refresh(&self, cx: &Context, refused: &Arc<Token>, reply: &HttpResponse) -> Result<Option<Arc<Token>>> {
-        let may_help =
-            reply.status == StatusCode::UNAUTHORIZED || (reply.status == StatusCode::FORBIDDEN && self.retry_on_403);
+    async fn refresh(&self, cx: &Context, refused: &Arc<Token>, response: &HttpResponse) -> Result<Option<Arc<Token>>> {
+        let may_help = response.status == StatusCode::UNAUTHORIZED
+            || (response.status == StatusCode::FORBIDDEN && self.retry_on_403);
         if !may_help {
             return Ok(None);
         }

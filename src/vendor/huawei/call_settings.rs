@@ -41,14 +41,14 @@ endpoint!(ApiFabric: Query<'_>, POST "agentsettings/query", ask, QUERY_SETTINGS.
 endpoint!(ApiFabric: Create, POST "agentsettings/create", write, CREATE_SETTINGS.of_caller() => Created);
 endpoint!(ApiFabric: Update, POST "agentsettings/update", write, UPDATE_SETTINGS.of_caller() => Created);
 
-/// Answer of create and update.
+/// Response of create and update.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Created {
     id: Text,
 }
 
-/// Answer of agentsettings/query: all members beside the return code.
+/// Response of agentsettings/query: all members beside the return code.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Settings {
@@ -181,7 +181,8 @@ fn number(check: &mut Check, field: String, number: &str) -> Value {
     json!(number)
 }
 
-/// A user's record; `None` when the user has none, for which the vendor returns success without an ID.
+/// A user's record; `None` when the user has none. What the vendor returns then is not documented: success without an ID
+/// and a failure that says so are both read.
 async fn record(huawei: &Huawei, cx: &Context, name: &CallSettingsName) -> Result<Option<Map<String, Value>>> {
     match huawei.api_fabric.call(cx, &Query { user_id: name.id() }).await {
         Ok(record) => {

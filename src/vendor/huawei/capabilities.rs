@@ -10,7 +10,7 @@ use crate::{
 const ROWS: &[Row] = &[
     Row::native("ListPhoneNumbers")
         .never_fills(&["phone_numbers.is_default"])
-        .limited("Huawei returns only the first 200 access codes, and no default caller ID"),
+        .limited("only the first 200 access codes can be read; the list has no default caller ID"),
     Row::derived("GetPhoneNumber", "searches the first 200 access codes that contain the number")
         .never_fills(&["is_default"]),
     Row::native("ListAgents")

@@ -23,13 +23,13 @@ use crate::{
 /// How long a map is cached.
 const REMEMBERED: Duration = Duration::from_secs(60);
 
-/// `GET queryAgentInfo`. The passwords in its answer are not read.
+/// `GET queryAgentInfo`. The passwords in its response are not read.
 #[derive(Serialize)]
 struct QueryAgentInfo {}
 
 endpoint!(ApiFabric: QueryAgentInfo, GET "queryAgentInfo", read, QUERY_AGENT_INFO => AgentInfo);
 
-/// Answer of queryAgentInfo.
+/// Response of queryAgentInfo.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct AgentInfo {

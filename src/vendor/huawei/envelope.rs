@@ -17,20 +17,20 @@ use crate::{
     vendor::de::Text,
 };
 
-/// Where a family's answers have their return code and payload.
+/// Where a family's responses have their return code and payload.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Envelope {
-    /// The member of the code; `None` where answers have no code.
+    /// The member of the code; `None` where responses have no code.
     code: Option<&'static str>,
     /// The member of the text beside the code.
     text: &'static str,
-    /// The member of the payload; `None` where the whole answer is the payload.
+    /// The member of the payload; `None` where the whole response is the payload.
     payload: Option<&'static str>,
     /// The meaning of a code other than "0", by code and text.
     meaning: fn(&str, &str) -> ErrorReason,
 }
 
-/// The members of an answer; `None` is a member that occurs twice and is ambiguous.
+/// The members of a response; `None` is a member that occurs twice and is ambiguous.
 struct Members<'a>(HashMap<String, Option<&'a RawValue>>);
 
 /// querySysInfo, queryAgentInfo: a bare object.
@@ -55,35 +55,35 @@ pub(crate) const DESCRIBED: Envelope =
 // === impl Envelope ===
 
 impl Envelope {
-    /// Parses an answer. The code decides under 200 and 500, and the HTTP status otherwise.
-    pub(crate) fn open(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
-        let by_status = |why| by_status(&operation.style, reply, why);
-        if !reply.status.is_success() && reply.status != StatusCode::INTERNAL_SERVER_ERROR {
+    /// Parses a response. The code decides under 200 and 500, and the HTTP status otherwise.
+    pub(crate) fn open(&self, operation: &Operation<Style>, response: &HttpResponse) -> ParsedResponse {
+        let by_status = |why| by_status(&operation.style, response, why);
+        if !response.status.is_success() && response.status != StatusCode::INTERNAL_SERVER_ERROR {
             return by_status("the HTTP status is not documented");
         }
-        let Ok(members) = serde_json::from_slice::<Members<'_>>(&reply.body) else {
-            return by_status("the answer is not the documented JSON");
+        let Ok(members) = serde_json::from_slice::<Members<'_>>(&response.body) else {
+            return by_status("the response is not the documented JSON");
         };
         if [self.code, self.payload].into_iter().flatten().any(|member| members.is_ambiguous(member)) {
-            return by_status("the answer contains a member twice");
+            return by_status("the response contains a member twice");
         }
         let Some(code) = self.code else {
-            return if reply.status.is_success() {
-                ParsedResponse::Payload(reply.body.clone())
+            return if response.status.is_success() {
+                ParsedResponse::Payload(response.body.clone())
             } else {
                 by_status("the HTTP status says failure")
             };
         };
         match members.text(code).as_str() {
-            "" => by_status("the answer has no return code"),
-            "0" if !reply.status.is_success() => {
+            "" => by_status("the response has no return code"),
+            "0" if !response.status.is_success() => {
                 ParsedResponse::Unreadable("the return code says success, the HTTP status says failure")
             }
             "0" => ParsedResponse::Payload(match self.payload {
                 Some(field) => members
                     .get(field)
-                    .map_or(Bytes::from_static(b"null"), |raw| reply.body.slice_ref(raw.get().as_bytes())),
-                None => reply.body.clone(),
+                    .map_or(Bytes::from_static(b"null"), |raw| response.body.slice_ref(raw.get().as_bytes())),
+                None => response.body.clone(),
             }),
             code => {
                 let message = members.text(self.text);
@@ -137,9 +137,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
     }
 }
 
-fn by_status(style: &Style, reply: &HttpResponse, why: &'static str) -> ParsedResponse {
-    let text = sentence(reply);
-    match statuses::meaning(reply.status, style, &text) {
+fn by_status(style: &Style, response: &HttpResponse, why: &'static str) -> ParsedResponse {
+    let text = sentence(response);
+    match statuses::meaning(response.status, style, &text) {
         Some(meaning) => ParsedResponse::Refused(meaning.refusal(text)),
         None => ParsedResponse::Unreadable(why),
     }
@@ -147,8 +147,8 @@ fn by_status(style: &Style, reply: &HttpResponse, why: &'static str) -> ParsedRe
 
 /// A failure without a code is one sentence of plain text (B2) or the documented member `schema`; anything else is not
 /// shown.
-fn sentence(reply: &HttpResponse) -> String {
-    let body = std::str::from_utf8(&reply.body).unwrap_or_default().trim();
+fn sentence(response: &HttpResponse) -> String {
+    let body = std::str::from_utf8(&response.body).unwrap_or_default().trim();
     if body.starts_with('{') {
         return serde_json::from_str::<Members<'_>>(body).map(|members| members.text("schema")).unwrap_or_default();
     }
@@ -179,8 +179,8 @@ mod tests {
         body: impl Into<Bytes>,
     ) -> Result<String, (String, ErrorReason)> {
         let status = StatusCode::from_u16(status).unwrap();
-        let reply = HttpResponse { status, headers: HeaderMap::new(), body: body.into() };
-        match envelope.open(&operation(envelope, takes_caller_values), &reply) {
+        let response = HttpResponse { status, headers: HeaderMap::new(), body: body.into() };
+        match envelope.open(&operation(envelope, takes_caller_values), &response) {
             ParsedResponse::Payload(payload) => Ok(String::from_utf8(payload.to_vec()).unwrap()),
             ParsedResponse::Refused(refusal) => Err((refusal.code, refusal.read)),
             ParsedResponse::Unreadable(_) => Err((String::new(), VendorResponseInvalid)),

@@ -32,7 +32,7 @@ struct QueryPhone {
 
 endpoint!(ApiFabric: QueryPhone, POST "queryPhone", ask, QUERY_PHONE => Object<Phones>);
 
-/// Answer of queryPhone: single nodes or a pool, and the structure of its first version, which the document's example
+/// Response of queryPhone: single nodes or a pool, and the structure of its first version, which the document's example
 /// has.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -79,13 +79,13 @@ pub(super) struct Phone {
 /// Up to `size` numbers from `offset` on.
 pub(super) async fn phones(api_fabric: &Api, cx: &Context, offset: usize, size: usize) -> Result<Slice<Phone>> {
     Slice::by_offset(offset, size, async |at: usize, limit: usize| {
-        let answer = query_phone(api_fabric, cx, at, limit).await?;
-        Ok(Batch { items: answer.phone, total: answer.total })
+        let response = query_phone(api_fabric, cx, at, limit).await?;
+        Ok(Batch { items: response.phone, total: response.total })
     })
     .await
 }
 
-/// One answer of queryPhone; empty when the tenant has no softphone numbers.
+/// One response of queryPhone; empty when the tenant has no softphone numbers.
 pub(super) async fn query_phone(api_fabric: &Api, cx: &Context, offset: usize, limit: usize) -> Result<Phones> {
     let query = QueryPhone { limit: limit.to_string(), offset: offset.to_string() };
     match api_fabric.call(cx, &query).await {

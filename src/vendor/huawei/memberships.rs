@@ -70,7 +70,7 @@ endpoint!(
     ApiFabric: Wrapped<QueryMembers>, POST "agentAccount/queryAgentInfoBySkillId", ask, QUERY_MEMBERS.of_caller() => Members
 );
 
-/// Answer of queryAgentInfoBySkillId.
+/// Response of queryAgentInfoBySkillId.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Members {
@@ -197,8 +197,8 @@ pub(super) async fn add_agents(huawei: &Huawei, cx: &Context, queue: &QueueName,
 pub(super) async fn members(huawei: &Huawei, cx: &Context, queue: &QueueName) -> Result<Vec<String>> {
     let skill_id = skill_id(queue)?;
     let members = Slice::by_page(0, usize::MAX, async |page_num, page_size| {
-        let answer = request_wrapper::ask(huawei, cx, QueryMembers { skill_id, page_size, page_num }).await?;
-        Ok(Batch { items: answer.data, total: answer.count })
+        let response = request_wrapper::ask(huawei, cx, QueryMembers { skill_id, page_size, page_num }).await?;
+        Ok(Batch { items: response.data, total: response.count })
     });
     match members.await {
         Ok(members) => Ok(members.items.into_iter().map(Member::into_account).collect()),

@@ -3,8 +3,8 @@
 use crate::error::{Error, ErrorReason};
 
 /// At most this many IDs, and bytes of them, in an error: no more than a status keeps of a text, or it would cut an ID.
-const TOLD_IDS: usize = 50;
-const TOLD_BYTES: usize = 256;
+const REPORTED_IDS: usize = 50;
+const REPORTED_BYTES: usize = 256;
 
 /// The error of a change, one call of which failed with `error`: `applied` items of the request were changed before,
 /// `failed` were in that call, `rest` were not sent. IDs are in the order of the request.
@@ -40,8 +40,8 @@ pub(super) fn failure<'a>(
 /// The first IDs, up to both limits.
 fn listed<'a>(ids: impl Iterator<Item = &'a String>) -> String {
     let mut list = String::new();
-    for id in ids.take(TOLD_IDS) {
-        if list.len() + id.len() + 1 > TOLD_BYTES {
+    for id in ids.take(REPORTED_IDS) {
+        if list.len() + id.len() + 1 > REPORTED_BYTES {
             break;
         }
         if !list.is_empty() {
@@ -67,7 +67,7 @@ mod tests {
         range.map(|id| id.to_string()).collect()
     }
 
-    fn told(reason: ErrorReason, applied: usize, rest: &[String]) -> (Code, Vec<String>) {
+    fn reported(reason: ErrorReason, applied: usize, rest: &[String]) -> (Code, Vec<String>) {
         let error = failure(Error::new(reason, "no"), applied, &ids(50..52), rest.iter());
         let cx = Context::new("AddQueueAgents", "trace".into(), Instant::now() + Duration::from_secs(1));
         let status = error.into_status(&cx);
@@ -80,33 +80,33 @@ mod tests {
     #[tokio::test]
     async fn applied_and_remaining_ids_are_reported() {
         let rest = ids(52..54);
-        let (code, told_) = told(ErrorReason::VendorRejected, 50, &rest);
+        let (code, reported_) = reported(ErrorReason::VendorRejected, 50, &rest);
         assert_eq!(code, Code::Aborted);
-        assert_eq!(told_, ["50", "0", "50,51,52,53", "VENDOR_REJECTED"]);
-        let (_, told_) = told(ErrorReason::VendorOutcomeUnknown, 50, &rest);
-        assert_eq!(told_, ["50", "2", "50,51,52,53", "VENDOR_OUTCOME_UNKNOWN"]);
+        assert_eq!(reported_, ["50", "0", "50,51,52,53", "VENDOR_REJECTED"]);
+        let (_, reported_) = reported(ErrorReason::VendorOutcomeUnknown, 50, &rest);
+        assert_eq!(reported_, ["50", "2", "50,51,52,53", "VENDOR_OUTCOME_UNKNOWN"]);
     }
 
     #[tokio::test]
     async fn the_error_of_a_failed_first_call_is_unchanged() {
-        let (code, told) = told(ErrorReason::VendorRejected, 0, &ids(0..3));
-        assert_eq!((code, told), (Code::InvalidArgument, Vec::new()));
+        let (code, reported) = reported(ErrorReason::VendorRejected, 0, &ids(0..3));
+        assert_eq!((code, reported), (Code::InvalidArgument, Vec::new()));
     }
 
     #[tokio::test]
     async fn the_remaining_ids_are_bounded() {
         let rest = ids(100_000..100_450);
-        let (_, told) = told(ErrorReason::VendorRejected, 1, &rest);
-        assert!(told[2].len() <= TOLD_BYTES && told[2].split(',').count() <= TOLD_IDS);
-        assert!(told[2].starts_with("50,51,100000,100001,"));
+        let (_, reported) = reported(ErrorReason::VendorRejected, 1, &rest);
+        assert!(reported[2].len() <= REPORTED_BYTES && reported[2].split(',').count() <= REPORTED_IDS);
+        assert!(reported[2].starts_with("50,51,100000,100001,"));
     }
 
     #[tokio::test]
     async fn long_ids_are_fewer_and_whole() {
         // With a comma behind it, each has 32 bytes; the first two are "50" and "51".
         let rest = vec!["x".repeat(31); 50];
-        let (_, told) = told(ErrorReason::VendorRejected, 1, &rest);
+        let (_, reported) = reported(ErrorReason::VendorRejected, 1, &rest);
         let whole: Vec<&str> = ["50", "51"].into_iter().chain(rest[..7].iter().map(String::as_str)).collect();
-        assert_eq!(told[2].split(',').collect::<Vec<_>>(), whole);
+        assert_eq!(reported[2].split(',').collect::<Vec<_>>(), whole);
     }
 }

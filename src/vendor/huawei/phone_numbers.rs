@@ -38,13 +38,13 @@ struct FindCodes<'a> {
     offset: usize,
 }
 
-endpoint!(ApiFabric: ListCodes, POST "accessCodeInfo/queryAccessCodeList", ask, QUERY_ACCESS_CODES => Answer);
-endpoint!(ApiFabric: FindCodes<'_>, POST "accessCodeInfo/queryAccessCodeList", ask, QUERY_ACCESS_CODES.of_caller() => Answer);
+endpoint!(ApiFabric: ListCodes, POST "accessCodeInfo/queryAccessCodeList", ask, QUERY_ACCESS_CODES => AccessCodes);
+endpoint!(ApiFabric: FindCodes<'_>, POST "accessCodeInfo/queryAccessCodeList", ask, QUERY_ACCESS_CODES.of_caller() => AccessCodes);
 
-/// Answer of queryAccessCodeList.
+/// Response of queryAccessCodeList.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Answer {
+struct AccessCodes {
     data: Codes,
 }
 
@@ -61,7 +61,7 @@ struct Codes {
 struct Code {
     id: Value,
     access_code: Text,
-    // With a lower-case t in this answer.
+    // With a lower-case t in this response.
     #[serde(rename = "mediatypeId")]
     media_type_id: Value,
     #[serde(rename = "n400Number")]

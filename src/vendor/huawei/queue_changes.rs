@@ -67,7 +67,7 @@ endpoint!(ApiFabric: CreateSkill<'_>, POST "skill/createSkill", write, CREATE_SK
 endpoint!(ApiFabric: ModifySkill, POST "skill/modifySkill", write, MODIFY_SKILL.of_caller() => Anything);
 endpoint!(ApiFabric: DeleteSkill<'_>, POST "skill/deleteSkill", write, DELETE_SKILL.of_caller().missing_as_404() => Anything);
 
-/// Answer of skill/createSkill, of which the documentation shows only the beginning: the new queue's number may be a
+/// Response of skill/createSkill, of which the documentation shows only the beginning: the new queue's number may be a
 /// top-level member, in `data`, or absent.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
@@ -106,9 +106,9 @@ const DESCRIPTION: usize = 50;
 /// Why fields of the contract are rejected.
 const NO_STRATEGY: &str = "Huawei's interfaces have no queue strategy";
 const NO_MUSIC: &str = "set vendor_data.skillParam.waitVoice instead";
-const CREATE_TAKES: &str =
+const CREATE_ACCEPTS: &str =
     "Huawei accepts only mediaTypeId, maxWaitNum, maxAgentWrapupTime, description and skillParam";
-const UPDATE_TAKES: &str = "Huawei can change only maxWaitNum, maxAgentWrapupTime, description and skillParam";
+const UPDATE_ACCEPTS: &str = "Huawei can change only maxWaitNum, maxAgentWrapupTime, description and skillParam";
 
 /// Creates a queue.
 pub(super) async fn create(
@@ -249,7 +249,7 @@ impl Parameters {
             description: reader.letters_and_digits("description", DESCRIPTION),
             skill_param: reader.object("skillParam"),
         };
-        reader.refuse_others(if create { CREATE_TAKES } else { UPDATE_TAKES });
+        reader.refuse_others(if create { CREATE_ACCEPTS } else { UPDATE_ACCEPTS });
         parameters
     }
 }

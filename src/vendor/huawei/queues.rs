@@ -48,7 +48,7 @@ struct FindSkills<'a> {
 endpoint!(ApiFabric: ListSkills, POST "skill/querySkills", ask, QUERY_SKILLS => Skills);
 endpoint!(ApiFabric: FindSkills<'_>, POST "skill/querySkills", ask, QUERY_SKILLS.of_caller() => Skills);
 
-/// Answer of skill/querySkills.
+/// Response of skill/querySkills.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Skills {
@@ -151,8 +151,8 @@ async fn list(
     let view = enum_value(view);
     let slice = Slice::by_offset(page.offset()?, page.size, async |offset: usize, limit: usize| {
         let list = ListSkills { limit: limit.to_string(), offset: offset.to_string() };
-        let answer = huawei.api_fabric.call(cx, &list).await?;
-        Ok(Batch { items: answer.data, total: answer.total })
+        let response = huawei.api_fabric.call(cx, &list).await?;
+        Ok(Batch { items: response.data, total: response.total })
     })
     .await?;
     Ok(v1::ListQueuesResponse {

@@ -1,7 +1,8 @@
 //! Request bodies that the tables of agentAccount wrap in a member and that the examples do not (B3.5 to B3.11).
 //!
 //! The first read shows which form a tenant accepts: it tries the examples' form and, after an HTTP 400, the tables'
-//! form. A write never tries, because a read precedes every write.
+//! form. A write never tries, because a read precedes every write. The bodies of addSkillsToAgent and
+//! releaseAgentBySkillId are wrapped in neither (B3.9, B3.10).
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -74,14 +75,18 @@ where
     let known = huawei.request_wrapper.known();
     let plain = wrapped(huawei, fields);
     let refused = match huawei.api_fabric.call(cx, &plain).await {
-        Ok(answer) => {
+        Ok(response) => {
             huawei.request_wrapper.learn(plain.wrap);
-            return Ok(answer);
+            return Ok(response);
         }
         Err(error) if known.is_none() && error.vendor_http_status() == Some(400) => error,
         Err(error) => return Err(error),
     };
-    let answer = huawei.api_fabric.call(cx, &Wrapped { wrap: true, ..plain }).await.map_err(|_| refused)?;
-    huawei.request_wrapper.learn(true);
-    Ok(answer)
+    let result = huawei.api_fabric.call(cx, &Wrapped { wrap: true, ..plain }).await;
+    match &result {
+        // With a return code, Huawei read the fields.
+        Err(error) if error.vendor_code().is_empty() => return Err(refused),
+        _ => huawei.request_wrapper.learn(true),
+    }
+    result
 }

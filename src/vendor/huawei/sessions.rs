@@ -69,7 +69,7 @@ pub(super) async fn sign_in(
         phone => phone,
     };
     match huawei.api_fabric.call(cx, &Login { phone: &phone, work_no }).await {
-        Ok(answer) => Ok(v1::LoginAgentResponse { vendor_data: beyond_success(&answer) }),
+        Ok(response) => Ok(v1::LoginAgentResponse { vendor_data: beyond_success(&response) }),
         Err(error) => Err(explain_agent(huawei, cx, error, name).await),
     }
 }
@@ -80,7 +80,7 @@ pub(super) async fn sign_out(huawei: &Huawei, cx: &Context, name: &AgentName) ->
     check.agent_id("name", name.id());
     check.done()?;
     match huawei.api_fabric.call(cx, &Logout { work_no: work_no(name)? }).await {
-        Ok(answer) => Ok(v1::LogoutAgentResponse { vendor_data: beyond_success(&answer) }),
+        Ok(response) => Ok(v1::LogoutAgentResponse { vendor_data: beyond_success(&response) }),
         Err(error) => Err(explain_agent(huawei, cx, error, name).await),
     }
 }
@@ -112,7 +112,7 @@ fn work_no(name: &AgentName) -> Result<u32> {
     name.id().parse().map_err(|_| Error::internal("a checked agent number is not a number"))
 }
 
-fn beyond_success(answer: &Map<String, Value>) -> Option<prost_types::Struct> {
-    let fields = answer.iter().filter(|(key, _)| !SUCCESS.contains(&key.as_str()));
+fn beyond_success(response: &Map<String, Value>) -> Option<prost_types::Struct> {
+    let fields = response.iter().filter(|(key, _)| !SUCCESS.contains(&key.as_str()));
     fields.fold(VendorData::new(), |data, (key, value)| data.json(key, value)).build()
 }

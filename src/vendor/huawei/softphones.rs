@@ -23,13 +23,13 @@ use crate::{
     vendor::de::{Integer, List, Object, Text},
 };
 
-/// `GET querySysInfo`, whose answer includes passwords.
+/// `GET querySysInfo`, whose response includes passwords.
 #[derive(Serialize)]
 pub(super) struct QuerySysInfo {}
 
 endpoint!(ApiFabric: QuerySysInfo, GET "querySysInfo", read, QUERY_SYS_INFO => SysInfo);
 
-/// Answer of querySysInfo. Ports are text in the table and numbers in the example.
+/// Response of querySysInfo. Ports are text in the table and numbers in the example.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct SysInfo {
@@ -140,7 +140,7 @@ fn address(host: Text, port: Integer) -> Result<Option<v1::ServiceAddress>> {
     let port = match port.0 {
         None => 0,
         Some(port) => i32::try_from(port).ok().filter(|port| (0..=65535).contains(port)).ok_or_else(|| {
-            Error::new(ErrorReason::VendorResponseInvalid, "the vendor's answer contains a port above 65535")
+            Error::new(ErrorReason::VendorResponseInvalid, "the vendor's response contains a port above 65535")
         })?,
     };
     Ok(Some(v1::ServiceAddress { host: host.into_string(), port }))

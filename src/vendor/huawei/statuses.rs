@@ -34,7 +34,7 @@ pub(super) fn of_token_request(status: StatusCode) -> Option<StatusMeaning> {
     Some(match status.as_u16() {
         401 | 403 => Refused(VendorAuthFailed),
         // The firewall in front of the vendor refuses with 418.
-        418 | 500 | 501 | 505..=519 => Refused(VendorUnavailable),
+        418 | 500 | 501 | 505..=519 | 531..=597 => Refused(VendorUnavailable),
         408 | 421 | 425 | 429 => return StatusMeaning::by_specification(status, TOKEN_KEYS),
         400..=499 => WrongAddress(TOKEN_KEYS),
         _ => return StatusMeaning::by_specification(status, TOKEN_KEYS),
@@ -45,4 +45,26 @@ pub(super) fn of_token_request(status: StatusCode) -> Option<StatusMeaning> {
 fn is_business_failure(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
     text.contains("business failure") || text.contains("values of parameters")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::ErrorReason::{self, VendorResponseInvalid};
+
+    /// A caller can repeat a call whose token request failed at the vendor: nothing of the call was sent.
+    #[test]
+    fn every_5xx_to_a_token_request_is_a_vendor_that_is_unavailable() {
+        for status in 500..600 {
+            let meaning = of_token_request(StatusCode::from_u16(status).unwrap()).unwrap();
+            assert_eq!(meaning.refusal(String::new()).read, VendorUnavailable, "{status}");
+        }
+        let read =
+            |status| of_token_request(StatusCode::from_u16(status).unwrap()).unwrap().refusal(String::new()).read;
+        let expected: [(u16, ErrorReason); 3] =
+            [(304, VendorResponseInvalid), (418, VendorUnavailable), (403, VendorAuthFailed)];
+        for (status, reason) in expected {
+            assert_eq!(read(status), reason, "{status}");
+        }
+    }
 }

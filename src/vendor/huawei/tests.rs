@@ -77,7 +77,7 @@ struct TestServer {
 #[derive(Clone, Default)]
 struct ManualClock(Arc<AtomicU64>);
 
-/// Answers that replace the simulator's.
+/// Responses that replace the simulator's.
 #[derive(Clone, Default)]
 struct Script(Arc<Mutex<Vec<Scripted>>>);
 
@@ -88,7 +88,7 @@ struct Scripted {
     after: usize,
     status: u16,
     body: String,
-    /// The simulator executes the request, and its answer is replaced.
+    /// The simulator executes the request, and its response is replaced.
     does: bool,
 }
 
@@ -154,18 +154,18 @@ impl TestServer {
         Self { simulator, adapter, metrics, time, script }
     }
 
-    /// The next request of this operation gets this answer, and does not reach the simulator.
-    fn reply(&self, operation: &'static str, status: u16, body: &str) {
+    /// The next request of this operation gets this response, and does not reach the simulator.
+    fn respond(&self, operation: &'static str, status: u16, body: &str) {
         self.script.add(Scripted { operation, after: 0, status, body: body.to_owned(), does: false });
     }
 
     /// The same for a later request.
-    fn reply_after(&self, after: usize, operation: &'static str, status: u16, body: &str) {
+    fn respond_after(&self, after: usize, operation: &'static str, status: u16, body: &str) {
         self.script.add(Scripted { operation, after, status, body: body.to_owned(), does: false });
     }
 
-    /// The simulator executes the next request of this operation, which gets this answer.
-    fn answer_is_lost(&self, operation: &'static str, status: u16, body: &str) {
+    /// The simulator executes the next request of this operation, which gets this response.
+    fn response_is_lost(&self, operation: &'static str, status: u16, body: &str) {
         self.script.add(Scripted { operation, after: 0, status, body: body.to_owned(), does: true });
     }
 

@@ -56,7 +56,7 @@ struct Ask<'a> {
 // A second token is harmless, so the request may be retried.
 endpoint!(TokenDialect: Ask<'_>, POST "tokenByAkSk", ask, () => Granted);
 
-/// The answer: text members in the document; other clients have seen other spellings (section A, third parties).
+/// The response: text members in the document; other clients have seen other spellings (section A, third parties).
 #[derive(Deserialize)]
 struct Granted {
     #[serde(rename = "AccessToken", alias = "access_token", alias = "accessToken", default)]
@@ -118,7 +118,7 @@ impl Granted {
     fn token(self, asked: Duration) -> Result<Fetched> {
         let token = self.access_token.into_string();
         if token.is_empty() || !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-            let message = "the vendor's answer contains no access token that is a valid header value";
+            let message = "the vendor's response contains no access token that is a valid header value";
             let operation = <Ask<'_> as Endpoint>::operation().name;
             return Err(Error::new(ErrorReason::VendorResponseInvalid, message)
                 .from_vendor(Vendor { operation, ..Vendor::default() }));
@@ -132,20 +132,20 @@ impl Granted {
     }
 }
 
-/// The token in an answer of tokenByAkSk, as [`TokenByAkSk::fetch`] parses it.
-pub(crate) fn read(reply: &HttpResponse, asked: Duration) -> Option<Fetched> {
-    let ParsedResponse::Payload(payload) = open(reply) else { return None };
+/// The token in a response of tokenByAkSk, as [`TokenByAkSk::fetch`] parses it.
+pub(crate) fn read(response: &HttpResponse, asked: Duration) -> Option<Fetched> {
+    let ParsedResponse::Payload(payload) = open(response) else { return None };
     serde_json::from_slice::<Granted>(&payload).ok()?.token(asked).ok()
 }
 
-fn open(reply: &HttpResponse) -> ParsedResponse {
-    match statuses::of_token_request(reply.status) {
+fn open(response: &HttpResponse) -> ParsedResponse {
+    match statuses::of_token_request(response.status) {
         Some(meaning) => ParsedResponse::Refused(meaning.refusal(String::new())),
-        // A firewall in front of the vendor answers in HTML.
-        None if !reply.body.trim_ascii_start().starts_with(b"{") => {
-            ParsedResponse::Unreadable("the answer is not JSON")
+        // A firewall in front of the vendor responds in HTML.
+        None if !response.body.trim_ascii_start().starts_with(b"{") => {
+            ParsedResponse::Unreadable("the response is not JSON")
         }
-        None => ParsedResponse::Payload(reply.body.clone()),
+        None => ParsedResponse::Payload(response.body.clone()),
     }
 }
 
@@ -171,8 +171,8 @@ impl Dialect for TokenDialect {
         Ok(Authorized { url: self.url.clone(), headers, credentials: () })
     }
 
-    fn parse(&self, _operation: &Operation<()>, reply: &HttpResponse) -> ParsedResponse {
-        open(reply)
+    fn parse(&self, _operation: &Operation<()>, response: &HttpResponse) -> ParsedResponse {
+        open(response)
     }
 
     async fn refresh(&self, _cx: &Context, _refused: &(), _reply: &HttpResponse) -> Result<Option<()>> {

@@ -85,7 +85,7 @@ struct CreateAgent<'a> {
 
 endpoint!(Ccapi: CreateAgent<'_>, POST "/agents", write, WRITE => Object<Created>);
 
-/// Answer of Udesk 04. It contains passwords.
+/// Response of Udesk 04. It contains passwords.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Created {
@@ -171,7 +171,7 @@ async fn read_back(ccapi: &Api, cx: &Context, name: &AgentName, fields: Fields<'
     agent
 }
 
-/// An agent can be disabled only while offline; the document has no code for this rule (C62).
+/// "The agent can only be disabled when it is offline"; the document does not name the code (C62).
 async fn diagnosed(ccapi: &Api, cx: &Context, name: &AgentName, fields: &Fields<'_>, error: Error) -> Error {
     if fields.enable != Some(false) || !is_vague(&error) {
         return error;

@@ -27,7 +27,7 @@ struct CallBack<'a> {
     variables: Option<String>,
 }
 
-// The answer is read as the call's ID (C54).
+// The response is read as the call's ID (C54).
 endpoint!(Ccapi: CallBack<'_>, POST "/callback2ivr", write, CALLBACK => Text);
 
 /// One IVR variable in the text of `variables` (C53).

@@ -33,7 +33,7 @@ const ROWS: &[Row] = &[
             "login_password",
         ])
         .limited(
-            "the answer contains what was sent and what Udesk created; vendor_data accepts only AssistantAccessRight",
+            "the response contains what was sent and what Udesk created; vendor_data accepts only AssistantAccessRight",
         ),
     Row::native("UpdateAgent")
         .refuses(&["agent.login_account"])

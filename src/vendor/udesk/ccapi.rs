@@ -1,7 +1,7 @@
 //! The signature: `Sign = SHA1(Sid + AuthToken + Timestamp)`, in lower-case hex, over account and time only.
 //!
 //! It is valid for ten minutes by the vendor's clock. When it is refused although the secret is right, one of the two
-//! clocks is wrong: the answer's `Date` shows the offset.
+//! clocks is wrong: the response's `Date` shows the offset.
 
 use std::{
     fmt,
@@ -33,7 +33,7 @@ const LARGEST_OFFSET_MS: i64 = 24 * 3600 * 1000;
 /// A smaller difference of offsets cannot be why a signature was refused that is valid for ten minutes.
 const SMALLEST_SKEW_MS: i64 = 60 * 1000;
 
-/// How an operation spells its parameters and wraps its answer.
+/// How an operation spells its parameters and wraps its response.
 #[derive(Debug)]
 pub(crate) struct Style {
     /// Name of the application's query parameter (C4).
@@ -42,7 +42,7 @@ pub(crate) struct Style {
     pub(super) message_id: bool,
     /// `Content-Type`, which the document requires even without a body (C8, C9).
     pub(super) content_type: Option<&'static str>,
-    /// The envelope of its answers.
+    /// The envelope of its responses.
     pub(super) envelope: envelope::Kind,
 }
 
@@ -158,17 +158,22 @@ impl Dialect for Ccapi {
         Ok(Authorized { url, headers, credentials })
     }
 
-    fn parse(&self, operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
-        envelope::open(operation, reply)
+    fn parse(&self, operation: &Operation<Style>, response: &HttpResponse) -> ParsedResponse {
+        envelope::open(operation, response)
     }
 
-    async fn refresh(&self, _cx: &Context, refused: &Credentials, reply: &HttpResponse) -> Result<Option<Credentials>> {
+    async fn refresh(
+        &self,
+        _cx: &Context,
+        refused: &Credentials,
+        response: &HttpResponse,
+    ) -> Result<Option<Credentials>> {
         let Credentials { offset_ms, secret } = *refused;
         if self.auth_token.is_replaced(secret).await {
             tracing::info!(center = self.center, "auth_token was read again after the vendor refused it");
             return Ok(Some(Credentials { offset_ms, secret: self.auth_token.version() }));
         }
-        Ok(offset(&reply.headers, self.clock.unix_millis())
+        Ok(offset(&response.headers, self.clock.unix_millis())
             .filter(|offset| offset.saturating_sub(offset_ms).abs() >= SMALLEST_SKEW_MS)
             .map(|offset_ms| Credentials { offset_ms, secret }))
     }

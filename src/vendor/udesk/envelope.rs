@@ -14,12 +14,12 @@ use crate::{
     vendor::de::Text,
 };
 
-/// Which envelope an operation answers in.
+/// Which envelope an operation uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Udesk 01 to 21, 25, 26: the payload is `Result`.
     Result,
-    /// Udesk 22, 23: the payload is the whole answer, for `msg_id`, `results` and `data`.
+    /// Udesk 22, 23: the payload is the whole response, for `msg_id`, `results` and `data`.
     Message,
     /// Udesk 24: the payload is `results`.
     Results,
@@ -47,47 +47,47 @@ struct Envelope<'a> {
 /// Why the outcome of a write is unknown after HTTP 202: "a request has entered the background queue".
 const QUEUED: &str = "the vendor queued the request (HTTP 202) and has not reported its outcome";
 
-/// Parses an answer.
-pub(crate) fn open(operation: &Operation<Style>, reply: &HttpResponse) -> ParsedResponse {
+/// Parses a response.
+pub(crate) fn open(operation: &Operation<Style>, response: &HttpResponse) -> ParsedResponse {
     // A callback is asynchronous by itself: its success is that Udesk accepted it.
     let is_queued =
-        reply.status == StatusCode::ACCEPTED && !operation.repeatable && operation.style.envelope != Kind::Results;
-    if reply.body.trim_ascii().is_empty() {
+        response.status == StatusCode::ACCEPTED && !operation.repeatable && operation.style.envelope != Kind::Results;
+    if response.body.trim_ascii().is_empty() {
         return match operation.method {
             _ if is_queued => ParsedResponse::Unreadable(QUEUED),
-            Method::PUT | Method::DELETE if reply.status.is_success() => ParsedResponse::Payload(nothing()),
-            _ => by_status(operation, reply, "the answer is empty"),
+            Method::PUT | Method::DELETE if response.status.is_success() => ParsedResponse::Payload(nothing()),
+            _ => by_status(operation, response, "the response is empty"),
         };
     }
     // serde would read a list as an object, field by field.
-    let object = reply.body.trim_ascii_start().starts_with(b"{");
-    let Some(envelope) = object.then(|| serde_json::from_slice::<Envelope<'_>>(&reply.body).ok()).flatten() else {
-        return by_status(operation, reply, "the answer is not the documented JSON");
+    let object = response.body.trim_ascii_start().starts_with(b"{");
+    let Some(envelope) = object.then(|| serde_json::from_slice::<Envelope<'_>>(&response.body).ok()).flatten() else {
+        return by_status(operation, response, "the response is not the documented JSON");
     };
     let code = envelope.err_code.or(envelope.code).map(Text::into_string).unwrap_or_default();
     match padded(code) {
-        code if code.is_empty() => by_status(operation, reply, "the answer has no return code"),
-        code if code == codes::SUCCESS && !reply.status.is_success() => {
+        code if code.is_empty() => by_status(operation, response, "the response has no return code"),
+        code if code == codes::SUCCESS && !response.status.is_success() => {
             ParsedResponse::Unreadable("the return code says success, the HTTP status says failure")
         }
         code if code == codes::SUCCESS && is_queued => ParsedResponse::Unreadable(QUEUED),
         code if code == codes::SUCCESS => ParsedResponse::Payload(match operation.style.envelope {
-            Kind::Result => payload(&reply.body, envelope.result.or(envelope.data).or(envelope.results)),
-            Kind::Message => reply.body.clone(),
-            Kind::Results => payload(&reply.body, envelope.results.or(envelope.result).or(envelope.data)),
+            Kind::Result => payload(&response.body, envelope.result.or(envelope.data).or(envelope.results)),
+            Kind::Message => response.body.clone(),
+            Kind::Results => payload(&response.body, envelope.results.or(envelope.result).or(envelope.data)),
         }),
         code => {
             let text = if envelope.err_desc.is_empty() { envelope.message } else { envelope.err_desc };
             let refusal = codes::refusal(code, text.into_string());
-            ParsedResponse::Refused(if reply.status.is_server_error() { undetermined(refusal) } else { refusal })
+            ParsedResponse::Refused(if response.status.is_server_error() { undetermined(refusal) } else { refusal })
         }
     }
 }
 
-fn by_status(operation: &Operation<Style>, reply: &HttpResponse, why: &'static str) -> ParsedResponse {
+fn by_status(operation: &Operation<Style>, response: &HttpResponse, why: &'static str) -> ParsedResponse {
     // A read without parameters in its path names no record.
     let names_record = operation.method != Method::GET || operation.name.contains('{');
-    match statuses::meaning(reply.status, names_record) {
+    match statuses::meaning(response.status, names_record) {
         Some(meaning) => ParsedResponse::Refused(meaning.refusal(String::new())),
         None => ParsedResponse::Unreadable(why),
     }
@@ -140,12 +140,12 @@ mod tests {
         Operation { name: "GET /test/{id}", repeatable: method == Method::GET, method, style }
     }
 
-    fn reply(status: u16, body: impl Into<Bytes>) -> HttpResponse {
+    fn response(status: u16, body: impl Into<Bytes>) -> HttpResponse {
         HttpResponse { status: StatusCode::from_u16(status).unwrap(), headers: HeaderMap::new(), body: body.into() }
     }
 
     fn read(status: u16, body: &'static str) -> Result<String, (String, ErrorReason)> {
-        outcome(open(&operation(Method::GET, READ), &reply(status, body)))
+        outcome(open(&operation(Method::GET, READ), &response(status, body)))
     }
 
     fn outcome(opened: ParsedResponse) -> Result<String, (String, ErrorReason)> {
@@ -203,7 +203,7 @@ mod tests {
     #[test]
     fn an_empty_success_is_success_where_the_document_says_no_content() {
         for (method, empty_is_success) in [(Method::PUT, true), (Method::DELETE, true), (Method::POST, false)] {
-            let opened = open(&operation(method, WRITE), &reply(204, ""));
+            let opened = open(&operation(method, WRITE), &response(204, ""));
             assert_eq!(outcome(opened).is_ok(), empty_is_success);
         }
     }
@@ -211,12 +211,15 @@ mod tests {
     #[test]
     fn each_envelope_has_its_payload() {
         let message = r#"{"ErrCode":"000000","ErrDesc":"OK","msg_id":"111","results":"","data":null}"#;
-        assert_eq!(outcome(open(&operation(Method::POST, SIGN_IN), &reply(200, message))), Ok(message.into()));
+        assert_eq!(outcome(open(&operation(Method::POST, SIGN_IN), &response(200, message))), Ok(message.into()));
         let results = r#"{"code":"000000","message":"OK","results":"c9d52506"}"#;
-        assert_eq!(outcome(open(&operation(Method::POST, CALLBACK), &reply(200, results))), Ok("\"c9d52506\"".into()));
+        assert_eq!(
+            outcome(open(&operation(Method::POST, CALLBACK), &response(200, results))),
+            Ok("\"c9d52506\"".into())
+        );
         let refused = r#"{"code":"200022","message":"no route"}"#;
         assert_eq!(
-            outcome(open(&operation(Method::POST, CALLBACK), &reply(200, refused))),
+            outcome(open(&operation(Method::POST, CALLBACK), &response(200, refused))),
             Err(("200022".into(), RouteInvalid))
         );
     }
@@ -225,18 +228,21 @@ mod tests {
     fn a_payload_under_another_envelopes_name_is_found() {
         assert_eq!(read(200, r#"{"code":"000000","results":null,"data":{"a":1}}"#), Ok(r#"{"a":1}"#.into()));
         let result = r#"{"ErrCode":"000000","Result":"c9d52506"}"#;
-        assert_eq!(outcome(open(&operation(Method::POST, CALLBACK), &reply(200, result))), Ok("\"c9d52506\"".into()));
+        assert_eq!(
+            outcome(open(&operation(Method::POST, CALLBACK), &response(200, result))),
+            Ok("\"c9d52506\"".into())
+        );
     }
 
     proptest! {
         #[test]
         fn no_body_panics(status in 100u16..600, body in proptest::collection::vec(any::<u8>(), 0..200)) {
-            let _ = open(&operation(Method::POST, WRITE), &reply(status, body));
+            let _ = open(&operation(Method::POST, WRITE), &response(status, body));
         }
 
         #[test]
         fn no_json_panics(body in "\\{(\"(ErrCode|code|Result|results)\":(\"[0-9a-z{\\[\\\\]{0,8}\"|[0-9]{1,7}|null|\\[\\]|\\{\\}),?){0,4}\\}") {
-            let _ = open(&operation(Method::PUT, WRITE), &reply(200, body));
+            let _ = open(&operation(Method::PUT, WRITE), &response(200, body));
         }
     }
 }

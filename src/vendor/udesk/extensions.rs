@@ -59,7 +59,7 @@ struct CreateExtension<'a> {
 
 endpoint!(Ccapi: CreateExtension<'_>, POST "/extensions", write, WRITE => Object<Fields>);
 
-/// An extension and its details: the answer of Udesk 10, and `ExtenInfos` of 04, 06, 25 and 26, where it may be a bare
+/// An extension and its details: the response of Udesk 10, and `ExtenInfos` of 04, 06, 25 and 26, where it may be a bare
 /// number (C30). It contains a password.
 #[derive(Default)]
 pub(super) struct Line(Fields);
@@ -235,7 +235,7 @@ async fn create(ccapi: &Api, cx: &Context, name: ExtensionName, extension: v1::E
     let signal_type = u8::from(enum_value::<v1::ExtensionProtocol>(protocol) == v1::ExtensionProtocol::Webrtc);
     let create = CreateExtension { extension: name.id(), signal_type };
     let Object(mut made) = ccapi.call(cx, &create).await.map_err(|error| about_new(error, "Extension", &name))?;
-    // The requested values fill what the answer omits.
+    // The requested values fill what the response omits.
     if made.extension.0.is_empty() {
         made.extension = VendorId(name.id().to_owned());
     }
@@ -255,7 +255,7 @@ async fn delete(ccapi: &Api, cx: &Context, name: ExtensionName) -> Result<()> {
     if !is_vague(&error) {
         return Err(error);
     }
-    // "An extension bound to an agent cannot be deleted", without a code for it (C62).
+    // "An extension bound to an agent cannot be deleted"; the document does not name the code (C62).
     match bound(ccapi, cx).await {
         Ok((lines, _)) if lines.iter().any(|(_, line)| line.id() == name.id()) => Err(error
             .explained(ErrorReason::ResourceInUse, "an extension bound to an agent cannot be deleted")

@@ -202,11 +202,11 @@ mod tests {
     #[test]
     fn the_published_patterns_are_the_enforced_ones() {
         for (field, pattern) in FIELD_FORMATS {
-            let told = regex::Regex::new(&format!("^(?:{pattern})$")).unwrap();
+            let reported = regex::Regex::new(&format!("^(?:{pattern})$")).unwrap();
             let (check, collection) = check_of(field);
             let is_reported = |value: &str| match collection {
-                Some(collection) => told.is_match(&format!("centers/acme/{collection}/{value}")),
-                None => told.is_match(value),
+                Some(collection) => reported.is_match(&format!("centers/acme/{collection}/{value}")),
+                None => reported.is_match(value),
             };
             for value in VALUES {
                 assert_eq!(is_reported(value), accepts(|violations| check(violations, value)), "{field}: {value}");

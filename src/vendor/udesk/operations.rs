@@ -1,4 +1,4 @@
-//! How each operation spells its parameters and wraps its answer.
+//! How each operation spells its parameters and wraps its response.
 
 use super::{ccapi::Style, envelope};
 

@@ -27,7 +27,7 @@ struct ListNumbers {}
 
 endpoint!(Ccapi: ListNumbers, GET "/spnumbers", read, READ => Object<Numbers>);
 
-/// Answer of Udesk 01. The default may be missing in the list (C28).
+/// Response of Udesk 01. The default may be missing in the list (C28).
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Numbers {
@@ -157,7 +157,7 @@ async fn get(
 
 /// Makes a number the default caller ID.
 async fn set_default(ccapi: &Api, cx: &Context, name: PhoneNumberName) -> Result<()> {
-    // The default must be in the list, and no code is documented for a number that is not (C28).
+    // The default must be in the list (C28). The document does not say that this operation rejects another with 100005.
     if !read(ccapi, cx).await?.all().iter().any(|number| number == name.id()) {
         return Err(unknown(&name));
     }

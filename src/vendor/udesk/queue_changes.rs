@@ -26,7 +26,7 @@ use crate::{
     },
 };
 
-/// `POST /queues` (Udesk 12). The answer's ID overrides the requested one (C21).
+/// `POST /queues` (Udesk 12). The response's ID overrides the requested one (C21).
 #[derive(Serialize)]
 #[serde(rename_all = "PascalCase")]
 struct CreateQueue<'a> {
@@ -39,7 +39,7 @@ struct CreateQueue<'a> {
 
 endpoint!(Ccapi: CreateQueue<'_>, POST "/queues", write, WRITE => QueueCreated);
 
-/// Answer of Udesk 12: an object in the example, a text in the table (C21, C38).
+/// Response of Udesk 12: an object in the example, a text in the table (C21, C38).
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum QueueCreated {
@@ -129,7 +129,7 @@ pub(super) async fn create(
     Ok(v1::Queue { name, display_name, wait_music, ..v1::Queue::default() })
 }
 
-/// The ID of a new queue, where the answer omits it: names are unique (code 100006).
+/// The ID of a new queue, where the response omits it: names are unique (code 100006).
 async fn id_of_new(ccapi: &Api, cx: &Context, name: &str) -> Result<String> {
     let mut named: Vec<queues::Queue> = match queues::all(ccapi, cx).await {
         Ok(queues) => queues.into_iter().filter(|queue| queue.name() == name).collect(),
@@ -228,7 +228,7 @@ pub(super) async fn delete(ccapi: &Api, cx: &Context, name: &QueueName) -> Resul
     if !is_vague(&error) {
         return Err(error);
     }
-    // "Queues with agents in them cannot be deleted", without a code for it (C62).
+    // "Queues with agents in them cannot be deleted"; the document does not name the code (C62).
     match agent_records::of_queue(ccapi, cx, name).await {
         Ok(agents) if !agents.is_empty() => Err(error
             .explained(ErrorReason::ResourceInUse, "a queue that has agents cannot be deleted")

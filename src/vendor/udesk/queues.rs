@@ -26,7 +26,7 @@ struct ListQueues {}
 
 endpoint!(Ccapi: ListQueues, GET "/queues", read, READ => Object<QueueList>);
 
-/// Answer of Udesk 11.
+/// Response of Udesk 11.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct QueueList {

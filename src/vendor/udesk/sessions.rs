@@ -94,7 +94,7 @@ pub(super) async fn sign_in(
     }
 }
 
-/// "Agents without an extension cannot sign in", without a code for it (C62).
+/// "Agents without an extension cannot sign in"; the document does not name the code (C62).
 async fn diagnosed(ccapi: &Api, cx: &Context, name: &AgentName, error: Error) -> Error {
     if !is_vague(&error) {
         return error;

@@ -1,6 +1,6 @@
 //! Changes subscriptions: Udesk 18 to 20, and what the gateway stores before and after.
 //!
-//! Udesk returns a subscription's ID only when it is created (C46), and may post before it answers. So the gateway
+//! Udesk returns a subscription's ID only when it is created (C46), and may post before it responds. So the gateway
 //! stores what it needs for either before it sends the request. After a refusal it discards this, after an unknown
 //! outcome it retains it.
 
@@ -12,8 +12,8 @@ use super::{
     ccapi::Ccapi,
     is_missing,
     operations::{UNSUBSCRIBE, WRITE},
-    subscription_answers::{Replaced, subscribe},
     subscription_list::{self, Listed},
+    subscription_responses::{Replaced, subscribe},
     subscription_spec::{Change, Ingress, SubscriptionSpec, WHOLE},
 };
 use crate::{
@@ -109,7 +109,7 @@ pub(super) async fn create(
             return Err(about_new(error, "Subscription", center));
         }
     };
-    // Udesk 21 may list it by the requested name or by the one in the answer (C42).
+    // Udesk 21 may list it by the requested name or by the one in the response (C42).
     let names = [spec.name.as_str(), if made.name.is_empty() { &spec.name } else { &made.name }];
     let name = SubscriptionName::new(id, made.subid.0);
     if register.subscription_ids.resolve_pending(id, name.id(), &names, callback).await.is_err() {
@@ -174,13 +174,13 @@ async fn replace(
         }
     };
     match register.ccapi.call(cx, &Replace { id, spec }).await {
-        Ok(Replaced(told)) => {
+        Ok(Replaced(reported)) => {
             let _ = register.subscription_ids.remove_others(center, id, &spec.name, callback).await;
-            if let Some((listed, number)) = told {
+            if let Some((listed, number)) = reported {
                 // Udesk 21 may list it by that name, as after Udesk 18.
                 let _ = register.subscription_ids.add(center, id, &listed, callback).await;
                 if number.to_string() != id {
-                    tracing::warn!(center, id, "the answer to a change of a subscription has another ID");
+                    tracing::warn!(center, id, "the response to a change of a subscription has another ID");
                 }
             }
             store_addresses(register, name, spec, former).await;

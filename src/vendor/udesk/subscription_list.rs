@@ -28,11 +28,11 @@ struct ListSubscriptions {}
 
 endpoint!(Ccapi: ListSubscriptions, GET "/subscriptions", read, READ => Records);
 
-/// Answer of Udesk 21: one object in the example, a list by the operation's name, or a list within an object (C46).
+/// Response of Udesk 21: one object in the example, a list by the operation's name, or a list within an object (C46).
 #[derive(Default)]
 struct Records {
     records: Vec<Record>,
-    /// Whether the answer is one object, as in the example, so that there may be others.
+    /// Whether the response is one object, as in the example, so that there may be others.
     is_one_object: bool,
 }
 
@@ -79,8 +79,8 @@ pub(super) async fn list(
     center: &str,
 ) -> Result<Listed> {
     let Records { records, is_one_object } = or_empty(ccapi.call(cx, &ListSubscriptions {}).await)?;
-    let all_told = records.iter().all(|record| record.own_id().is_some());
-    let known = if all_told && !is_one_object { Vec::new() } else { subscription_ids.list(center).await? };
+    let all_reported = records.iter().all(|record| record.own_id().is_some());
+    let known = if all_reported && !is_one_object { Vec::new() } else { subscription_ids.list(center).await? };
     let mut recognized = Vec::with_capacity(records.len());
     for record in records {
         let is_ingress = addresses.recognize(center, &record.callback).await?.is_some();
@@ -90,7 +90,7 @@ pub(super) async fn list(
     let ids: BTreeSet<&str> = unlisted.iter().map(|known| known.id.as_str()).collect();
     let incomplete_reason = match ids.len() {
         more if more > 0 && is_one_object => format!(
-            "Udesk gave one subscription without a list; {more} more that the gateway knows are not in its answer, or were \
+            "Udesk gave one subscription without a list; {more} more that the gateway knows are not in its response, or were \
              deleted elsewhere"
         ),
         _ => String::new(),

@@ -159,8 +159,8 @@ impl Change {
     /// events would stop and a disabled subscription would be enabled.
     pub(super) fn merged(self, record: Record) -> Result<Plan> {
         let Record { name, callback, events, enable, .. } = record;
-        let told = |text: Text| Some(text.into_string()).filter(|text| !text.is_empty());
-        let events: Vec<String> = events.into_iter().filter_map(told).collect();
+        let reported = |text: Text| Some(text.into_string()).filter(|text| !text.is_empty());
+        let events: Vec<String> = events.into_iter().filter_map(reported).collect();
         // An empty list may be an omitted one, so no event is known.
         let (event_types, vendor_event_types) = if events.is_empty() {
             (None, None)
@@ -169,8 +169,8 @@ impl Change {
             (Some(known), Some(others))
         };
         let whole = Self {
-            destination: self.destination.or_else(|| told(callback).map(Destination::Uri)),
-            name: self.name.or_else(|| told(name)),
+            destination: self.destination.or_else(|| reported(callback).map(Destination::Uri)),
+            name: self.name.or_else(|| reported(name)),
             event_types: self.event_types.or(event_types),
             vendor_event_types: self.vendor_event_types.or(vendor_event_types),
             enable: self.enable.or(enable.0),
@@ -230,7 +230,7 @@ fn event_names(check: &mut Check, event_types: Vec<v1::EventType>, others: &[Str
         if name.is_empty() || name.len() > 128 {
             check.invalid(field(), "1 to 128 characters");
         } else if names.contains(name) || others[..index].contains(name) {
-            check.invalid(field(), "is there twice");
+            check.invalid(field(), "is a duplicate");
         }
     }
     names

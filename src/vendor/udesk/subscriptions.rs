@@ -1,6 +1,6 @@
 //! Subscriptions: Udesk 18 to 21.
 //!
-//! Udesk returns a subscription's ID only when it is created, so the gateway stores it before it answers. A
+//! Udesk returns a subscription's ID only when it is created, so the gateway stores it before it responds. A
 //! subscription whose ID is unknown is read-only.
 
 use async_trait::async_trait;

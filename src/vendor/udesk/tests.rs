@@ -1,4 +1,4 @@
-//! The adapter against vendors behind real sockets: the simulator, and one that answers by a script.
+//! The adapter against vendors behind real sockets: the simulator, and one that responses by a script.
 
 mod agents;
 mod callbacks;
@@ -59,7 +59,7 @@ pub(super) struct TestServer {
     base: String,
 }
 
-/// The adapter of a center at a vendor that answers by a script.
+/// The adapter of a center at a vendor that responses by a script.
 pub(super) struct Scripted {
     pub udesk: Arc<dyn Adapter>,
     pub metrics: Metrics,
@@ -69,13 +69,13 @@ pub(super) struct Scripted {
 
 #[derive(Default)]
 struct Script {
-    replies: Mutex<VecDeque<Reply>>,
+    responses: Mutex<VecDeque<ScriptedResponse>>,
     requests: Mutex<Vec<(String, Value)>>,
     queries: Mutex<Vec<String>>,
 }
 
-/// One answer of the script.
-pub(super) struct Reply {
+/// One response of the script.
+pub(super) struct ScriptedResponse {
     pub status: u16,
     pub body: String,
     pub date: Option<&'static str>,
@@ -155,13 +155,16 @@ impl TestServer {
 // === impl Scripted ===
 
 impl Scripted {
-    /// A vendor that gives these answers in turn.
-    pub(super) async fn new(replies: impl IntoIterator<Item = Reply>) -> Self {
-        let script = Arc::new(Script { replies: Mutex::new(replies.into_iter().collect()), ..Script::default() });
-        let router = axum::Router::new().fallback({
-            let script = script.clone();
-            move |method: axum::http::Method, uri: Uri, bytes: Bytes| async move { script.answer(&method, &uri, &bytes) }
-        });
+    /// A vendor that gives these responses in turn.
+    pub(super) async fn new(responses: impl IntoIterator<Item = ScriptedResponse>) -> Self {
+        let script = Arc::new(Script { responses: Mutex::new(responses.into_iter().collect()), ..Script::default() });
+        let router =
+            axum::Router::new().fallback({
+                let script = script.clone();
+                move |method: axum::http::Method, uri: Uri, bytes: Bytes| async move {
+                    script.response(&method, &uri, &bytes)
+                }
+            });
         let base = serve(router).await;
         let metrics = metrics();
         let storage = Database::in_memory().unwrap();
@@ -171,7 +174,7 @@ impl Scripted {
 
     /// Success with each of these results in turn.
     pub(super) async fn results(results: impl IntoIterator<Item = Value>) -> Self {
-        Self::new(results.into_iter().map(|result| Reply::ok(&result))).await
+        Self::new(results.into_iter().map(|result| ScriptedResponse::ok(&result))).await
     }
 
     /// The requests so far: method and path, and the body.
@@ -191,21 +194,22 @@ impl Scripted {
 }
 
 impl Script {
-    fn answer(&self, method: &axum::http::Method, uri: &Uri, bytes: &Bytes) -> Response<Body> {
+    fn response(&self, method: &axum::http::Method, uri: &Uri, bytes: &Bytes) -> Response<Body> {
         let line = format!("{method} {}", uri.path().trim_start_matches("/ccapi/v2"));
         self.requests.lock().unwrap().push((line, body(&String::from_utf8_lossy(bytes))));
         self.queries.lock().unwrap().push(uri.query().unwrap_or_default().to_owned());
         // A request beyond the script is an error of the test.
-        let reply = self.replies.lock().unwrap().pop_front().unwrap_or(Reply::new(418, "no more answers"));
-        let mut response = Response::builder().status(reply.status);
-        if let Some(date) = reply.date {
+        let exhausted = ScriptedResponse::new(418, "no more responses");
+        let scripted = self.responses.lock().unwrap().pop_front().unwrap_or(exhausted);
+        let mut response = Response::builder().status(scripted.status);
+        if let Some(date) = scripted.date {
             response = response.header("date", date);
         }
-        response.body(Body::from(reply.body)).unwrap()
+        response.body(Body::from(scripted.body)).unwrap()
     }
 }
 
-impl Reply {
+impl ScriptedResponse {
     pub(super) fn new(status: u16, body: impl Into<String>) -> Self {
         Self { status, body: body.into(), date: None }
     }
@@ -271,7 +275,7 @@ pub(super) async fn queue(udesk: &Arc<dyn Adapter>, id: &str) -> Result<v1::Queu
 /// Every subscription.
 pub(super) async fn subscriptions(udesk: &Arc<dyn Adapter>) -> Result<Vec<v1::Subscription>> {
     let page = page(&mut v1::ListSubscriptionsRequest::default());
-    udesk.list_subscriptions(&cx(), name("centers/acme"), page).await.map(|answer| answer.subscriptions)
+    udesk.list_subscriptions(&cx(), name("centers/acme"), page).await.map(|response| response.subscriptions)
 }
 
 /// Fields that an error names.

@@ -31,7 +31,7 @@ pub(super) type Wire = BTreeSet<String>;
 
 /// What came back of a call, and what the vendor was asked for it.
 pub(super) struct Run {
-    pub answer: Result<Value, Failure>,
+    pub response: Result<Value, Failure>,
     pub wire: Wire,
     /// What the simulator of the other center was asked.
     pub elsewhere: Wire,
@@ -128,13 +128,13 @@ impl Bench {
     /// Makes another call at the same vendor.
     pub(super) async fn again(&self, method: &str, request: Value) -> Run {
         self.centers.iter().for_each(|stage| stage.current().forget());
-        let answer = if method == "WatchEvents" {
+        let response = if method == "WatchEvents" {
             self.watch(request).await
         } else {
             self.gateway.client.call(method, request).await
         };
         let [wire, elsewhere] = self.centers.each_ref().map(|stage| self.wire(stage.current().asked()));
-        Run { answer, wire, elsewhere }
+        Run { response, wire, elsewhere }
     }
 
     /// The events that a stream brings until it has caught up, each with the cursor behind it.
@@ -155,9 +155,9 @@ impl Bench {
             request["subscription"]["callback_uri"] = Value::Null;
             let run = self.run("CreateSubscription", request).await;
             let ours = format!("=http://{}/callbacks/", self.gateway.http);
-            let told = run.wire.iter().find(|leaf| leaf.contains(&ours));
-            let told = told.unwrap_or_else(|| panic!("no address in {:?}, {:?}", run.wire, run.answer));
-            told[told.find("http://").unwrap()..].to_owned()
+            let reported = run.wire.iter().find(|leaf| leaf.contains(&ours));
+            let reported = reported.unwrap_or_else(|| panic!("no address in {:?}, {:?}", run.wire, run.response));
+            reported[reported.find("http://").unwrap()..].to_owned()
         } else {
             format!("http://{}/callbacks/{}/{CALLBACK_SECRET}", self.gateway.http, self.vendor.center)
         };

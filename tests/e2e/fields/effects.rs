@@ -20,17 +20,17 @@ pub(super) struct Row {
 /// How a field shows.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Effect {
-    /// The answer is another.
-    Answer,
+    /// The response is another.
+    Response,
     /// The same is asked at the other center, and nothing at this one.
     Routed,
-    /// The answer has one item, and had more.
+    /// The response has one item, and had more.
     OneItem,
-    /// The answer holds what comes after.
+    /// The response holds what comes after.
     NextPage,
-    /// The answer has `vendor_data`, where the vendor ever fills it.
+    /// The response has `vendor_data`, where the vendor ever fills it.
     VendorData,
-    /// The same request gets the same answer, and the vendor is not asked.
+    /// The same request gets the same response, and the vendor is not asked.
     Replayed,
     /// What is not in the mask is not sent.
     Masked,
@@ -40,7 +40,7 @@ pub(super) enum Effect {
     TestedIn(&'static str),
 }
 
-use Effect::{Answer, Created, Masked, NextPage, OneItem, Replayed, Routed, TestedIn, VendorData};
+use Effect::{Created, Masked, NextPage, OneItem, Replayed, Response, Routed, TestedIn, VendorData};
 
 /// The first row that fits is a field's.
 pub(super) const CONSUMED: &[Row] = &[
@@ -50,23 +50,23 @@ pub(super) const CONSUMED: &[Row] = &[
     row("*", "request_id", Replayed),
     row("*", "update_mask", Masked),
     // Nothing is asked of a vendor.
-    row("GetCenter", "name", Answer),
-    row("GetCapabilities", "name", Answer),
-    row("WatchEvents", "parent", Answer),
-    row("WatchEvents", "event_types", Answer),
-    row("WatchEvents", "cursor", Answer),
-    row("WatchEvents", "start_time", Answer),
+    row("GetCenter", "name", Response),
+    row("GetCapabilities", "name", Response),
+    row("WatchEvents", "parent", Response),
+    row("WatchEvents", "event_types", Response),
+    row("WatchEvents", "cursor", Response),
+    row("WatchEvents", "start_time", Response),
     row("WatchEvents", "heartbeat_interval", TestedIn("events.rs")),
     // The center tells which vendor is asked.
     row("*", "parent", Routed),
     row("GetSoftphoneConfig", "name", Routed),
     // Some vendor gives all of them, and the gateway looks for one.
-    row("GetPhoneNumber", "name", Answer),
-    row("GetExtension", "name", Answer),
-    row("GetQueue", "name", Answer),
-    row("GetSubscription", "name", Answer),
-    row("ListAgents", "query", Answer),
-    row("AccessSoftphoneCredentials", "agent", Answer),
+    row("GetPhoneNumber", "name", Response),
+    row("GetExtension", "name", Response),
+    row("GetQueue", "name", Response),
+    row("GetSubscription", "name", Response),
+    row("ListAgents", "query", Response),
+    row("AccessSoftphoneCredentials", "agent", Response),
     // Only what is not there shows it.
     row("UpdateUserCallSettings", "allow_missing", Created),
 ];
@@ -92,24 +92,24 @@ impl Effect {
     ) -> Result<(), String> {
         let request = values::plain(bench.vendor, method);
         let set = |value: &Value| with(request.clone(), field, value.clone());
-        let before = plain.answer.clone().map_err(|failure| format!("fails without it: {failure:?}"))?;
+        let before = plain.response.clone().map_err(|failure| format!("fails without it: {failure:?}"))?;
         match self {
             TestedIn(file) => {
                 let tests = std::fs::read_to_string(format!("{}/tests/e2e/{file}", env!("CARGO_MANIFEST_DIR")));
                 let sets = format!("{}: Some(", field.descriptor.name());
                 hold(tests.unwrap().contains(&sets), || format!("{file} does not set it"))
             }
-            Answer => {
+            Response => {
                 // A position in a stream is known only once there is one.
                 let cursor = before["events"][0]["cursor"].clone();
                 let candidates = if field.path == ["cursor"] { &[cursor][..] } else { candidates };
                 for value in candidates {
-                    let answer = bench
+                    let response = bench
                         .run(method, set(value))
                         .await
-                        .answer
+                        .response
                         .map_err(|failure| format!("{value}: {failure:?}"))?;
-                    hold(answer != before, || format!("{value} changes nothing of the answer"))?;
+                    hold(response != before, || format!("{value} changes nothing of the response"))?;
                 }
                 Ok(())
             }
@@ -120,9 +120,9 @@ impl Effect {
                 })
             }
             OneItem => {
-                let answer =
-                    bench.run(method, set(&json!(1))).await.answer.map_err(|failure| format!("{failure:?}"))?;
-                hold(items(&answer).len() == 1 && items(&before).len() > 1, || format!("{answer}"))
+                let response =
+                    bench.run(method, set(&json!(1))).await.response.map_err(|failure| format!("{failure:?}"))?;
+                hold(items(&response).len() == 1 && items(&before).len() > 1, || format!("{response}"))
             }
             NextPage => {
                 let one = json!({"page_size": 1});
@@ -130,9 +130,12 @@ impl Effect {
                     request["page_size"] = one["page_size"].clone();
                     request
                 };
-                let first =
-                    bench.run(method, sized(request.clone())).await.answer.map_err(|failure| format!("{failure:?}"))?;
-                let next = bench.run(method, sized(set(&first["next_page_token"]))).await.answer;
+                let first = bench
+                    .run(method, sized(request.clone()))
+                    .await
+                    .response
+                    .map_err(|failure| format!("{failure:?}"))?;
+                let next = bench.run(method, sized(set(&first["next_page_token"]))).await.response;
                 let next = next.map_err(|failure| format!("{failure:?}"))?;
                 hold(named(&items(&next)[0]) == named(&items(&before)[1]), || format!("{next} after {first}"))
             }
@@ -140,18 +143,18 @@ impl Effect {
                 let full = bench
                     .run(method, set(&json!("VIEW_FULL")))
                     .await
-                    .answer
+                    .response
                     .map_err(|failure| format!("{failure:?}"))?;
                 let never = bench.capability(method)["unfilled_fields"].as_array().cloned().unwrap_or_default();
                 let is_never = never.iter().any(|field| field.as_str().unwrap_or_default().ends_with("vendor_data"));
-                let shows = |answer: &Value| answer.to_string().contains("\"vendor_data\"");
+                let shows = |response: &Value| response.to_string().contains("\"vendor_data\"");
                 hold(!shows(&before) && shows(&full) != is_never, || format!("{full}"))
             }
             Replayed => {
                 let request = set(&json!(uuid::Uuid::new_v4().to_string()));
                 let first = bench.run(method, request.clone()).await;
                 let second = bench.again(method, request).await;
-                let (first, second, asked) = (first.answer.ok(), second.answer.ok(), second.wire);
+                let (first, second, asked) = (first.response.ok(), second.response.ok(), second.wire);
                 hold(first.is_some() && first == second && asked.is_empty(), || {
                     format!("{second:?} after {first:?}: {asked:?}")
                 })
@@ -164,10 +167,10 @@ impl Effect {
                 let created = bench.run(method, request.clone()).await;
                 request[&field.path[0]] = json!(false);
                 let refused = bench.run(method, request).await;
-                let reason = refused.answer.as_ref().err().map(|failure| failure.reason.as_str());
+                let reason = refused.response.as_ref().err().map(|failure| failure.reason.as_str());
                 let is_right =
-                    created.answer.is_ok() && reason == Some("RESOURCE_NOT_FOUND") && created.wire != refused.wire;
-                hold(is_right, || format!("{:?}, {:?}", created.answer, refused.answer))
+                    created.response.is_ok() && reason == Some("RESOURCE_NOT_FOUND") && created.wire != refused.wire;
+                hold(is_right, || format!("{:?}, {:?}", created.response, refused.response))
             }
         }
     }
@@ -192,7 +195,7 @@ async fn masked(bench: &Bench, method: &str) -> Result<(), String> {
         let mut masked = with(request.clone(), &field, value.clone());
         masked["update_mask"] = json!(camel(name));
         let masked = bench.run(method, masked).await;
-        let failure = masked.answer.as_ref().err();
+        let failure = masked.response.as_ref().err();
         // Not a path of the contract, which names those that there are.
         if failure.is_some_and(|failure| failure.fields.first().is_some_and(|field| field == "update_mask.paths[0]")) {
             let paths = fields(method).into_iter().find(|field| field.path == ["update_mask"]).unwrap().comment;
@@ -200,23 +203,23 @@ async fn masked(bench: &Bench, method: &str) -> Result<(), String> {
             continue;
         }
         let alone = bench.run(method, with(alone.clone(), &field, value)).await;
-        let reason = |run: &Run| run.answer.as_ref().err().map(|failure| failure.reason.clone());
+        let reason = |run: &Run| run.response.as_ref().err().map(|failure| failure.reason.clone());
         let is_decided = !masked.wire.is_empty() || is_refused(&masked, "FIELD_UNSUPPORTED", &field);
         let is_alone = masked.wire == alone.wire && reason(&masked) == reason(&alone) && is_decided;
         hold(is_alone, || {
-            format!("{name}: {:?} {:?}, alone {:?} {:?}", masked.answer, masked.wire, alone.answer, alone.wire)
+            format!("{name}: {:?} {:?}, alone {:?} {:?}", masked.response, masked.wire, alone.response, alone.wire)
         })?;
     }
     Ok(())
 }
 
-/// The items of a list's answer.
-fn items(answer: &Value) -> &[Value] {
-    let lists = answer.as_object().unwrap().values().filter_map(Value::as_array);
+/// The items of a list's response.
+fn items(response: &Value) -> &[Value] {
+    let lists = response.as_object().unwrap().values().filter_map(Value::as_array);
     lists.map(Vec::as_slice).next().unwrap_or_default()
 }
 
-/// What an item is, whatever else is in it.
+/// What an item is, regardless of what else is in it.
 fn named(item: &Value) -> [&Value; 3] {
     ["name", "agent", "extension"].map(|field| &item[field])
 }

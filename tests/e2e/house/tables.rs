@@ -23,7 +23,7 @@ use crate::{
     },
 };
 
-/// The methods that the gateway itself answers: no vendor has an operation for them.
+/// The methods that the gateway itself serves: no vendor has an operation for them.
 const GATEWAY: [&str; 3] = ["ListCenters", "GetCenter", "GetCapabilities"];
 
 /// The method that no operation serves, but what vendors post: `tests/e2e/ingress.rs` has its examples.
@@ -38,10 +38,10 @@ const PLACES: &[(&str, &str)] = &[
     ("src/vendor.rs", "(\"{v}\", {v}::OPERATIONS)"),
     ("src/vendor/{v}.rs", ""),
     ("src/vendor/{v}/capabilities.rs", ""),
-    ("src/cli/credentials.rs", "{v}::Options"),
-    ("src/cli/simulate.rs", "vendor = \\\"{v}\\\""),
-    ("src/cli/sandbox/centers.rs", "vendor = \"{v}\""),
-    ("src/cli/sandbox.rs", "(simulated {V})"),
+    ("src/cli/simulated.rs", "name: \"{v}\""),
+    ("src/fuzzing.rs", "\"{v}\","),
+    ("tests/clients/vendors.py", "\"{v}\": Vendor("),
+    ("tests/e2e/bad_input/{v}.rs", ""),
     ("src/lib.rs", "[`vendor::{v}`]"),
     ("simulators/src/lib.rs", "pub mod {v};"),
     ("simulators/src/{v}.rs", ""),
@@ -302,24 +302,26 @@ async fn every_name_that_a_vendor_narrows_is_one_of_its_formats() {
                 let Err(failure) = gateway.client.call(method, request).await else { continue };
                 // By the request, or by the resource in it.
                 let resource = field.descriptor.parent_message();
-                let told = [
+                let reported = [
                     format!("{}.{}", descriptor(method).input().name(), field.place()),
                     format!("{}.{}", resource.name(), field.descriptor.name()),
                 ];
-                let is_about = |told: &String| {
-                    told.strip_prefix(&field.place()).is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
+                let is_about = |reported: &String| {
+                    reported.strip_prefix(&field.place()).is_some_and(|rest| rest.is_empty() || rest.starts_with('['))
                 };
                 if failure.reason == "FIELD_INVALID"
                     && failure.fields.iter().any(is_about)
-                    && !formats.iter().any(|format| told.iter().any(|told| format["field"] == *told))
+                    && !formats.iter().any(|format| reported.iter().any(|reported| format["field"] == *reported))
                 {
-                    missing
-                        .push(format!("src/vendor/{}/formats.rs: FIELD_FORMATS has no row `{}`", vendor.name, told[0]));
+                    missing.push(format!(
+                        "src/vendor/{}/formats.rs: FIELD_FORMATS has no row `{}`",
+                        vendor.name, reported[0]
+                    ));
                 }
             }
         }
     }
-    hold("every narrower format is told", missing);
+    hold("every narrower format is reported", missing);
 }
 
 #[test]

@@ -20,7 +20,7 @@ pub(super) struct Sought {
 pub(super) struct Found {
     /// With the resource names of the request, which an error may repeat.
     pub(super) errors: Vec<(String, Vec<String>)>,
-    pub(super) answers: Vec<(String, Value)>,
+    pub(super) responses: Vec<(String, Value)>,
     /// Lines without their values, which differ between gateways.
     pub(super) metrics: BTreeSet<String>,
 }
@@ -122,11 +122,11 @@ impl Found {
     pub(super) async fn call(&mut self, sought: &mut Sought, client: &Client, method: &str, request: &Value) {
         sought.collect("", request);
         match client.call(method, request.clone()).await {
-            Ok(answer) => {
-                sought.collect("", &answer);
-                self.answers.push((method.to_owned(), answer));
+            Ok(response) => {
+                sought.collect("", &response);
+                self.responses.push((method.to_owned(), response));
             }
-            Err(failure) => self.errors.push((format!("{method}: {}", failure.told), names(request))),
+            Err(failure) => self.errors.push((format!("{method}: {}", failure.reported), names(request))),
         }
     }
 
@@ -154,19 +154,19 @@ impl Found {
             }
             assert!(!metrics.contains(text.as_str()), "{text:?} is in the metrics");
         }
-        for (method, mut answer) in self.answers {
+        for (method, mut response) in self.responses {
             if method == "AccessSoftphoneCredentials" {
                 continue;
             }
-            let fields = answer.as_object_mut().unwrap();
+            let fields = response.as_object_mut().unwrap();
             match method.as_str() {
                 "CreateExtension" => fields.remove("initial_password"),
                 "CreateAgent" => fields.remove("provisioned_extensions"),
                 _ => None,
             };
-            let answer = answer.to_string();
+            let response = response.to_string();
             for text in &sought.credentials {
-                assert!(!answer.contains(text.as_str()), "{text:?} is in the answer of {method}: {answer}");
+                assert!(!response.contains(text.as_str()), "{text:?} is in the response of {method}: {response}");
             }
         }
     }

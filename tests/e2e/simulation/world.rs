@@ -103,7 +103,7 @@ impl Drop for TokenFetch {
     }
 }
 
-pub(super) fn reply(status: u16, body: impl Into<Bytes>) -> HttpResponse {
+pub(super) fn response(status: u16, body: impl Into<Bytes>) -> HttpResponse {
     HttpResponse { status: StatusCode::from_u16(status).unwrap(), headers: HeaderMap::new(), body: body.into() }
 }
 
@@ -127,12 +127,12 @@ impl Transport for Shared {
         if let Some((_, number)) = token
             && number.parse::<usize>().unwrap() < self.world().oldest_valid_token
         {
-            return Ok(reply(401, "Unauthorized operation."));
+            return Ok(response(401, "Unauthorized operation."));
         }
         if self.chance() {
-            return Ok(reply(if self.chance() { 503 } else { 500 }, "<html>overloaded</html>"));
+            return Ok(response(if self.chance() { 503 } else { 500 }, "<html>overloaded</html>"));
         }
-        let answer = self.process(&request).await;
+        let body = self.process(&request).await;
         sleep(self.millis(60)).await;
         // From here on, the vendor has processed the request.
         if self.chance() {
@@ -142,9 +142,9 @@ impl Transport for Shared {
             sleep(Duration::from_secs(600)).await;
         }
         if self.chance() {
-            return Ok(reply(200, &b"{\"code\": \"0000"[..]));
+            return Ok(response(200, &b"{\"code\": \"0000"[..]));
         }
-        Ok(reply(200, answer.to_string()))
+        Ok(response(200, body.to_string()))
     }
 }
 

@@ -24,7 +24,7 @@ use tonic_types::StatusExt as _;
 pub(crate) static POOL: LazyLock<DescriptorPool> =
     LazyLock::new(|| DescriptorPool::decode(FILE_DESCRIPTOR_SET).unwrap());
 
-/// How long before a call's deadline its answer must be on its way.
+/// How long before a call's deadline its response must be on its way.
 const AHEAD: Duration = Duration::from_millis(10);
 
 /// A connection to a gateway.
@@ -45,8 +45,8 @@ pub(crate) struct Failure {
     pub resource: Option<(String, String)>,
     pub retry_after: Option<Duration>,
     pub has_quota: bool,
-    /// All that was told, in full, but for the trace ID, which is random.
-    pub told: String,
+    /// All that was reported, in full, but for the trace ID, which is random.
+    pub reported: String,
 }
 
 impl Client {
@@ -55,7 +55,7 @@ impl Client {
         Self { channel: endpoint.connect().await.unwrap(), address }
     }
 
-    /// Calls a method. Request and answer are JSON with the contract's own field names.
+    /// Calls a method. Request and response are JSON with the contract's own field names.
     pub(crate) async fn call(&self, method: &str, request: Value) -> Result<Value, Failure> {
         self.call_within(method, request, Duration::from_secs(30)).await
     }
@@ -67,12 +67,12 @@ impl Client {
             .unwrap_or_else(|error| panic!("{method} {request}: {error}"));
         let mut request = Request::new(message.encode_to_vec());
         request.set_timeout(timeout);
-        let answer = self.raw(method, request).await.map_err(Failure::of)?;
-        Ok(json(&DynamicMessage::decode(descriptor.output(), answer.as_slice()).unwrap()))
+        let response = self.raw(method, request).await.map_err(Failure::of)?;
+        Ok(json(&DynamicMessage::decode(descriptor.output(), response.as_slice()).unwrap()))
     }
 
     /// Calls a method by a clock that stands still until `sent` holds, and then leaps to [`AHEAD`] of the call's deadline:
-    /// the answer must be on its way by then, however slow the machine is. No other time may matter meanwhile.
+    /// the response must be on its way by then, however slow the machine is. No other time may matter meanwhile.
     pub(crate) async fn call_to_the_deadline(
         &self,
         method: &'static str,
@@ -91,7 +91,7 @@ impl Client {
         }
         tokio::time::advance(deadline.saturating_sub(AHEAD)).await;
         while !call.is_finished() {
-            assert!(Instant::now() < limit, "{method} has no answer {AHEAD:?} before its deadline");
+            assert!(Instant::now() < limit, "{method} has no response {AHEAD:?} before its deadline");
             tokio::task::yield_now().await;
         }
         tokio::time::resume();
@@ -121,9 +121,9 @@ impl Client {
             .header("grpc-timeout", timeout)
             .body(())
             .unwrap();
-        let (answer, mut body) = sender.send_request(request, false).unwrap();
+        let (response, mut body) = sender.send_request(request, false).unwrap();
         body.send_data(frame.into(), true).unwrap();
-        let (head, mut body) = answer.await.unwrap().into_parts();
+        let (head, mut body) = response.await.unwrap().into_parts();
         let mut bytes = Vec::new();
         while let Some(chunk) = body.data().await {
             bytes.extend_from_slice(&chunk.unwrap());
@@ -180,7 +180,7 @@ impl Failure {
             assert!(info.metadata.contains_key(key), "no {key} in {:?}", info.metadata);
         }
         let fields = status.get_details_bad_request().map_or_else(Vec::new, |details| details.field_violations);
-        let told = format!("{} {details:?}", status.message()).replace(&info.metadata["traceId"], "");
+        let reported = format!("{} {details:?}", status.message()).replace(&info.metadata["traceId"], "");
         Self {
             code: status.code(),
             message: status.message().to_owned(),
@@ -190,7 +190,7 @@ impl Failure {
             resource: status.get_details_resource_info().map(|info| (info.resource_type, info.resource_name)),
             retry_after: status.get_details_retry_info().and_then(|info| info.retry_delay),
             has_quota: status.get_details_quota_failure().is_some(),
-            told,
+            reported,
         }
     }
 }

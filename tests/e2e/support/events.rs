@@ -24,18 +24,18 @@ pub(crate) fn address(http: SocketAddr) -> String {
     format!("http://{http}/callbacks/beta/{CALLBACK_SECRET}")
 }
 
-/// Posts a body, and gives status and body of the answer.
+/// Posts a body, and gives status and body of the response.
 pub(crate) async fn post(url: &str, body: impl Into<reqwest::Body>) -> (StatusCode, String) {
-    let answer = http_client().post(url).body(body).send().await.unwrap();
-    (answer.status(), answer.text().await.unwrap())
+    let response = http_client().post(url).body(body).send().await.unwrap();
+    (response.status(), response.text().await.unwrap())
 }
 
-/// A post to center `beta` that is told from every other.
+/// A post to center `beta` that differs from every other.
 pub(crate) fn numbered(number: usize) -> String {
     format!(r#"{{"callSerialNo":"c-{number}","uuid":"u-{number}"}}"#)
 }
 
-/// Posts these to center `beta`, which takes them.
+/// Posts these to center `beta`, which accepts them.
 pub(crate) async fn posted(gateway: &Gateway, bodies: impl IntoIterator<Item = String>) {
     for body in bodies {
         assert_eq!(post(&address(gateway.http), body).await.0, StatusCode::OK);
@@ -73,7 +73,7 @@ impl Watcher {
         Ok(Self { items, cursor: String::new() })
     }
 
-    /// A stream that the gateway holds open and has told that it is live.
+    /// A stream that the gateway holds open and has reported that it is live.
     pub(crate) async fn live(gateway: &Gateway, request: WatchEventsRequest) -> Self {
         let mut watcher = Self::open(gateway.client.channel.clone(), request).await.unwrap();
         assert!(watcher.next().await.unwrap().is_none(), "a stream begins by saying that it has caught up");
@@ -102,7 +102,7 @@ impl Watcher {
         }
     }
 
-    /// What the stream ends with, whatever comes before.
+    /// The end of the stream, regardless of what comes before.
     pub(crate) async fn failure(&mut self) -> Failure {
         loop {
             if let Err(status) = self.next().await {

@@ -1,5 +1,5 @@
 //! What every end-to-end test stands on: a gateway of its own on free ports, a client that speaks the contract as JSON,
-//! and vendors that answer as they are told.
+//! and vendors that respond by a script.
 
 pub(crate) mod client;
 pub(crate) mod events;
@@ -134,7 +134,7 @@ pub(crate) fn huawei(id: &str, address: SocketAddr) -> String {
     )
 }
 
-/// A time of day that passes as told: microseconds since a day in 2027.
+/// A time of day that passes as the test says: microseconds since a day in 2027.
 #[derive(Clone, Default)]
 pub(crate) struct Day(Arc<AtomicU64>);
 
@@ -154,7 +154,7 @@ impl Source for Day {
     }
 }
 
-/// A client that asks nobody on the way.
+/// A client without a proxy.
 pub(crate) fn http_client() -> reqwest::Client {
     reqwest::Client::builder().no_proxy().build().unwrap()
 }

@@ -1,4 +1,4 @@
-//! Vendors that answer as they are told, and note what they were asked.
+//! Vendors that respond by a script, and record their requests.
 
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -32,8 +32,8 @@ pub(crate) struct Asked {
 
 /// What a vendor does with a request.
 #[derive(Debug, Clone)]
-pub(crate) enum Answer {
-    /// Answers.
+pub(crate) enum Response {
+    /// Responds.
     Http { status: u16, headers: Vec<(&'static str, String)>, body: Vec<u8> },
     /// Closes the connection when the request has come whole.
     Reset,
@@ -45,15 +45,15 @@ pub(crate) enum Answer {
     Drip { body: Vec<u8>, every: Duration },
 }
 
-/// A scripted vendor: answers in the order of its script, the last one for ever.
+/// A scripted vendor: responds in the order of its script, with the last response for ever.
 #[derive(Clone)]
 pub(crate) struct Scripted {
     pub address: SocketAddr,
     asked: Arc<Mutex<Vec<Asked>>>,
-    given_up: Arc<AtomicUsize>,
+    abandoned: Arc<AtomicUsize>,
 }
 
-impl Answer {
+impl Response {
     pub(crate) fn json(body: &Value) -> Self {
         Self::status(200, body)
     }
@@ -67,7 +67,7 @@ impl Answer {
         Self::Http { status, headers: vec![("content-type", "text/html".to_owned())], body: body.into() }
     }
 
-    /// The answer of tokenByAkSk, as its document has it.
+    /// The response of tokenByAkSk, as its document has it.
     pub(crate) fn token() -> Self {
         Self::json(&json!({
             "AccessToken": "token-of-the-tests", "ApplyType": "Bearer", "CreateTime": "1545650171", "Expires": "600",
@@ -77,24 +77,24 @@ impl Answer {
 }
 
 impl Scripted {
-    pub(crate) async fn start(script: impl IntoIterator<Item = Answer>) -> Self {
+    pub(crate) async fn start(script: impl IntoIterator<Item = Response>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let asked = Arc::<Mutex<Vec<Asked>>>::default();
         let script = Arc::new(Mutex::new(script.into_iter().collect::<VecDeque<_>>()));
-        let given_up = Arc::<AtomicUsize>::default();
-        let (noted, counted) = (asked.clone(), given_up.clone());
+        let abandoned = Arc::<AtomicUsize>::default();
+        let (noted, counted) = (asked.clone(), abandoned.clone());
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 tokio::spawn(serve(stream, script.clone(), noted.clone(), counted.clone()));
             }
         });
-        Self { address, asked, given_up }
+        Self { address, asked, abandoned }
     }
 
-    /// How many requests that it let hang were given up.
-    pub(crate) fn given_up(&self) -> usize {
-        self.given_up.load(Ordering::Acquire)
+    /// How many requests that it let hang were abandoned.
+    pub(crate) fn abandoned(&self) -> usize {
+        self.abandoned.load(Ordering::Acquire)
     }
 
     /// What it was asked so far, oldest first.
@@ -105,19 +105,19 @@ impl Scripted {
 
 async fn serve(
     mut stream: TcpStream,
-    script: Arc<Mutex<VecDeque<Answer>>>,
+    script: Arc<Mutex<VecDeque<Response>>>,
     noted: Arc<Mutex<Vec<Asked>>>,
-    given_up: Arc<AtomicUsize>,
+    abandoned: Arc<AtomicUsize>,
 ) -> Option<()> {
     loop {
         let asked = read_request(&mut stream).await?;
         noted.lock().unwrap().push(asked);
-        let answer = {
+        let response = {
             let mut script = script.lock().unwrap();
             if script.len() > 1 { script.pop_front() } else { script.front().cloned() }
         };
-        match answer.expect("a script has at least one answer") {
-            Answer::Http { status, headers, body } => {
+        match response.expect("a script has at least one response") {
+            Response::Http { status, headers, body } => {
                 let mut head = format!("HTTP/1.1 {status} Status\r\ncontent-length: {}\r\n", body.len());
                 for (name, value) in headers {
                     let _ = write!(head, "{name}: {value}\r\n");
@@ -126,20 +126,20 @@ async fn serve(
                 stream.write_all(head.as_bytes()).await.ok()?;
                 stream.write_all(&body).await.ok()?;
             }
-            Answer::Reset => return None,
-            Answer::ResetWithin { status, body } => {
+            Response::Reset => return None,
+            Response::ResetWithin { status, body } => {
                 let head = format!("HTTP/1.1 {status} Status\r\ncontent-length: {}\r\n\r\n", body.len() + 100);
                 stream.write_all(head.as_bytes()).await.ok()?;
                 stream.write_all(&body).await.ok()?;
                 return None;
             }
-            Answer::Hang => {
-                // Until the other side gives up.
+            Response::Hang => {
+                // Until the other side closes the connection.
                 let _ = stream.read_u8().await;
-                given_up.fetch_add(1, Ordering::AcqRel);
+                abandoned.fetch_add(1, Ordering::AcqRel);
                 return None;
             }
-            Answer::Drip { body, every } => {
+            Response::Drip { body, every } => {
                 let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", body.len());
                 stream.write_all(head.as_bytes()).await.ok()?;
                 for byte in body {

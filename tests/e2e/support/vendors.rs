@@ -9,11 +9,17 @@ use super::{
     Gateway,
     client::descriptor,
     events::CALLBACK_SECRET,
-    vendor::{Asked, huawei_options, serve_router, udesk_options},
+    vendor::{Asked, Response, Scripted, huawei_options, serve_router, udesk_options},
 };
 
 /// Makes a part of a request.
 pub(crate) type Make = fn() -> Value;
+
+/// A call: its method, its request, and the name in rules of faults of the one operation that serves it.
+pub(crate) type Call = (&'static str, Make, &'static str);
+
+/// Makes a vendor's response.
+pub(crate) type Respond = fn() -> Response;
 
 /// One vendor.
 pub(crate) struct Vendor {
@@ -28,10 +34,15 @@ pub(crate) struct Vendor {
     /// Resources of the seeded tenant.
     pub ids: &'static [Ids],
     /// What the vendor requires or refuses beyond the contract: a method, and the request's fields in place of the
-    /// contract's own; null takes one away.
+    /// contract's own; null removes one.
     pub requests: &'static [(&'static str, Make)],
     /// Keys of `vendor_data` that the vendor accepts: method, field, and a key with a value.
     pub keys: &'static [(&'static str, &'static str, Make)],
+    /// A read and a write that the seeded tenant allows.
+    pub read: Call,
+    pub write: Call,
+    /// The operation that issues access tokens, and its response, if the vendor has tokens.
+    pub token: Option<(&'static str, Respond)>,
     /// Query parameters that no two requests share.
     pub fresh: &'static [&'static str],
     /// Two posts of the vendor, which are events of two types, if it supports `WatchEvents`.
@@ -52,6 +63,7 @@ pub(crate) struct Simulated {
     pub router: axum::Router,
     requests: Box<dyn Fn() -> Vec<Asked> + Send + Sync>,
     forget: Box<dyn Fn() + Send + Sync>,
+    fault: Box<dyn Fn(&Value) + Send + Sync>,
 }
 
 pub(crate) const VENDORS: &[Vendor] = &[
@@ -77,6 +89,13 @@ pub(crate) const VENDORS: &[Vendor] = &[
             ("UpdateAgent", "agent.vendor_data", || json!({"AssistantAccessRight": 37})),
             ("LoginAgent", "vendor_data", || json!({"state": 1})),
         ],
+        read: ("GetAgent", || json!({"name": "centers/acme/agents/1001"}), "GET agents/{id}"),
+        write: (
+            "StartCallback",
+            || json!({"parent": "centers/acme", "customer_number": "13800000000", "entry_number": "01055500100"}),
+            "callback2ivr",
+        ),
+        token: None,
         fresh: &["Timestamp", "Sign", "MsgId"],
         posts: [r#"{"Event":"general_hangup","CallId":"c-1"}"#, r#"{"Event":"enqueue_succ","CallId":"c-2"}"#],
     },
@@ -119,6 +138,13 @@ pub(crate) const VENDORS: &[Vendor] = &[
             ("UpdateQueue", "queue.vendor_data", || json!({"description": "walked"})),
             ("UpdateQueue", "queue.vendor_data", || json!({"skillParam": {"waitVoice": {"parameterType": "walked"}}})),
         ],
+        read: ("ListExtensions", || json!({"parent": "centers/beta"}), "queryPhone"),
+        write: (
+            "LoginAgent",
+            || json!({"name": "centers/beta/agents/1001", "phone_number": "5550102"}),
+            "offline/agent/login",
+        ),
+        token: Some(("tokenByAkSk", Response::token)),
         fresh: &[],
         posts: [
             r#"{"callSerialNo":"c-1","serviceNo":"1001"}"#,
@@ -135,7 +161,7 @@ const fn ids(collection: &'static str, first: &'static str, second: &'static str
 macro_rules! simulated {
     ($simulator:expr) => {{
         let simulator = $simulator;
-        let (journal, forgetful) = (simulator.clone(), simulator.clone());
+        let (journal, forgetful, faulty) = (simulator.clone(), simulator.clone(), simulator.clone());
         Simulated {
             router: simulator.router(),
             requests: Box::new(move || {
@@ -149,6 +175,9 @@ macro_rules! simulated {
                 asked.collect()
             }),
             forget: Box::new(move || forgetful.forget_requests()),
+            fault: Box::new(move |rule| {
+                faulty.faults().add(rule).unwrap_or_else(|error| panic!("{rule}: {error}"));
+            }),
         }
     }};
 }
@@ -190,7 +219,48 @@ impl Vendor {
     }
 }
 
+impl Vendor {
+    /// A gateway before a seeded tenant.
+    pub(crate) async fn simulated(&self) -> (Gateway, Simulated) {
+        let simulator = (self.simulate)();
+        let address = serve_router(simulator.router.clone()).await;
+        (Gateway::start(&(self.config)(self.center, address)).await, simulator)
+    }
+
+    /// A gateway with these further lines of its configuration, before a vendor that issues a token, if it has tokens, and
+    /// then gives these responses.
+    pub(crate) async fn scripted(
+        &self,
+        responses: impl IntoIterator<Item = Response>,
+        settings: &str,
+    ) -> (Gateway, Scripted) {
+        let token = self.token.map(|(_, response)| response());
+        self.scripted_from(token.into_iter().chain(responses), settings).await
+    }
+
+    /// The same without the token.
+    pub(crate) async fn scripted_from(
+        &self,
+        responses: impl IntoIterator<Item = Response>,
+        settings: &str,
+    ) -> (Gateway, Scripted) {
+        let vendor = Scripted::start(responses).await;
+        let gateway = Gateway::start(&format!("{}{settings}", (self.config)(self.center, vendor.address))).await;
+        (gateway, vendor)
+    }
+
+    /// How many token requests precede the first request of an operation.
+    pub(crate) fn token_requests(&self) -> usize {
+        usize::from(self.token.is_some())
+    }
+}
+
 impl Simulated {
+    /// Adds a rule of faults.
+    pub(crate) fn fault(&self, rule: &Value) {
+        (self.fault)(rule);
+    }
+
     /// What it was asked so far, oldest first.
     pub(crate) fn asked(&self) -> Vec<Asked> {
         (self.requests)()

@@ -269,9 +269,9 @@ async fn posts_that_wait_for_the_writer_are_bounded() {
     // The writer may hold a whole group beside what waits.
     for event in 0..4096 + 1024 + 10 {
         let body = format!("time={event}1");
-        let answer = log.append("acme", body.clone().into(), Fingerprint::of(body.as_bytes())).now_or_never();
-        if let Some(answer) = answer {
-            assert_eq!(answer.unwrap_err().reason(), ErrorReason::CenterOverloaded);
+        let appended = log.append("acme", body.clone().into(), Fingerprint::of(body.as_bytes())).now_or_never();
+        if let Some(appended) = appended {
+            assert_eq!(appended.unwrap_err().reason(), ErrorReason::CenterOverloaded);
             refused += 1;
         }
     }

@@ -69,7 +69,7 @@ async fn an_existing_login_account_is_refused_before_anything_is_sent() {
 async fn an_agent_that_cannot_be_read_back_is_returned_as_sent() {
     for (status, body) in [(500, "down"), (200, r#"{"resultCode":"0","data":[]}"#), (200, "<html>")] {
         let server = TestServer::start("").await;
-        server.reply_after(1, "agentAccount/query", status, body);
+        server.respond_after(1, "agentAccount/query", status, body);
         let created = create(&server, new_agent()).await.unwrap();
         assert_eq!(last(&created.name), "1013", "{body}");
         assert_eq!(created.display_name, "Karl New");
@@ -79,27 +79,27 @@ async fn an_agent_that_cannot_be_read_back_is_returned_as_sent() {
 }
 
 #[tokio::test]
-async fn a_number_that_the_answer_omits_is_looked_up() {
+async fn a_number_that_the_response_omits_is_looked_up() {
     let server = TestServer::start("").await;
-    server.answer_is_lost("agentAccount/create", 200, r#"{"resultCode":"0","resultMessage":"success"}"#);
+    server.response_is_lost("agentAccount/create", 200, r#"{"resultCode":"0","resultMessage":"success"}"#);
     assert_eq!(last(&create(&server, new_agent()).await.unwrap().name), "1013");
 
     let server = TestServer::start("").await;
-    server.answer_is_lost("agentAccount/create", 200, r#"{"resultCode":"0","resultMessage":"success"}"#);
-    server.reply_after(1, "agentAccount/query", 200, r#"{"resultCode":"0","data":[]}"#);
+    server.response_is_lost("agentAccount/create", 200, r#"{"resultCode":"0","resultMessage":"success"}"#);
+    server.respond_after(1, "agentAccount/query", 200, r#"{"resultCode":"0","data":[]}"#);
     assert_eq!(last(&create(&server, new_agent()).await.unwrap().name), "1013");
     assert_eq!(server.calls().last().unwrap(), "queryAgentInfo");
 
     let server = TestServer::start("").await;
-    server.reply("agentAccount/create", 200, r#"{"resultCode":"0","resultMessage":"success"}"#);
+    server.respond("agentAccount/create", 200, r#"{"resultCode":"0","resultMessage":"success"}"#);
     assert_eq!(create(&server, new_agent()).await.unwrap_err().reason(), ErrorReason::VendorOutcomeUnknown);
 }
 
 #[tokio::test]
-async fn a_creation_whose_answer_is_lost_has_an_unknown_outcome() {
+async fn a_creation_whose_response_is_lost_has_an_unknown_outcome() {
     for (status, body) in [(500, "boom"), (502, "<html>"), (200, "<html>")] {
         let server = TestServer::start("").await;
-        server.answer_is_lost("agentAccount/create", status, body);
+        server.response_is_lost("agentAccount/create", status, body);
         let (cx, request) =
             (cx("CreateAgent"), v1::CreateAgentRequest { agent: Some(new_agent()), ..Default::default() });
         let error = server.adapter.create_agent(&cx, center(), request).await.unwrap_err();
@@ -116,7 +116,7 @@ async fn a_creation_whose_answer_is_lost_has_an_unknown_outcome() {
 async fn a_refusal_shows_no_password() {
     let server = TestServer::start("").await;
     let refusal = r#"{"resultCode":"1","resultMessage":"password Abcde#12 of 13800000000 is in the list"}"#;
-    server.reply("agentAccount/create", 200, refusal);
+    server.respond("agentAccount/create", 200, refusal);
     let error = create(&server, new_agent()).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::VendorRejected);
     let shown = format!("{error:?} {:?}", error.clone().into_status(&cx("CreateAgent")));
@@ -128,12 +128,12 @@ async fn a_refusal_shows_no_password() {
 async fn a_read_before_the_creation_that_fails_sends_nothing() {
     let server = TestServer::start("").await;
     for _ in 0..3 {
-        server.reply("agentAccount/query", 503, "down");
+        server.respond("agentAccount/query", 503, "down");
     }
     assert_eq!(create(&server, new_agent()).await.unwrap_err().reason(), ErrorReason::VendorUnavailable);
     assert!(server.calls().is_empty());
     // A vendor that refuses to read an unknown account means the same as an empty list.
-    server.reply("agentAccount/query", 200, r#"{"resultCode":"1","resultMessage":"no such account"}"#);
+    server.respond("agentAccount/query", 200, r#"{"resultCode":"1","resultMessage":"no such account"}"#);
     create(&server, new_agent()).await.unwrap();
 }
 
@@ -168,7 +168,7 @@ async fn vendor_data_is_changed_key_by_key() {
 #[tokio::test]
 async fn an_update_that_cannot_be_read_back_returns_the_former_agent_and_what_was_sent() {
     let server = TestServer::start("").await;
-    server.reply_after(1, "agentAccount/query", 200, "<html>");
+    server.respond_after(1, "agentAccount/query", 200, "<html>");
     let agent = v1::Agent { display_name: "Anna B".into(), ..Default::default() };
     let updated = update(&server, "1001", agent, &["display_name"]).await.unwrap();
     assert_eq!((updated.display_name.as_str(), updated.mobile_number.as_str()), ("Anna B", "5550101"));
@@ -181,7 +181,7 @@ async fn a_change_reads_the_map_again_and_compares_the_number() {
     server.agent("1001").await.unwrap();
     server.calls();
     let moved = r#"{"resultCode":"0","data":[{"userAccount":"anna.berg","workNo":1044}]}"#;
-    server.reply("agentAccount/query", 200, moved);
+    server.respond("agentAccount/query", 200, moved);
     assert_eq!(delete(&server, "1001").await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
     assert_eq!(server.calls(), ["queryAgentInfo"]);
     delete(&server, "1001").await.unwrap();

@@ -14,10 +14,10 @@ async fn all(server: &TestServer, request: v1::ListAgentsRequest) -> (Vec<String
     let (mut ids, mut pages, mut token) = (Vec::new(), 0, String::new());
     loop {
         let page = v1::ListAgentsRequest { page_token: token, ..request.clone() };
-        let answer = server.list_agents(page).await.unwrap();
-        ids.extend(answer.agents.iter().map(|agent| last(&agent.name)));
+        let response = server.list_agents(page).await.unwrap();
+        ids.extend(response.agents.iter().map(|agent| last(&agent.name)));
         pages += 1;
-        token = answer.next_page_token;
+        token = response.next_page_token;
         if token.is_empty() {
             return (ids, pages);
         }
@@ -63,10 +63,10 @@ async fn an_account_of_another_agent_is_not_shown_as_the_first_ones() {
     server.agent("1001").await.unwrap();
     server.calls();
     let moved = r#"{"resultCode":"0","data":[{"userAccount":"anna.berg","workNo":1044}]}"#;
-    server.reply("agentAccount/query", 200, moved);
+    server.respond("agentAccount/query", 200, moved);
     let agents = r#"{"agents":[{"workNo":1044,"accountCode":"anna.berg"},{"workNo":1001,"accountCode":"anna.old"}]}"#;
-    server.reply("queryAgentInfo", 200, agents);
-    server.reply("agentAccount/query", 200, r#"{"resultCode":"0","data":[{"userAccount":"anna.old"}]}"#);
+    server.respond("queryAgentInfo", 200, agents);
+    server.respond("agentAccount/query", 200, r#"{"resultCode":"0","data":[{"userAccount":"anna.old"}]}"#);
     let agent = server.agent("1001").await.unwrap();
     assert_eq!((last(&agent.name).as_str(), agent.login_account.as_str()), ("1001", "anna.old"));
 }
@@ -99,13 +99,13 @@ async fn agents_are_listed_in_pages_of_any_size() {
     for (size, pages) in [(1, 10), (3, 4), (10, 1), (0, 1), (500, 1)] {
         assert_eq!(all(&server, list(size)).await, (expected.clone(), pages), "{size}");
     }
-    let answer = server.list_agents(list(3)).await.unwrap();
-    assert_eq!(answer.total_size, 10);
+    let response = server.list_agents(list(3)).await.unwrap();
+    assert_eq!(response.total_size, 10);
     assert_eq!(
-        answer.incomplete_reason,
+        response.incomplete_reason,
         "Huawei lists no agent without a business account, 2 in this center; GetAgent returns them"
     );
-    assert!(answer.agents.iter().all(|agent| agent.vendor_data.is_none()));
+    assert!(response.agents.iter().all(|agent| agent.vendor_data.is_none()));
 }
 
 #[tokio::test]
@@ -122,10 +122,10 @@ async fn the_size_of_a_page_may_change_between_pages() {
 async fn the_agents_of_a_queue_are_whole() {
     let server = TestServer::start("").await;
     let request = v1::ListAgentsRequest { queue: "centers/beta/queues/2".into(), ..list(2) };
-    let answer = server.list_agents(request.clone()).await.unwrap();
-    assert_eq!((answer.total_size, answer.agents.len()), (5, 2));
-    assert_eq!(answer.agents[0], v1::Agent { vendor_data: None, ..server.agent("1002").await.unwrap() });
-    assert!(!answer.incomplete_reason.is_empty());
+    let response = server.list_agents(request.clone()).await.unwrap();
+    assert_eq!((response.total_size, response.agents.len()), (5, 2));
+    assert_eq!(response.agents[0], v1::Agent { vendor_data: None, ..server.agent("1002").await.unwrap() });
+    assert!(!response.incomplete_reason.is_empty());
     let (ids, pages) = all(&server, request).await;
     assert_eq!((ids, pages), (["1002", "1004", "1005", "1006", "1007"].map(str::to_owned).to_vec(), 3));
 }
@@ -177,12 +177,12 @@ async fn accounts_without_a_number_get_it_from_the_other_list_or_are_omitted() {
     let server = TestServer::start("").await;
     let accounts = r#"{"resultCode":"0","total":3,"data":[{"userAccount":"anna.berg","userName":"Anna"},
         {"userAccount":"nobody","userName":"N"},{"userAccount":"ben.okafor","workNo":"1002"}]}"#;
-    server.reply("agentAccount/query", 200, accounts);
-    let answer = server.list_agents(list(0)).await.unwrap();
-    let ids: Vec<String> = answer.agents.iter().map(|agent| last(&agent.name)).collect();
+    server.respond("agentAccount/query", 200, accounts);
+    let response = server.list_agents(list(0)).await.unwrap();
+    let ids: Vec<String> = response.agents.iter().map(|agent| last(&agent.name)).collect();
     assert_eq!(ids, ["1001", "1002"]);
     assert!(
-        answer
+        response
             .incomplete_reason
             .ends_with("; business accounts without an agent are not listed, 1 of those that were read")
     );
@@ -192,15 +192,15 @@ async fn accounts_without_a_number_get_it_from_the_other_list_or_are_omitted() {
 async fn the_documents_own_tenant_is_read() {
     let server = TestServer::with(Setup { tenant: Tenant::Document, ..Setup::default() }).await;
     // Its samples have accounts without numbers and numbers without accounts, and no total.
-    let answer = server.list_agents(list(0)).await.unwrap();
-    assert!(answer.agents.is_empty());
+    let response = server.list_agents(list(0)).await.unwrap();
+    assert!(response.agents.is_empty());
     let reason = "Huawei lists no agent without a business account, 2 in this center; GetAgent returns them; \
                   business accounts without an agent are not listed, 3 of those that were read";
-    assert_eq!(answer.incomplete_reason, reason);
+    assert_eq!(response.incomplete_reason, reason);
     assert_eq!(server.agent("1522").await.unwrap().extensions, ["centers/beta/extensions/88881619"]);
     let account = r#"{"agents":[{"workNo":101,"accountCode":"test123456"}]}"#;
     server.time.advance(Duration::from_secs(60));
-    server.reply("queryAgentInfo", 200, account);
+    server.respond("queryAgentInfo", 200, account);
     let agent = server.agent("101").await.unwrap();
     assert_eq!((agent.display_name.as_str(), agent.queues), ("test111", vec!["centers/beta/queues/2".into()]));
 }

@@ -55,12 +55,12 @@ async fn the_example_of_the_document() {
 async fn numbers_may_come_as_one_text() {
     let server = TestServer::start("").await;
     let record = r#"{"returnCode":"0","id":7,"callerPresent":"123, 456","callNumber":"","callType":2}"#;
-    server.reply("agentsettings/query", 200, record);
+    server.respond("agentsettings/query", 200, record);
     let settings = get(&server, USER).await.unwrap();
     assert_eq!(settings.caller_ids, ["123", "456"]);
     assert!(settings.extension_numbers.is_empty());
     assert_eq!(settings.call_type(), v1::OutboundCallType::PassThrough);
-    server.reply("agentsettings/query", 200, r#"{"returnCode":"0","id":"7","callNumber":5}"#);
+    server.respond("agentsettings/query", 200, r#"{"returnCode":"0","id":"7","callNumber":5}"#);
     let error = get(&server, USER).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::VendorResponseInvalid);
 }
@@ -69,11 +69,11 @@ async fn numbers_may_come_as_one_text() {
 async fn a_user_without_settings_is_not_found_in_either_way() {
     let server = TestServer::start("").await;
     assert_eq!(get(&server, NOBODY).await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
-    server.reply("agentsettings/query", 200, r#"{"returnCode":"1","returnDesc":"The user does not exist"}"#);
+    server.respond("agentsettings/query", 200, r#"{"returnCode":"1","returnDesc":"The user does not exist"}"#);
     assert_eq!(get(&server, NOBODY).await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
-    server.reply("agentsettings/query", 500, r#"{"returnCode":"1","returnDesc":"no"}"#);
+    server.respond("agentsettings/query", 500, r#"{"returnCode":"1","returnDesc":"no"}"#);
     assert_eq!(get(&server, NOBODY).await.unwrap_err().reason(), ErrorReason::VendorRejected);
-    server.reply("agentsettings/query", 404, "The requested content is not found. Check the request path.");
+    server.respond("agentsettings/query", 404, "The requested content is not found. Check the request path.");
     assert_eq!(get(&server, NOBODY).await.unwrap_err().reason(), ErrorReason::CenterMisconfigured);
 }
 
@@ -139,7 +139,7 @@ async fn missing_settings_are_created_if_allowed() {
 async fn settings_that_cannot_be_read_back_are_returned_as_sent() {
     let server = TestServer::start("").await;
     for user in [USER, NOBODY] {
-        server.reply_after(1, "agentsettings/query", 500, "down");
+        server.respond_after(1, "agentsettings/query", 500, "down");
         let written = update(&server, user, direct(), &["call_type"], true).await.unwrap();
         assert_eq!(written, get(&server, user).await.unwrap(), "{user}");
     }

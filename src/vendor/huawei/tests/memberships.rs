@@ -24,7 +24,7 @@ async fn add_agents(server: &TestServer, queue: &str, agents: Vec<AgentName>) ->
 }
 
 /// `appliedCount`, `unknownCount`, `remaining`.
-fn told(error: &Error) -> [String; 3] {
+fn reported(error: &Error) -> [String; 3] {
     ["appliedCount", "unknownCount", "remaining"].map(|key| metadata(error, key))
 }
 
@@ -95,7 +95,7 @@ fn many_agents(server: &TestServer, count: u32) -> Vec<AgentName> {
     let ids: Vec<u32> = (2000..2000 + count).collect();
     let agents: Vec<Value> =
         ids.iter().map(|id| json!({ "workNo": id, "accountCode": format!("agent{id}") })).collect();
-    server.reply("queryAgentInfo", 200, &json!({ "agents": agents }).to_string());
+    server.respond("queryAgentInfo", 200, &json!({ "agents": agents }).to_string());
     ids.iter().map(|id| agent_name(&id.to_string())).collect()
 }
 
@@ -105,11 +105,11 @@ const DONE: &str = r#"{"resultCode":"0","resultMessage":"success"}"#;
 async fn many_agents_are_added_in_batches_of_50_and_a_failure_names_the_rest() {
     let server = TestServer::start("").await;
     let agents = many_agents(&server, 120);
-    server.reply("addSkillsToAgent", 200, DONE);
-    server.reply("addSkillsToAgent", 200, REFUSED);
+    server.respond("addSkillsToAgent", 200, DONE);
+    server.respond("addSkillsToAgent", 200, REFUSED);
     let error = add_agents(&server, "2", agents).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::PartiallyApplied);
-    let [applied, unknown, remaining] = told(&error);
+    let [applied, unknown, remaining] = reported(&error);
     assert_eq!((applied.as_str(), unknown.as_str()), ("50", "0"));
     let ids: Vec<String> = (2050..2100).map(|id| id.to_string()).collect();
     assert_eq!(remaining, ids.join(","));
@@ -120,36 +120,36 @@ async fn many_agents_are_added_in_batches_of_50_and_a_failure_names_the_rest() {
 async fn a_batch_with_an_unknown_outcome_is_counted() {
     let server = TestServer::start("").await;
     let agents = many_agents(&server, 60);
-    server.reply("addSkillsToAgent", 200, DONE);
-    server.reply("addSkillsToAgent", 502, "<html>");
+    server.respond("addSkillsToAgent", 200, DONE);
+    server.respond("addSkillsToAgent", 502, "<html>");
     let error = add_agents(&server, "2", agents).await.unwrap_err();
     let remaining = (2050..2060).map(|id| id.to_string()).collect::<Vec<_>>().join(",");
-    assert_eq!(told(&error), ["50".to_owned(), "10".to_owned(), remaining]);
+    assert_eq!(reported(&error), ["50".to_owned(), "10".to_owned(), remaining]);
     assert_eq!(metadata(&error, "causeReason"), "VENDOR_OUTCOME_UNKNOWN");
 }
 
 #[tokio::test]
 async fn a_partially_applied_change_is_reported_and_can_be_retried() {
     let server = TestServer::start("").await;
-    server.reply_after(1, "addSkillsToAgent", 200, REFUSED);
+    server.respond_after(1, "addSkillsToAgent", 200, REFUSED);
     let error = add(&server, "1010", queue_names(["1", "2", "4"])).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::PartiallyApplied);
-    assert_eq!(told(&error), ["1", "0", "2,4"]);
+    assert_eq!(reported(&error), ["1", "0", "2,4"]);
     assert_eq!(server.queues_of("1010").await, ["1"]);
     server.calls();
     // Queue 4 accepts no audio agents.
     let error = add(&server, "1010", queue_names(["1", "2", "4"])).await.unwrap_err();
-    assert_eq!(told(&error), ["1", "0", "4"]);
+    assert_eq!(reported(&error), ["1", "0", "4"]);
     assert_eq!(server.queues_of("1010").await, ["1", "2"]);
 }
 
 #[tokio::test]
 async fn a_set_that_fails_half_way_has_released_nothing() {
     let server = TestServer::start("").await;
-    server.reply("releaseAgentBySkillId", 502, "<html>");
+    server.respond("releaseAgentBySkillId", 502, "<html>");
     let error = set(&server, "1001", queue_names(["2"])).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::PartiallyApplied);
-    assert_eq!(told(&error), ["1", "1", "1"]);
+    assert_eq!(reported(&error), ["1", "1", "1"]);
     assert_eq!(server.queues_of("1001").await, ["1", "2"]);
     set(&server, "1001", queue_names(["2"])).await.unwrap();
     assert_eq!(server.queues_of("1001").await, ["2"]);
@@ -158,10 +158,10 @@ async fn a_set_that_fails_half_way_has_released_nothing() {
 #[tokio::test]
 async fn a_failed_first_call_is_returned_unchanged() {
     let server = TestServer::start("").await;
-    server.reply("addSkillsToAgent", 200, REFUSED);
+    server.respond("addSkillsToAgent", 200, REFUSED);
     let error = add(&server, "1010", queue_names(["1", "2"])).await.unwrap_err();
-    assert_eq!((error.reason(), told(&error)), (ErrorReason::VendorRejected, Default::default()));
-    server.reply("releaseAgentBySkillId", 502, "<html>");
+    assert_eq!((error.reason(), reported(&error)), (ErrorReason::VendorRejected, Default::default()));
+    server.respond("releaseAgentBySkillId", 502, "<html>");
     let error = remove(&server, "1007", queue_names(["1", "2"])).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::VendorOutcomeUnknown);
 }
@@ -181,7 +181,10 @@ async fn a_missing_resource_is_named() {
         assert_eq!(result.unwrap_err().reason(), ErrorReason::ResourceNotFound);
     }
     let error = add(&server, "1010", queue_names(["1", "99"])).await.unwrap_err();
-    assert_eq!((error.reason(), told(&error)), (ErrorReason::PartiallyApplied, ["1", "0", "99"].map(str::to_owned)));
+    assert_eq!(
+        (error.reason(), reported(&error)),
+        (ErrorReason::PartiallyApplied, ["1", "0", "99"].map(str::to_owned))
+    );
     for result in
         [add(&server, "1011", queue_names(["2"])).await, add_agents(&server, "2", agent_names(["1011"])).await]
     {

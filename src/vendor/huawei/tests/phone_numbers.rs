@@ -20,7 +20,7 @@ async fn extension(server: &TestServer, number: &str) -> Result<v1::Extension> {
     server.adapter.get_extension(&cx("GetExtension"), name, request).await
 }
 
-/// An answer with `count` access codes, the first of which is `from`.
+/// A response with `count` access codes, the first of which is `from`.
 fn codes(from: usize, count: usize, total: Option<usize>) -> String {
     let list: Vec<Value> = (from..from + count).map(|code| json!({ "accessCode": format!("5{code:06}") })).collect();
     match total {
@@ -53,24 +53,24 @@ async fn access_codes_are_phone_numbers() {
 async fn more_than_200_access_codes_cannot_be_reached() {
     for (counts, total) in [(true, 250), (false, 200)] {
         let server = TestServer::start("").await;
-        let told = counts.then_some(250);
-        server.reply("queryAccessCodeList", 200, &codes(0, 100, told));
-        server.reply("queryAccessCodeList", 200, &codes(100, 100, told));
+        let reported = counts.then_some(250);
+        server.respond("queryAccessCodeList", 200, &codes(0, 100, reported));
+        server.respond("queryAccessCodeList", 200, &codes(100, 100, reported));
         let request = v1::ListPhoneNumbersRequest { page_size: 500, ..Default::default() };
-        let answer = server.list_numbers(request).await.unwrap();
-        assert_eq!((answer.phone_numbers.len(), answer.total_size), (200, total));
-        assert_eq!(answer.incomplete_reason, "Huawei returns only the first 200 access codes");
+        let response = server.list_numbers(request).await.unwrap();
+        assert_eq!((response.phone_numbers.len(), response.total_size), (200, total));
+        assert_eq!(response.incomplete_reason, "Huawei returns only the first 200 access codes");
     }
 }
 
 #[tokio::test]
 async fn a_list_that_ends_with_a_page_is_whole() {
     let server = TestServer::start("").await;
-    server.reply("queryAccessCodeList", 200, &codes(0, 100, None));
-    server.reply("queryAccessCodeList", 200, &codes(100, 0, None));
+    server.respond("queryAccessCodeList", 200, &codes(0, 100, None));
+    server.respond("queryAccessCodeList", 200, &codes(100, 0, None));
     let request = v1::ListPhoneNumbersRequest { page_size: 500, ..Default::default() };
-    let answer = server.list_numbers(request).await.unwrap();
-    assert_eq!((answer.total_size, answer.incomplete_reason.as_str()), (100, ""));
+    let response = server.list_numbers(request).await.unwrap();
+    assert_eq!((response.total_size, response.incomplete_reason.as_str()), (100, ""));
 }
 
 #[tokio::test]
@@ -78,9 +78,9 @@ async fn a_code_of_two_kinds_of_media_is_one_number() {
     let server = TestServer::start("").await;
     let data = r#"{"returnCode":"0","data":{"total":2,"calledRouteList":[
         {"accessCode":"1","mediatypeId":5},{"accessCode":"1","mediatypeId":53}]}}"#;
-    server.reply("queryAccessCodeList", 200, data);
-    let answer = server.list_numbers(v1::ListPhoneNumbersRequest::default()).await.unwrap();
-    assert_eq!((answer.phone_numbers.len(), answer.total_size), (1, 1));
+    server.respond("queryAccessCodeList", 200, data);
+    let response = server.list_numbers(v1::ListPhoneNumbersRequest::default()).await.unwrap();
+    assert_eq!((response.phone_numbers.len(), response.total_size), (1, 1));
 }
 
 #[tokio::test]
@@ -102,9 +102,9 @@ async fn a_number_is_found_among_those_that_contain_it() {
 }
 
 #[tokio::test]
-async fn an_answer_of_another_structure_is_reported_without_quoting_it() {
+async fn a_response_of_another_structure_is_reported_without_quoting_it() {
     let server = TestServer::start("").await;
-    server.reply("queryAccessCodeList", 200, r#"{"returnCode":"0","data":"13800000000"}"#);
+    server.respond("queryAccessCodeList", 200, r#"{"returnCode":"0","data":"13800000000"}"#);
     let error = server.list_numbers(v1::ListPhoneNumbersRequest::default()).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::VendorResponseInvalid);
     assert!(!format!("{error:?}").contains("13800000000"));
@@ -143,11 +143,11 @@ async fn an_extension_is_searched_on_every_page() {
         let phones: Vec<Value> = (from..from + count).map(|it| json!({ "phoneNum": it.to_string() })).collect();
         json!({ "retCode": "0", "result": { "total": 120, "phone": phones } }).to_string()
     };
-    server.reply("queryPhone", 200, &page(1000, 100));
-    server.reply("queryPhone", 200, &page(1100, 20));
+    server.respond("queryPhone", 200, &page(1000, 100));
+    server.respond("queryPhone", 200, &page(1100, 20));
     assert_eq!(extension(&server, "1119").await.unwrap().account, "1119");
-    server.reply("queryPhone", 200, &page(1000, 100));
-    server.reply("queryPhone", 200, &page(1100, 20));
+    server.respond("queryPhone", 200, &page(1000, 100));
+    server.respond("queryPhone", 200, &page(1100, 20));
     assert_eq!(extension(&server, "1120").await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
     let empty = TestServer::with(Setup { tenant: Tenant::Empty, ..Setup::default() }).await;
     assert_eq!(extension(&empty, "1").await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
@@ -157,9 +157,9 @@ async fn an_extension_is_searched_on_every_page() {
 async fn a_softphone_without_a_number_is_omitted_and_reported() {
     let server = TestServer::start("").await;
     let body = r#"{"retCode":"0","result":{"total":2,"phone":[{"phoneNum":"88881196"},{"phoneNum":{}}]}}"#;
-    server.reply("queryPhone", 200, body);
-    let answer = server.list_extensions(v1::ListExtensionsRequest::default()).await.unwrap();
-    let names: Vec<&str> = answer.extensions.iter().map(|extension| extension.name.as_str()).collect();
+    server.respond("queryPhone", 200, body);
+    let response = server.list_extensions(v1::ListExtensionsRequest::default()).await.unwrap();
+    let names: Vec<&str> = response.extensions.iter().map(|extension| extension.name.as_str()).collect();
     assert_eq!(names, ["centers/beta/extensions/88881196"]);
-    assert!(answer.incomplete_reason.contains("1 of the softphones"), "{}", answer.incomplete_reason);
+    assert!(response.incomplete_reason.contains("1 of the softphones"), "{}", response.incomplete_reason);
 }

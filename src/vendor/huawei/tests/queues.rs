@@ -52,10 +52,10 @@ async fn queues_are_listed_in_pages() {
     let (mut names, mut token) = (Vec::new(), String::new());
     loop {
         let request = v1::ListQueuesRequest { page_size: 3, page_token: token, ..Default::default() };
-        let answer = server.list_queues(request).await.unwrap();
-        assert_eq!(answer.total_size, 4);
-        names.extend(answer.queues.into_iter().map(|queue| queue.display_name));
-        token = answer.next_page_token;
+        let response = server.list_queues(request).await.unwrap();
+        assert_eq!(response.total_size, 4);
+        names.extend(response.queues.into_iter().map(|queue| queue.display_name));
+        token = response.next_page_token;
         if token.is_empty() {
             break;
         }
@@ -112,43 +112,43 @@ async fn vendor_data_overrides_the_defaults() {
     assert_eq!(sent["skillParam"]["timeOut"], given["skillParam"]["timeOut"]);
     assert_eq!(sent["skillParam"]["busy"], json!({ "transferType": "Release" }));
     assert_eq!(created.wait_timeout, Some(lasts(90)));
-    let told =
+    let reported =
         vendor_data(&json!({ "mediaTypeId": 5, "maxWaitNum": 7, "maxAgentWrapupTime": 30, "description": "Zweite" }));
-    assert_eq!(created.vendor_data, told);
+    assert_eq!(created.vendor_data, reported);
 }
 
 #[tokio::test]
 async fn the_new_number_may_be_in_data() {
     let server = TestServer::start("").await;
-    server.answer_is_lost("createSkill", 200, r#"{"returnCode":"0","data":{"skillId":"5"}}"#);
+    server.response_is_lost("createSkill", 200, r#"{"returnCode":"0","data":{"skillId":"5"}}"#);
     assert_eq!(create(&server, new_queue()).await.unwrap().display_name, "After-sales 2");
 }
 
 #[tokio::test]
 async fn an_unknown_number_of_a_new_agent_is_an_unknown_outcome() {
     let server = TestServer::start("").await;
-    server.reply("createSkill", 200, r#"{"returnCode":"0"}"#);
+    server.respond("createSkill", 200, r#"{"returnCode":"0"}"#);
     assert_eq!(create(&server, new_queue()).await.unwrap_err().reason(), ErrorReason::VendorOutcomeUnknown);
 }
 
 #[tokio::test]
 async fn a_queue_that_cannot_be_read_back_is_returned_as_sent() {
     let server = TestServer::start("").await;
-    server.reply("querySkills", 200, "<html>");
+    server.respond("querySkills", 200, "<html>");
     let created = create(&server, new_queue()).await.unwrap();
     assert_eq!(created, server.queue("5").await.unwrap());
-    server.reply("querySkills", 200, "<html>");
+    server.respond("querySkills", 200, "<html>");
     let change = v1::Queue { wait_timeout: Some(lasts(30)), ..v1::Queue::default() };
     let updated = update(&server, "5", change, &["wait_timeout"]).await.unwrap();
     assert_eq!((updated.wait_timeout, last(&updated.name).as_str()), (Some(lasts(30)), "5"));
 }
 
 #[tokio::test]
-async fn a_taken_name_is_reported() {
+async fn a_name_in_use_is_reported() {
     let server = TestServer::start("").await;
     let error = create(&server, v1::Queue { display_name: "Sales".into(), ..Default::default() }).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::ResourceExists);
-    server.reply("createSkill", 200, r#"{"returnCode":"1","description":"quota"}"#);
+    server.respond("createSkill", 200, r#"{"returnCode":"1","description":"quota"}"#);
     assert_eq!(create(&server, new_queue()).await.unwrap_err().reason(), ErrorReason::VendorRejected);
 }
 
@@ -221,7 +221,7 @@ async fn a_queue_is_deleted_unless_it_has_agents() {
     assert_eq!(server.requests(), [("skill/deleteSkill".to_owned(), json!({ "skillIds": "5" }))]);
     // HTTP 404 here means that there is no such queue.
     assert_eq!(delete(&server, "5").await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
-    server.reply("deleteSkill", 200, r#"{"returnCode":"1","description":"no"}"#);
-    server.reply("queryAgentInfoBySkillId", 200, r#"{"resultCode":"0","count":0,"data":[]}"#);
+    server.respond("deleteSkill", 200, r#"{"returnCode":"1","description":"no"}"#);
+    server.respond("queryAgentInfoBySkillId", 200, r#"{"resultCode":"0","count":0,"data":[]}"#);
     assert_eq!(delete(&server, "1").await.unwrap_err().reason(), ErrorReason::VendorRejected);
 }

@@ -1,4 +1,4 @@
-//! Every deviation that the simulator knows leads to the same canonical answers.
+//! Every deviation that the simulator knows leads to the same canonical responses.
 
 use switchboard_simulators::huawei::Quirk;
 
@@ -57,7 +57,7 @@ async fn create_agent(server: &TestServer) -> v1::Agent {
 }
 
 #[tokio::test]
-async fn the_answers_are_the_same_under_every_deviation() {
+async fn the_responses_are_the_same_under_every_deviation() {
     let usual = seen("").await;
     for quirk in Quirk::ALL {
         match quirk {
@@ -70,7 +70,7 @@ async fn the_answers_are_the_same_under_every_deviation() {
 }
 
 #[tokio::test]
-async fn a_firewall_before_the_tokens_is_told_as_a_vendor_that_is_unavailable() {
+async fn a_firewall_before_the_tokens_is_reported_as_a_vendor_that_is_unavailable() {
     let server = TestServer::start("html-firewall").await;
     let cx = cx("GetAgent");
     let error = server.adapter.get_agent(&cx, agent_name("1001"), v1::GetAgentRequest::default()).await.unwrap_err();
@@ -130,15 +130,26 @@ async fn one_read_shows_which_form_a_tenant_accepts() {
 #[tokio::test]
 async fn a_request_that_fails_in_both_forms_is_the_first_refusal() {
     let server = TestServer::start("").await;
-    server.reply("agentAccount/query", 400, "Incorrect request. Check the request path and parameters.");
-    server.reply("agentAccount/query", 400, "Something else.");
+    server.respond("agentAccount/query", 400, "Incorrect request. Check the request path and parameters.");
+    server.respond("agentAccount/query", 400, "Something else.");
     let error = server.list_agents(v1::ListAgentsRequest::default()).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::CenterMisconfigured);
     assert!(metadata(&error, "vendorMessage").starts_with("Incorrect request"));
     server.list_agents(v1::ListAgentsRequest::default()).await.unwrap();
     // From now on the form is known and not tried again.
     server.calls();
-    server.reply("agentAccount/query", 400, "Incorrect request. Check the request path and parameters.");
+    server.respond("agentAccount/query", 400, "Incorrect request. Check the request path and parameters.");
     server.list_agents(v1::ListAgentsRequest::default()).await.unwrap_err();
     assert!(server.calls().is_empty());
+}
+
+/// Huawei does not document its response for an unknown account. If it is a refusal, its return code shows the form, too.
+#[tokio::test]
+async fn a_refusal_of_the_wrapped_form_shows_that_the_tenant_accepts_it() {
+    let server = TestServer::start("wrapped-only").await;
+    server.respond_after(1, "agentAccount/query", 200, r#"{"resultCode":"1","resultMessage":"no such account"}"#);
+    create_agent(&server).await;
+    let requests = server.requests();
+    let created = requests.iter().find(|(operation, _)| operation == "agentAccount/create").unwrap();
+    assert_eq!(created.1["requestParam"]["userAccount"], "karl.new");
 }

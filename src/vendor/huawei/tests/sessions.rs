@@ -21,11 +21,11 @@ fn on(phone_number: &str) -> v1::LoginAgentRequest {
 #[tokio::test]
 async fn an_agent_signs_in_on_the_phone_of_the_request() {
     let server = TestServer::start("").await;
-    let answer = login(&server, "1002", on("5559999")).await.unwrap();
+    let response = login(&server, "1002", on("5559999")).await.unwrap();
     let sent = json!({ "phone": "5559999", "workNo": 1002 });
     assert_eq!(server.requests(), [("offline/agent/login".to_owned(), sent)]);
-    let told = answer.vendor_data.unwrap();
-    let keys: Vec<&str> = told.fields.keys().map(String::as_str).collect();
+    let reported = response.vendor_data.unwrap();
+    let keys: Vec<&str> = reported.fields.keys().map(String::as_str).collect();
     let expected = [
         "agentType",
         "forceLogin",
@@ -92,9 +92,9 @@ async fn fields_that_huawei_does_not_accept_at_sign_in_are_refused() {
 }
 
 #[tokio::test]
-async fn a_sign_in_whose_answer_is_lost_has_an_unknown_outcome() {
+async fn a_sign_in_whose_response_is_lost_has_an_unknown_outcome() {
     let server = TestServer::start("").await;
-    server.answer_is_lost("offline/agent/login", 502, "<html>");
+    server.response_is_lost("offline/agent/login", 502, "<html>");
     let error = login(&server, "1002", on("5550102")).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::VendorOutcomeUnknown);
     // The sign-in happened.

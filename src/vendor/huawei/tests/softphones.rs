@@ -133,11 +133,11 @@ async fn failures_of_query_phone_are_distinguished_by_code() {
         ("9", ErrorReason::VendorCodeUnmapped),
     ] {
         let server = TestServer::start("").await;
-        server.reply("queryPhone", 200, &format!(r#"{{"retCode":"{code}","retMsg":"no"}}"#));
+        server.respond("queryPhone", 200, &format!(r#"{{"retCode":"{code}","retMsg":"no"}}"#));
         let error = server.list_extensions(v1::ListExtensionsRequest::default()).await.unwrap_err();
         assert_eq!((error.reason(), error.vendor_code()), (reason, code));
     }
     let server = TestServer::start("").await;
-    server.reply("querySysInfo", 404, "The requested content is not found. Check the request path.");
+    server.respond("querySysInfo", 404, "The requested content is not found. Check the request path.");
     assert_eq!(config(&server).await.unwrap_err().reason(), ErrorReason::CenterMisconfigured);
 }

@@ -115,8 +115,8 @@ async fn a_token_that_is_refused_again_is_not_fetched_again() {
     let server = TestServer::start("").await;
     probe(&server).await.unwrap();
     server.simulator.forget_requests();
-    server.reply("querySysInfo", 401, "Unauthorized operation.");
-    server.reply("querySysInfo", 401, "Unauthorized operation.");
+    server.respond("querySysInfo", 401, "Unauthorized operation.");
+    server.respond("querySysInfo", 401, "Unauthorized operation.");
     let error = probe(&server).await.unwrap_err();
     assert_eq!((error.reason(), server.token_requests()), (ErrorReason::VendorAuthFailed, 1));
 }
@@ -125,7 +125,7 @@ async fn a_token_that_is_refused_again_is_not_fetched_again() {
 async fn a_new_token_that_the_vendor_does_not_know_yet_is_kept() {
     let server = TestServer::start("").await;
     for _ in 0..30 {
-        server.reply(
+        server.respond(
             "querySysInfo",
             401,
             "Unauthorized operation. 1. Check whether you have purchased related services.",
@@ -150,7 +150,7 @@ async fn a_token_that_is_never_accepted_is_replaced_ever_more_rarely() {
     for second in 0..120 {
         // Once more after a replacement.
         for _ in 0..2 {
-            server.reply("querySysInfo", 401, "Unauthorized operation.");
+            server.respond("querySysInfo", 401, "Unauthorized operation.");
         }
         probe(&server).await.unwrap_err();
         fetches.extend(std::iter::repeat_n(second, server.token_requests()));
@@ -163,9 +163,9 @@ async fn a_token_that_is_never_accepted_is_replaced_ever_more_rarely() {
 #[tokio::test]
 async fn a_refusal_by_a_proxy_does_not_show_that_a_token_is_accepted() {
     let server = TestServer::start("").await;
-    server.reply("querySysInfo", 404, "<html>");
+    server.respond("querySysInfo", 404, "<html>");
     probe(&server).await.unwrap_err();
-    server.reply("querySysInfo", 401, "Unauthorized operation.");
+    server.respond("querySysInfo", 401, "Unauthorized operation.");
     probe(&server).await.unwrap_err();
     assert_eq!(server.token_requests(), 1);
 }
@@ -176,7 +176,7 @@ async fn a_403_drops_the_token_only_where_configured() {
         let server = TestServer::with(Setup { config, ..Setup::default() }).await;
         probe(&server).await.unwrap();
         server.simulator.forget_requests();
-        server.reply("querySysInfo", 403, "Forbidden");
+        server.respond("querySysInfo", 403, "Forbidden");
         let result = probe(&server).await.map_err(|error| error.reason());
         let expected = if fetches == 0 { Err(ErrorReason::VendorAuthFailed) } else { Ok(()) };
         assert_eq!((result, server.token_requests()), (expected, fetches), "{config}");
@@ -187,7 +187,7 @@ async fn a_403_drops_the_token_only_where_configured() {
 async fn a_wrong_secret_is_tried_once_per_pause_and_shown_nowhere() {
     let server = TestServer::start("").await;
     let page = format!("<html>403 Forbidden {APP_SECRET}</html>");
-    server.reply("tokenByAkSk", 403, &page);
+    server.respond("tokenByAkSk", 403, &page);
     for _ in 0..20 {
         let error = probe(&server).await.unwrap_err();
         assert_eq!(error.reason(), ErrorReason::VendorAuthFailed);
@@ -200,10 +200,10 @@ async fn a_wrong_secret_is_tried_once_per_pause_and_shown_nowhere() {
 }
 
 #[tokio::test]
-async fn answers_without_a_usable_token_are_reported() {
+async fn responses_without_a_usable_token_are_reported() {
     for body in ["{}", "{\"AccessToken\":\"\"}", "{\"AccessToken\":\"two\\nlines\"}", "<html>", "[]", ""] {
         let server = TestServer::start("").await;
-        server.reply("tokenByAkSk", 200, body);
+        server.respond("tokenByAkSk", 200, body);
         let error = probe(&server).await.unwrap_err();
         assert_eq!(error.reason(), ErrorReason::VendorResponseInvalid, "{body}");
         // The failure is cached.
@@ -221,8 +221,8 @@ async fn other_spellings_of_a_token_are_read() {
         r#"{"AccessToken":"t0k3n","Expires":0,"Added":{"later":1}}"#,
     ] {
         let server = TestServer::start("").await;
-        server.reply("tokenByAkSk", 200, body);
-        server.reply("querySysInfo", 200, "{}");
+        server.respond("tokenByAkSk", 200, body);
+        server.respond("querySysInfo", 200, "{}");
         probe(&server).await.unwrap();
     }
 }
@@ -230,9 +230,9 @@ async fn other_spellings_of_a_token_are_read() {
 #[tokio::test]
 async fn a_token_that_the_vendor_echoes_is_not_shown() {
     let server = TestServer::start("").await;
-    server.reply("tokenByAkSk", 200, r#"{"AccessToken":"t0.k3-n","Expires":"600"}"#);
-    server.reply("offline/agent/logout", 200, r#"{"returnCode":"7","description":"no right for t0.k3-n"}"#);
-    server.reply("queryAgentInfo", 200, r#"{"agents":[{"workNo":1001}]}"#);
+    server.respond("tokenByAkSk", 200, r#"{"AccessToken":"t0.k3-n","Expires":"600"}"#);
+    server.respond("offline/agent/logout", 200, r#"{"returnCode":"7","description":"no right for t0.k3-n"}"#);
+    server.respond("queryAgentInfo", 200, r#"{"agents":[{"workNo":1001}]}"#);
     let error = server.adapter.logout_agent(&cx("LogoutAgent"), agent_name("1001")).await.unwrap_err();
     assert_eq!((error.reason(), error.vendor_code()), (ErrorReason::VendorRejected, "7"));
     assert_eq!(metadata(&error, "vendorMessage"), "no right for ***");

@@ -3,7 +3,9 @@
 use prost_types::{Duration, Struct, Value as ProtoValue, value::Kind};
 use serde_json::{Value, json};
 
-use super::{Reply, Scripted, TestServer, agent, agents, cx, fields, mask, metadata, name, names, page, resource};
+use super::{
+    Scripted, ScriptedResponse, TestServer, agent, agents, cx, fields, mask, metadata, name, names, page, resource,
+};
 use crate::{
     error::{ErrorReason, Result},
     proto::v1,
@@ -161,7 +163,7 @@ async fn an_update_sends_the_masked_fields_and_reads_back() {
 
 #[tokio::test]
 async fn an_update_that_cannot_be_read_back_returns_what_was_sent() {
-    let server = Scripted::new([Reply::new(204, ""), Reply::new(503, "")]).await;
+    let server = Scripted::new([ScriptedResponse::new(204, ""), ScriptedResponse::new(503, "")]).await;
     let change = v1::Agent { enabled: Some(false), ..Default::default() };
     let agent = name("centers/acme/agents/1002");
     let changed = server.udesk.update_agent(&cx(), agent, change, mask(&["enabled"])).await.unwrap();
@@ -191,8 +193,10 @@ async fn an_agent_is_disabled_only_while_offline() {
     assert_eq!(update(&server, "1004", disable(), &["enabled"]).await.unwrap().enabled, Some(false));
 
     // A refusal without a reason (C62): one read decides.
-    let told = async |state: Value, enabled: bool| {
-        let server = Scripted::new([Reply::refusal("000001"), Reply::ok(&json!({ "State": state }))]).await;
+    let reported = async |state: Value, enabled: bool| {
+        let server =
+            Scripted::new([ScriptedResponse::refusal("000001"), ScriptedResponse::ok(&json!({ "State": state }))])
+                .await;
         let change = v1::Agent { enabled: Some(enabled), ..Default::default() };
         let refused = server.udesk.update_agent(&cx(), name("centers/acme/agents/1"), change, mask(&["enabled"])).await;
         let refused = refused.unwrap_err();
@@ -200,11 +204,11 @@ async fn an_agent_is_disabled_only_while_offline() {
         assert_eq!(metadata(refused.clone(), "vendorMessage"), "no such thing");
         (refused.reason(), server.sent().len())
     };
-    assert_eq!(told(json!(1), false).await, (ErrorReason::AgentStateConflict, 2));
-    assert_eq!(told(json!("0"), false).await, (ErrorReason::AgentStateConflict, 2));
-    assert_eq!(told(json!(4), false).await, (ErrorReason::VendorRejected, 2));
-    assert_eq!(told(json!(null), false).await, (ErrorReason::VendorRejected, 2));
-    assert_eq!(told(json!(1), true).await, (ErrorReason::VendorRejected, 1));
+    assert_eq!(reported(json!(1), false).await, (ErrorReason::AgentStateConflict, 2));
+    assert_eq!(reported(json!("0"), false).await, (ErrorReason::AgentStateConflict, 2));
+    assert_eq!(reported(json!(4), false).await, (ErrorReason::VendorRejected, 2));
+    assert_eq!(reported(json!(null), false).await, (ErrorReason::VendorRejected, 2));
+    assert_eq!(reported(json!(1), true).await, (ErrorReason::VendorRejected, 1));
 }
 
 #[tokio::test]
@@ -277,10 +281,10 @@ async fn filters_are_udesks_for_all_agents_and_the_gateways_for_those_of_a_queue
         change(&mut request);
         let page = page(&mut request);
         let queue = queue.map(|queue| name(&format!("centers/acme/queues/{queue}")));
-        let answer = server.udesk.list_agents(&cx(), name("centers/acme"), queue, page, request).await.unwrap();
-        assert_eq!(usize::try_from(answer.total_size), Ok(answer.agents.len()));
+        let response = server.udesk.list_agents(&cx(), name("centers/acme"), queue, page, request).await.unwrap();
+        assert_eq!(usize::try_from(response.total_size), Ok(response.agents.len()));
         let id = |agent: v1::Agent| agent.name.trim_start_matches("centers/acme/agents/").to_owned();
-        answer.agents.into_iter().map(id).collect::<Vec<_>>()
+        response.agents.into_iter().map(id).collect::<Vec<_>>()
     };
     assert_eq!(ids(None, |_| {}).await.len(), 12);
     assert_eq!(ids(None, |request| request.set_role(v1::AgentRole::Leader)).await, ["1009"]);

@@ -188,13 +188,13 @@ fn a_call_event_push_contains_its_call() {
 #[test]
 fn calls_are_read_in_the_documents_own_words_too() {
     let call = |body| read(&body).call;
-    let told = call(
+    let reported = call(
         json!({ "event": "start_dialout", "CallId": 1_125_397_061_153_369_092_u64, "caller": "1", "called": "2" }),
     );
     let reference = |id: &str, from: &str, to: &str| {
         Some(CallReference { call_id: id.into(), from_number: from.into(), to_number: to.into(), ..Default::default() })
     };
-    assert_eq!(told, reference("1125397061153369092", "1", "2"));
+    assert_eq!(reported, reference("1125397061153369092", "1", "2"));
     // A message's own ID is not a call's ID.
     assert_eq!(call(json!({ "uuid": "m", "events": ["general_hangup"], "data": "{}" })), None);
     assert_eq!(call(json!({ "event": "acd_agent_state", "uuid": "m" })), None);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use switchboard_simulators::udesk::TimestampUnit;
 
-use super::{NOW, Reply, Scripted, TestServer, agent, cx, name};
+use super::{NOW, Scripted, ScriptedResponse, TestServer, agent, cx, name};
 use crate::{
     config::TimestampUnit::{Milliseconds, Seconds},
     error::ErrorReason,
@@ -64,8 +64,8 @@ async fn a_center_may_count_in_seconds() {
 
 #[tokio::test]
 async fn an_implausible_date_is_ignored() {
-    let ok = || Reply::ok(&serde_json::json!({ "AgentId": "1001" }));
-    let refused = || Reply::refusal("200020");
+    let ok = || ScriptedResponse::ok(&serde_json::json!({ "AgentId": "1001" }));
+    let refused = || ScriptedResponse::refusal("200020");
     let server = Scripted::new([
         ok().dated("Thu, 01 Jan 1970 00:00:00 GMT"),
         refused().dated("Thu, 01 Jan 1970 00:00:00 GMT"),
@@ -86,8 +86,8 @@ async fn an_implausible_date_is_ignored() {
 async fn an_offset_that_did_not_help_is_discarded_and_one_that_did_is_reported() {
     // 25 minutes after the gateway's clock.
     const AHEAD: &str = "Tue, 14 Nov 2023 22:38:20 GMT";
-    let ok = || Reply::ok(&serde_json::json!({ "AgentId": "1001" }));
-    let refused = || Reply::refusal("200020").dated(AHEAD);
+    let ok = || ScriptedResponse::ok(&serde_json::json!({ "AgentId": "1001" }));
+    let refused = || ScriptedResponse::refusal("200020").dated(AHEAD);
     let server = Scripted::new([refused(), refused(), ok(), refused(), ok(), ok()]).await;
     let offset = || {
         let text = server.metrics.text().unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Reply, Scripted, agent, agents, cx, metadata, name, page, subscriptions};
+use super::{Scripted, ScriptedResponse, agent, agents, cx, metadata, name, page, subscriptions};
 use crate::{
     error::ErrorReason::{
         self, AgentStateConflict, CenterMisconfigured, ResourceExists, ResourceInUse, ResourceNotFound, RouteInvalid,
@@ -45,7 +45,7 @@ async fn each_of_the_45_codes_means_one_thing_after_a_read_and_one_after_a_write
     for (codes, read, write) in MEANINGS {
         for code in codes {
             seen.push(code);
-            let server = Scripted::new([Reply::refusal(code), Reply::refusal(code)]).await;
+            let server = Scripted::new([ScriptedResponse::refusal(code), ScriptedResponse::refusal(code)]).await;
             let after_read = agent(&server.udesk, "1001").await.unwrap_err();
             assert_eq!((after_read.reason(), after_read.vendor_code()), (read, *code));
             let after_write = server.udesk.logout_agent(&cx(), name("centers/acme/agents/1001")).await.unwrap_err();
@@ -66,7 +66,9 @@ async fn success_is_a_code_and_everything_else_is_not() {
         (json!({ "ErrCode": "", "Result": {} }), VendorResponseInvalid),
         (json!([]), VendorResponseInvalid),
     ] {
-        let server = Scripted::new([Reply::new(200, body.to_string()), Reply::new(200, body.to_string())]).await;
+        let server =
+            Scripted::new([ScriptedResponse::new(200, body.to_string()), ScriptedResponse::new(200, body.to_string())])
+                .await;
         assert_eq!(agent(&server.udesk, "1001").await.unwrap_err().reason(), reason, "{body}");
         let written = server.udesk.logout_agent(&cx(), name("centers/acme/agents/1001")).await.unwrap_err();
         let unknown = if reason == VendorCodeUnmapped { VendorCodeUnmapped } else { VendorOutcomeUnknown };
@@ -76,7 +78,7 @@ async fn success_is_a_code_and_everything_else_is_not() {
 
 #[tokio::test]
 async fn the_vendors_code_and_text_are_reported() {
-    let server = Scripted::new([Reply::new(
+    let server = Scripted::new([ScriptedResponse::new(
         404,
         r#"{"ErrCode":"100018","ErrDesc":"agent of 13676546374 not found for sid-0001"}"#,
     )])
@@ -96,14 +98,14 @@ async fn the_vendors_code_and_text_are_reported() {
 #[tokio::test]
 async fn in_a_list_no_records_is_an_empty_list() {
     for code in ["100018", "200004"] {
-        let server = Scripted::new((0..7).map(|_| Reply::refusal(code))).await;
+        let server = Scripted::new((0..7).map(|_| ScriptedResponse::refusal(code))).await;
         let (udesk, center) = (&server.udesk, || name("centers/acme"));
         assert!(agents(udesk).await.unwrap().agents.is_empty());
         let mut of_queue = v1::ListAgentsRequest::default();
         let of_queue_page = page(&mut of_queue);
         let queue = Some(name("centers/acme/queues/9001"));
-        let answer = udesk.list_agents(&cx(), center(), queue, of_queue_page, of_queue).await.unwrap();
-        assert_eq!((answer.agents.len(), answer.total_size), (0, 0));
+        let response = udesk.list_agents(&cx(), center(), queue, of_queue_page, of_queue).await.unwrap();
+        assert_eq!((response.agents.len(), response.total_size), (0, 0));
         let mut numbers = v1::ListPhoneNumbersRequest::default();
         let numbers_page = page(&mut numbers);
         assert!(
@@ -114,20 +116,20 @@ async fn in_a_list_no_records_is_an_empty_list() {
         assert!(udesk.list_queues(&cx(), center(), queues_page, queues).await.unwrap().queues.is_empty());
         let mut extensions = v1::ListExtensionsRequest::default();
         let extensions_page = page(&mut extensions);
-        let answer = udesk.list_extensions(&cx(), center(), extensions_page, extensions).await.unwrap();
-        assert!(answer.extensions.is_empty());
+        let response = udesk.list_extensions(&cx(), center(), extensions_page, extensions).await.unwrap();
+        assert!(response.extensions.is_empty());
         let credentials_page = page(&mut v1::AccessSoftphoneCredentialsRequest::default());
-        let answer = udesk.access_softphone_credentials(&cx(), center(), None, credentials_page).await.unwrap();
-        assert!(answer.credentials.is_empty());
+        let response = udesk.access_softphone_credentials(&cx(), center(), None, credentials_page).await.unwrap();
+        assert!(response.credentials.is_empty());
         assert!(subscriptions(udesk).await.unwrap().is_empty());
         assert_eq!(server.sent().len(), 7);
     }
 }
 
 #[tokio::test]
-async fn an_answer_whose_status_and_code_disagree_fails() {
+async fn a_response_whose_status_and_code_disagree_fails() {
     let body = r#"{"ErrCode":"000000","ErrDesc":"OK","Result":{"AgentId":"1001"}}"#;
-    let server = Scripted::new([Reply::new(500, body), Reply::new(500, body)]).await;
+    let server = Scripted::new([ScriptedResponse::new(500, body), ScriptedResponse::new(500, body)]).await;
     assert_eq!(agent(&server.udesk, "1001").await.unwrap_err().reason(), VendorResponseInvalid);
     let written = server.udesk.logout_agent(&cx(), name("centers/acme/agents/1001")).await.unwrap_err();
     assert_eq!(written.reason(), VendorOutcomeUnknown);

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Reply, Scripted, TestServer, cx, fields, metadata, name, names, page, resource};
+use super::{Scripted, ScriptedResponse, TestServer, cx, fields, metadata, name, names, page, resource};
 use crate::{
     adapter::Adapter,
     error::{ErrorReason, Result},
@@ -106,7 +106,8 @@ async fn an_extension_that_is_bound_is_in_use() {
     assert_eq!(delete("1101").await, bound);
     let missing = (ErrorReason::ResourceNotFound, "100018".to_owned(), "centers/acme/extensions/1999".to_owned());
     assert_eq!(delete("1999").await, missing);
-    let other = Scripted::new([Reply::refusal("000001"), Reply::ok(&json!({ "AgentList": [] }))]).await;
+    let other =
+        Scripted::new([ScriptedResponse::refusal("000001"), ScriptedResponse::ok(&json!({ "AgentList": [] }))]).await;
     let refused = other.udesk.delete_extension(&cx(), name("centers/acme/extensions/1300")).await.unwrap_err();
     assert_eq!((refused.reason(), other.sent().len()), (ErrorReason::VendorRejected, 2));
 }
@@ -144,10 +145,10 @@ async fn bound_extensions_are_listed_page_by_page() {
     let mut seen = Vec::new();
     let mut token = String::new();
     loop {
-        let answer = extensions(&server.udesk, 7, &token).await;
-        assert_eq!(answer.total_size, 20);
-        seen.extend(answer.extensions);
-        token = answer.next_page_token;
+        let response = extensions(&server.udesk, 7, &token).await;
+        assert_eq!(response.total_size, 20);
+        seen.extend(response.extensions);
+        token = response.next_page_token;
         if token.is_empty() {
             break;
         }
@@ -243,10 +244,10 @@ async fn the_documents_default_number_joins_the_list() {
     let server = TestServer::of_document().await;
     let mut request = v1::ListPhoneNumbersRequest::default();
     let page = page(&mut request);
-    let answer = server.udesk.list_phone_numbers(&cx(), name("centers/acme"), page, request).await.unwrap();
-    let default: Vec<_> = answer.phone_numbers.iter().filter(|number| number.is_default).collect();
+    let response = server.udesk.list_phone_numbers(&cx(), name("centers/acme"), page, request).await.unwrap();
+    let default: Vec<_> = response.phone_numbers.iter().filter(|number| number.is_default).collect();
     assert_eq!(default.len(), 1);
-    assert_eq!(usize::try_from(answer.total_size), Ok(answer.phone_numbers.len()));
+    assert_eq!(usize::try_from(response.total_size), Ok(response.phone_numbers.len()));
 }
 
 #[tokio::test]

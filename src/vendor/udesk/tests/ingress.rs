@@ -11,7 +11,7 @@ use std::{
 use axum::body::Bytes;
 use serde_json::{Value, json};
 
-use super::{NOW, Reply, Scripted, TestServer, addresses, at, at_address, cx, mask, name, subscriptions};
+use super::{NOW, Scripted, ScriptedResponse, TestServer, addresses, at, at_address, cx, mask, name, subscriptions};
 use crate::{
     adapter::Adapter,
     config::TimestampUnit::Milliseconds,
@@ -79,8 +79,8 @@ async fn subscribed() -> (TestServer, String) {
     (server, uri)
 }
 
-fn made() -> Reply {
-    Reply::ok(&json!({ "sub_succ": [{ "subid": 7, "name": "feed" }], "sub_fail": [] }))
+fn made() -> ScriptedResponse {
+    ScriptedResponse::ok(&json!({ "sub_succ": [{ "subid": 7, "name": "feed" }], "sub_fail": [] }))
 }
 
 #[tokio::test]
@@ -102,7 +102,7 @@ async fn udesk_receives_the_whole_address_and_callers_see_none() {
 }
 
 #[tokio::test]
-async fn an_address_is_valid_before_udesk_answers() {
+async fn an_address_is_valid_before_udesk_responds() {
     for (line, id) in [("POST", None), ("PUT", Some("7"))] {
         let storage = Database::in_memory().unwrap();
         let was_taken = Arc::new(AtomicBool::new(false));
@@ -129,29 +129,29 @@ async fn an_address_is_valid_before_udesk_answers() {
 #[tokio::test]
 async fn what_a_failed_request_leaves_of_its_address() {
     let refused = (UNKNOWN, 0);
-    for (reply, (taken, facts)) in [
-        (Reply::refusal("000001"), refused),
-        (Reply::ok(&json!({ "sub_succ": [], "sub_fail": ["feed"] })), refused),
-        (Reply::new(429, ""), refused),
+    for (response, (taken, facts)) in [
+        (ScriptedResponse::refusal("000001"), refused),
+        (ScriptedResponse::ok(&json!({ "sub_succ": [], "sub_fail": ["feed"] })), refused),
+        (ScriptedResponse::new(429, ""), refused),
         // The outcome of these is unknown.
-        (Reply::new(500, ""), (TAKEN, 1)),
-        (Reply::new(200, "<html>"), (TAKEN, 1)),
-        (Reply::refusal("999999"), (TAKEN, 1)),
-        (Reply::ok(&json!({ "sub_succ": [{ "name": "feed" }] })), (TAKEN, 1)),
-        (Reply::ok(&json!({ "sub_succ": [{ "subid": 7 }], "sub_fail": ["feed"] })), (TAKEN, 1)),
-        (Reply::ok(&json!(null)), (TAKEN, 1)),
+        (ScriptedResponse::new(500, ""), (TAKEN, 1)),
+        (ScriptedResponse::new(200, "<html>"), (TAKEN, 1)),
+        (ScriptedResponse::refusal("999999"), (TAKEN, 1)),
+        (ScriptedResponse::ok(&json!({ "sub_succ": [{ "name": "feed" }] })), (TAKEN, 1)),
+        (ScriptedResponse::ok(&json!({ "sub_succ": [{ "subid": 7 }], "sub_fail": ["feed"] })), (TAKEN, 1)),
+        (ScriptedResponse::ok(&json!(null)), (TAKEN, 1)),
     ] {
-        let told = reply.body.clone();
-        let server = Scripted::new([reply]).await;
+        let reported = response.body.clone();
+        let server = Scripted::new([response]).await;
         create(&server.udesk, feed()).await.unwrap_err();
-        assert_eq!(is_taken(&server.storage, &callback(&server.sent()[0].1)).await, taken, "{told}");
-        assert_eq!(kept(&server.storage).await, facts, "{told}");
+        assert_eq!(is_taken(&server.storage, &callback(&server.sent()[0].1)).await, taken, "{reported}");
+        assert_eq!(kept(&server.storage).await, facts, "{reported}");
     }
 }
 
 #[tokio::test]
 async fn a_failed_change_keeps_the_former_address() {
-    for (second, new) in [(Reply::refusal("000001"), UNKNOWN), (Reply::new(500, ""), TAKEN)] {
+    for (second, new) in [(ScriptedResponse::refusal("000001"), UNKNOWN), (ScriptedResponse::new(500, ""), TAKEN)] {
         let server = Scripted::new([made(), second]).await;
         create(&server.udesk, feed()).await.unwrap();
         update(&server.udesk, "7", whole(), &ALL).await.unwrap_err();
@@ -163,7 +163,7 @@ async fn a_failed_change_keeps_the_former_address() {
 
 #[tokio::test]
 async fn a_subscription_that_was_created_but_not_disabled_keeps_its_address() {
-    for failure in [Reply::refusal("000001"), Reply::new(500, "")] {
+    for failure in [ScriptedResponse::refusal("000001"), ScriptedResponse::new(500, "")] {
         let server = Scripted::new([made(), failure]).await;
         let partly = create(&server.udesk, Subscription { enabled: Some(false), ..feed() }).await.unwrap_err();
         assert_eq!(partly.reason(), ErrorReason::PartiallyApplied);
@@ -217,7 +217,7 @@ async fn the_address_of_a_deleted_subscription_is_retired() {
     delete(&server.udesk, "102").await.unwrap();
     assert_eq!(is_taken(&server.storage, &uri).await, GIVEN_UP);
 
-    // Deleted elsewhere: Udesk's answer says so.
+    // Deleted elsewhere: Udesk's response says so.
     for change in ["DELETE", "PUT"] {
         let (server, uri) = subscribed().await;
         delete(&server.elsewhere(), "102").await.unwrap();
@@ -233,14 +233,14 @@ async fn the_address_of_a_deleted_subscription_is_retired() {
 
 #[tokio::test]
 async fn a_subscription_that_only_seems_deleted_keeps_its_id_and_its_address() {
-    for reply in [
-        || Reply::new(404, "<html>"),
-        || Reply::new(410, ""),
-        || Reply::new(404, "{}"),
-        || Reply::refusal("100005"),
-        || Reply::refusal("100022"),
+    for response in [
+        || ScriptedResponse::new(404, "<html>"),
+        || ScriptedResponse::new(410, ""),
+        || ScriptedResponse::new(404, "{}"),
+        || ScriptedResponse::refusal("100005"),
+        || ScriptedResponse::refusal("100022"),
     ] {
-        let server = Scripted::new([made(), reply(), reply()]).await;
+        let server = Scripted::new([made(), response(), response()]).await;
         create(&server.udesk, feed()).await.unwrap();
         let uri = callback(&server.sent()[0].1);
         for refused in [
@@ -257,17 +257,17 @@ async fn a_subscription_that_only_seems_deleted_keeps_its_id_and_its_address() {
 
 #[tokio::test]
 async fn a_subscription_is_identified_by_the_gateways_address_where_udesk_lists_another_name() {
-    let told: Arc<Mutex<String>> = Arc::default();
+    let reported: Arc<Mutex<String>> = Arc::default();
     let router = axum::Router::new().fallback({
-        let told = told.clone();
+        let reported = reported.clone();
         move |method: axum::http::Method, bytes: Bytes| async move {
             if method != "GET" {
-                *told.lock().unwrap() = callback(&serde_json::from_slice(&bytes).unwrap());
+                *reported.lock().unwrap() = callback(&serde_json::from_slice(&bytes).unwrap());
                 return made().body;
             }
-            let uri = told.lock().unwrap().clone();
+            let uri = reported.lock().unwrap().clone();
             let listed = json!({ "callback": uri, "enable": "true", "events": ["general_hangup"], "name": "Acme Ltd" });
-            Reply::ok(&listed).body
+            ScriptedResponse::ok(&listed).body
         }
     });
     let storage = Database::in_memory().unwrap();
@@ -333,20 +333,20 @@ async fn an_address_in_udesks_text_is_not_passed_on() {
         |uri: &str| uri.replace('/', "\\/"),
         |uri: &str| uri.replace('/', "%2F"),
     ] {
-        let told: Arc<Mutex<String>> = Arc::default();
+        let reported: Arc<Mutex<String>> = Arc::default();
         let router = axum::Router::new().fallback({
-            let told = told.clone();
+            let reported = reported.clone();
             move |bytes: Bytes| async move {
                 let uri = callback(&serde_json::from_slice(&bytes).unwrap());
                 let text = format!("no route to {}, try again", quote(&uri));
-                *told.lock().unwrap() = uri;
+                *reported.lock().unwrap() = uri;
                 json!({ "ErrCode": "000001", "ErrDesc": text, "Result": text }).to_string()
             }
         });
         let storage = Database::in_memory().unwrap();
         let udesk = at(router, &storage).await;
-        shows_nothing_of(&told, create(&udesk, feed()).await.unwrap_err());
-        shows_nothing_of(&told, update(&udesk, "7", whole(), &ALL).await.unwrap_err());
+        shows_nothing_of(&reported, create(&udesk, feed()).await.unwrap_err());
+        shows_nothing_of(&reported, update(&udesk, "7", whole(), &ALL).await.unwrap_err());
     }
 }
 

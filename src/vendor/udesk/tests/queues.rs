@@ -3,7 +3,7 @@
 use prost_types::Duration;
 use serde_json::{Value, json};
 
-use super::{Reply, Scripted, TestServer, cx, fields, mask, metadata, name, queue, resource};
+use super::{Scripted, ScriptedResponse, TestServer, cx, fields, mask, metadata, name, queue, resource};
 use crate::{
     error::{ErrorReason, Result},
     proto::v1,
@@ -47,7 +47,7 @@ async fn a_queue_has_the_id_that_udesk_assigns() {
 }
 
 #[tokio::test]
-async fn a_queue_without_an_id_in_the_answer_is_found_by_its_name() {
+async fn a_queue_without_an_id_in_the_response_is_found_by_its_name() {
     let list = |queues: Value| json!({ "Queues": queues });
     let night = |id: &str| json!({ "QueueId": id, "Name": "Night" });
     for nothing in [json!(null), json!(""), json!([]), json!({})] {
@@ -120,7 +120,7 @@ async fn unchanged_fields_are_written_back_as_udesk_returned_them() {
         let queue_name = name("centers/acme/queues/9001");
         let changed = server.udesk.update_queue(&cx(), queue_name, v1::Queue::default(), mask(&["wait_music"])).await;
         assert_eq!(server.sent()[1].1, written);
-        // The script has no answer for the read-back, so the answer is what was written.
+        // The script has no response for the read-back, so the response is what was written.
         let changed = changed.unwrap();
         assert_eq!(changed.display_name, written["QueueName"].as_str().unwrap_or_default());
         assert_eq!(changed.strategy(), v1::QueueStrategy::Unspecified);
@@ -185,7 +185,7 @@ async fn a_queue_with_agents_is_in_use() {
         (ErrorReason::ResourceNotFound, "centers/acme/queues/9004".into())
     );
     assert_eq!(fields(&delete("q").await.unwrap_err()), ["name"]);
-    let other = Scripted::new([Reply::refusal("300000"), Reply::ok(&json!([]))]).await;
+    let other = Scripted::new([ScriptedResponse::refusal("300000"), ScriptedResponse::ok(&json!([]))]).await;
     let refused = other.udesk.delete_queue(&cx(), name("centers/acme/queues/9004")).await.unwrap_err();
     assert_eq!((refused.reason(), other.sent().len()), (ErrorReason::VendorCodeUnmapped, 2));
 }

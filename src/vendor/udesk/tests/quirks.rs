@@ -8,11 +8,11 @@ use switchboard_simulators::udesk::{QueueIds, Quirk};
 use super::{TestServer, agent, agents, cx, mask, metadata, name, page, queue, resource, subscriptions};
 use crate::{adapter::Adapter, error::ErrorReason, proto::v1};
 
-/// A center's answers to reads and writes, each with its name and as bytes, because `Debug` redacts.
-async fn answers(udesk: &Arc<dyn Adapter>) -> Vec<(&'static str, Vec<u8>)> {
-    let mut told = reads(udesk).await;
-    told.extend(writes(udesk).await);
-    told
+/// A center's responses to reads and writes, each with its name and as bytes, because `Debug` redacts.
+async fn responses(udesk: &Arc<dyn Adapter>) -> Vec<(&'static str, Vec<u8>)> {
+    let mut reported = reads(udesk).await;
+    reported.extend(writes(udesk).await);
+    reported
 }
 
 async fn reads(udesk: &Arc<dyn Adapter>) -> Vec<(&'static str, Vec<u8>)> {
@@ -82,10 +82,10 @@ async fn writes(udesk: &Arc<dyn Adapter>) -> Vec<(&'static str, Vec<u8>)> {
 
 #[tokio::test]
 async fn most_quirks_change_nothing_that_a_caller_sees() {
-    let plain = answers(&TestServer::open().await.udesk).await;
+    let plain = responses(&TestServer::open().await.udesk).await;
     for quirk in Quirk::ALL {
         let quirky = match quirk {
-            // These change the answers: each has a test of its own.
+            // These change the responses: each has a test of its own.
             Quirk::UnknownEnums
             | Quirk::ExtenInfosStrings
             | Quirk::SubscriptionsWithIds
@@ -100,7 +100,7 @@ async fn most_quirks_change_nothing_that_a_caller_sees() {
             | Quirk::ExtraFields
             | Quirk::SubSuccObject
             | Quirk::SuffixedIds
-            | Quirk::SecondGenerationCodes => answers(&TestServer::with_quirk(quirk).await.udesk).await,
+            | Quirk::SecondGenerationCodes => responses(&TestServer::with_quirk(quirk).await.udesk).await,
         };
         assert_eq!(quirky, plain, "{quirk}");
     }
@@ -155,8 +155,8 @@ async fn extensions_that_are_bare_numbers_have_no_account() {
         .unwrap();
     assert_eq!((line.agent.as_str(), line.account.as_str()), ("centers/acme/agents/1001", ""));
     let page = page(&mut v1::AccessSoftphoneCredentialsRequest::default());
-    let told = server.udesk.access_softphone_credentials(&cx(), name("centers/acme"), None, page).await.unwrap();
-    assert!(told.credentials.is_empty());
+    let reported = server.udesk.access_softphone_credentials(&cx(), name("centers/acme"), None, page).await.unwrap();
+    assert!(reported.credentials.is_empty());
     let new = v1::Agent { employee_number: "E1".into(), provision_extensions: true, ..Default::default() };
     let new = v1::CreateAgentRequest { agent_id: "2001".into(), agent: Some(new), ..Default::default() };
     let made = server.udesk.create_agent(&cx(), name("centers/acme"), new).await.unwrap();

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Reply, Scripted, cx, fields, mask, metadata, name, names, queue, resource};
+use super::{Scripted, ScriptedResponse, cx, fields, mask, metadata, name, names, queue, resource};
 use crate::{
     error::{
         ErrorReason::{
@@ -23,18 +23,18 @@ fn extensions<const N: usize>(ids: [&str; N]) -> Vec<ExtensionName> {
     ids.map(|id| ExtensionName::new("acme", id)).into()
 }
 
-fn success(status: u16) -> Reply {
-    Reply::new(status, r#"{"ErrCode":"000000","ErrDesc":"OK","Result":null}"#)
+fn success(status: u16) -> ScriptedResponse {
+    ScriptedResponse::new(status, r#"{"ErrCode":"000000","ErrDesc":"OK","Result":null}"#)
 }
 
 /// The agent as Udesk 25 returns it.
-fn holds(extensions: &[&str]) -> Reply {
-    Reply::ok(&json!([{ "AgentId": "1001", "Extensions": extensions }]))
+fn holds(extensions: &[&str]) -> ScriptedResponse {
+    ScriptedResponse::ok(&json!([{ "AgentId": "1001", "Extensions": extensions }]))
 }
 
-fn queues(ids: &[&str]) -> Reply {
+fn queues(ids: &[&str]) -> ScriptedResponse {
     let queues: Vec<Value> = ids.iter().map(|id| json!({ "QueueId": id, "Name": id })).collect();
-    Reply::ok(&json!({ "Queues": queues }))
+    ScriptedResponse::ok(&json!({ "Queues": queues }))
 }
 
 async fn sign_in(server: &Scripted, queues: Vec<QueueName>) -> Result<v1::LoginAgentResponse> {
@@ -43,8 +43,8 @@ async fn sign_in(server: &Scripted, queues: Vec<QueueName>) -> Result<v1::LoginA
 
 #[tokio::test]
 async fn a_queued_write_is_not_done() {
-    for reply in [|| Reply::new(202, ""), || success(202), || Reply::new(202, "Accepted")] {
-        let server = Scripted::new([reply(), reply(), reply()]).await;
+    for response in [|| ScriptedResponse::new(202, ""), || success(202), || ScriptedResponse::new(202, "Accepted")] {
+        let server = Scripted::new([response(), response(), response()]).await;
         let udesk = &server.udesk;
         for refused in [
             udesk.delete_queue(&cx(), name("centers/acme/queues/9003")).await,
@@ -55,12 +55,12 @@ async fn a_queued_write_is_not_done() {
         }
         assert_eq!(server.sent().len(), 3);
     }
-    let server = Scripted::new([Reply::new(202, "")]).await;
+    let server = Scripted::new([ScriptedResponse::new(202, "")]).await;
     let queued = server.udesk.delete_queue(&cx(), name("centers/acme/queues/9003")).await.unwrap_err();
     assert!(metadata(queued, "cause").contains("HTTP 202"));
     // Where the code refuses, nothing was queued; and a read is what it returns.
-    let refused = Reply { status: 202, ..Reply::refusal("100016") };
-    let read = Reply { status: 202, ..queues(&["9003"]) };
+    let refused = ScriptedResponse { status: 202, ..ScriptedResponse::refusal("100016") };
+    let read = ScriptedResponse { status: 202, ..queues(&["9003"]) };
     let server = Scripted::new([refused, read]).await;
     let refused = server.udesk.delete_queue(&cx(), name("centers/acme/queues/9003")).await.unwrap_err();
     assert_eq!(refused.reason(), ErrorReason::ResourceInUse);
@@ -70,7 +70,7 @@ async fn a_queued_write_is_not_done() {
 #[tokio::test]
 async fn an_accepted_callback_is_its_success() {
     let body = r#"{"code":"000000","message":"OK","results":"c9d52506"}"#;
-    let server = Scripted::new([Reply::new(202, body)]).await;
+    let server = Scripted::new([ScriptedResponse::new(202, body)]).await;
     let request = v1::StartCallbackRequest {
         customer_number: "13676546374".into(),
         entry_number: "01055500100".into(),
@@ -89,21 +89,22 @@ async fn a_code_under_a_server_error_leaves_the_outcome_of_a_write_unknown() {
         (500, "200020", VendorAuthFailed),
         (400, "000001", VendorRejected),
     ] {
-        let refusal = || Reply { status, ..Reply::refusal(code) };
+        let refusal = || ScriptedResponse { status, ..ScriptedResponse::refusal(code) };
         let server = Scripted::new([refusal()]).await;
         let refused =
             server.udesk.unbind_agent_extensions(&cx(), agent("1001"), extensions(["1101"])).await.unwrap_err();
         assert_eq!((refused.reason(), refused.vendor_code()), (expected, code), "{status}");
         assert_eq!((server.sent().len(), resource(refused).as_str()), (1, ""), "{status} {code}");
     }
-    let server = Scripted::new([Reply { status: 500, ..Reply::refusal("100018") }]).await;
+    let server = Scripted::new([ScriptedResponse { status: 500, ..ScriptedResponse::refusal("100018") }]).await;
     assert_eq!(super::agent(&server.udesk, "1001").await.unwrap_err().reason(), ResourceNotFound);
 }
 
 #[tokio::test]
 async fn a_voice_file_that_udesk_rejects_names_its_field() {
     for code in ["100007", "100008", "100009"] {
-        let server = Scripted::new([queues(&["9003"]), Reply::refusal(code), Reply::refusal(code)]).await;
+        let server =
+            Scripted::new([queues(&["9003"]), ScriptedResponse::refusal(code), ScriptedResponse::refusal(code)]).await;
         let change = v1::Queue { wait_music: "night.wav".into(), ..Default::default() };
         let target = name("centers/acme/queues/9003");
         let refused =
@@ -131,7 +132,7 @@ async fn a_callback_names_a_number_only_where_one_can_be_meant() {
         ("100022", "", ResourceNotFound, ""),
     ] {
         let refusal = json!({ "code": code, "message": "not found" }).to_string();
-        let server = Scripted::new([Reply::new(200, refusal)]).await;
+        let server = Scripted::new([ScriptedResponse::new(200, refusal)]).await;
         let request = v1::StartCallbackRequest {
             customer_number: "13676546374".into(),
             entry_number: "01055500100".into(),
@@ -145,9 +146,9 @@ async fn a_callback_names_a_number_only_where_one_can_be_meant() {
 
 #[tokio::test]
 async fn one_of_several_is_named_only_where_one_can_be_meant() {
-    let missing = || Reply::refusal("100018");
-    let bind = async |replies: Vec<Reply>, ids: Vec<ExtensionName>| {
-        let server = Scripted::new(replies).await;
+    let missing = || ScriptedResponse::refusal("100018");
+    let bind = async |responses: Vec<ScriptedResponse>, ids: Vec<ExtensionName>| {
+        let server = Scripted::new(responses).await;
         let refused = server.udesk.bind_agent_extensions(&cx(), agent("1001"), ids).await.unwrap_err();
         assert_eq!(refused.reason(), ResourceNotFound);
         resource(refused)
@@ -156,19 +157,19 @@ async fn one_of_several_is_named_only_where_one_can_be_meant() {
     let one = bind(vec![missing(), holds(&["1201"])], extensions(["1201", "1202"])).await;
     assert_eq!(one, "centers/acme/extensions/1202");
     assert_eq!(bind(vec![missing(), missing()], extensions(["1201", "1202"])).await, "centers/acme/agents/1001");
-    assert_eq!(bind(vec![missing(), Reply::new(502, "")], extensions(["1201"])).await, "");
+    assert_eq!(bind(vec![missing(), ScriptedResponse::new(502, "")], extensions(["1201"])).await, "");
 
-    let leave = async |replies: Vec<Reply>| {
-        let server = Scripted::new(replies).await;
+    let leave = async |responses: Vec<ScriptedResponse>| {
+        let server = Scripted::new(responses).await;
         let queues = names(&["centers/acme/queues/9001"]);
         resource(server.udesk.remove_agent_queues(&cx(), agent("1001"), queues).await.unwrap_err())
     };
     assert_eq!(leave(vec![missing(), queues(&["9001"]), holds(&[])]).await, "", "the membership is missing");
     assert_eq!(leave(vec![missing(), queues(&["9001"]), missing()]).await, "centers/acme/agents/1001");
     assert_eq!(leave(vec![missing(), queues(&["9002"])]).await, "centers/acme/queues/9001");
-    assert_eq!(leave(vec![missing(), Reply::new(502, "")]).await, "");
+    assert_eq!(leave(vec![missing(), ScriptedResponse::new(502, "")]).await, "");
 
-    let server = Scripted::new([missing(), Reply::new(502, "")]).await;
+    let server = Scripted::new([missing(), ScriptedResponse::new(502, "")]).await;
     let refused = server.udesk.add_queue_agents(&cx(), name("centers/acme/queues/9001"), vec![agent("1001")]).await;
     assert_eq!(resource(refused.unwrap_err()), "");
 
@@ -180,7 +181,7 @@ async fn one_of_several_is_named_only_where_one_can_be_meant() {
 #[tokio::test]
 async fn a_status_of_a_proxy_names_no_resource() {
     for status in [404, 410] {
-        let page = || Reply::new(status, "<html>nginx</html>");
+        let page = || ScriptedResponse::new(status, "<html>nginx</html>");
         let server = Scripted::new([page(), page(), page(), page()]).await;
         let udesk = &server.udesk;
         for refused in [
@@ -199,17 +200,17 @@ async fn a_status_of_a_proxy_names_no_resource() {
 #[tokio::test]
 async fn an_agent_without_an_extension_cannot_sign_in() {
     for code in ["000001", "000036", "100001", "200002", "100004", "300000"] {
-        let server = Scripted::new([Reply::refusal(code), holds(&[])]).await;
+        let server = Scripted::new([ScriptedResponse::refusal(code), holds(&[])]).await;
         let refused = sign_in(&server, names(&["centers/acme/queues/9001"])).await.unwrap_err();
         assert_eq!((refused.reason(), refused.vendor_code()), (AgentStateConflict, code));
         assert_eq!((resource(refused).as_str(), server.sent().len()), ("centers/acme/agents/1001", 2));
     }
     // The agent has one, or nobody knows.
-    for read in [holds(&["1101"]), Reply::new(502, "")] {
-        let server = Scripted::new([Reply::refusal("000001"), read]).await;
+    for read in [holds(&["1101"]), ScriptedResponse::new(502, "")] {
+        let server = Scripted::new([ScriptedResponse::refusal("000001"), read]).await;
         assert_eq!(sign_in(&server, Vec::new()).await.unwrap_err().reason(), VendorRejected);
     }
-    let server = Scripted::new([Reply::new(500, "")]).await;
+    let server = Scripted::new([ScriptedResponse::new(500, "")]).await;
     assert_eq!(sign_in(&server, Vec::new()).await.unwrap_err().reason(), VendorOutcomeUnknown);
     assert_eq!(server.sent().len(), 1);
 }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::{NOW, Reply, Scripted, TestServer, cx, fields, mask, metadata, name, page, resource, subscriptions};
+use super::{
+    NOW, Scripted, ScriptedResponse, TestServer, cx, fields, mask, metadata, name, page, resource, subscriptions,
+};
 use crate::{
     adapter::Adapter,
     config::TimestampUnit::Milliseconds,
@@ -97,8 +99,8 @@ async fn a_subscription_is_disabled_in_a_second_request() {
     assert_eq!(subscriptions(&server.udesk).await.unwrap()[0].enabled, Some(false));
 
     let made = json!({ "sub_succ": { "subid": 7, "name": "crm" }, "sub_fail": [] });
-    for (reply, unknown) in [(Reply::refusal("000001"), "0"), (Reply::new(500, ""), "1")] {
-        let server = Scripted::new([Reply::ok(&made), reply]).await;
+    for (response, unknown) in [(ScriptedResponse::refusal("000001"), "0"), (ScriptedResponse::new(500, ""), "1")] {
+        let server = Scripted::new([ScriptedResponse::ok(&made), response]).await;
         let partly = create(&server.udesk, Subscription { enabled: Some(false), ..crm() }).await.unwrap_err();
         assert_eq!(partly.reason(), ErrorReason::PartiallyApplied);
         assert_eq!(metadata(partly.clone(), "appliedCount"), "1");
@@ -109,7 +111,7 @@ async fn a_subscription_is_disabled_in_a_second_request() {
 }
 
 #[tokio::test]
-async fn what_an_answer_to_a_new_subscription_means() {
+async fn what_a_response_to_a_new_subscription_means() {
     let made = async |result: Value| {
         let server = Scripted::results([result]).await;
         create(&server.udesk, crm()).await.map(|made| made.name).map_err(|error| {
@@ -148,9 +150,13 @@ async fn what_an_answer_to_a_new_subscription_means() {
 #[tokio::test]
 async fn a_failed_subscription_is_reported_without_its_callback_and_its_name() {
     let text = format!("crm: no route to {CALLBACK} of sid-0001");
-    let told = "***: no route to *** of ***, name is taken";
+    let reported = "***: no route to *** of ***, name is taken";
     for (failures, message, vendor_message) in [
-        (json!([null, text, { "why": "name is taken" }]), format!("Udesk refused the subscription: {told}"), told),
+        (
+            json!([null, text, { "why": "name is taken" }]),
+            format!("Udesk refused the subscription: {reported}"),
+            reported,
+        ),
         (json!(["crm"]), "Udesk refused the subscription without a reason".to_owned(), ""),
     ] {
         let server = Scripted::results([json!({ "sub_succ": [], "sub_fail": failures })]).await;
@@ -161,19 +167,19 @@ async fn a_failed_subscription_is_reported_without_its_callback_and_its_name() {
 }
 
 #[tokio::test]
-async fn a_subscription_may_be_listed_by_the_name_in_the_answer() {
+async fn a_subscription_may_be_listed_by_the_name_in_the_response() {
     let listed = json!([{ "callback": CALLBACK, "enable": "false", "events": [], "name": "test" }]);
-    let answers = [json!({ "sub_succ": [{ "subid": 168, "name": "test" }] }), listed];
-    let server = Scripted::results(answers).await;
+    let responses = [json!({ "sub_succ": [{ "subid": 168, "name": "test" }] }), listed];
+    let server = Scripted::results(responses).await;
     create(&server.udesk, crm()).await.unwrap();
     assert_eq!(ids(&server.udesk).await, ["168"]);
 }
 
 #[tokio::test]
-async fn a_subscription_may_be_listed_by_the_name_in_the_answer_to_its_change() {
+async fn a_subscription_may_be_listed_by_the_name_in_the_response_to_its_change() {
     let row = |name: &str| json!({ "callback": CALLBACK, "enable": "true", "events": ["begin"], "name": name });
-    let answers = [json!({ "CRM (acme)": 164 }), json!([row("CRM (acme)")]), json!("done"), json!([row("crm")])];
-    let server = Scripted::results(answers).await;
+    let responses = [json!({ "CRM (acme)": 164 }), json!([row("CRM (acme)")]), json!("done"), json!([row("crm")])];
+    let server = Scripted::results(responses).await;
     for _ in 0..2 {
         update(&server.udesk, "168", Subscription { enabled: Some(true), ..crm() }, &ALL).await.unwrap();
         assert_eq!(ids(&server.udesk).await, ["168"]);

@@ -4,6 +4,7 @@
 use serde_json::{Value, json};
 use switchboard_simulators::udesk;
 
+use super::{INVALID, Row};
 use crate::support::{
     Gateway, acme,
     client::Failure,
@@ -15,12 +16,79 @@ use crate::support::{
 type Refused = (&'static str, Value, &'static [&'static str]);
 
 /// A request that the vendor or its lists refuse: code, reason, and the resource that is named.
-type Answered = (&'static str, Value, &'static str, &'static str, &'static str);
+type Rejected = (&'static str, Value, &'static str, &'static str, &'static str);
 
 const AGENT: &str = "centers/acme/agents/1001";
 const QUEUE: &str = "centers/acme/queues/9001";
 const EXTENSION: &str = "centers/acme/extensions/1101";
 const CALLBACK: &str = "https://crm.example.com/hooks";
+
+/// Udesk's own formats and limits, and what it does not have, in the form of the other vendors' rows.
+pub(super) fn rows() -> Vec<Row> {
+    vec![
+        (
+            "StartCallback",
+            json!({"parent": "centers/acme", "customer_number": "+8613800000000", "entry_number": "12"}),
+            INVALID,
+            "FIELD_INVALID",
+            &["customer_number", "entry_number"],
+        ),
+        // Udesk's own formats and limits.
+        ("GetAgent", json!({"name": "centers/acme/agents/mara"}), INVALID, "FIELD_INVALID", &["name"]),
+        (
+            "ListAgents",
+            json!({"parent": "centers/acme", "queue": "centers/acme/queues/sales"}),
+            INVALID,
+            "FIELD_INVALID",
+            &["queue"],
+        ),
+        (
+            "ListAgents",
+            json!({"parent": "centers/acme", "state": "AGENT_STATE_BUSY"}),
+            INVALID,
+            "FIELD_UNSUPPORTED",
+            &["state"],
+        ),
+        (
+            "CreateQueue",
+            json!({"parent": "centers/acme", "queue_id": "8001", "queue": {}}),
+            INVALID,
+            "FIELD_INVALID",
+            &["queue_id", "queue.display_name"],
+        ),
+        (
+            "CreateQueue",
+            json!({"parent": "centers/acme", "queue": {"display_name": "x", "strategy": 1, "wait_timeout": "30s"}}),
+            INVALID,
+            "FIELD_UNSUPPORTED",
+            &["queue.strategy", "queue.wait_timeout"],
+        ),
+        (
+            "LoginAgent",
+            json!({"name": "centers/acme/agents/1001", "vendor_data": {"state": 2, "color": "red"}}),
+            INVALID,
+            "FIELD_INVALID",
+            &["vendor_data.state", "vendor_data.color"],
+        ),
+        // What is not there, or there already, or in the wrong state.
+        ("GetAgent", json!({"name": "centers/acme/agents/99999"}), "NotFound", "RESOURCE_NOT_FOUND", &[]),
+        (
+            "CreateQueue",
+            json!({"parent": "centers/acme", "queue": {"display_name": "Sales"}}),
+            "AlreadyExists",
+            "RESOURCE_EXISTS",
+            &[],
+        ),
+        ("LoginAgent", json!({"name": "centers/acme/agents/1011"}), "FailedPrecondition", "AGENT_STATE_CONFLICT", &[]),
+        (
+            "StartCallback",
+            json!({"parent": "centers/acme", "customer_number": "13800000000", "entry_number": "01099999999"}),
+            "NotFound",
+            "RESOURCE_NOT_FOUND",
+            &[],
+        ),
+    ]
+}
 
 /// What is missing.
 fn missing() -> Vec<Refused> {
@@ -68,7 +136,7 @@ fn missing() -> Vec<Refused> {
     ]
 }
 
-/// What the contract takes and Udesk does not.
+/// What the contract accepts and Udesk does not.
 fn of_a_wrong_format() -> Vec<Refused> {
     let (agent, queue, line) = ("centers/acme/agents/mara", "centers/acme/queues/sales", "centers/acme/extensions/x1");
     let stand_in = "centers/acme/subscriptions/~0123456789abcdef";
@@ -166,9 +234,9 @@ fn of_another_center() -> Vec<Refused> {
 }
 
 /// What is not there.
-fn of_nobody() -> Vec<Answered> {
+fn of_nobody() -> Vec<Rejected> {
     let not_found =
-        |method, request, resource| -> Answered { (method, request, "NotFound", "RESOURCE_NOT_FOUND", resource) };
+        |method, request, resource| -> Rejected { (method, request, "NotFound", "RESOURCE_NOT_FOUND", resource) };
     let (agent, queue) = ("centers/acme/agents/7777", "centers/acme/queues/9999");
     let (line, number) = ("centers/acme/extensions/1999", "centers/acme/phoneNumbers/01099999999");
     let subscription = "centers/acme/subscriptions/999";
@@ -204,10 +272,10 @@ fn of_nobody() -> Vec<Answered> {
 }
 
 /// What is there already, or in use, or in the wrong state.
-fn in_the_way() -> Vec<Answered> {
+fn in_the_way() -> Vec<Rejected> {
     let exists =
-        |method, request, resource| -> Answered { (method, request, "AlreadyExists", "RESOURCE_EXISTS", resource) };
-    let in_use = |method, name: &'static str| -> Answered {
+        |method, request, resource| -> Rejected { (method, request, "AlreadyExists", "RESOURCE_EXISTS", resource) };
+    let in_use = |method, name: &'static str| -> Rejected {
         (method, json!({"name": name}), "FailedPrecondition", "RESOURCE_IN_USE", name)
     };
     let disable = json!({"agent": {"name": AGENT, "enabled": false}});
@@ -322,8 +390,8 @@ async fn what_the_vendor_refuses_is_named_and_changes_nothing() {
     let before = state().await;
     for (method, request, code, reason, resource) in of_nobody().into_iter().chain(in_the_way()) {
         let failure = desk.refused(method, &request).await;
-        let told = (format!("{:?}", failure.code), failure.reason.as_str());
-        assert_eq!(told, (code.to_owned(), reason), "{method} {request}: {failure:?}");
+        let reported = (format!("{:?}", failure.code), failure.reason.as_str());
+        assert_eq!(reported, (code.to_owned(), reason), "{method} {request}: {failure:?}");
         let named = failure.resource.as_ref().map(|(_, name)| name.as_str()).unwrap_or_default();
         assert_eq!(named, resource, "{method} {request}: {failure:?}");
         assert!(!desk.simulator.requests().is_empty(), "{method} {request}");
@@ -333,7 +401,7 @@ async fn what_the_vendor_refuses_is_named_and_changes_nothing() {
 
 /// An unknown center is the same to every method; what a method of another vendor does is not asked.
 #[tokio::test]
-async fn a_center_that_is_not_there_is_told_before_anything_else() {
+async fn a_center_that_is_not_there_is_reported_before_anything_else() {
     let desk = Desk::open().await;
     for (method, request, ..) in of_nobody().into_iter().chain(in_the_way()) {
         let elsewhere = request.to_string().replace("centers/acme", "centers/nobody");

@@ -1,4 +1,4 @@
-//! The answers of Udesk 18 and 19, and their meaning.
+//! The responses of Udesk 18 and 19, and their meaning.
 
 use std::collections::BTreeMap;
 
@@ -15,7 +15,7 @@ use crate::{
     vendor::de::{Integer, List, Object, Text},
 };
 
-/// `POST /subscriptions` (Udesk 18), one at a time, so that the answer is about it (C41).
+/// `POST /subscriptions` (Udesk 18), one at a time, so that the response is about it (C41).
 #[derive(Serialize)]
 struct Subscribe<'a> {
     subscriptions: [Asked<'a>; 1],
@@ -30,7 +30,7 @@ struct Asked<'a> {
 
 endpoint!(Ccapi: Subscribe<'_>, POST "/subscriptions", write, WRITE => Object<Subscribed>);
 
-/// Answer of Udesk 18, which contains failures beside a code of success (C42).
+/// Response of Udesk 18, which contains failures beside a code of success (C42).
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Subscribed {
@@ -48,7 +48,7 @@ pub(super) struct CreatedSubscription {
     pub(super) name: Text,
 }
 
-/// Answer of Udesk 19: "Subscription Name & Event ID", as in `{"ymtest111": 164}` (C45). Any content is accepted,
+/// Response of Udesk 19: "Subscription Name & Event ID", as in `{"ymtest111": 164}` (C45). Any content is accepted,
 /// because nothing of it is required.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Replaced(pub(super) Option<(String, i64)>);
@@ -77,12 +77,12 @@ pub(super) async fn subscribe(ccapi: &Api, cx: &Context, spec: &SubscriptionSpec
             // The name is personal data, and Udesk may repeat it in the failure.
             secrets.push(&spec.name);
             let message = redact::vendor_text(&failures.join(", "), &secrets);
-            let (told, message) = if message.contains(char::is_alphanumeric) {
+            let (reported, message) = if message.contains(char::is_alphanumeric) {
                 (format!("Udesk refused the subscription: {message}"), message)
             } else {
                 ("Udesk refused the subscription without a reason".to_owned(), String::new())
             };
-            Err(Error::new(ErrorReason::VendorRejected, told).from_vendor(Vendor { message, ..vendor }))
+            Err(Error::new(ErrorReason::VendorRejected, reported).from_vendor(Vendor { message, ..vendor }))
         }
         None if is_reported => unknown("Udesk reported that the subscription was created, but not its ID", vendor),
         None => unknown("Udesk reported neither a subscription nor a failure", vendor),
@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_to_a_change_names_the_subscription_or_nothing() {
+    fn a_response_to_a_change_names_the_subscription_or_nothing() {
         for (json, name) in [
             (r#"{"ymtest111": 164}"#, Some(("ymtest111".to_owned(), 164))),
             (r#"{"a": "7"}"#, Some(("a".to_owned(), 7))),
