@@ -119,12 +119,15 @@ impl Centers {
 // === impl Center ===
 
 impl Center {
-    /// Runs a write, detached from its caller: see [`detached`].
+    /// Runs a write, detached from its caller: see [`detached`]. What the contract rejects is no write.
     pub async fn write<A, F>(&self, cx: &Context, run: impl FnOnce(Arc<dyn Adapter>, Context) -> F) -> Result<A>
     where
         A: Send + 'static,
         F: Future<Output = Result<A>> + Send + 'static,
     {
+        if cx.rejected().is_some() {
+            return run(self.adapter.clone(), cx.clone()).await;
+        }
         detached::run(&self.tasks, cx, |cx| run(self.adapter.clone(), cx)).await
     }
 
@@ -143,6 +146,9 @@ impl Center {
         F: Future<Output = Result<A>> + Send + 'static,
     {
         let adapter = self.adapter.clone();
+        if cx.rejected().is_some() {
+            return run(adapter, cx.clone(), request).await;
+        }
         // The canonical spelling: several spellings of a UUID are one ID.
         let Ok(request_id) = Uuid::try_parse(request_id) else {
             return detached::run(&self.tasks, cx, |cx| run(adapter, cx, request)).await;

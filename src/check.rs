@@ -5,8 +5,9 @@ use std::{borrow::Cow, collections::HashSet};
 use prost_types::Duration;
 
 use crate::{
+    context::{Context, Rejected},
     error::{Error, ErrorReason, MAX_VIOLATIONS, Result, Violation},
-    name::ResourceName,
+    name::{ResourceName, is_center_id},
 };
 
 /// Collects the violations of one request.
@@ -18,6 +19,8 @@ pub(crate) struct Check {
     invalid: Violations,
     unsupported: Violations,
     center: Option<String>,
+    /// The fields that the contract rejected. They have no value that a vendor could reject.
+    rejected: Vec<String>,
 }
 
 /// The first violations, and the number of all: a request can violate the contract a million times.
@@ -35,6 +38,20 @@ impl Check {
         Self::default()
     }
 
+    /// The check of a vendor, which adds to what the contract rejects in this call.
+    pub(crate) fn of(cx: &Context) -> Self {
+        let mut check = Self::default();
+        let Some(Rejected { invalid, unsupported }) = cx.rejected() else { return check };
+        for (field, expected) in invalid {
+            check.invalid(field, expected.clone());
+        }
+        for (field, why) in unsupported {
+            check.unsupported(field, why.clone());
+        }
+        check.rejected = invalid.iter().chain(unsupported).map(|(field, _)| field.clone()).collect();
+        check
+    }
+
     /// A required resource name.
     pub(crate) fn name<N: ResourceName>(&mut self, field: &str, value: &str) -> N {
         if value.is_empty() {
@@ -48,7 +65,9 @@ impl Check {
             }
             Err(error) => {
                 self.invalid(field, error.0);
-                N::default()
+                // Where it names a center, that center's vendor checks the rest of the request.
+                let center = value.split('/').nth(1).filter(|center| is_center_id(center));
+                center.map_or_else(N::default, N::in_center)
             }
         }
     }
@@ -189,12 +208,18 @@ impl Check {
 
     /// Records a field that violates the contract. `expected` says what the field accepts, never what was sent.
     pub(crate) fn invalid(&mut self, field: impl Into<String>, expected: impl Into<Cow<'static, str>>) {
-        self.invalid.record(field, expected);
+        let field = field.into();
+        if !self.is_rejected(&field) {
+            self.invalid.record(field, expected);
+        }
     }
 
     /// Records a field that the center does not support.
     pub(crate) fn unsupported(&mut self, field: impl Into<String>, why: impl Into<Cow<'static, str>>) {
-        self.unsupported.record(field, why);
+        let field = field.into();
+        if !self.is_rejected(&field) {
+            self.unsupported.record(field, why);
+        }
     }
 
     /// Records an unsupported field when it is set.
@@ -204,13 +229,32 @@ impl Check {
         }
     }
 
+    /// Ends the contract's check. The call goes on to the adapter, which adds its own violations and then fails: nothing
+    /// is sent for it.
+    ///
+    /// # Errors
+    /// As [`Check::done`], where the response has no room for more violations.
+    pub(crate) fn hand_over(self, cx: &Context) -> Result<()> {
+        let total = self.invalid.total + self.unsupported.total;
+        if total >= MAX_VIOLATIONS {
+            return self.done();
+        }
+        if total > 0 {
+            let of = |violations: Violations| {
+                violations.first.into_iter().map(|Violation { field, description }| (field, description)).collect()
+            };
+            cx.reject(Rejected { invalid: of(self.invalid), unsupported: of(self.unsupported) });
+        }
+        Ok(())
+    }
+
     /// Ends the check.
     ///
     /// # Errors
     /// `FIELD_INVALID` with the first violations and the number of all; `FIELD_UNSUPPORTED` when all violations are
     /// unsupported fields.
     pub(crate) fn done(self) -> Result<()> {
-        let Self { invalid, unsupported, center: _ } = self;
+        let Self { invalid, unsupported, center: _, rejected: _ } = self;
         let total = invalid.total + unsupported.total;
         let reason = match (invalid.total, unsupported.total) {
             (0, 0) => return Ok(()),
@@ -219,6 +263,14 @@ impl Check {
         };
         let first = invalid.first.into_iter().chain(unsupported.first).take(MAX_VIOLATIONS).collect();
         Err(Error::of_fields(reason, first, total))
+    }
+
+    /// Whether the contract rejected this field, a part of it or what it is a part of.
+    fn is_rejected(&self, field: &str) -> bool {
+        let contains = |whole: &str, part: &str| {
+            part.strip_prefix(whole).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+        };
+        self.rejected.iter().any(|rejected| contains(rejected, field) || contains(field, rejected))
     }
 
     fn same_center(&mut self, field: &str, center: &str) {
@@ -241,6 +293,20 @@ impl Violations {
             self.first.push(Violation::new(field, description));
         }
     }
+}
+
+/// The outcome of a call: where the contract rejects it, its violations, and the vendor's if the adapter found some.
+pub(crate) fn outcome<A>(cx: &Context, outcome: Result<A>) -> Result<A> {
+    let Err(rejected) = Check::of(cx).done() else { return outcome };
+    match outcome {
+        Err(all) if all.violations().len() > rejected.violations().len() && is_part(&rejected, &all) => Err(all),
+        _ => Err(rejected),
+    }
+}
+
+/// Whether all violations of one error are in another.
+fn is_part(part: &Error, whole: &Error) -> bool {
+    part.violations().iter().all(|violation| whole.violations().contains(violation))
 }
 
 /// Whether a text is an e-mail address: a local part of at most 64 bytes and a domain of labels of at most 255 bytes

@@ -40,7 +40,7 @@ pub use self::{
     nats::Nats,
     reference::{example, reference},
     rotation::VendorSecret,
-    udesk::{TimestampUnit, Udesk},
+    udesk::{AgentStates, TimestampUnit, Udesk},
     vendor::Vendor,
     warning::Warning,
 };

@@ -1,6 +1,7 @@
 //! The context of one call: the request layer builds it and passes it down.
 
 use std::{
+    borrow::Cow,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
@@ -35,6 +36,17 @@ struct Call {
     sent: AtomicBool,
     write_state: AtomicU8,
     operation: Mutex<&'static str>,
+    rejected: OnceLock<Rejected>,
+}
+
+/// The fields that the contract rejects in a request, each with what is expected. Such a call fails; the adapter may only
+/// add what its vendor rejects.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Rejected {
+    /// Invalid fields.
+    pub(crate) invalid: Vec<(String, Cow<'static, str>)>,
+    /// Fields that are not supported.
+    pub(crate) unsupported: Vec<(String, Cow<'static, str>)>,
 }
 
 /// Bits of [`Call::write_state`]: a write may have been sent; the caller cancelled or its deadline passed.
@@ -68,6 +80,7 @@ impl Context {
             sent: AtomicBool::new(false),
             write_state: AtomicU8::new(0),
             operation: Mutex::default(),
+            rejected: OnceLock::new(),
         };
         Self { call: Arc::new(call), write_deadline: deadline }
     }
@@ -147,6 +160,16 @@ impl Context {
     /// Marks that the caller cancelled or its deadline passed. Returns whether a write may have been sent; it then runs on.
     pub fn cancel(&self) -> bool {
         self.call.write_state.fetch_or(CANCELLED, Ordering::AcqRel) & SENT != 0
+    }
+
+    /// Marks that the contract rejects the request. Nothing may be sent for it.
+    pub(crate) fn reject(&self, rejected: Rejected) {
+        let _ = self.call.rejected.set(rejected);
+    }
+
+    /// What the contract rejects, if it rejects the request.
+    pub(crate) fn rejected(&self) -> Option<&Rejected> {
+        self.call.rejected.get()
     }
 
     /// The vendor's operation that was called last; empty before the first.

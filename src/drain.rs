@@ -1,33 +1,51 @@
-//! Whether the gateway is draining.
+//! Whether the gateway is draining, and whether it is ready.
 
 use tokio::sync::watch;
 
+use crate::store::Stores;
+
 /// The drain state of one gateway. Cheap to clone: clones share it.
 #[derive(Debug, Clone)]
-pub struct Draining(watch::Sender<bool>);
+pub struct Draining {
+    begun: watch::Sender<bool>,
+    stores: Option<Stores>,
+}
 
 // === impl Draining ===
 
 impl Draining {
+    /// The drain state of a gateway with these stores.
+    pub fn with_stores(stores: Stores) -> Self {
+        Self { stores: Some(stores), ..Self::default() }
+    }
+
+    /// Why the gateway is not ready for calls.
+    pub fn not_ready(&self) -> Option<&'static str> {
+        if self.is_draining() {
+            return Some("draining\n");
+        }
+        self.stores.as_ref().is_some_and(Stores::is_incomplete).then_some("storage incomplete\n")
+    }
+
     /// Whether the drain has begun.
     pub fn is_draining(&self) -> bool {
-        *self.0.borrow()
+        *self.begun.borrow()
     }
 
     /// Begins the drain: the gateway rejects new calls and ends streams.
     pub fn begin(&self) {
-        self.0.send_replace(true);
+        self.begun.send_replace(true);
     }
 
     /// Waits until the drain has begun.
     pub async fn begun(&self) {
         // It cannot fail: `self` holds the sender.
-        let _ = self.0.subscribe().wait_for(|draining| *draining).await;
+        let _ = self.begun.subscribe().wait_for(|draining| *draining).await;
     }
 }
 
 impl Default for Draining {
     fn default() -> Self {
-        Self(watch::channel(false).0)
+        Self { begun: watch::channel(false).0, stores: None }
     }
 }

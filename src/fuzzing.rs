@@ -35,6 +35,7 @@ use crate::{
             self, api_fabric,
             envelope::{AGENT_ACCOUNT, AGENT_SETTINGS, BARE, DESCRIBED, Envelope, MOBILE_AGENT},
         },
+        slices::Position,
         udesk::{
             self,
             ccapi::{self},
@@ -77,7 +78,7 @@ struct Parsers {
 
 /// One row per vendor.
 const VENDORS: &[(&str, Parsers)] = &[
-    ("udesk", Parsers { envelopes: udesk_envelopes, callback: Some(udesk::callbacks::read_event), token: None }),
+    ("udesk", Parsers { envelopes: udesk_envelopes, callback: Some(udesk_event), token: None }),
     (
         "huawei",
         Parsers {
@@ -112,6 +113,10 @@ pub fn envelopes(body: &[u8]) {
             }
         }
     }
+}
+
+fn udesk_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
+    udesk::callbacks::read_event(center, body, secrets, &config::AgentStates::default())
 }
 
 /// A response in every envelope of Udesk.
@@ -242,7 +247,9 @@ pub fn page_tokens(text: &[u8]) {
         && let Some(after) = page.after()
     {
         assert_eq!(page.token(after), text, "a decoded token encodes the same");
-        let _ = page.offset();
+        if let Ok(position) = page.position::<Position>() {
+            assert_eq!(position.to_string().parse(), Ok(position), "a position encodes the same");
+        }
     }
     let Ok(first) = queues("") else { unreachable!("an empty token is the first page") };
     let token = first.token(text);

@@ -56,7 +56,7 @@ pub async fn bind(mut config: Config, clock: Clock, stores: Stores) -> Result<Ga
         // It fails only for a URL that cannot have a port.
         let _ = config.events.callback_base_url.set_port(Some(bound.port()));
     }
-    let draining = Draining::default();
+    let draining = Draining::with_stores(stores.clone());
     let (centers, parts) = build(&config, clock, &stores, &draining)?;
     if let Some(path) = stores.path() {
         parts.metrics.add_database(path).map_err(|_| StartError::Metrics)?;

@@ -46,7 +46,12 @@ pub use self::{
     status::StatusMeaning,
     transport::{Failure, HttpRequest, Network, Transport},
 };
-use crate::{body, config, context::Context, error::Result, telemetry::Metrics};
+use crate::{
+    body, config,
+    context::Context,
+    error::{Error, Result},
+    telemetry::Metrics,
+};
 
 /// Connections to vendors. All centers share one value.
 #[derive(Debug, Clone)]
@@ -137,6 +142,9 @@ impl<D: Dialect> Client<D> {
     /// The reason that `failure` maps the vendor's code, HTTP status or transport failure to, with the vendor's code
     /// and text.
     pub async fn call<E: Endpoint<Dialect = D>>(self: &Arc<Self>, cx: &Context, endpoint: &E) -> Result<E::Response> {
+        if cx.rejected().is_some() {
+            return Err(Error::internal("a request that the contract rejects is not sent"));
+        }
         let operation = E::operation();
         let outgoing = Outgoing::from_endpoint(endpoint)?;
         let payload = self.execute(cx, operation, &outgoing).await?;

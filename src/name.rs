@@ -23,6 +23,8 @@ pub trait ResourceName: Sized + Default {
     fn parse(text: &str) -> Result<Self, NameError>;
     /// ID of the center that it belongs to.
     fn center(&self) -> &str;
+    /// A name of nothing in this center.
+    fn in_center(center: &str) -> Self;
     /// The format of an ID of this type, in text for people.
     const ID_PATTERN: &'static str;
     /// Whether a caller may choose this ID.
@@ -58,6 +60,10 @@ impl ResourceName for CenterName {
 
     fn center(&self) -> &str {
         &self.center
+    }
+
+    fn in_center(center: &str) -> Self {
+        Self { center: center.to_owned() }
     }
 
     const ID_PATTERN: &'static str = "matches ^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$";
@@ -194,6 +200,10 @@ macro_rules! resource_name {
                 &self.center
             }
 
+            fn in_center(center: &str) -> Self {
+                Self { center: center.to_owned(), id: String::new() }
+            }
+
             const ID_PATTERN: &'static str = $pattern.text;
 
             fn is_id(id: &str) -> bool {
@@ -265,6 +275,10 @@ macro_rules! singleton_name {
 
             fn center(&self) -> &str {
                 self.0.center()
+            }
+
+            fn in_center(center: &str) -> Self {
+                Self(CenterName::in_center(center))
             }
 
             const ID_PATTERN: &'static str = CenterName::ID_PATTERN;

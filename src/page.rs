@@ -4,7 +4,7 @@
 //! arguments, or for another center or method, it is rejected. For a vendor without pagination the position is the last
 //! ID of the page, not an offset. So a list that changes between pages repeats no item and skips no item that stays.
 
-use std::cmp::Ordering;
+use std::{cmp::Ordering, str::FromStr};
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use prost::Message;
@@ -85,17 +85,12 @@ impl Page {
         self.after.as_deref()
     }
 
-    /// The offset of the page's first item, for a vendor with offset pagination.
+    /// The position of the page's first item, for a vendor with pagination.
     ///
     /// # Errors
-    /// `TOKEN_INVALID` when the token contains no offset.
-    pub fn offset(&self) -> Result<usize> {
-        self.after().map_or(Ok(0), |text| text.parse().map_err(|_| malformed()))
-    }
-
-    /// The token of the page that begins at this offset.
-    pub fn offset_token(&self, offset: usize) -> String {
-        self.token(&offset.to_string())
+    /// `TOKEN_INVALID` when the token contains no such position.
+    pub fn position<P: FromStr + Default>(&self) -> Result<P> {
+        self.after().map_or_else(|| Ok(P::default()), |text| text.parse().map_err(|_| malformed()))
     }
 
     /// The token of the page that begins right after this position.

@@ -22,6 +22,7 @@ use tonic::{Request, Response, Status};
 
 use crate::{
     center::Centers,
+    check,
     context::Context,
     error::{Error, Result, code_name},
     proto::{EncodedWatchEventsResponse, service::contact_center_server::ContactCenter, v1},
@@ -53,7 +54,7 @@ impl Service {
             return Err(Status::internal("the service runs without its request layer"));
         };
         let start = Instant::now();
-        match method(&self.centers, cx, request).await {
+        match check::outcome(cx, method(&self.centers, cx, request).await) {
             Ok(response) => Ok(Response::new(response)),
             Err(error) => {
                 log_failed(cx, &error, start.elapsed());

@@ -34,6 +34,8 @@ pub struct Stores {
     pub kv: Arc<dyn KeyValueStore>,
     /// The embedded database behind all of them; `None` for JetStream.
     embedded: Option<Database>,
+    /// The same for JetStream.
+    shared: Option<JetStream>,
 }
 
 /// Why the stores cannot be used. Its text is for the operator.
@@ -58,8 +60,8 @@ impl Stores {
         if let Some(nats) = &config.nats {
             let centers = config.centers.keys().map(String::as_str);
             let store = JetStream::connect(nats, &config.events, centers).await.map_err(StoresError::JetStream)?;
-            let store = Arc::new(store);
-            return Ok(Self { events: store.clone(), idempotency: store.clone(), kv: store, embedded: None });
+            let (shared, store) = (Some(store.clone()), Arc::new(store));
+            return Ok(Self { events: store.clone(), idempotency: store.clone(), kv: store, embedded: None, shared });
         }
         let database = Database::open(&config.storage).map_err(StoresError::Database)?;
         Self::embedded(database, config, clock)
@@ -86,7 +88,7 @@ impl Stores {
             SqliteEventLog::open(&database, &config.events, centers, clock.clone()).map_err(StoresError::EventLog)?;
         let embedded = Some(database.clone());
         let database = Arc::new(database);
-        Ok(Self { events: Arc::new(log), idempotency: database.clone(), kv: database, embedded })
+        Ok(Self { events: Arc::new(log), idempotency: database.clone(), kv: database, embedded, shared: None })
     }
 
     /// Stores in memory, which are discarded with their last clone.
@@ -100,6 +102,11 @@ impl Stores {
     /// The file of the embedded database, if there is one.
     pub fn path(&self) -> Option<&Path> {
         self.embedded.as_ref()?.path()
+    }
+
+    /// Whether the shared store has lost a stream, so that events cannot be stored or calls cannot be recorded.
+    pub fn is_incomplete(&self) -> bool {
+        self.shared.as_ref().is_some_and(JetStream::lacks_a_stream)
     }
 
     /// Closes the embedded database and releases its lock, so that the next gateway can open it at once. Later use of the

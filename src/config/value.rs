@@ -2,7 +2,7 @@
 
 use std::{fmt::Display, net::SocketAddr, ops::RangeInclusive, path::PathBuf};
 
-use toml::de::DeValue;
+use toml::{Spanned, de::DeValue};
 
 use super::{
     key::Kind,
@@ -60,6 +60,32 @@ pub(super) fn identifier() -> Kind<String> {
     text("printable ASCII, not empty, without a space at either end", |text| {
         let is_printable = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
         (!text.is_empty() && text.trim() == text && text.bytes().all(is_printable)).then(|| text.to_owned())
+    })
+}
+
+/// Codes that the vendor uses: one, or a list of distinct ones.
+pub(super) fn codes() -> Kind<Vec<String>> {
+    const EXPECTED: &str =
+        "a code, or a list of distinct codes: whole numbers, or strings of 1 to 32 printable ASCII characters";
+    Kind::new(EXPECTED, |_, value| {
+        let values: Vec<&DeValue<'_>> = match value {
+            DeValue::Array(values) => values.iter().map(Spanned::get_ref).collect(),
+            one => vec![one],
+        };
+        let mut codes = Vec::with_capacity(values.len());
+        for value in values {
+            let code = match value {
+                DeValue::Integer(integer) if integer.radix() == 10 => integer.as_str(),
+                DeValue::String(text) => text,
+                other => return Err(mistyped(EXPECTED, other)),
+            };
+            let is_code = (1..=32).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_graphic());
+            if !is_code || codes.iter().any(|known| known == code) {
+                return Err(format!("expected {EXPECTED}"));
+            }
+            codes.push(code.to_owned());
+        }
+        Ok(codes)
     })
 }
 

@@ -108,6 +108,24 @@ mod tests {
     }
 
     #[test]
+    fn a_code_has_one_agent_state() {
+        let expected =
+            "a code, or a list of distinct codes: whole numbers, or strings of 1 to 32 printable ASCII characters";
+        for bad in ["true", "[[1]]", "''", "['a b']", "[5, '5']", "'\u{e9}'"] {
+            let refusal = refusal(&format!("{ACME}[centers.acme.agent_states]\nbusy = {bad}"));
+            assert!(
+                refusal.starts_with(&format!("gateway.toml: centers.acme.agent_states.busy: expected {expected}")),
+                "{refusal}"
+            );
+        }
+        let shared = |lines: &str| refusal(&format!("{ACME}[centers.acme.agent_states]\n{lines}"));
+        let refusal = "gateway.toml: centers.acme.agent_states.busy: expected other codes than those of";
+        assert_eq!(shared("busy = [3, 1]"), format!("{refusal} `not_ready`"));
+        assert_eq!(shared("busy = 3\nready = [2, '3']"), format!("{refusal} `ready`"));
+        assert!(parse(&format!("{ACME}[centers.acme.agent_states]\nready = [1]\nnot_ready = []")).is_ok());
+    }
+
+    #[test]
     fn a_path_belongs_to_a_known_operation() {
         refused(
             BETA,

@@ -44,5 +44,5 @@ async fn render_metrics(State(metrics): State<Metrics>) -> Response {
 }
 
 async fn ready(State(draining): State<Draining>) -> (StatusCode, &'static str) {
-    if draining.is_draining() { (StatusCode::SERVICE_UNAVAILABLE, "draining\n") } else { (StatusCode::OK, "ok\n") }
+    draining.not_ready().map_or((StatusCode::OK, "ok\n"), |why| (StatusCode::SERVICE_UNAVAILABLE, why))
 }

@@ -57,7 +57,7 @@ pub(super) async fn list_agents(
     if *state != 0 && !vendor_state.is_empty() {
         check.invalid("vendor_state", "not together with state");
     }
-    check.done()?;
+    check.hand_over(cx)?;
     let adapter = &centers.get(cx, &parent)?.adapter;
     let page = Page::take(cx.method(), &mut request)?;
     adapter.list_agents(cx, parent, queue, page, request).await
@@ -68,7 +68,7 @@ pub(super) async fn get_agent(centers: &Centers, cx: &Context, request: GetAgent
     let mut check = Check::new();
     let name: AgentName = check.name("name", name);
     check.known::<View>("view", *view);
-    check.done()?;
+    check.hand_over(cx)?;
     centers.get(cx, &name)?.adapter.get_agent(cx, name, request).await
 }
 
@@ -86,7 +86,7 @@ pub(super) async fn create_agent(centers: &Centers, cx: &Context, mut request: C
         None => check.invalid("agent", "required"),
     }
     check.request_id(request_id);
-    check.done()?;
+    check.hand_over(cx)?;
     let request_id = std::mem::take(&mut request.request_id);
     let center = centers.get(cx, &parent)?;
     center
@@ -105,7 +105,7 @@ pub(super) async fn update_agent(centers: &Centers, cx: &Context, request: Updat
     let mask = mask::paths(&mut check, "agent", update_mask.as_ref(), &paths);
     check.unsupported_if(!agent.login_password.is_empty(), "agent.login_password", CREATE_ONLY);
     check.unsupported_if(agent.provision_extensions, "agent.provision_extensions", CREATE_ONLY);
-    check.done()?;
+    check.hand_over(cx)?;
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.update_agent(&cx, name, agent, mask).await).await
 }
 
@@ -113,7 +113,7 @@ pub(super) async fn delete_agent(centers: &Centers, cx: &Context, request: Delet
     let DeleteAgentRequest { name } = request;
     let mut check = Check::new();
     let name: AgentName = check.name("name", &name);
-    check.done()?;
+    check.hand_over(cx)?;
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.delete_agent(&cx, name).await).await
 }
 
@@ -137,7 +137,7 @@ pub(super) async fn login_agent(
         check.invalid("initial_state", "READY or NOT_READY");
     }
     let queues: Vec<QueueName> = check.names("queues", queues, (0, QUEUES.1));
-    check.done()?;
+    check.hand_over(cx)?;
     centers
         .get(cx, &name)?
         .write(cx, async move |adapter, cx| adapter.login_agent(&cx, name, queues, request).await)
@@ -152,7 +152,7 @@ pub(super) async fn logout_agent(
     let LogoutAgentRequest { name } = request;
     let mut check = Check::new();
     let name: AgentName = check.name("name", &name);
-    check.done()?;
+    check.hand_over(cx)?;
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.logout_agent(&cx, name).await).await
 }
 
@@ -165,7 +165,7 @@ pub(super) async fn bind_agent_extensions(
     let mut check = Check::new();
     let agent: AgentName = check.name("agent", &agent);
     let extensions: Vec<ExtensionName> = check.names("extensions", &extensions, EXTENSIONS);
-    check.done()?;
+    check.hand_over(cx)?;
     centers
         .get(cx, &agent)?
         .write(cx, async move |adapter, cx| adapter.bind_agent_extensions(&cx, agent, extensions).await)
@@ -182,7 +182,7 @@ pub(super) async fn unbind_agent_extensions(
     let mut check = Check::new();
     let agent: AgentName = check.name("agent", &agent);
     let extensions: Vec<ExtensionName> = check.names("extensions", &extensions, EXTENSIONS);
-    check.done()?;
+    check.hand_over(cx)?;
     centers
         .get(cx, &agent)?
         .write(cx, async move |adapter, cx| adapter.unbind_agent_extensions(&cx, agent, extensions).await)
@@ -196,7 +196,7 @@ pub(super) async fn add_agent_queues(
     request: AddAgentQueuesRequest,
 ) -> Result<AddAgentQueuesResponse> {
     let AddAgentQueuesRequest { agent, queues } = request;
-    let (agent, queues) = membership(&agent, &queues)?;
+    let (agent, queues) = membership(cx, &agent, &queues)?;
     centers
         .get(cx, &agent)?
         .write(cx, async move |adapter, cx| adapter.add_agent_queues(&cx, agent, queues).await)
@@ -210,7 +210,7 @@ pub(super) async fn set_agent_queues(
     request: SetAgentQueuesRequest,
 ) -> Result<SetAgentQueuesResponse> {
     let SetAgentQueuesRequest { agent, queues } = request;
-    let (agent, queues) = membership(&agent, &queues)?;
+    let (agent, queues) = membership(cx, &agent, &queues)?;
     centers
         .get(cx, &agent)?
         .write(cx, async move |adapter, cx| adapter.set_agent_queues(&cx, agent, queues).await)
@@ -224,7 +224,7 @@ pub(super) async fn remove_agent_queues(
     request: RemoveAgentQueuesRequest,
 ) -> Result<RemoveAgentQueuesResponse> {
     let RemoveAgentQueuesRequest { agent, queues } = request;
-    let (agent, queues) = membership(&agent, &queues)?;
+    let (agent, queues) = membership(cx, &agent, &queues)?;
     centers
         .get(cx, &agent)?
         .write(cx, async move |adapter, cx| adapter.remove_agent_queues(&cx, agent, queues).await)
@@ -232,11 +232,11 @@ pub(super) async fn remove_agent_queues(
     Ok(RemoveAgentQueuesResponse {})
 }
 
-fn membership(agent: &str, queues: &[String]) -> Result<(AgentName, Vec<QueueName>)> {
+fn membership(cx: &Context, agent: &str, queues: &[String]) -> Result<(AgentName, Vec<QueueName>)> {
     let mut check = Check::new();
     let agent = check.name("agent", agent);
     let queues = check.names("queues", queues, QUEUES);
-    check.done()?;
+    check.hand_over(cx)?;
     Ok((agent, queues))
 }
 

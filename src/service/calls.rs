@@ -36,7 +36,7 @@ pub(super) async fn start_callback(
         check.invalid("variables", "every key matches ^[A-Za-z_]\\w{0,63}$");
     }
     check.request_id(request_id);
-    check.done()?;
+    check.hand_over(cx)?;
     let request_id = std::mem::take(&mut request.request_id);
     let center = centers.get(cx, &parent)?;
     center

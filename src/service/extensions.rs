@@ -26,7 +26,7 @@ pub(super) async fn list_extensions(
     let parent: CenterName = check.name("parent", parent);
     check.page_size(*page_size);
     check.known::<View>("view", *view);
-    check.done()?;
+    check.hand_over(cx)?;
     let adapter = &centers.get(cx, &parent)?.adapter;
     let page = Page::take(cx.method(), &mut request)?;
     adapter.list_extensions(cx, parent, page, request).await
@@ -37,7 +37,7 @@ pub(super) async fn get_extension(centers: &Centers, cx: &Context, request: GetE
     let mut check = Check::new();
     let name: ExtensionName = check.name("name", name);
     check.known::<View>("view", *view);
-    check.done()?;
+    check.hand_over(cx)?;
     centers.get(cx, &name)?.adapter.get_extension(cx, name, request).await
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn create_extension(
         None => check.invalid("extension", "required"),
     }
     check.request_id(request_id);
-    check.done()?;
+    check.hand_over(cx)?;
     let request_id = std::mem::take(&mut request.request_id);
     let center = centers.get(cx, &parent)?;
     let call = async move |adapter: Arc<dyn Adapter>, cx: Context, request: CreateExtensionRequest| {
@@ -70,7 +70,7 @@ pub(super) async fn delete_extension(centers: &Centers, cx: &Context, request: D
     let DeleteExtensionRequest { name } = request;
     let mut check = Check::new();
     let name: ExtensionName = check.name("name", &name);
-    check.done()?;
+    check.hand_over(cx)?;
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.delete_extension(&cx, name).await).await
 }
 

@@ -24,7 +24,7 @@ pub(super) async fn list_phone_numbers(
     let parent: CenterName = check.name("parent", parent);
     check.page_size(*page_size);
     check.known::<View>("view", *view);
-    check.done()?;
+    check.hand_over(cx)?;
     let adapter = &centers.get(cx, &parent)?.adapter;
     let page = Page::take(cx.method(), &mut request)?;
     adapter.list_phone_numbers(cx, parent, page, request).await
@@ -39,7 +39,7 @@ pub(super) async fn get_phone_number(
     let mut check = Check::new();
     let name: PhoneNumberName = check.name("name", name);
     check.known::<View>("view", *view);
-    check.done()?;
+    check.hand_over(cx)?;
     centers.get(cx, &name)?.adapter.get_phone_number(cx, name, request).await
 }
 
@@ -51,7 +51,7 @@ pub(super) async fn set_default_phone_number(
     let SetDefaultPhoneNumberRequest { name } = request;
     let mut check = Check::new();
     let name: PhoneNumberName = check.name("name", &name);
-    check.done()?;
+    check.hand_over(cx)?;
     centers
         .get(cx, &name)?
         .write(cx, async move |adapter, cx| adapter.set_default_phone_number(&cx, name).await)
@@ -67,7 +67,7 @@ pub(super) async fn clear_default_phone_number(
     let ClearDefaultPhoneNumberRequest { parent } = request;
     let mut check = Check::new();
     let parent: CenterName = check.name("parent", &parent);
-    check.done()?;
+    check.hand_over(cx)?;
     centers
         .get(cx, &parent)?
         .write(cx, async move |adapter, cx| adapter.clear_default_phone_number(&cx, parent).await)

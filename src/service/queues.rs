@@ -24,7 +24,7 @@ pub(super) async fn list_queues(
     let parent: CenterName = check.name("parent", parent);
     check.page_size(*page_size);
     check.known::<View>("view", *view);
-    check.done()?;
+    check.hand_over(cx)?;
     let adapter = &centers.get(cx, &parent)?.adapter;
     let page = Page::take(cx.method(), &mut request)?;
     adapter.list_queues(cx, parent, page, request).await
@@ -35,7 +35,7 @@ pub(super) async fn get_queue(centers: &Centers, cx: &Context, request: GetQueue
     let mut check = Check::new();
     let name: QueueName = check.name("name", name);
     check.known::<View>("view", *view);
-    check.done()?;
+    check.hand_over(cx)?;
     centers.get(cx, &name)?.adapter.get_queue(cx, name, request).await
 }
 
@@ -53,7 +53,7 @@ pub(super) async fn create_queue(centers: &Centers, cx: &Context, mut request: C
         None => check.invalid("queue", "required"),
     }
     check.request_id(request_id);
-    check.done()?;
+    check.hand_over(cx)?;
     let request_id = std::mem::take(&mut request.request_id);
     let center = centers.get(cx, &parent)?;
     center
@@ -70,7 +70,7 @@ pub(super) async fn update_queue(centers: &Centers, cx: &Context, request: Updat
     let name: QueueName = check.name("queue.name", &queue.name);
     let paths = queue_fields(&mut check, &queue);
     let mask = mask::paths(&mut check, "queue", update_mask.as_ref(), &paths);
-    check.done()?;
+    check.hand_over(cx)?;
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.update_queue(&cx, name, queue, mask).await).await
 }
 
@@ -78,7 +78,7 @@ pub(super) async fn delete_queue(centers: &Centers, cx: &Context, request: Delet
     let DeleteQueueRequest { name } = request;
     let mut check = Check::new();
     let name: QueueName = check.name("name", &name);
-    check.done()?;
+    check.hand_over(cx)?;
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.delete_queue(&cx, name).await).await
 }
 
@@ -91,7 +91,7 @@ pub(super) async fn add_queue_agents(
     let mut check = Check::new();
     let queue: QueueName = check.name("queue", &queue);
     let agents: Vec<AgentName> = check.names("agents", &agents, (1, 500));
-    check.done()?;
+    check.hand_over(cx)?;
     centers
         .get(cx, &queue)?
         .write(cx, async move |adapter, cx| adapter.add_queue_agents(&cx, queue, agents).await)

@@ -26,7 +26,7 @@ pub(super) async fn get_softphone_config(
     let GetSoftphoneConfigRequest { name } = request;
     let mut check = Check::new();
     let name: SoftphoneConfigName = check.name("name", &name);
-    check.done()?;
+    check.hand_over(cx)?;
     centers.get(cx, &name)?.adapter.get_softphone_config(cx, name.into()).await
 }
 
@@ -41,7 +41,7 @@ pub(super) async fn access_softphone_credentials(
     let parent: CenterName = check.name("parent", parent);
     check.page_size(*page_size);
     let agent: Option<AgentName> = check.optional_name("agent", agent);
-    check.done()?;
+    check.hand_over(cx)?;
     let center = centers.get(cx, &parent)?;
     let page = Page::take(cx.method(), &mut request)?;
     if !center.expose_credentials {
@@ -62,7 +62,7 @@ pub(super) async fn get_user_call_settings(
     let mut check = Check::new();
     let name: CallSettingsName = check.name("name", name);
     check.known::<View>("view", *view);
-    check.done()?;
+    check.hand_over(cx)?;
     centers.get(cx, &name)?.adapter.get_user_call_settings(cx, name, request).await
 }
 
@@ -77,7 +77,7 @@ pub(super) async fn update_user_call_settings(
     let name: CallSettingsName = check.name("user_call_settings.name", &settings.name);
     let paths = call_settings_fields(&mut check, &settings);
     let mask = mask::paths(&mut check, "user_call_settings", update_mask.as_ref(), &paths);
-    check.done()?;
+    check.hand_over(cx)?;
     centers
         .get(cx, &name)?
         .write(cx, async move |adapter, cx| {

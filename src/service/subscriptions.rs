@@ -32,7 +32,7 @@ pub(super) async fn list_subscriptions(
     let mut check = Check::new();
     let parent: CenterName = check.name("parent", parent);
     check.page_size(*page_size);
-    check.done()?;
+    check.hand_over(cx)?;
     let adapter = &centers.get(cx, &parent)?.adapter;
     let page = Page::take(cx.method(), &mut request)?;
     adapter.list_subscriptions(cx, parent, page).await
@@ -46,7 +46,7 @@ pub(super) async fn get_subscription(
     let GetSubscriptionRequest { name } = request;
     let mut check = Check::new();
     let name: SubscriptionName = check.name("name", &name);
-    check.done()?;
+    check.hand_over(cx)?;
     centers.get(cx, &name)?.adapter.get_subscription(cx, name).await
 }
 
@@ -66,7 +66,7 @@ pub(super) async fn create_subscription(
         None => check.invalid("subscription", "required"),
     }
     check.request_id(request_id);
-    check.done()?;
+    check.hand_over(cx)?;
     let request_id = std::mem::take(&mut request.request_id);
     let center = centers.get(cx, &parent)?;
     let call = async |adapter: Arc<dyn Adapter>, cx: Context, request: CreateSubscriptionRequest| {
@@ -87,7 +87,7 @@ pub(super) async fn update_subscription(
     let name: SubscriptionName = check.name("subscription.name", &subscription.name);
     let paths = subscription_fields(&mut check, &subscription, 0);
     let mask = mask::paths(&mut check, "subscription", update_mask.as_ref(), &paths);
-    check.done()?;
+    check.hand_over(cx)?;
     let mask = with_both_lists(mask, update_mask.is_some(), &subscription);
     centers
         .get(cx, &name)?
@@ -103,7 +103,7 @@ pub(super) async fn delete_subscription(
     let DeleteSubscriptionRequest { name } = request;
     let mut check = Check::new();
     let name: SubscriptionName = check.name("name", &name);
-    check.done()?;
+    check.hand_over(cx)?;
     centers.get(cx, &name)?.write(cx, async move |adapter, cx| adapter.delete_subscription(&cx, name).await).await
 }
 

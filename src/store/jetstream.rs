@@ -9,6 +9,7 @@
 mod bucket;
 mod connection;
 mod idempotency;
+mod keeper;
 mod kv;
 mod log;
 mod read;
@@ -17,7 +18,7 @@ mod stream;
 
 use std::{borrow::Cow, collections::HashMap, error::Error as StdError, fmt, io, iter, sync::Arc, time::Duration};
 
-use async_nats::{ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerAddr, jetstream::Context};
+use async_nats::{ConnectError, ConnectErrorKind, ConnectOptions, Event, ServerAddr, jetstream::stream::Config};
 use percent_encoding::percent_decode_str;
 use secrecy::ExposeSecret as _;
 use tokio::time::timeout;
@@ -27,6 +28,7 @@ use self::{
     bucket::Bucket,
     connection::{Connection, REQUEST_TIMEOUT},
     idempotency::Calls,
+    keeper::Keeper,
     log::Log,
 };
 use crate::config;
@@ -54,6 +56,7 @@ struct Inner {
     logs: HashMap<String, Log>,
     state: Bucket,
     calls: Calls,
+    _keeper: Keeper,
 }
 
 /// Why the store cannot be used. Its text names the configuration key and is for the operator.
@@ -115,10 +118,21 @@ impl JetStream {
         let logs = centers.into_iter().map(|center| (center.to_owned(), Log::new(center, events)));
         let logs: HashMap<String, Log> = logs.collect();
         let connection = connect(config).await?;
-        ensure_all(connection.context(), config.replicas, events, logs.keys()).await?;
+        let streams = streams(config.replicas, events, logs.keys());
+        for wanted in &streams {
+            stream::ensure(connection.context(), wanted).await?;
+        }
+        let keeper = Keeper::spawn(connection.clone(), streams);
         let state = Bucket::new(connection.clone(), kv::BUCKET);
         let calls = Calls::new(Bucket::new(connection.clone(), idempotency::BUCKET))?;
-        Ok(Self(Arc::new(Inner { connection, logs, state, calls })))
+        Ok(Self(Arc::new(Inner { connection, logs, state, calls, _keeper: keeper })))
+    }
+}
+
+impl JetStream {
+    /// Whether a stream was lost while the gateway runs, and is not created again yet.
+    pub fn lacks_a_stream(&self) -> bool {
+        self.0.connection.presence().is_missing()
     }
 }
 
@@ -200,18 +214,11 @@ fn split_user_info(text: &str) -> Option<(ServerAddr, Option<Login>)> {
     Some((ServerAddr::from_url(url).ok()?, login))
 }
 
-async fn ensure_all(
-    context: &Context,
-    replicas: usize,
-    events: &config::Events,
-    centers: impl Iterator<Item = &String>,
-) -> Result<(), Cause> {
-    stream::ensure(context, &stream::state_stream(replicas)).await?;
-    stream::ensure(context, &stream::request_ids_stream(replicas)).await?;
-    for center in centers {
-        stream::ensure(context, &stream::events_stream(center, replicas, events)).await?;
-    }
-    Ok(())
+/// The streams of the store.
+fn streams<'a>(replicas: usize, events: &config::Events, centers: impl Iterator<Item = &'a String>) -> Vec<Config> {
+    let mut streams = vec![stream::state_stream(replicas), stream::request_ids_stream(replicas)];
+    streams.extend(centers.map(|center| stream::events_stream(center, replicas, events)));
+    streams
 }
 
 /// Logs an event of the connection.

@@ -40,6 +40,9 @@ struct StoredRecord {
     id: String,
     name: String,
     callback: String,
+    /// Whether only the vendor has this name for it, and nobody requested it.
+    #[serde(default)]
+    is_listed_name: bool,
 }
 
 // === impl SubscriptionIds ===
@@ -69,7 +72,8 @@ impl SubscriptionIds {
         self.add(center, PENDING, name, callback).await.map(drop)
     }
 
-    /// Replaces a pending record by the vendor's ID, with each name that the vendor may list the subscription by.
+    /// Replaces a pending record by the vendor's ID, with each name that the vendor may list the subscription by: the
+    /// requested one first.
     ///
     /// # Errors
     /// `STORAGE_UNAVAILABLE`: the subscription exists, but its ID is not stored.
@@ -80,11 +84,42 @@ impl SubscriptionIds {
         names: &[&str],
         callback: CallbackHash,
     ) -> Result<()> {
-        for name in names {
-            self.add(center, id, name, callback).await?;
+        for (index, name) in names.iter().enumerate() {
+            if index == 0 {
+                self.add(center, id, name, callback).await?;
+            } else {
+                self.add_listed_name(center, id, name, callback).await?;
+            }
             self.remove_pending(center, name, callback).await?;
         }
         Ok(())
+    }
+
+    /// Adds a record with a name that the vendor may list the subscription by and that nobody requested.
+    ///
+    /// # Errors
+    /// `STORAGE_UNAVAILABLE`.
+    pub(crate) async fn add_listed_name(
+        &self,
+        center: &str,
+        id: &str,
+        name: &str,
+        callback: CallbackHash,
+    ) -> Result<()> {
+        let (key, _) = entry(center, id, name, callback);
+        self.0.create(&key, record(id, name, callback, true)).await.map(drop)
+    }
+
+    /// The name that was requested last for a subscription; `None` if it is not known, or during a change.
+    ///
+    /// # Errors
+    /// `STORAGE_UNAVAILABLE`.
+    pub(crate) async fn requested_name(&self, center: &str, id: &str) -> Result<Option<String>> {
+        let entries = self.0.list(&subscription_prefix(center, id)).await?;
+        let records = entries.iter().filter_map(|(_, value)| serde_json::from_slice::<StoredRecord>(value).ok());
+        let mut names: Vec<String> = records.filter(|it| !it.is_listed_name).map(|it| it.name).collect();
+        names.dedup();
+        Ok(if names.len() == 1 { names.pop() } else { None })
     }
 
     /// Removes a pending record: the vendor rejected the subscription.
@@ -102,8 +137,8 @@ impl SubscriptionIds {
     pub(crate) async fn add(&self, center: &str, id: &str, name: &str, callback: CallbackHash) -> Result<bool> {
         let (key, value) = entry(center, id, name, callback);
         let is_new = self.0.get(&key).await?.is_none();
-        // Written in either case: the caller relies on a writable store.
-        self.0.create(&key, value).await?;
+        // Written in either case: the caller relies on a writable store, and the vendor may have had this name for it.
+        self.0.put(&key, value).await?;
         Ok(is_new)
     }
 
@@ -176,7 +211,7 @@ impl fmt::Debug for CallbackHash {
 impl SubscriptionRecord {
     /// `None` for a record in an unknown format.
     fn parse(value: &[u8]) -> Option<Self> {
-        let StoredRecord { id, name, callback } = serde_json::from_slice(value).ok()?;
+        let StoredRecord { id, name, callback, is_listed_name: _ } = serde_json::from_slice(value).ok()?;
         let callback = BASE64.decode(callback).ok()?.try_into().ok()?;
         Some(Self { id, name, callback: CallbackHash(callback) })
     }
@@ -188,8 +223,16 @@ pub(crate) fn entry(center: &str, id: &str, name: &str, callback: CallbackHash) 
     let hash = Sha256::new().chain_update(callback.0).chain_update(name).finalize();
     let prefix =
         if id == PENDING { format!("subscription-awaited.{center}.") } else { subscription_prefix(center, id) };
-    let stored = serde_json::json!({ "id": id, "name": name, "callback": BASE64.encode(callback.0) });
-    (prefix + &BASE64.encode(hash), stored.to_string().into_bytes())
+    (prefix + &BASE64.encode(hash), record(id, name, callback, false))
+}
+
+/// The value of a record.
+fn record(id: &str, name: &str, callback: CallbackHash, is_listed_name: bool) -> Vec<u8> {
+    let mut stored = serde_json::json!({ "id": id, "name": name, "callback": BASE64.encode(callback.0) });
+    if is_listed_name {
+        stored["is_listed_name"] = true.into();
+    }
+    stored.to_string().into_bytes()
 }
 
 fn center_prefix(center: &str) -> String {

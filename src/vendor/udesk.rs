@@ -17,6 +17,7 @@
 
 mod agent_changes;
 mod agent_records;
+mod agent_states;
 mod agents;
 pub(crate) mod callbacks;
 mod calls;
@@ -27,6 +28,7 @@ pub(crate) mod envelope;
 mod events;
 mod extensions;
 mod formats;
+mod known_numbers;
 mod memberships;
 pub(crate) mod operations;
 mod phone_numbers;
@@ -59,7 +61,11 @@ use crate::{
     http::Client,
     keyed_mutex::KeyedMutex,
     proto::v1,
-    vendor::{Parts, de::Text},
+    vendor::{
+        Parts,
+        de::{Integer, Text},
+        slices::Incomplete,
+    },
 };
 
 /// The vendor's name in the contract.
@@ -105,6 +111,8 @@ pub(crate) struct Udesk {
     subscriptions: subscription_changes::Register,
     /// Serializes changes of a queue, which is written whole (C15).
     queue_locks: KeyedMutex<String>,
+    known_numbers: known_numbers::KnownNumbers,
+    agent_states: config::AgentStates,
     auth_token: config::VendorSecret,
 }
 
@@ -121,7 +129,14 @@ impl Udesk {
         let ccapi = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
         ccapi.probe_with(|ccapi, cx| Box::pin(async move { phone_numbers::probe(&ccapi, &cx).await }));
         let subscriptions = subscription_changes::Register::new(ccapi.clone(), &center.base_url, parts);
-        Self { ccapi, subscriptions, queue_locks: KeyedMutex::new(), auth_token: udesk.auth_token.clone() }
+        Self {
+            ccapi,
+            subscriptions,
+            queue_locks: KeyedMutex::new(),
+            known_numbers: known_numbers::KnownNumbers::default(),
+            agent_states: udesk.agent_states.clone(),
+            auth_token: udesk.auth_token.clone(),
+        }
     }
 }
 
@@ -147,7 +162,7 @@ impl Events for Udesk {
     }
 
     fn read_event(&self, center: &str, body: &[u8]) -> v1::Event {
-        callbacks::read_event(center, body, &self.auth_token.iter().collect::<Vec<_>>())
+        callbacks::read_event(center, body, &self.auth_token.iter().collect::<Vec<_>>(), &self.agent_states)
     }
 }
 
@@ -179,6 +194,18 @@ fn is_missing(error: &Error) -> bool {
 /// Whether a refusal does not say which rule was broken: the document names no code for several rules (C62).
 fn is_vague(error: &Error) -> bool {
     matches!(error.reason(), ErrorReason::VendorRejected | ErrorReason::VendorCodeUnmapped)
+}
+
+/// Why a list is not whole, from its `CurrPage`, `TotalPage` and `Total`; empty when it is whole (C35).
+fn incomplete_reason([current, last, total]: [Integer; 3], given: usize, items: &str) -> String {
+    let (current, last) = (current.0.unwrap_or(1), last.0.unwrap_or(1));
+    let total = total.0.and_then(|total| usize::try_from(total).ok()).filter(|total| *total > given);
+    let incomplete = match total {
+        _ if current < last => Some(Incomplete::OtherPages { current, last }),
+        Some(total) => Some(Incomplete::Counted { total, given }),
+        None => None,
+    };
+    incomplete.map(|incomplete| incomplete.reason("Udesk", items)).unwrap_or_default()
 }
 
 /// A count, as the contract's type.

@@ -10,7 +10,9 @@ use std::{
 
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
-use switchboard::config::{self, Config, ConfigErrors, HUAWEI_OPERATIONS, Huawei, TimestampUnit, Udesk, Vendor};
+use switchboard::config::{
+    self, AgentStates, Config, ConfigErrors, HUAWEI_OPERATIONS, Huawei, TimestampUnit, Udesk, Vendor,
+};
 
 static EXAMPLE: LazyLock<String> = LazyLock::new(config::example);
 
@@ -152,6 +154,8 @@ fn the_example_shows_the_defaults() {
     assert_eq!(center.retry, example_center.retry);
     assert_eq!(center.breaker, example_center.breaker);
     assert_eq!(udesk(&bare).timestamp_unit, udesk(&example).timestamp_unit);
+    assert_eq!(udesk(&bare).agent_states, udesk(&example).agent_states);
+    assert_eq!(udesk(&bare).agent_states, AgentStates::default());
     assert_eq!(center.expose_credentials, example_center.expose_credentials);
     assert_eq!(center.allow_plaintext, example_center.allow_plaintext);
     assert_eq!(huawei(&bare).token_lifetime, huawei(&example).token_lifetime);
@@ -262,6 +266,7 @@ fn every_key_of_a_center_is_read() {
     let acme = r#"
         display_name = "Acme Inc."
         timestamp_unit = "s"
+        agent_states = { offline = 6, not_ready = [7, "away"], ready = "8", busy = ["9", 10], wrap_up = ["acw"] }
         expose_credentials = true
         limits = { concurrency = 13, queue = 14, rate = 15, max_response_size = "16KiB" }
         retry = { attempts = 2, budget = 0.5 }
@@ -295,6 +300,15 @@ fn every_key_of_a_center_is_read() {
     assert_eq!(udesk.sid, "sid");
     assert_eq!(udesk.auth_token.expose_secret(), "token");
     assert_eq!(udesk.timestamp_unit, TimestampUnit::Seconds);
+    let codes = |codes: &[&str]| codes.iter().map(|&code| code.to_owned()).collect();
+    let states = AgentStates {
+        offline: codes(&["6"]),
+        not_ready: codes(&["7", "away"]),
+        ready: codes(&["8"]),
+        busy: codes(&["9", "10"]),
+        wrap_up: codes(&["acw"]),
+    };
+    assert_eq!(udesk.agent_states, states);
     assert!(center.expose_credentials);
     let huawei = huawei(&config);
     assert_eq!(huawei.token_base_url.as_str(), "http://beta.example.com:28070/");

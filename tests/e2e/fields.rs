@@ -76,7 +76,7 @@ pub(crate) fn fields(method: &str) -> Vec<Field> {
 }
 
 /// The request with a field set.
-fn with(mut request: Value, field: &Field, value: Value) -> Value {
+pub(crate) fn with(mut request: Value, field: &Field, value: Value) -> Value {
     // Of a oneof, the other fields give way.
     for rival in field.descriptor.containing_oneof().into_iter().flat_map(|oneof| oneof.fields().collect::<Vec<_>>()) {
         request.as_object_mut().unwrap().remove(rival.name());

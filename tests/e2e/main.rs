@@ -4,6 +4,7 @@
 #![expect(clippy::disallowed_methods, reason = "a test asks the gateway's own addresses")]
 
 mod admission;
+mod agent_states;
 mod bad_input;
 mod bytes;
 mod config;
@@ -36,6 +37,7 @@ mod statuses;
 mod stores;
 mod support;
 mod tls;
+mod violations;
 
 #[path = "../suites/event_log.rs"]
 mod event_log;

@@ -12,6 +12,7 @@ mod idempotency;
 mod kv;
 
 mod cluster;
+mod lost;
 mod outages;
 mod server;
 mod start;

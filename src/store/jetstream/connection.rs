@@ -23,7 +23,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::replies::Replies;
+use super::{keeper::Presence, replies::Replies};
 use crate::{
     error::{Error, ErrorReason},
     telemetry,
@@ -43,6 +43,7 @@ pub(super) struct Connection {
     client: Client,
     replies: Arc<Replies>,
     context: Context,
+    presence: Presence,
 }
 
 /// Why a request failed.
@@ -122,7 +123,7 @@ impl Connection {
         let inbox = client.new_inbox();
         let replies = Replies::new(inbox.clone(), client.subscribe(format!("{inbox}.*")).await?);
         let context = ContextBuilder::new().timeout(REQUEST_TIMEOUT).build(client.clone());
-        Ok(Self { client, replies: Arc::new(replies), context })
+        Ok(Self { client, replies: Arc::new(replies), context, presence: Presence::default() })
     }
 
     pub(super) fn client(&self) -> &Client {
@@ -131,6 +132,11 @@ impl Connection {
 
     pub(super) fn context(&self) -> &Context {
         &self.context
+    }
+
+    /// Whether the streams are there.
+    pub(super) fn presence(&self) -> Presence {
+        self.presence.clone()
     }
 
     /// How many times the client has connected: the servers forget the pull requests of an earlier connection.
@@ -241,7 +247,7 @@ impl Connection {
         self.request(format!("$JS.API.{subject}"), HeaderMap::new(), request.to_string().into(), parse).await
     }
 
-    /// Sends a request, and retries it while the cluster elects a leader.
+    /// Sends a request, and retries it while the cluster elects a leader, and while a lost stream is created again.
     async fn request<T>(
         &self,
         subject: String,
@@ -254,7 +260,13 @@ impl Connection {
         loop {
             let reply = self.request_once(subject.clone(), headers.clone(), body.clone()).await;
             match reply.and_then(|message| parse(&message)) {
-                Err(Failure::NoResponders | Failure::NoLeader) if Instant::now() < deadline => {
+                Err(failure) if failure.is_unavailable() => {
+                    if failure != Failure::NoLeader {
+                        self.presence.suspect();
+                    }
+                    if Instant::now() >= deadline {
+                        return Err(failure);
+                    }
                     sleep(CHECK_INTERVAL).await;
                 }
                 outcome => return outcome,
@@ -281,6 +293,11 @@ impl Connection {
 // === impl Failure ===
 
 impl Failure {
+    /// Whether there is no leader or no stream, so that the request was not carried out.
+    fn is_unavailable(self) -> bool {
+        matches!(self, Self::NoResponders | Self::NoLeader | Self::Rejected(ErrorCode::STREAM_NOT_FOUND))
+    }
+
     /// The `cause` in the log.
     fn cause(self) -> &'static str {
         match self {

@@ -73,6 +73,27 @@ pub(super) async fn ensure(context: &Context, wanted: &Config) -> Result<(), Cau
     }
 }
 
+/// Creates a stream if it does not exist. Returns whether it was created. An existing one stays as it is.
+pub(super) async fn restore(context: &Context, wanted: &Config) -> Result<bool, Cause> {
+    let Err(error) = context.get_stream(&wanted.name).await else { return Ok(false) };
+    match error.kind() {
+        GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
+            match context.create_stream(wanted).await {
+                Ok(_) => Ok(true),
+                // Another gateway was first.
+                Err(error) if is_taken(&error.kind()) => Ok(false),
+                Err(error) => Err(rejected(wanted, &error.kind())),
+            }
+        }
+        GetStreamErrorKind::JetStream(error) => Err(from_jetstream(wanted, &error)),
+        _ => Err(no_response(wanted, &error)),
+    }
+}
+
+fn is_taken(kind: &CreateStreamErrorKind) -> bool {
+    matches!(kind, CreateStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NAME_EXIST)
+}
+
 async fn try_to_ensure(context: &Context, wanted: &Config) -> Result<(), Cause> {
     let stream = match context.get_stream(&wanted.name).await {
         Ok(stream) => stream,

@@ -11,9 +11,9 @@ use super::{
     directory,
     directory::AgentAccountMap,
     operations::QUERY_ACCOUNTS,
+    paging::NUMBERED,
     request_wrapper,
     request_wrapper::{Wrap, Wrapped},
-    slices::{Batch, Slice},
 };
 use crate::{
     context::Context,
@@ -21,7 +21,10 @@ use crate::{
     error::{Error, ErrorReason, Result},
     name::{AgentName, ExtensionName, QueueName, ResourceName as _},
     proto::v1,
-    vendor::de::{Integer, List, Text},
+    vendor::{
+        de::{Integer, List, Text},
+        slices::{Batch, Item, Position, Slice},
+    },
     vendor_data::VendorData,
 };
 
@@ -119,6 +122,12 @@ impl Account {
     }
 }
 
+impl Item for Account {
+    fn key(&self) -> String {
+        self.user_account.0.clone()
+    }
+}
+
 /// The softphone that Huawei assigned to an agent, if any.
 pub(super) fn extensions(center: &str, sip_account: Text) -> Vec<String> {
     if sip_account.is_empty() { Vec::new() } else { vec![ExtensionName::new(center, sip_account.0).to_string()] }
@@ -130,9 +139,9 @@ pub(super) async fn find(huawei: &Huawei, cx: &Context, user_account: &str) -> R
     Ok(accounts.into_iter().find(|account| *account.user_account == *user_account))
 }
 
-/// Up to `size` accounts from `offset` on.
-pub(super) async fn list(huawei: &Huawei, cx: &Context, offset: usize, size: usize) -> Result<Slice<Account>> {
-    Slice::by_page(offset, size, async |page_num, page_size| {
+/// Up to `size` accounts from a position on.
+pub(super) async fn list(huawei: &Huawei, cx: &Context, position: Position, size: usize) -> Result<Slice<Account>> {
+    Slice::read(NUMBERED, position, size, async |page_num, page_size| {
         let response = request_wrapper::ask(huawei, cx, QueryAccounts { page_num, page_size }).await?;
         Ok(Batch { items: response.data, total: response.total })
     })

@@ -111,7 +111,7 @@ pub(super) async fn create(
 ) -> Result<v1::Agent> {
     let v1::CreateAgentRequest { parent: _, agent_id, agent, request_id: _ } = request;
     let agent = agent.unwrap_or_default();
-    let create = Create::checked(&agent_id, &agent)?;
+    let create = Create::checked(cx, &agent_id, &agent)?;
     check_free(huawei, cx, center, create.user_account).await?;
     let sent = create.as_account();
     let created = huawei.api_fabric.call(cx, &request_wrapper::wrapped(huawei, create)).await?;
@@ -136,10 +136,10 @@ pub(super) async fn update(
     agent: v1::Agent,
     mask: &[String],
 ) -> Result<v1::Agent> {
-    let (mut update, login_account) = Update::checked(name, &agent, mask)?;
+    let (mut update, login_account) = Update::checked(cx, name, &agent, mask)?;
     let before = accounts::to_change(huawei, cx, name).await?;
     if !login_account.is_empty() && *login_account != *before.user_account {
-        let mut check = Check::new();
+        let mut check = Check::of(cx);
         check.unsupported("agent.login_account", "Huawei cannot rename an account; leave this field empty");
         check.done()?;
     }
@@ -154,7 +154,7 @@ pub(super) async fn update(
 
 /// Deletes an agent and its account.
 pub(super) async fn delete(huawei: &Huawei, cx: &Context, name: &AgentName) -> Result<()> {
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.agent_id("name", name.id());
     check.done()?;
     let account = accounts::to_change(huawei, cx, name).await?;
@@ -209,7 +209,7 @@ fn text(text: &str) -> Text {
 
 impl<'a> Create<'a> {
     /// Validates a new agent.
-    fn checked(agent_id: &str, agent: &'a v1::Agent) -> Result<Self> {
+    fn checked(cx: &Context, agent_id: &str, agent: &'a v1::Agent) -> Result<Self> {
         let v1::Agent {
             name: _,
             display_name,
@@ -234,7 +234,7 @@ impl<'a> Create<'a> {
             vendor_data,
             provisioned_extensions: _,
         } = agent;
-        let mut check = Check::new();
+        let mut check = Check::of(cx);
         check.unsupported_if(
             !agent_id.is_empty(),
             "agent_id",
@@ -284,7 +284,7 @@ impl<'a> Create<'a> {
 impl<'a> Update<'a> {
     /// Validates what `mask` changes of an agent, and returns it with the account that the request names. The agent's
     /// own account is filled in later.
-    fn checked(name: &AgentName, agent: &'a v1::Agent, mask: &[String]) -> Result<(Self, &'a str)> {
+    fn checked(cx: &Context, name: &AgentName, agent: &'a v1::Agent, mask: &[String]) -> Result<(Self, &'a str)> {
         let v1::Agent {
             name: _,
             display_name,
@@ -309,7 +309,7 @@ impl<'a> Update<'a> {
             vendor_data,
             provisioned_extensions: _,
         } = agent;
-        let mut check = Check::new();
+        let mut check = Check::of(cx);
         check.agent_id("agent.name", name.id());
         let mut update = Self::default();
         for path in mask {

@@ -1,7 +1,5 @@
 //! Reads agents: agentAccount/query, queryAgentInfoBySkillId, and querySysInfo for agents without an account.
 
-use std::collections::HashSet;
-
 use async_trait::async_trait;
 
 use super::{
@@ -9,7 +7,9 @@ use super::{
     accounts::{Account, extensions},
     agent_changes,
     formats::Formats as _,
-    memberships, sessions,
+    memberships,
+    paging::reason,
+    sessions,
     softphones::QuerySysInfo,
 };
 use crate::{
@@ -20,6 +20,7 @@ use crate::{
     name::{AgentName, CenterName, QueueName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
+    vendor::slices::{Incomplete, Position},
     vendor_data::VendorData,
 };
 
@@ -99,7 +100,7 @@ async fn list(
     page: Page,
     request: v1::ListAgentsRequest,
 ) -> Result<v1::ListAgentsResponse> {
-    let (query, view) = checked(queue.as_ref(), request)?;
+    let (query, view) = checked(cx, queue.as_ref(), request)?;
     let AgentPage { accounts, next_page_token, total_size, incomplete_reason } = match (&queue, query.as_str()) {
         (None, "") => page_of_all(huawei, cx, &page).await?,
         _ => page_of_matching(huawei, cx, queue.as_ref(), &query, &page).await?,
@@ -112,7 +113,7 @@ async fn list(
 async fn get(huawei: &Huawei, cx: &Context, name: AgentName, request: v1::GetAgentRequest) -> Result<v1::Agent> {
     let v1::GetAgentRequest { name: _, view } = request;
     let view = enum_value(view);
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.agent_id("name", name.id());
     check.done()?;
     match accounts::of_agent(huawei, cx, &name, false).await? {
@@ -131,13 +132,13 @@ struct AgentPage {
 
 /// One page of all agents, in the vendor's order.
 async fn page_of_all(huawei: &Huawei, cx: &Context, page: &Page) -> Result<AgentPage> {
-    let mut slice = accounts::list(huawei, cx, page.offset()?, page.size).await?;
+    let mut slice = accounts::list(huawei, cx, page.position()?, page.size).await?;
     let (map, unnamed) = accounts::with_numbers(huawei, cx, &mut slice.items).await?;
     Ok(AgentPage {
         total_size: slice.total_size(),
-        next_page_token: slice.next_offset.map(|offset| page.offset_token(offset)).unwrap_or_default(),
+        next_page_token: slice.next.map(|next| page.token(&next.to_string())).unwrap_or_default(),
         accounts: slice.items,
-        incomplete_reason: incomplete_reason(map.without_account(), unnamed),
+        incomplete_reason: incomplete_reason(map.without_account(), unnamed, [slice.incomplete]),
     })
 }
 
@@ -150,17 +151,19 @@ async fn page_of_matching(
     query: &str,
     page: &Page,
 ) -> Result<AgentPage> {
-    let members: Option<HashSet<String>> = match queue {
-        Some(queue) => Some(memberships::members(huawei, cx, queue).await?.into_iter().collect()),
+    let members = match queue {
+        Some(queue) => Some(memberships::members(huawei, cx, queue).await?),
         None => None,
     };
-    let mut accounts = accounts::list(huawei, cx, 0, usize::MAX).await?.items;
-    accounts.retain(|account| members.as_ref().is_none_or(|members| members.contains(&*account.user_account)));
+    let all = accounts::list(huawei, cx, Position::default(), usize::MAX).await?;
+    let incomplete = [members.as_ref().and_then(|members| members.incomplete), all.incomplete];
+    let mut accounts = all.items;
+    accounts.retain(|account| members.as_ref().is_none_or(|members| members.accounts.contains(&*account.user_account)));
     let (map, unnamed) = accounts::with_numbers(huawei, cx, &mut accounts).await?;
     accounts.retain(|account| query.is_empty() || account.contains(query));
     let total_size = i32::try_from(accounts.len()).unwrap_or(i32::MAX);
     let (accounts, next_page_token) = page.cut(accounts, |account| &account.work_no);
-    let incomplete_reason = incomplete_reason(map.without_account(), unnamed);
+    let incomplete_reason = incomplete_reason(map.without_account(), unnamed, incomplete);
     Ok(AgentPage { accounts, next_page_token, total_size, incomplete_reason })
 }
 
@@ -184,7 +187,7 @@ async fn without_account(huawei: &Huawei, cx: &Context, name: &AgentName, view: 
 }
 
 /// Validates a list request and returns the lower-case text to search for and the view.
-fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<(String, v1::View)> {
+fn checked(cx: &Context, queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<(String, v1::View)> {
     let v1::ListAgentsRequest {
         parent: _,
         page_size: _,
@@ -197,7 +200,7 @@ fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<
         view,
         vendor_state,
     } = request;
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     if let Some(queue) = queue {
         check.queue_id("queue", queue.id());
     }
@@ -214,7 +217,11 @@ fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<
 }
 
 /// Why a list of agents is not whole; empty when it is.
-fn incomplete_reason(without_account: usize, unnamed: usize) -> String {
+fn incomplete_reason(
+    without_account: usize,
+    unnamed: usize,
+    incomplete: impl IntoIterator<Item = Option<Incomplete>>,
+) -> String {
     let mut reasons = Vec::new();
     if without_account > 0 {
         reasons.push(format!(
@@ -224,5 +231,6 @@ fn incomplete_reason(without_account: usize, unnamed: usize) -> String {
     if unnamed > 0 {
         reasons.push(format!("business accounts without an agent are not listed, {unnamed} of those that were read"));
     }
+    reasons.extend(incomplete.into_iter().flatten().map(|incomplete| reason("agents", [incomplete])));
     reasons.join("; ")
 }

@@ -68,6 +68,9 @@ struct Numbers(Vec<String>);
 /// The members that create and update accept, in the table's order.
 const WRITABLE: [&str; 5] = ["callType", "callerPresent", "callNumber", "callNumberDefault", "callerPresentDefault"];
 
+/// The members of a response that are no setting: the return code, its text, and the user that the request named.
+const BESIDE: [&str; 3] = ["returnCode", "returnDesc", "userId"];
+
 // === impl Numbers ===
 
 impl<'de> Deserialize<'de> for Numbers {
@@ -122,7 +125,7 @@ impl Settings {
 }
 
 /// Validates the members that `mask` changes, and returns them.
-fn changed(settings: &v1::UserCallSettings, mask: &[String]) -> Result<Map<String, Value>> {
+fn changed(cx: &Context, settings: &v1::UserCallSettings, mask: &[String]) -> Result<Map<String, Value>> {
     let v1::UserCallSettings {
         name: _,
         call_type,
@@ -133,7 +136,7 @@ fn changed(settings: &v1::UserCallSettings, mask: &[String]) -> Result<Map<Strin
         agent_account: _, // output only
         vendor_data: _,   // the mask rejects it
     } = settings;
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     let mut members = Map::new();
     for path in mask {
         let field = format!("user_call_settings.{path}");
@@ -181,16 +184,29 @@ fn number(check: &mut Check, field: String, number: &str) -> Value {
     json!(number)
 }
 
-/// A user's record; `None` when the user has none. What the vendor returns then is not documented: success without an ID
-/// and a failure that says so are both read.
+/// A user's record; `None` when the user has none. What the vendor returns then is not documented: success without any
+/// setting and a failure that says so are both read. Every member of the response is optional, also the ID.
 async fn record(huawei: &Huawei, cx: &Context, name: &CallSettingsName) -> Result<Option<Map<String, Value>>> {
     match huawei.api_fabric.call(cx, &Query { user_id: name.id() }).await {
         Ok(record) => {
-            let has_id = record.get("id").is_some_and(|id| !id.is_null() && id.as_str() != Some(""));
-            Ok(has_id.then_some(record))
+            let is_setting =
+                |(member, value): (&String, &Value)| !BESIDE.contains(&member.as_str()) && !is_empty(value);
+            let is_there = record.iter().any(is_setting);
+            Ok(is_there.then_some(record))
         }
         Err(error) if error.reason() == ErrorReason::ResourceNotFound => Ok(None),
         Err(error) => Err(error),
+    }
+}
+
+/// Whether a member has no value.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::String(text) => text.is_empty(),
+        Value::Array(items) => items.is_empty(),
+        Value::Object(members) => members.is_empty(),
+        Value::Bool(_) | Value::Number(_) => false,
     }
 }
 
@@ -216,7 +232,7 @@ pub(super) async fn update(
     mask: &[String],
     allow_missing: bool,
 ) -> Result<v1::UserCallSettings> {
-    let changed = changed(settings, mask)?;
+    let changed = changed(cx, settings, mask)?;
     let _guard = huawei.locks.lock(name.to_string(), cx.deadline()).await?;
     let before = record(huawei, cx, name).await?;
     let mut record: Map<String, Value> = [("userId".to_owned(), name.id().into())].into_iter().collect();
@@ -233,6 +249,13 @@ pub(super) async fn update(
     record.extend(kept.filter(|(_, value)| !value.is_null()).map(|(member, value)| (member.to_owned(), value.clone())));
     record.extend(changed);
     let id = before.get("id").and_then(|id| Text::deserialize(id).ok()).unwrap_or_default();
+    if id.is_empty() {
+        return Err(Error::new(
+            ErrorReason::VendorResponseInvalid,
+            "Huawei returned these settings without the ID that a change requires; nothing was written",
+        )
+        .about(CallSettingsName::KIND, name));
+    }
     record.insert("id".to_owned(), id.into_string().into());
     huawei.api_fabric.call(cx, &Update(record.clone())).await?;
     record.extend(before.get("agentName").map(|account| ("agentName".to_owned(), account.clone())));

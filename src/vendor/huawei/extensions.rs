@@ -9,17 +9,20 @@ use super::{
     api_fabric::ApiFabric,
     codes::NO_MOBILE_AGENTS,
     operations::QUERY_PHONE,
-    slices::{Batch, LARGEST, Slice},
+    paging::{OFFSETS, not_found, reason},
 };
 use crate::{
     adapter::Extensions,
     context::Context,
     endpoint,
-    error::{Error, Result},
+    error::Result,
     name::{CenterName, ExtensionName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
-    vendor::de::{Integer, List, Object, Text},
+    vendor::{
+        de::{Integer, List, Object, Text},
+        slices::{Batch, Item, Position, Slice},
+    },
     vendor_data::VendorData,
 };
 
@@ -76,13 +79,14 @@ pub(super) struct Phone {
     partdb_id: Text,
 }
 
-/// Up to `size` numbers from `offset` on.
-pub(super) async fn phones(api_fabric: &Api, cx: &Context, offset: usize, size: usize) -> Result<Slice<Phone>> {
-    Slice::by_offset(offset, size, async |at: usize, limit: usize| {
-        let response = query_phone(api_fabric, cx, at, limit).await?;
-        Ok(Batch { items: response.phone, total: response.total })
-    })
-    .await
+/// Up to `size` numbers from a position on.
+pub(super) async fn phones(api_fabric: &Api, cx: &Context, position: Position, size: usize) -> Result<Slice<Phone>> {
+    Slice::read(OFFSETS, position, size, async |at, limit| batch(api_fabric, cx, at, limit).await).await
+}
+
+async fn batch(api_fabric: &Api, cx: &Context, at: usize, limit: usize) -> Result<Batch<Phone>> {
+    let response = query_phone(api_fabric, cx, at, limit).await?;
+    Ok(Batch { items: response.phone, total: response.total })
 }
 
 /// One response of queryPhone; empty when the tenant has no softphone numbers.
@@ -123,6 +127,12 @@ impl Phone {
     }
 }
 
+impl Item for Phone {
+    fn key(&self) -> String {
+        self.phone_num.0.clone()
+    }
+}
+
 #[async_trait]
 impl Extensions for Huawei {
     async fn list_extensions(
@@ -155,19 +165,21 @@ async fn list(
 ) -> Result<v1::ListExtensionsResponse> {
     let v1::ListExtensionsRequest { parent: _, page_size: _, page_token: _, view } = request;
     let view = enum_value(view);
-    let mut slice = phones(&huawei.api_fabric, cx, page.offset()?, page.size).await?;
+    let mut slice = phones(&huawei.api_fabric, cx, page.position()?, page.size).await?;
     let given = slice.items.len();
     // A softphone without a number has no resource name.
     slice.items.retain(|phone| !phone.phone_num.is_empty());
-    let incomplete_reason = match given - slice.items.len() {
-        0 => String::new(),
-        nameless => format!("Huawei returned no number for {nameless} of the softphones on this page"),
-    };
+    let mut reasons = Vec::new();
+    match given - slice.items.len() {
+        0 => {}
+        nameless => reasons.push(format!("Huawei returned no number for {nameless} of the softphones on this page")),
+    }
+    reasons.extend(slice.incomplete.map(|incomplete| reason("softphones", [incomplete])));
     Ok(v1::ListExtensionsResponse {
         total_size: slice.total_size(),
-        next_page_token: slice.next_offset.map(|offset| page.offset_token(offset)).unwrap_or_default(),
+        next_page_token: slice.next.map(|next| page.token(&next.to_string())).unwrap_or_default(),
         extensions: slice.items.into_iter().map(|phone| phone.into_extension(&center, view)).collect(),
-        incomplete_reason,
+        incomplete_reason: reasons.join("; "),
     })
 }
 
@@ -180,13 +192,10 @@ async fn get(
 ) -> Result<v1::Extension> {
     let v1::GetExtensionRequest { name: _, view } = request;
     let view = enum_value(view);
-    let mut next = Some(0);
-    while let Some(offset) = next {
-        let slice = phones(&huawei.api_fabric, cx, offset, LARGEST).await?;
-        next = slice.next_offset;
-        if let Some(phone) = slice.items.into_iter().find(|phone| *phone.phone_num == *name.id()) {
-            return Ok(phone.into_extension(&CenterName::new(name.center()), view));
-        }
+    let is_it = |phone: &Phone| *phone.phone_num == *name.id();
+    let found = Slice::find(OFFSETS, is_it, async |at, limit| batch(&huawei.api_fabric, cx, at, limit).await).await?;
+    match found {
+        (Some(phone), _) => Ok(phone.into_extension(&CenterName::new(name.center()), view)),
+        (None, incomplete) => Err(not_found(&name, "softphones", incomplete)),
     }
-    Err(Error::not_found(ExtensionName::KIND, &name))
 }

@@ -15,9 +15,9 @@ use super::{
     directory,
     formats::Formats as _,
     operations::{ADD_SKILLS, QUERY_MEMBERS, RELEASE_AGENTS},
+    paging::NUMBERED,
     partial, queues, request_wrapper,
     request_wrapper::{Wrap, Wrapped},
-    slices::{Batch, Slice},
 };
 use crate::{
     check::Check,
@@ -25,7 +25,10 @@ use crate::{
     endpoint,
     error::{Error, Result},
     name::{AgentName, QueueName, ResourceName as _},
-    vendor::de::{Anything, Integer, List, Text},
+    vendor::{
+        de::{Anything, Integer, List, Text},
+        slices::{Batch, Incomplete, Item, Slice},
+    },
 };
 
 /// At most this many accounts per addSkillsToAgent (B3.9).
@@ -67,13 +70,21 @@ impl Wrap for QueryMembers {
 endpoint!(ApiFabric: Add<'_>, POST "agentAccount/addSkillsToAgent", write, ADD_SKILLS.of_caller() => Anything);
 endpoint!(ApiFabric: Release<'_>, POST "agentAccount/releaseAgentBySkillId", write, RELEASE_AGENTS.of_caller() => Anything);
 endpoint!(
-    ApiFabric: Wrapped<QueryMembers>, POST "agentAccount/queryAgentInfoBySkillId", ask, QUERY_MEMBERS.of_caller() => Members
+    ApiFabric: Wrapped<QueryMembers>, POST "agentAccount/queryAgentInfoBySkillId", ask, QUERY_MEMBERS.of_caller() => MembersPage
 );
+
+/// The agents of a queue.
+pub(super) struct Members {
+    /// Their accounts.
+    pub(super) accounts: HashSet<String>,
+    /// Why accounts are missing.
+    pub(super) incomplete: Option<Incomplete>,
+}
 
 /// Response of queryAgentInfoBySkillId.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct Members {
+struct MembersPage {
     data: List<Member>,
     count: Integer,
 }
@@ -106,8 +117,18 @@ enum Direction {
 // === impl Member ===
 
 impl Member {
+    fn account(&self) -> &str {
+        if self.user_account.is_empty() { &self.account_code } else { &self.user_account }
+    }
+
     fn into_account(self) -> String {
         if self.user_account.is_empty() { self.account_code.into_string() } else { self.user_account.into_string() }
+    }
+}
+
+impl Item for Member {
+    fn key(&self) -> String {
+        self.account().to_owned()
     }
 }
 
@@ -134,7 +155,7 @@ impl Change {
 
 /// Adds an agent to queues.
 pub(super) async fn add_queues(huawei: &Huawei, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
-    check_membership(agent, queues)?;
+    check_membership(cx, agent, queues)?;
     let _guard = huawei.locks.lock(agent.to_string(), cx.deadline()).await?;
     let account = accounts::to_change(huawei, cx, agent).await?;
     let missing = queues.iter().filter(|queue| !account.is_in(queue.id()));
@@ -149,7 +170,7 @@ pub(super) async fn remove_queues(
     agent: &AgentName,
     queues: &[QueueName],
 ) -> Result<()> {
-    check_membership(agent, queues)?;
+    check_membership(cx, agent, queues)?;
     let _guard = huawei.locks.lock(agent.to_string(), cx.deadline()).await?;
     let account = accounts::to_change(huawei, cx, agent).await?;
     let changes = queues.iter().map(|queue| Change::of_queue(Direction::Release, &account, queue));
@@ -158,7 +179,7 @@ pub(super) async fn remove_queues(
 
 /// Replaces the queues of an agent. It is added first and released then, so that it is always in a queue.
 pub(super) async fn set_queues(huawei: &Huawei, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
-    check_membership(agent, queues)?;
+    check_membership(cx, agent, queues)?;
     let _guard = huawei.locks.lock(agent.to_string(), cx.deadline()).await?;
     let account = accounts::to_change(huawei, cx, agent).await?;
     let missing = queues.iter().filter(|queue| !account.is_in(queue.id())).cloned();
@@ -172,14 +193,14 @@ pub(super) async fn set_queues(huawei: &Huawei, cx: &Context, agent: &AgentName,
 
 /// Adds agents to a queue.
 pub(super) async fn add_agents(huawei: &Huawei, cx: &Context, queue: &QueueName, agents: &[AgentName]) -> Result<()> {
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.queue_id("queue", queue.id());
     for (index, agent) in agents.iter().enumerate() {
         check.agent_id(format!("agents[{index}]"), agent.id());
     }
     check.done()?;
     let map = directory::read(huawei, cx).await?;
-    let members: HashSet<String> = members(huawei, cx, queue).await?.into_iter().collect();
+    let members = members(huawei, cx, queue).await?.accounts;
     let mut missing = Vec::with_capacity(agents.len());
     for agent in agents {
         match map.account(agent.id()) {
@@ -194,14 +215,17 @@ pub(super) async fn add_agents(huawei: &Huawei, cx: &Context, queue: &QueueName,
 }
 
 /// Accounts of a queue's agents. Huawei omits agents without an account.
-pub(super) async fn members(huawei: &Huawei, cx: &Context, queue: &QueueName) -> Result<Vec<String>> {
+pub(super) async fn members(huawei: &Huawei, cx: &Context, queue: &QueueName) -> Result<Members> {
     let skill_id = skill_id(queue)?;
-    let members = Slice::by_page(0, usize::MAX, async |page_num, page_size| {
+    let members = Slice::all(NUMBERED, async |page_num, page_size| {
         let response = request_wrapper::ask(huawei, cx, QueryMembers { skill_id, page_size, page_num }).await?;
         Ok(Batch { items: response.data, total: response.count })
     });
     match members.await {
-        Ok(members) => Ok(members.items.into_iter().map(Member::into_account).collect()),
+        Ok(Slice { items, incomplete, .. }) => {
+            let accounts = items.into_iter().map(Member::into_account).collect();
+            Ok(Members { accounts, incomplete })
+        }
         Err(error) => Err(queues::explain(huawei, cx, error, queue).await),
     }
 }
@@ -234,8 +258,8 @@ async fn make(huawei: &Huawei, cx: &Context, change: &Change) -> Result<()> {
     Ok(())
 }
 
-fn check_membership(agent: &AgentName, queues: &[QueueName]) -> Result<()> {
-    let mut check = Check::new();
+fn check_membership(cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
+    let mut check = Check::of(cx);
     check.agent_id("agent", agent.id());
     for (index, queue) in queues.iter().enumerate() {
         check.queue_id(format!("queues[{index}]"), queue.id());

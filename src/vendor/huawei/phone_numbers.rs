@@ -6,21 +6,29 @@ use async_trait::async_trait;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, value::RawValue};
 
-use super::{Huawei, api_fabric::ApiFabric, operations::QUERY_ACCESS_CODES, slices::LARGEST};
+use super::{
+    Huawei,
+    api_fabric::ApiFabric,
+    operations::QUERY_ACCESS_CODES,
+    paging::{OFFSETS, not_found, reason},
+};
 use crate::{
     adapter::PhoneNumbers,
     context::Context,
     endpoint,
-    error::{Error, Result},
+    error::Result,
     name::{CenterName, PhoneNumberName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
-    vendor::de::{Integer, List, Text, without_values},
+    vendor::{
+        de::{Integer, List, Text, without_values},
+        slices::{Batch, Item, Paging, Slice},
+    },
     vendor_data::VendorData,
 };
 
-/// The largest offset: codes after the first 200 cannot be read.
-const LARGEST_OFFSET: usize = 100;
+/// At most 100 codes from at most the 100th on: those after the first 200 cannot be read.
+const CODES: Paging = Paging { largest_offset: 100, ..OFFSETS };
 
 /// `POST accessCodeInfo/queryAccessCodeList` for all codes.
 #[derive(Serialize)]
@@ -51,8 +59,8 @@ struct AccessCodes {
 /// The codes: in a member with another name, beside a total; in the older version a bare list.
 #[derive(Default)]
 struct Codes {
-    list: Vec<Code>,
-    total: Option<usize>,
+    list: List<Code>,
+    total: Integer,
 }
 
 /// One access code.
@@ -70,13 +78,6 @@ struct Code {
     num_call_attr: Value,
 }
 
-/// The codes that can be read, and why they may not be all.
-struct Reached {
-    codes: Vec<Code>,
-    total: i32,
-    incomplete_reason: String,
-}
-
 // === impl Codes ===
 
 impl<'de> Deserialize<'de> for Codes {
@@ -89,12 +90,9 @@ impl<'de> Deserialize<'de> for Codes {
         }
         let json = <&RawValue>::deserialize(deserializer)?.get();
         let codes = if json.starts_with('{') {
-            serde_json::from_str(json).map(|it: Counted| Self {
-                list: it.called_route_list.0,
-                total: it.total.0.and_then(|total| usize::try_from(total).ok()),
-            })
+            serde_json::from_str(json).map(|it: Counted| Self { list: it.called_route_list, total: it.total })
         } else {
-            serde_json::from_str(json).map(|list: List<Code>| Self { list: list.0, total: None })
+            serde_json::from_str(json).map(|list| Self { list, total: Integer(None) })
         };
         // The error's text quotes the input.
         codes.map_err(|error| without_values(&error, "not a list of access codes"))
@@ -121,6 +119,12 @@ impl Code {
             is_default: false,
             vendor_data,
         }
+    }
+}
+
+impl Item for Code {
+    fn key(&self) -> String {
+        format!("{} {}", self.access_code.0, self.media_type_id)
     }
 }
 
@@ -156,14 +160,22 @@ async fn list(
 ) -> Result<v1::ListPhoneNumbersResponse> {
     let v1::ListPhoneNumbersRequest { parent: _, page_size: _, page_token: _, view } = request;
     let view = enum_value(view);
-    let ask = async |offset| Ok(huawei.api_fabric.call(cx, &ListCodes { limit: LARGEST, offset }).await?.data);
-    let Reached { codes, total, incomplete_reason } = Reached::read(ask).await?;
+    let slice = Slice::all(CODES, async |offset, limit| {
+        let Codes { list, total } = huawei.api_fabric.call(cx, &ListCodes { limit, offset }).await?.data;
+        Ok(Batch { items: list, total })
+    });
+    let Slice { items: mut codes, total, next: _, incomplete } = slice.await?;
+    // A code may occur once per media type; its resource name must be unique.
+    let read = codes.len();
+    let mut seen = HashSet::new();
+    codes.retain(|code| seen.insert(code.access_code.0.clone()));
+    let total = total.unwrap_or(read).saturating_sub(read - codes.len());
     let (codes, next_page_token) = page.cut(codes, |code| &code.access_code);
     Ok(v1::ListPhoneNumbersResponse {
         phone_numbers: codes.into_iter().map(|code| code.into_phone_number(center.center(), view)).collect(),
         next_page_token,
-        total_size: total,
-        incomplete_reason,
+        total_size: i32::try_from(total).unwrap_or(i32::MAX),
+        incomplete_reason: reason("access codes", incomplete),
     })
 }
 
@@ -178,39 +190,13 @@ async fn get(
     let view = enum_value(view);
     // The vendor returns every code that contains the number.
     let access_code = name.id();
-    let ask =
-        async |offset| Ok(huawei.api_fabric.call(cx, &FindCodes { access_code, limit: LARGEST, offset }).await?.data);
-    let found = Reached::read(ask).await?.codes.into_iter().find(|code| *code.access_code == *access_code);
-    let code = found.ok_or_else(|| Error::not_found(PhoneNumberName::KIND, &name))?;
-    Ok(code.into_phone_number(name.center(), view))
-}
-
-// === impl Reached ===
-
-impl Reached {
-    /// Reads both pages. `ask` reads the page at an offset.
-    async fn read<F: Future<Output = Result<Codes>>>(ask: impl Fn(usize) -> F) -> Result<Self> {
-        let Codes { mut list, mut total } = ask(0).await?;
-        if list.len() >= LARGEST && total.is_none_or(|total| total > LARGEST) {
-            let second = ask(LARGEST_OFFSET).await?;
-            list.extend(second.list);
-            total = second.total;
-        }
-        let reached = list.len();
-        let more = total.map_or(reached >= LARGEST + LARGEST_OFFSET, |total| total > reached);
-        // A code may occur once per media type; its resource name must be unique.
-        let mut seen = HashSet::new();
-        list.retain(|code| seen.insert(code.access_code.0.clone()));
-        let doubles = reached - list.len();
-        let total = total.unwrap_or(reached).saturating_sub(doubles);
-        Ok(Self {
-            codes: list,
-            total: i32::try_from(total).unwrap_or(i32::MAX),
-            incomplete_reason: if more {
-                format!("Huawei returns only the first {reached} access codes")
-            } else {
-                String::new()
-            },
-        })
+    let is_it = |code: &Code| *code.access_code == *access_code;
+    let found = Slice::find(CODES, is_it, async |offset, limit| {
+        let Codes { list, total } = huawei.api_fabric.call(cx, &FindCodes { access_code, limit, offset }).await?.data;
+        Ok(Batch { items: list, total })
+    });
+    match found.await? {
+        (Some(code), _) => Ok(code.into_phone_number(name.center(), view)),
+        (None, incomplete) => Err(not_found(&name, "access codes", incomplete)),
     }
 }

@@ -120,7 +120,7 @@ pub(super) async fn create(
     let v1::CreateQueueRequest { parent: _, queue_id, queue, request_id: _ } = request;
     let v1::Queue { name: _, display_name, strategy, wait_timeout, wait_music, vendor_data } =
         queue.unwrap_or_default();
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.unsupported_if(
         !queue_id.is_empty(),
         "queue_id",
@@ -156,7 +156,7 @@ pub(super) async fn update(
     queue: v1::Queue,
     mask: &[String],
 ) -> Result<v1::Queue> {
-    let mut modify = ModifySkill::checked(name, queue, mask)?;
+    let mut modify = ModifySkill::checked(cx, name, queue, mask)?;
     let _guard = huawei.locks.lock(name.to_string(), cx.deadline()).await?;
     if let Some(given) = modify.skill_param.take() {
         // The vendor requires all parts of it or none.
@@ -177,7 +177,7 @@ pub(super) async fn update(
 
 /// Deletes a queue.
 pub(super) async fn delete(huawei: &Huawei, cx: &Context, name: &QueueName) -> Result<()> {
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.queue_id("name", name.id());
     check.done()?;
     let Err(error) = huawei.api_fabric.call(cx, &DeleteSkill { skill_ids: name.id() }).await else { return Ok(()) };
@@ -187,7 +187,7 @@ pub(super) async fn delete(huawei: &Huawei, cx: &Context, name: &QueueName) -> R
     }
     // The vendor's refusal does not say that the queue has agents.
     Err(match memberships::members(huawei, cx, name).await {
-        Ok(members) if !members.is_empty() => error
+        Ok(members) if !members.accounts.is_empty() => error
             .explained(ErrorReason::ResourceInUse, format!("{name} has agents; remove them first"))
             .about(QueueName::KIND, name),
         _ => error,
@@ -292,10 +292,10 @@ impl<'a> CreateSkill<'a> {
 // === impl ModifySkill ===
 
 impl ModifySkill {
-    fn checked(name: &QueueName, queue: v1::Queue, mask: &[String]) -> Result<Self> {
+    fn checked(cx: &Context, name: &QueueName, queue: v1::Queue, mask: &[String]) -> Result<Self> {
         // The mask rejects the fields that are `_` here.
         let v1::Queue { name: _, display_name: _, strategy: _, wait_timeout, wait_music: _, vendor_data } = queue;
-        let mut check = Check::new();
+        let mut check = Check::of(cx);
         check.queue_id("queue.name", name.id());
         let (mut max_wait_time, mut masked_data) = (None, None);
         for path in mask {

@@ -10,8 +10,8 @@ use super::{
     formats::Formats as _,
     memberships,
     operations::QUERY_SKILLS,
+    paging::{LARGEST, OFFSETS, reason},
     queue_changes,
-    slices::{Batch, LARGEST, Slice},
 };
 use crate::{
     adapter::Queues,
@@ -22,7 +22,10 @@ use crate::{
     name::{AgentName, CenterName, QueueName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
-    vendor::de::{Integer, List, Object, Text},
+    vendor::{
+        de::{Integer, List, Object, Text},
+        slices::{Batch, Item, Slice},
+    },
     vendor_data::VendorData,
 };
 
@@ -95,6 +98,12 @@ impl Skill {
     }
 }
 
+impl Item for Skill {
+    fn key(&self) -> String {
+        self.skill_id.0.clone()
+    }
+}
+
 #[async_trait]
 impl Queues for Huawei {
     async fn list_queues(
@@ -149,7 +158,7 @@ async fn list(
 ) -> Result<v1::ListQueuesResponse> {
     let v1::ListQueuesRequest { parent: _, page_size: _, page_token: _, view } = request;
     let view = enum_value(view);
-    let slice = Slice::by_offset(page.offset()?, page.size, async |offset: usize, limit: usize| {
+    let slice = Slice::read(OFFSETS, page.position()?, page.size, async |offset: usize, limit: usize| {
         let list = ListSkills { limit: limit.to_string(), offset: offset.to_string() };
         let response = huawei.api_fabric.call(cx, &list).await?;
         Ok(Batch { items: response.data, total: response.total })
@@ -157,9 +166,9 @@ async fn list(
     .await?;
     Ok(v1::ListQueuesResponse {
         total_size: slice.total_size(),
-        next_page_token: slice.next_offset.map(|offset| page.offset_token(offset)).unwrap_or_default(),
+        next_page_token: slice.next.map(|next| page.token(&next.to_string())).unwrap_or_default(),
+        incomplete_reason: reason("queues", slice.incomplete),
         queues: slice.items.into_iter().map(|skill| skill.into_queue(center.center(), view)).collect(),
-        incomplete_reason: String::new(),
     })
 }
 
@@ -167,7 +176,7 @@ async fn list(
 async fn get(huawei: &Huawei, cx: &Context, name: QueueName, request: v1::GetQueueRequest) -> Result<v1::Queue> {
     let v1::GetQueueRequest { name: _, view } = request;
     let view = enum_value(view);
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.queue_id("name", name.id());
     check.done()?;
     let skill = find(huawei, cx, &name).await?.ok_or_else(|| Error::not_found(QueueName::KIND, &name))?;
@@ -183,8 +192,12 @@ pub(super) async fn find(huawei: &Huawei, cx: &Context, name: &QueueName) -> Res
 
 /// The newest queue of this name.
 pub(super) async fn find_named(huawei: &Huawei, cx: &Context, name: &str) -> Result<Option<Skill>> {
-    let skills = huawei.api_fabric.call(cx, &FindSkills { name, ..FindSkills::first_page() }).await?.data;
-    let named = skills.into_iter().filter(|skill| *skill.name == *name);
+    let skills = Slice::all(OFFSETS, async |at: usize, limit: usize| {
+        let find = FindSkills { name, limit: limit.to_string(), offset: at.to_string(), ..FindSkills::default() };
+        let response = huawei.api_fabric.call(cx, &find).await?;
+        Ok(Batch { items: response.data, total: response.total })
+    });
+    let named = skills.await?.items.into_iter().filter(|skill| *skill.name == *name);
     Ok(named.max_by_key(|skill| (skill.skill_id.len(), skill.skill_id.0.clone())))
 }
 

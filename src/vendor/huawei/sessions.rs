@@ -51,7 +51,7 @@ pub(super) async fn sign_in(
 ) -> Result<v1::LoginAgentResponse> {
     let v1::LoginAgentRequest { name: _, initial_state, employee_number, queues: _, phone_number, vendor_data } =
         request;
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.agent_id("name", name.id());
     check.unsupported_if(initial_state != 0, "initial_state", "Huawei accepts no state at sign-in");
     check.unsupported_if(
@@ -76,7 +76,7 @@ pub(super) async fn sign_in(
 
 /// Signs an agent out.
 pub(super) async fn sign_out(huawei: &Huawei, cx: &Context, name: &AgentName) -> Result<v1::LogoutAgentResponse> {
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.agent_id("name", name.id());
     check.done()?;
     match huawei.api_fabric.call(cx, &Logout { work_no: work_no(name)? }).await {

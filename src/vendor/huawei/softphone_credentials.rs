@@ -5,6 +5,7 @@ use super::{
     Api,
     extensions::{Phone, phones},
     formats::Formats as _,
+    paging::reason,
     softphones::{QuerySysInfo, SysAgent},
 };
 use crate::{
@@ -14,6 +15,7 @@ use crate::{
     name::{AgentName, CenterName, ExtensionName, ResourceName as _},
     page::Page,
     proto::v1::{AccessSoftphoneCredentialsResponse, ExtensionProtocol, SoftphoneCredential},
+    vendor::slices::Position,
 };
 
 /// Positions of a page: after an agent, or at a softphone number.
@@ -28,14 +30,14 @@ pub(super) async fn access(
     agent: Option<AgentName>,
     page: &Page,
 ) -> Result<AccessSoftphoneCredentialsResponse> {
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     if let Some(agent) = &agent {
         check.agent_id("agent", agent.id());
     }
     check.done()?;
     let position = page.after().unwrap_or(AFTER_AGENT);
-    if let Some(offset) = position.strip_prefix(AT_PHONE).and_then(|offset| offset.parse().ok()) {
-        return with_phones(api_fabric, cx, center, page, Vec::new(), offset).await;
+    if let Some(position) = position.strip_prefix(AT_PHONE).and_then(|position| position.parse().ok()) {
+        return with_phones(api_fabric, cx, center, page, Vec::new(), position).await;
     }
     let after = position.strip_prefix(AFTER_AGENT).unwrap_or_default();
     let mut agents = api_fabric.call(cx, &QuerySysInfo {}).await?.agents.0;
@@ -48,11 +50,17 @@ pub(super) async fn access(
     let (agents, last) = after_agent(agents, after, page.size);
     let credentials = agents.into_iter().map(|agent| agent.into_credential(center)).collect();
     match last {
-        Some(last) => Ok(AccessSoftphoneCredentialsResponse { credentials, next_page_token: page.token(&last) }),
-        None if agent.is_some() => {
-            Ok(AccessSoftphoneCredentialsResponse { credentials, next_page_token: String::new() })
-        }
-        None => with_phones(api_fabric, cx, center, page, credentials, 0).await,
+        Some(last) => Ok(AccessSoftphoneCredentialsResponse {
+            credentials,
+            next_page_token: page.token(&last),
+            incomplete_reason: String::new(),
+        }),
+        None if agent.is_some() => Ok(AccessSoftphoneCredentialsResponse {
+            credentials,
+            next_page_token: String::new(),
+            incomplete_reason: String::new(),
+        }),
+        None => with_phones(api_fabric, cx, center, page, credentials, Position::default()).await,
     }
 }
 
@@ -67,25 +75,28 @@ fn after_agent(mut agents: Vec<SysAgent>, after: &str, size: usize) -> (Vec<SysA
     (agents, last.filter(|_| more))
 }
 
-/// Fills the page with softphone numbers from `offset` on.
+/// Fills the page with softphone numbers from a position on.
 async fn with_phones(
     api_fabric: &Api,
     cx: &Context,
     center: &CenterName,
     page: &Page,
     mut credentials: Vec<SoftphoneCredential>,
-    offset: usize,
+    position: Position,
 ) -> Result<AccessSoftphoneCredentialsResponse> {
-    let next_offset = match page.size - credentials.len() {
-        0 => Some(offset),
+    let (next, incomplete) = match page.size - credentials.len() {
+        0 => (Some(position), None),
         room => {
-            let phones = phones(api_fabric, cx, offset, room).await?;
+            let phones = phones(api_fabric, cx, position, room).await?;
             credentials.extend(phones.items.into_iter().map(|phone| phone.into_credential(center)));
-            phones.next_offset
+            (phones.next, phones.incomplete)
         }
     };
-    let next_page_token = next_offset.map(|offset| page.token(&format!("{AT_PHONE}{offset}"))).unwrap_or_default();
-    Ok(AccessSoftphoneCredentialsResponse { credentials, next_page_token })
+    Ok(AccessSoftphoneCredentialsResponse {
+        credentials,
+        next_page_token: next.map(|next| page.token(&format!("{AT_PHONE}{next}"))).unwrap_or_default(),
+        incomplete_reason: reason("softphones", incomplete),
+    })
 }
 
 // === impl SysAgent ===

@@ -7,6 +7,7 @@ mod callbacks;
 mod capabilities;
 mod formats;
 mod memberships;
+mod pages;
 mod phone_numbers;
 mod queues;
 mod quirks;
@@ -16,7 +17,7 @@ mod tokens;
 
 use std::{
     sync::{
-        Arc, Mutex,
+        Arc, Mutex, OnceLock,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime},
@@ -79,7 +80,10 @@ struct ManualClock(Arc<AtomicU64>);
 
 /// Responses that replace the simulator's.
 #[derive(Clone, Default)]
-struct Script(Arc<Mutex<Vec<Scripted>>>);
+struct Script(Arc<Mutex<Vec<Scripted>>>, Arc<OnceLock<Responder>>);
+
+/// Answers requests by the end of their path and their body, in place of the simulator.
+type Responder = Box<dyn Fn(&str, &Value) -> Option<Value> + Send + Sync>;
 
 struct Scripted {
     /// End of the path.
@@ -169,6 +173,11 @@ impl TestServer {
         self.script.add(Scripted { operation, after: 0, status, body: body.to_owned(), does: true });
     }
 
+    /// From now on these requests do not reach the simulator.
+    fn respond_by(&self, responder: impl Fn(&str, &Value) -> Option<Value> + Send + Sync + 'static) {
+        assert!(self.script.1.set(Box::new(responder)).is_ok(), "one responder");
+    }
+
     /// The operations requested from the simulator since the last call, without token requests.
     fn calls(&self) -> Vec<String> {
         self.requests().into_iter().map(|(operation, _)| operation).collect()
@@ -251,7 +260,15 @@ impl Script {
     }
 }
 
-async fn play(State(script): State<Script>, request: Request, next: Next) -> Response {
+async fn play(State(script): State<Script>, mut request: Request, next: Next) -> Response {
+    if let Some(responder) = script.1.get() {
+        let (head, body) = request.into_parts();
+        let body = to_bytes(body, usize::MAX).await.unwrap();
+        if let Some(response) = responder(head.uri.path(), &serde_json::from_slice(&body).unwrap_or_default()) {
+            return Response::new(Body::from(response.to_string()));
+        }
+        request = Request::from_parts(head, Body::from(body));
+    }
     let Some(scripted) = script.next(request.uri().path()) else { return next.run(request).await };
     if scripted.does {
         let body = next.run(request).await.into_body();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    Api, VendorId, about, about_new,
+    Api, Udesk, VendorId, about, about_new,
     agent_records::{self, role_code},
     ccapi::Ccapi,
     extensions::Line,
@@ -119,7 +119,7 @@ pub(super) async fn create(
 ) -> Result<v1::Agent> {
     let v1::CreateAgentRequest { parent: _, agent_id, agent, request_id: _ } = request;
     let agent = agent.unwrap_or_default();
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.digits("agent_id", &agent_id);
     let fields = Fields::checked(&mut check, &agent, |_, is_set| is_set);
     check.work_id("agent.employee_number", fields.work_id.unwrap_or_default());
@@ -133,14 +133,14 @@ pub(super) async fn create(
 
 /// Changes the fields of an agent that `mask` names.
 pub(super) async fn update(
-    ccapi: &Api,
+    udesk: &Udesk,
     cx: &Context,
     name: &AgentName,
     agent: v1::Agent,
     mask: &[String],
 ) -> Result<v1::Agent> {
     let is_masked = |path: &str| mask.iter().any(|masked| masked == path);
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.digits("agent.name", name.id());
     refuse_other_paths(&mut check, "agent", mask, PATHS);
     let fields = Fields::checked(&mut check, &agent, |path, _| is_masked(path));
@@ -150,19 +150,19 @@ pub(super) async fn update(
     check.done()?;
 
     let update = UpdateAgent { agent_id: name.id(), fields: &fields };
-    if let Err(error) = ccapi.call(cx, &update).await {
-        return Err(diagnosed(ccapi, cx, name, &fields, about(error, "Agent", name)).await);
+    if let Err(error) = udesk.ccapi.call(cx, &update).await {
+        return Err(diagnosed(udesk, cx, name, &fields, about(error, "Agent", name)).await);
     }
-    Ok(read_back(ccapi, cx, name, fields).await)
+    Ok(read_back(udesk, cx, name, fields).await)
 }
 
 /// Reads the agent back and adds what Udesk 25 omits (C56); the agent as sent when the read fails.
-async fn read_back(ccapi: &Api, cx: &Context, name: &AgentName, fields: Fields<'_>) -> v1::Agent {
+async fn read_back(udesk: &Udesk, cx: &Context, name: &AgentName, fields: Fields<'_>) -> v1::Agent {
     let sent = fields.to_agent(name);
-    let Ok(agent) = agent_records::get(ccapi, cx, name).await else {
+    let Ok(agent) = agent_records::get(&udesk.ccapi, cx, name).await else {
         return sent;
     };
-    let mut agent = agent.into_agent(&CenterName::new(name.center()), v1::View::Full);
+    let mut agent = agent.into_agent(&CenterName::new(name.center()), v1::View::Full, &udesk.agent_states);
     agent.inbound_wrap_up_duration = agent.inbound_wrap_up_duration.or(sent.inbound_wrap_up_duration);
     agent.outbound_wrap_up_duration = agent.outbound_wrap_up_duration.or(sent.outbound_wrap_up_duration);
     if let Some(sent) = sent.vendor_data {
@@ -172,12 +172,12 @@ async fn read_back(ccapi: &Api, cx: &Context, name: &AgentName, fields: Fields<'
 }
 
 /// "The agent can only be disabled when it is offline"; the document does not name the code (C62).
-async fn diagnosed(ccapi: &Api, cx: &Context, name: &AgentName, fields: &Fields<'_>, error: Error) -> Error {
+async fn diagnosed(udesk: &Udesk, cx: &Context, name: &AgentName, fields: &Fields<'_>, error: Error) -> Error {
     if fields.enable != Some(false) || !is_vague(&error) {
         return error;
     }
-    match agent_records::get(ccapi, cx, name).await {
-        Ok(agent) if agent.is_signed_in() => error
+    match agent_records::get(&udesk.ccapi, cx, name).await {
+        Ok(agent) if agent.is_signed_in(&udesk.agent_states) => error
             .explained(ErrorReason::AgentStateConflict, "an agent must be OFFLINE before it can be disabled")
             .about("Agent", name),
         _ => error,

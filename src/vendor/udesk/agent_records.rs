@@ -4,8 +4,9 @@ use prost_types::Struct;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Api, VendorId, about, ccapi::Ccapi, extensions::Line, operations::READ, or_empty};
+use super::{Api, VendorId, about, ccapi::Ccapi, extensions::Line, incomplete_reason, operations::READ, or_empty};
 use crate::{
+    config::AgentStates,
     context::Context,
     endpoint,
     error::{Error, Result},
@@ -15,16 +16,13 @@ use crate::{
     vendor_data::VendorData,
 };
 
-/// The only documented `State` (example of Udesk 25).
-pub(super) const OFFLINE: &str = "4";
-
 /// `GET /agents/{id}` (Udesk 25).
 #[derive(Serialize)]
 struct GetAgent<'a> {
     id: &'a str,
 }
 
-// An empty answer is no agent (C14).
+// An empty response is no agent (C14).
 endpoint!(Ccapi: GetAgent<'_>, GET "/agents/{id}", read, READ => List<Object<Agent>>, path |e| format!("/agents/{}", e.id));
 
 /// `GET /agents` (Udesk 06). An empty filter is not sent.
@@ -68,7 +66,17 @@ pub(super) struct AgentPage {
 
 /// Answer of Udesk 26: a bare list, or wrapped as Udesk 06 does (C55).
 #[derive(Default)]
-struct QueueAgents(Vec<Agent>);
+struct QueueAgents(AgentPage);
+
+/// The agents that match a filter.
+pub(super) struct Found {
+    /// The agents.
+    pub(super) agents: Vec<Agent>,
+    /// How many there are, including those that Udesk did not return.
+    pub(super) total_size: i32,
+    /// Why agents are missing; empty when none is.
+    pub(super) incomplete_reason: String,
+}
 
 /// An agent in Udesk 06, 25 and 26; every field may be missing. It contains passwords.
 #[derive(Default, Deserialize)]
@@ -103,47 +111,62 @@ pub(super) struct Filter {
     pub(super) role: &'static str,
     /// Enabled or not.
     pub(super) enabled: Option<bool>,
-    /// A state's number.
-    pub(super) state: String,
+    /// A state's codes.
+    pub(super) states: Vec<String>,
     /// Text within name, ID, e-mail or mobile number.
     pub(super) query: String,
 }
 
 /// Every agent.
 pub(super) async fn all(ccapi: &Api, cx: &Context) -> Result<AgentPage> {
-    find(ccapi, cx, &Filter::default()).await
+    list(ccapi, cx, &Filter::default()).await
 }
 
 /// The agents that match a filter.
-pub(super) async fn find(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<AgentPage> {
+pub(super) async fn find(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<Found> {
+    let page = list(ccapi, cx, filter).await?;
+    let (total_size, incomplete_reason) = (page.total_size(), page.incomplete_reason());
+    let mut agents = page.agent_list.0;
+    if filter.states.len() < 2 {
+        return Ok(Found { agents, total_size, incomplete_reason });
+    }
+    // Udesk filters by one state, so the gateway filters by several.
+    agents.retain(|agent| agent.is_in(&filter.states));
+    Ok(Found { total_size: super::count(agents.len()), agents, incomplete_reason })
+}
+
+async fn list(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<AgentPage> {
     let enable = match filter.enabled {
         None => "",
         Some(true) => "true",
         Some(false) => "false",
     };
-    let list = ListAgents { role: filter.role, enable, state: &filter.state, fuzzy_query: &filter.query };
+    let state = if let [only] = filter.states.as_slice() { only } else { "" };
+    let list = ListAgents { role: filter.role, enable, state, fuzzy_query: &filter.query };
     or_empty(ccapi.call(cx, &list).await).map(|Object(page)| page)
 }
 
 /// The agents of a queue that match a filter, which the gateway applies.
-pub(super) async fn find_in_queue(ccapi: &Api, cx: &Context, queue: &QueueName, filter: Filter) -> Result<AgentPage> {
+pub(super) async fn find_in_queue(ccapi: &Api, cx: &Context, queue: &QueueName, filter: Filter) -> Result<Found> {
     let filter = Filter { query: filter.query.to_lowercase(), ..filter };
-    let mut agents = of_queue(ccapi, cx, queue).await?;
+    let page = of_queue(ccapi, cx, queue).await?;
+    let incomplete_reason = page.incomplete_reason();
+    let mut agents = page.agent_list.0;
     agents.retain(|agent| agent.matches(&filter));
-    Ok(AgentPage { agent_list: List(agents), ..AgentPage::default() })
+    Ok(Found { total_size: super::count(agents.len()), agents, incomplete_reason })
 }
 
 /// The agents of a queue.
-pub(super) async fn of_queue(ccapi: &Api, cx: &Context, queue: &QueueName) -> Result<Vec<Agent>> {
-    let answer = or_empty(ccapi.call(cx, &ListQueueAgents { queue_id: queue.id() }).await);
-    answer.map(|QueueAgents(agents)| agents).map_err(|error| about(error, "Queue", queue))
+pub(super) async fn of_queue(ccapi: &Api, cx: &Context, queue: &QueueName) -> Result<AgentPage> {
+    let response = or_empty(ccapi.call(cx, &ListQueueAgents { queue_id: queue.id() }).await);
+    response.map(|QueueAgents(page)| page).map_err(|error| about(error, "Queue", queue))
 }
 
 /// One agent.
 pub(super) async fn get(ccapi: &Api, cx: &Context, name: &AgentName) -> Result<Agent> {
-    let answer = ccapi.call(cx, &GetAgent { id: name.id() }).await.map_err(|error| about(error, "Agent", name))?;
-    let Object(mut agent) = answer.into_iter().next().ok_or_else(|| Error::not_found("Agent", name))?;
-    // The requested ID counts, because the answer may omit it.
+    let response = ccapi.call(cx, &GetAgent { id: name.id() }).await.map_err(|error| about(error, "Agent", name))?;
+    let Object(mut agent) = response.into_iter().next().ok_or_else(|| Error::not_found("Agent", name))?;
+    // The requested ID counts, because the response may omit it.
     agent.agent_id = VendorId(name.id().to_owned());
     Ok(agent)
 }
@@ -151,18 +174,9 @@ pub(super) async fn get(ccapi: &Api, cx: &Context, name: &AgentName) -> Result<A
 // === impl AgentPage ===
 
 impl AgentPage {
-    /// Udesk counts pages but documents no way to request another (C35). Empty when there is one page.
+    /// Why agents are missing; empty when none is.
     pub(super) fn incomplete_reason(&self) -> String {
-        let given = self.agent_list.0.len();
-        match (self.curr_page.0.unwrap_or(1), self.total_page.0.unwrap_or(1)) {
-            (current, last) if current < last => {
-                format!("Udesk returned page {current} of {last} and documents no way to request the others")
-            }
-            _ => match self.total.0.and_then(|total| usize::try_from(total).ok()) {
-                Some(total) if total > given => format!("Udesk counts {total} agents and returned {given}"),
-                _ => String::new(),
-            },
-        }
+        incomplete_reason([self.curr_page, self.total_page, self.total], self.agent_list.0.len(), "agents")
     }
 
     /// The total, including agents beyond this page.
@@ -177,13 +191,13 @@ impl AgentPage {
 impl<'de> Deserialize<'de> for QueueAgents {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let json = <&RawValue>::deserialize(deserializer)?.get();
-        let agents = if json.starts_with('{') {
-            serde_json::from_str(json).map(|page: AgentPage| page.agent_list)
-        } else {
+        let page = if json.starts_with('{') {
             serde_json::from_str(json)
+        } else {
+            serde_json::from_str(json).map(|agent_list| AgentPage { agent_list, ..AgentPage::default() })
         };
         // The error's text quotes the input.
-        agents.map(|agents: List<Agent>| Self(agents.0)).map_err(|error| without_values(&error, "not a list of agents"))
+        page.map(Self).map_err(|error| without_values(&error, "not a list of agents"))
     }
 }
 
@@ -195,9 +209,9 @@ impl Agent {
         &self.agent_id.0
     }
 
-    /// Whether it is in a state other than the documented signed-out one.
-    pub(super) fn is_signed_in(&self) -> bool {
-        !self.state.is_empty() && *self.state != *OFFLINE
+    /// Whether it is in a state other than the signed-out one.
+    pub(super) fn is_signed_in(&self, states: &AgentStates) -> bool {
+        !self.state.is_empty() && states.state(&self.state) != v1::AgentState::Offline
     }
 
     /// Its extensions with their details: those of `Extensions`, then those that only `ExtenInfos` has.
@@ -226,7 +240,7 @@ impl Agent {
     }
 
     /// The agent as the contract shows it.
-    pub(super) fn into_agent(self, center: &CenterName, view: v1::View) -> v1::Agent {
+    pub(super) fn into_agent(self, center: &CenterName, view: v1::View, states: &AgentStates) -> v1::Agent {
         let center = center.center();
         let vendor_data = match view {
             v1::View::Full => self.vendor_data(),
@@ -243,7 +257,7 @@ impl Agent {
             enabled: self.enable.0,
             inbound_wrap_up_duration: self.wrap_up_time.seconds(),
             outbound_wrap_up_duration: self.out_wrap_up_time.seconds(),
-            state: state(&self.state).into(),
+            state: states.state(&self.state).into(),
             vendor_state: vendor_value(self.state, self.state_des),
             state_reason: vendor_value(self.reason_code, self.reason_code_des),
             vendor_extension_state: vendor_value(self.ext_state, Text::default()),
@@ -272,12 +286,17 @@ impl Agent {
             .build()
     }
 
+    /// Whether it is in one of these states; any if there are none.
+    fn is_in(&self, states: &[String]) -> bool {
+        states.is_empty() || states.iter().any(|state| *self.state == **state)
+    }
+
     /// Whether it matches a filter whose query is in lower case.
     fn matches(&self, filter: &Filter) -> bool {
         let contains = |text: &Text| text.to_lowercase().contains(&filter.query);
         (filter.role.is_empty() || *self.role == *filter.role)
             && (filter.enabled.is_none() || self.enable.0 == filter.enabled)
-            && (filter.state.is_empty() || *self.state == filter.state)
+            && self.is_in(&filter.states)
             && (filter.query.is_empty()
                 || self.agent_id.0.to_lowercase().contains(&filter.query)
                 || [&self.name, &self.email, &self.mobile].into_iter().any(contains))
@@ -298,14 +317,6 @@ fn role(code: &str) -> v1::AgentRole {
         "agent" => v1::AgentRole::Agent,
         "leader" => v1::AgentRole::Leader,
         _ => v1::AgentRole::Unspecified,
-    }
-}
-
-/// The state of Udesk's code, where it is documented.
-pub(super) fn state(code: &str) -> v1::AgentState {
-    match code {
-        OFFLINE => v1::AgentState::Offline,
-        _ => v1::AgentState::Unspecified,
     }
 }
 

@@ -3,8 +3,8 @@
 use async_trait::async_trait;
 
 use super::{
-    Api, Udesk, agent_changes,
-    agent_records::{self, Filter, OFFLINE, role_code},
+    Udesk, agent_changes,
+    agent_records::{self, Filter, role_code},
     extensions,
     formats::Formats as _,
     memberships, sessions,
@@ -12,6 +12,7 @@ use super::{
 use crate::{
     adapter::Agents,
     check::Check,
+    config::AgentStates,
     context::Context,
     error::Result,
     name::{AgentName, CenterName, ExtensionName, QueueName, ResourceName as _},
@@ -20,7 +21,12 @@ use crate::{
 };
 
 /// Validates a list request and returns the filters, in Udesk's values, and the view.
-fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<(Filter, v1::View)> {
+fn checked(
+    cx: &Context,
+    queue: Option<&QueueName>,
+    request: v1::ListAgentsRequest,
+    states: &AgentStates,
+) -> Result<(Filter, v1::View)> {
     let v1::ListAgentsRequest {
         parent: _,
         page_size: _,
@@ -34,19 +40,20 @@ fn checked(queue: Option<&QueueName>, request: v1::ListAgentsRequest) -> Result<
         vendor_state,
     } = request;
     let state = enum_value(state);
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     if let Some(queue) = queue {
         check.digits("queue", queue.id());
     }
-    let known_state = matches!(state, v1::AgentState::Unspecified | v1::AgentState::Offline);
+    let codes = states.codes(state);
+    let has_no_code = state != v1::AgentState::Unspecified && codes.is_empty();
     check.unsupported_if(
-        !known_state,
+        has_no_code,
         "state",
-        "Udesk does not document its code for this state; set vendor_state instead",
+        "the agent_states of this center have no code for this state; set vendor_state instead",
     );
     check.done()?;
-    let state = if state == v1::AgentState::Offline { OFFLINE.to_owned() } else { vendor_state };
-    Ok((Filter { role: role_code(enum_value(role)), enabled, state, query }, enum_value(view)))
+    let states = if vendor_state.is_empty() { codes.to_vec() } else { vec![vendor_state] };
+    Ok((Filter { role: role_code(enum_value(role)), enabled, states, query }, enum_value(view)))
 }
 
 #[async_trait]
@@ -59,11 +66,11 @@ impl Agents for Udesk {
         page: Page,
         request: v1::ListAgentsRequest,
     ) -> Result<v1::ListAgentsResponse> {
-        list(&self.ccapi, cx, center, queue, page, request).await
+        list(self, cx, center, queue, page, request).await
     }
 
     async fn get_agent(&self, cx: &Context, name: AgentName, request: v1::GetAgentRequest) -> Result<v1::Agent> {
-        get(&self.ccapi, cx, name, request).await
+        get(self, cx, name, request).await
     }
 
     async fn create_agent(
@@ -82,7 +89,7 @@ impl Agents for Udesk {
         agent: v1::Agent,
         mask: Vec<String>,
     ) -> Result<v1::Agent> {
-        agent_changes::update(&self.ccapi, cx, &name, agent, &mask).await
+        agent_changes::update(self, cx, &name, agent, &mask).await
     }
 
     async fn login_agent(
@@ -92,7 +99,7 @@ impl Agents for Udesk {
         queues: Vec<QueueName>,
         request: v1::LoginAgentRequest,
     ) -> Result<v1::LoginAgentResponse> {
-        sessions::sign_in(&self.ccapi, cx, &name, &queues, request).await
+        sessions::sign_in(self, cx, &name, &queues, request).await
     }
 
     async fn logout_agent(&self, cx: &Context, name: AgentName) -> Result<v1::LogoutAgentResponse> {
@@ -132,31 +139,31 @@ impl Agents for Udesk {
 
 /// Lists agents.
 async fn list(
-    ccapi: &Api,
+    udesk: &Udesk,
     cx: &Context,
     center: CenterName,
     queue: Option<QueueName>,
     page: Page,
     request: v1::ListAgentsRequest,
 ) -> Result<v1::ListAgentsResponse> {
-    let (filter, view) = checked(queue.as_ref(), request)?;
+    let (filter, view) = checked(cx, queue.as_ref(), request, &udesk.agent_states)?;
     let found = match &queue {
-        Some(queue) => agent_records::find_in_queue(ccapi, cx, queue, filter).await?,
-        None => agent_records::find(ccapi, cx, &filter).await?,
+        Some(queue) => agent_records::find_in_queue(&udesk.ccapi, cx, queue, filter).await?,
+        None => agent_records::find(&udesk.ccapi, cx, &filter).await?,
     };
-    let (total_size, incomplete_reason) = (found.total_size(), found.incomplete_reason());
-    let (agents, next_page_token) = page.cut(found.agent_list.0, agent_records::Agent::id);
-    let agents = agents.into_iter().map(|agent| agent.into_agent(&center, view)).collect();
+    let agent_records::Found { agents, total_size, incomplete_reason } = found;
+    let (agents, next_page_token) = page.cut(agents, agent_records::Agent::id);
+    let agents = agents.into_iter().map(|agent| agent.into_agent(&center, view, &udesk.agent_states)).collect();
     Ok(v1::ListAgentsResponse { agents, next_page_token, total_size, incomplete_reason })
 }
 
 /// Gets an agent.
-async fn get(ccapi: &Api, cx: &Context, name: AgentName, request: v1::GetAgentRequest) -> Result<v1::Agent> {
+async fn get(udesk: &Udesk, cx: &Context, name: AgentName, request: v1::GetAgentRequest) -> Result<v1::Agent> {
     let v1::GetAgentRequest { name: _, view } = request;
     let view = enum_value(view);
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.digits("name", name.id());
     check.done()?;
-    let agent = agent_records::get(ccapi, cx, &name).await?;
-    Ok(agent.into_agent(&CenterName::new(name.center()), view))
+    let agent = agent_records::get(&udesk.ccapi, cx, &name).await?;
+    Ok(agent.into_agent(&CenterName::new(name.center()), view, &udesk.agent_states))
 }

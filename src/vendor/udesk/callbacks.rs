@@ -13,6 +13,7 @@ use self::names::{
 };
 use super::{VendorId, events};
 use crate::{
+    config::AgentStates,
     error::truncate,
     event::payload::{CallbackBody, Fields, parse_timestamp},
     name::{AgentName, ExtensionName, QueueName, ResourceName},
@@ -22,9 +23,9 @@ use crate::{
 /// Longest name of an event, in bytes.
 const VENDOR_TYPE: usize = 128;
 
-/// The event of a callback's body, with `secrets` removed everywhere. The caller fills in `event_id`, `center` and
-/// `receive_time`.
-pub(crate) fn read_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
+/// The event of a callback's body, with `secrets` removed everywhere and agents' states by the tenant's codes. The caller
+/// fills in `event_id`, `center` and `receive_time`.
+pub(crate) fn read_event(center: &str, body: &[u8], secrets: &[&str], states: &AgentStates) -> Event {
     let posted = CallbackBody::read(body, secrets);
     let fields = posted.fields(INNER);
     let (event_type, vendor_type) = named(&fields);
@@ -36,7 +37,7 @@ pub(crate) fn read_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
         extension: resource(&fields, EXTENSION, |id| ExtensionName::new(center, id)),
         queue: resource(&fields, QUEUE, |id| QueueName::new(center, id)),
         call: call(&fields, event_type),
-        payload: arms::payload(event_type, center, &fields),
+        payload: arms::payload(event_type, center, &fields, states),
         ..Event::default()
     };
     drop(fields);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use super::{Api, Udesk, about, ccapi::Ccapi, formats::Formats as _, operations::CALLBACK};
+use super::{Udesk, about, ccapi::Ccapi, formats::Formats as _, operations::CALLBACK};
 use crate::{
     adapter::Calls,
     check::Check,
@@ -46,24 +46,27 @@ impl Calls for Udesk {
         center: CenterName,
         request: v1::StartCallbackRequest,
     ) -> Result<v1::StartCallbackResponse> {
-        start_callback(&self.ccapi, cx, center, request).await
+        start_callback(self, cx, center, request).await
     }
 }
 
 /// Calls a customer.
 async fn start_callback(
-    ccapi: &Api,
+    udesk: &Udesk,
     cx: &Context,
     center: CenterName,
     request: v1::StartCallbackRequest,
 ) -> Result<v1::StartCallbackResponse> {
     let v1::StartCallbackRequest { parent: _, customer_number, entry_number, caller_id, variables, request_id: _ } =
         request;
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.pstn("customer_number", &customer_number);
-    check.pstn("entry_number", &entry_number);
-    if !caller_id.is_empty() {
-        check.pstn("caller_id", &caller_id);
+    // The center's own numbers have any form; one that was not listed yet is let through if it is a number.
+    for (field, number) in [("entry_number", &entry_number), ("caller_id", &caller_id)] {
+        let is_absent = field == "caller_id" && number.is_empty();
+        if !is_absent && !udesk.known_numbers.contains(number) {
+            check.pstn(field, number);
+        }
     }
     check.done()?;
     let call_back = CallBack {
@@ -73,7 +76,7 @@ async fn start_callback(
         variables: variables_text(&variables)?,
     };
     let entry = PhoneNumberName::new(center.center(), entry_number.as_str());
-    let call_id = ccapi.call(cx, &call_back).await.map_err(|error| {
+    let call_id = udesk.ccapi.call(cx, &call_back).await.map_err(|error| {
         // Both numbers are the center's, and "relay number not found" does not say which.
         if call_back.called_display == call_back.called { about(error, "PhoneNumber", &entry) } else { error }
     })?;

@@ -17,7 +17,9 @@ const ROWS: &[Row] = &[
     Row::native("ClearDefaultPhoneNumber"),
     Row::native("ListAgents")
         .never_fills(&["agents.login_account", "agents.login_password", "agents.provisioned_extensions"])
-        .limited("state accepts only OFFLINE, the one state whose code Udesk documents; vendor_state accepts any code"),
+        .limited(
+            "state accepts the states that have a code in the center's agent_states; all defaults but OFFLINE are hints of Udesk's document; vendor_state accepts any code",
+        ),
     Row::native("GetAgent").never_fills(NEVER_OF_AN_AGENT).limited("only ListAgents returns wrap-up times"),
     Row::native("CreateAgent")
         .refuses(&["agent.login_account", "agent.login_password"])
@@ -41,7 +43,9 @@ const ROWS: &[Row] = &[
         .limited("an agent can be disabled only while OFFLINE; vendor_data accepts only AssistantAccessRight"),
     Row::native("LoginAgent")
         .refuses(&["phone_number"])
-        .limited("Udesk does not say which of its two states is READY; vendor_data.state accepts the number"),
+        .limited(
+            "initial_state is sent by the center's agent_states, whose defaults are hints of Udesk's document; vendor_data.state accepts the number",
+        ),
     Row::native("LogoutAgent"),
     Row::native("BindAgentExtensions"),
     Row::native("UnbindAgentExtensions"),

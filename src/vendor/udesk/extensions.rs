@@ -75,7 +75,7 @@ struct Fields {
 
 /// Binds extensions to an agent.
 pub(super) async fn bind(ccapi: &Api, cx: &Context, agent: &AgentName, extensions: &[ExtensionName]) -> Result<()> {
-    let bind = BindExtensions { agent_id: agent.id(), extensions: checked(agent, extensions)? };
+    let bind = BindExtensions { agent_id: agent.id(), extensions: checked(cx, agent, extensions)? };
     match ccapi.call(cx, &bind).await {
         Ok(Anything) => Ok(()),
         Err(error) => Err(missing(ccapi, cx, agent, extensions, error).await),
@@ -84,15 +84,15 @@ pub(super) async fn bind(ccapi: &Api, cx: &Context, agent: &AgentName, extension
 
 /// Unbinds extensions from an agent.
 pub(super) async fn unbind(ccapi: &Api, cx: &Context, agent: &AgentName, extensions: &[ExtensionName]) -> Result<()> {
-    let unbind = UnbindExtensions { agent_id: agent.id(), extensions: checked(agent, extensions)? };
+    let unbind = UnbindExtensions { agent_id: agent.id(), extensions: checked(cx, agent, extensions)? };
     match ccapi.call(cx, &unbind).await {
         Ok(Anything) => Ok(()),
         Err(error) => Err(missing(ccapi, cx, agent, extensions, error).await),
     }
 }
 
-fn checked<'a>(agent: &AgentName, extensions: &'a [ExtensionName]) -> Result<Vec<&'a str>> {
-    let mut check = Check::new();
+fn checked<'a>(cx: &Context, agent: &AgentName, extensions: &'a [ExtensionName]) -> Result<Vec<&'a str>> {
+    let mut check = Check::of(cx);
     check.digits("agent", agent.id());
     for (index, extension) in extensions.iter().enumerate() {
         check.digits(format!("extensions[{index}]"), extension.id());
@@ -202,7 +202,7 @@ async fn get(
 ) -> Result<v1::Extension> {
     let v1::GetExtensionRequest { name: _, view } = request;
     let view = enum_value(view);
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.digits("name", name.id());
     check.done()?;
     let center = CenterName::new(name.center());
@@ -227,7 +227,7 @@ async fn create(ccapi: &Api, cx: &Context, name: ExtensionName, extension: v1::E
         initial_password: _,
         vendor_data,
     } = extension;
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.chosen_extension("extension_id", name.id());
     let no_fields = "Udesk has no further fields for extensions";
     check.unsupported_if(vendor_data.is_some(), "extension.vendor_data", no_fields);
@@ -247,7 +247,7 @@ async fn create(ccapi: &Api, cx: &Context, name: ExtensionName, extension: v1::E
 
 /// Deletes an extension.
 async fn delete(ccapi: &Api, cx: &Context, name: ExtensionName) -> Result<()> {
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.digits("name", name.id());
     check.done()?;
     let Err(error) = ccapi.call(cx, &DeleteExtension { extension: name.id() }).await else { return Ok(()) };

@@ -46,7 +46,7 @@ endpoint!(Ccapi: RemoveQueues<'_>, DELETE "/agents/queues", write, WRITE => Anyt
 
 /// Adds agents to a queue.
 pub(super) async fn add_agents(ccapi: &Api, cx: &Context, queue: &QueueName, agents: &[AgentName]) -> Result<()> {
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.digits("queue", queue.id());
     for (index, agent) in agents.iter().enumerate() {
         check.digits(format!("agents[{index}]"), agent.id());
@@ -76,7 +76,7 @@ async fn set_or_add_queues(
     queues: &[QueueName],
     is_full: u8,
 ) -> Result<()> {
-    let ids = checked(agent, queues)?;
+    let ids = checked(cx, agent, queues)?;
     match ccapi.call(cx, &SetQueues { agent_id: agent.id(), queues: ids, is_full }).await {
         Ok(Anything) => Ok(()),
         Err(error) => {
@@ -88,7 +88,7 @@ async fn set_or_add_queues(
 
 /// Removes an agent from queues.
 pub(super) async fn remove_queues(ccapi: &Api, cx: &Context, agent: &AgentName, queues: &[QueueName]) -> Result<()> {
-    let ids = checked(agent, queues)?;
+    let ids = checked(cx, agent, queues)?;
     let Err(error) = ccapi.call(cx, &RemoveQueues { agent_id: agent.id(), queues: ids }).await.map(|Anything| ())
     else {
         return Ok(());
@@ -99,8 +99,8 @@ pub(super) async fn remove_queues(ccapi: &Api, cx: &Context, agent: &AgentName, 
     Err(if is_agent { error.about("Agent", agent) } else { error })
 }
 
-fn checked<'a>(agent: &AgentName, queues: &'a [QueueName]) -> Result<Vec<&'a str>> {
-    let mut check = Check::new();
+fn checked<'a>(cx: &Context, agent: &AgentName, queues: &'a [QueueName]) -> Result<Vec<&'a str>> {
+    let mut check = Check::of(cx);
     check.digits("agent", agent.id());
     for (index, queue) in queues.iter().enumerate() {
         check.digits(format!("queues[{index}]"), queue.id());
@@ -115,9 +115,10 @@ async fn missing_queue(ccapi: &Api, cx: &Context, queues: &[QueueName], error: E
     if !is_missing(&error) {
         return (error, false);
     }
-    let Ok(known) = queues::all(ccapi, cx).await else { return (error, false) };
-    match queues.iter().find(|queue| known.iter().all(|known| known.id() != queue.id())) {
-        Some(queue) => (error.about("Queue", queue), false),
+    let Ok(list) = queues::all(ccapi, cx).await else { return (error, false) };
+    match queues.iter().find(|queue| list.queues.0.iter().all(|known| known.id() != queue.id())) {
+        Some(queue) if list.incomplete_reason().is_empty() => (error.about("Queue", queue), false),
+        Some(_) => (error, false),
         None => (error, true),
     }
 }

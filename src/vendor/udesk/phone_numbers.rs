@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     Api, Udesk, about,
     ccapi::Ccapi,
-    count,
+    count, incomplete_reason,
     operations::{READ, WRITE},
     or_empty,
 };
@@ -18,7 +18,7 @@ use crate::{
     name::{CenterName, PhoneNumberName, ResourceName as _},
     page::Page,
     proto::v1,
-    vendor::de::{Anything, List, Object, Text},
+    vendor::de::{Anything, Integer, List, Object, Text},
 };
 
 /// `GET /spnumbers` (Udesk 01).
@@ -31,6 +31,10 @@ endpoint!(Ccapi: ListNumbers, GET "/spnumbers", read, READ => Object<Numbers>);
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Numbers {
+    // Not documented; other lists have them (C35).
+    curr_page: Integer,
+    total: Integer,
+    total_page: Integer,
     sp_numbers: List<Text>,
     def_sp_number: Text,
 }
@@ -52,22 +56,31 @@ endpoint!(Ccapi: ClearDefault, DELETE "/spnumbers/default", write_bare, WRITE =>
 
 /// Sends a read without side effects.
 pub(super) async fn probe(ccapi: &Api, cx: &Context) -> Result<()> {
-    read(ccapi, cx).await.map(drop)
+    or_empty(ccapi.call(cx, &ListNumbers {}).await).map(drop)
 }
 
-/// The center's numbers.
-async fn read(ccapi: &Api, cx: &Context) -> Result<Numbers> {
-    or_empty(ccapi.call(cx, &ListNumbers {}).await).map(|Object(numbers)| numbers)
+/// The center's numbers, which are remembered.
+async fn read(udesk: &Udesk, cx: &Context) -> Result<Numbers> {
+    let Object(numbers) = or_empty(udesk.ccapi.call(cx, &ListNumbers {}).await)?;
+    udesk.known_numbers.remember(&numbers.all());
+    Ok(numbers)
 }
 
 /// The number is in the resource's name, never in the message.
-fn unknown(name: &PhoneNumberName) -> Error {
-    Error::new(ErrorReason::ResourceNotFound, "the center has no such phone number").about("PhoneNumber", name)
+fn unknown(name: &PhoneNumberName, incomplete_reason: String) -> Error {
+    let error = Error::new(ErrorReason::ResourceNotFound, "the center has no such phone number");
+    let error = error.about("PhoneNumber", name);
+    if incomplete_reason.is_empty() { error } else { error.with("cause", incomplete_reason) }
 }
 
 // === impl Numbers ===
 
 impl Numbers {
+    /// Why numbers are missing; empty when none is.
+    fn incomplete_reason(&self) -> String {
+        incomplete_reason([self.curr_page, self.total_page, self.total], self.sp_numbers.0.len(), "numbers")
+    }
+
     /// Every number once, the default one included.
     fn all(&self) -> Vec<String> {
         let mut numbers: Vec<String> = Vec::with_capacity(self.sp_numbers.0.len() + 1);
@@ -98,7 +111,7 @@ impl PhoneNumbers for Udesk {
         page: Page,
         request: v1::ListPhoneNumbersRequest,
     ) -> Result<v1::ListPhoneNumbersResponse> {
-        list(&self.ccapi, cx, center, page, request).await
+        list(self, cx, center, page, request).await
     }
 
     async fn get_phone_number(
@@ -107,11 +120,11 @@ impl PhoneNumbers for Udesk {
         name: PhoneNumberName,
         request: v1::GetPhoneNumberRequest,
     ) -> Result<v1::PhoneNumber> {
-        get(&self.ccapi, cx, name, request).await
+        get(self, cx, name, request).await
     }
 
     async fn set_default_phone_number(&self, cx: &Context, name: PhoneNumberName) -> Result<()> {
-        set_default(&self.ccapi, cx, name).await
+        set_default(self, cx, name).await
     }
 
     async fn clear_default_phone_number(&self, cx: &Context, _center: CenterName) -> Result<()> {
@@ -121,14 +134,14 @@ impl PhoneNumbers for Udesk {
 
 /// Lists phone numbers.
 async fn list(
-    ccapi: &Api,
+    udesk: &Udesk,
     cx: &Context,
     center: CenterName,
     page: Page,
     request: v1::ListPhoneNumbersRequest,
 ) -> Result<v1::ListPhoneNumbersResponse> {
     let v1::ListPhoneNumbersRequest { parent: _, page_size: _, page_token: _, view: _ } = request;
-    let numbers = read(ccapi, cx).await?;
+    let numbers = read(udesk, cx).await?;
     let all = numbers.all();
     let total_size = count(all.len());
     let (page, next_page_token) = page.cut(all, |number| number);
@@ -136,32 +149,34 @@ async fn list(
         phone_numbers: page.into_iter().map(|number| numbers.resource(&center, number)).collect(),
         next_page_token,
         total_size,
-        incomplete_reason: String::new(),
+        incomplete_reason: numbers.incomplete_reason(),
     })
 }
 
 /// Gets a phone number.
 async fn get(
-    ccapi: &Api,
+    udesk: &Udesk,
     cx: &Context,
     name: PhoneNumberName,
     request: v1::GetPhoneNumberRequest,
 ) -> Result<v1::PhoneNumber> {
     let v1::GetPhoneNumberRequest { name: _, view: _ } = request;
-    let numbers = read(ccapi, cx).await?;
+    let numbers = read(udesk, cx).await?;
     match numbers.all().into_iter().find(|number| number == name.id()) {
         Some(number) => Ok(numbers.resource(&CenterName::new(name.center()), number)),
-        None => Err(unknown(&name)),
+        None => Err(unknown(&name, numbers.incomplete_reason())),
     }
 }
 
 /// Makes a number the default caller ID.
-async fn set_default(ccapi: &Api, cx: &Context, name: PhoneNumberName) -> Result<()> {
+async fn set_default(udesk: &Udesk, cx: &Context, name: PhoneNumberName) -> Result<()> {
     // The default must be in the list (C28). The document does not say that this operation rejects another with 100005.
-    if !read(ccapi, cx).await?.all().iter().any(|number| number == name.id()) {
-        return Err(unknown(&name));
+    let numbers = read(udesk, cx).await?;
+    let is_whole = numbers.incomplete_reason().is_empty();
+    if is_whole && !numbers.all().iter().any(|number| number == name.id()) {
+        return Err(unknown(&name, String::new()));
     }
-    let set = ccapi.call(cx, &SetDefault { def_sp_number: name.id() }).await;
+    let set = udesk.ccapi.call(cx, &SetDefault { def_sp_number: name.id() }).await;
     set.map(|Anything| ()).map_err(|error| about(error, "PhoneNumber", &name))
 }
 

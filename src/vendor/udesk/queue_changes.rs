@@ -106,7 +106,7 @@ pub(super) async fn create(
     let v1::CreateQueueRequest { parent: _, queue_id, queue, request_id: _ } = request;
     let v1::Queue { name: _, display_name, strategy, wait_timeout, wait_music, vendor_data } =
         queue.unwrap_or_default();
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     if !queue_id.is_empty() {
         check.chosen_queue_id("queue_id", &queue_id);
     }
@@ -132,7 +132,7 @@ pub(super) async fn create(
 /// The ID of a new queue, where the response omits it: names are unique (code 100006).
 async fn id_of_new(ccapi: &Api, cx: &Context, name: &str) -> Result<String> {
     let mut named: Vec<queues::Queue> = match queues::all(ccapi, cx).await {
-        Ok(queues) => queues.into_iter().filter(|queue| queue.name() == name).collect(),
+        Ok(list) => list.queues.into_iter().filter(|queue| queue.name() == name).collect(),
         Err(_) => Vec::new(),
     };
     match (named.pop(), named.is_empty()) {
@@ -152,11 +152,11 @@ async fn id_of_new(ccapi: &Api, cx: &Context, name: &str) -> Result<String> {
 const NO_FURTHER_FIELDS: &str = "Udesk has no further fields for queues";
 
 /// Validates and returns what `mask` changes of a queue.
-fn checked(name: &QueueName, queue: v1::Queue, mask: &[String]) -> Result<Change> {
+fn checked(cx: &Context, name: &QueueName, queue: v1::Queue, mask: &[String]) -> Result<Change> {
     let is_masked = |path: &str| mask.iter().any(|masked| masked == path);
     // The mask decides about vendor_data.
     let v1::Queue { name: _, display_name, strategy, wait_timeout, wait_music, vendor_data: _ } = queue;
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.digits("queue.name", name.id());
     refuse_other_paths(
         &mut check,
@@ -191,7 +191,7 @@ pub(super) async fn update(
     queue: v1::Queue,
     mask: &[String],
 ) -> Result<v1::Queue> {
-    let change = checked(name, queue, mask)?;
+    let change = checked(cx, name, queue, mask)?;
     let _guard = udesk.queue_locks.lock(name.id().to_owned(), cx.deadline()).await?;
     let ccapi = &udesk.ccapi;
     let Object(RawQueues { queues }) = or_empty(ccapi.call(cx, &ReadQueues {}).await)?;
@@ -220,7 +220,7 @@ fn of_music(error: Error) -> Error {
 
 /// Deletes a queue.
 pub(super) async fn delete(ccapi: &Api, cx: &Context, name: &QueueName) -> Result<()> {
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.digits("name", name.id());
     check.done()?;
     let Err(error) = ccapi.call(cx, &DeleteQueue { queue_id: name.id() }).await else { return Ok(()) };
@@ -230,7 +230,7 @@ pub(super) async fn delete(ccapi: &Api, cx: &Context, name: &QueueName) -> Resul
     }
     // "Queues with agents in them cannot be deleted"; the document does not name the code (C62).
     match agent_records::of_queue(ccapi, cx, name).await {
-        Ok(agents) if !agents.is_empty() => Err(error
+        Ok(page) if !page.agent_list.0.is_empty() => Err(error
             .explained(ErrorReason::ResourceInUse, "a queue that has agents cannot be deleted")
             .about("Queue", name)),
         _ => Err(error),

@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Udesk, VendorId, ccapi::Ccapi, count, formats::Formats as _, memberships, operations::READ, or_empty,
-    queue_changes,
+    Api, Udesk, VendorId, ccapi::Ccapi, count, formats::Formats as _, incomplete_reason, memberships, operations::READ,
+    or_empty, queue_changes,
 };
 use crate::{
     adapter::Queues,
@@ -29,8 +29,13 @@ endpoint!(Ccapi: ListQueues, GET "/queues", read, READ => Object<QueueList>);
 /// Response of Udesk 11.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-struct QueueList {
-    queues: List<Queue>,
+pub(super) struct QueueList {
+    // Not documented; other lists have them (C35).
+    curr_page: Integer,
+    total: Integer,
+    total_page: Integer,
+    /// The queues.
+    pub(super) queues: List<Queue>,
 }
 
 /// A queue in Udesk 11. Both spellings of the name are read (C37).
@@ -46,14 +51,28 @@ pub(super) struct Queue {
 }
 
 /// Every queue.
-pub(super) async fn all(ccapi: &Api, cx: &Context) -> Result<Vec<Queue>> {
-    or_empty(ccapi.call(cx, &ListQueues {}).await).map(|Object(QueueList { queues })| queues.0)
+pub(super) async fn all(ccapi: &Api, cx: &Context) -> Result<QueueList> {
+    or_empty(ccapi.call(cx, &ListQueues {}).await).map(|Object(list)| list)
 }
 
 /// One queue, from the list: Udesk has no operation for one.
 pub(super) async fn find(ccapi: &Api, cx: &Context, name: &QueueName) -> Result<Queue> {
-    let queues = all(ccapi, cx).await?;
-    queues.into_iter().find(|queue| queue.id() == name.id()).ok_or_else(|| Error::not_found("Queue", name))
+    let list = all(ccapi, cx).await?;
+    let incomplete_reason = list.incomplete_reason();
+    match list.queues.into_iter().find(|queue| queue.id() == name.id()) {
+        Some(queue) => Ok(queue),
+        None if incomplete_reason.is_empty() => Err(Error::not_found("Queue", name)),
+        None => Err(Error::not_found("Queue", name).with("cause", incomplete_reason)),
+    }
+}
+
+// === impl QueueList ===
+
+impl QueueList {
+    /// Why queues are missing; empty when none is.
+    pub(super) fn incomplete_reason(&self) -> String {
+        incomplete_reason([self.curr_page, self.total_page, self.total], self.queues.0.len(), "queues")
+    }
 }
 
 // === impl Queue ===
@@ -152,18 +171,19 @@ async fn list(
 ) -> Result<v1::ListQueuesResponse> {
     let v1::ListQueuesRequest { parent: _, page_size: _, page_token: _, view } = request;
     let view = enum_value(view);
-    let queues = all(ccapi, cx).await?;
-    let total_size = count(queues.len());
-    let (queues, next_page_token) = page.cut(queues, Queue::id);
+    let list = all(ccapi, cx).await?;
+    let incomplete_reason = list.incomplete_reason();
+    let total_size = count(list.queues.0.len());
+    let (queues, next_page_token) = page.cut(list.queues.0, Queue::id);
     let queues = queues.into_iter().map(|queue| queue.into_queue(&center, view)).collect();
-    Ok(v1::ListQueuesResponse { queues, next_page_token, total_size, incomplete_reason: String::new() })
+    Ok(v1::ListQueuesResponse { queues, next_page_token, total_size, incomplete_reason })
 }
 
 /// Gets a queue.
 async fn get(ccapi: &Api, cx: &Context, name: QueueName, request: v1::GetQueueRequest) -> Result<v1::Queue> {
     let v1::GetQueueRequest { name: _, view } = request;
     let view = enum_value(view);
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.digits("name", name.id());
     check.done()?;
     let queue = find(ccapi, cx, &name).await?;

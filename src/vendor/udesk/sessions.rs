@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::{
-    Api, about, agent_records,
+    Api, Udesk, about, agent_records,
     ccapi::Ccapi,
     formats::Formats as _,
     is_missing, is_vague,
@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     check::Check,
+    config::AgentStates,
     context::Context,
     endpoint,
     error::{Error, ErrorReason, Result},
@@ -53,14 +54,9 @@ struct Message {
     data: Value,
 }
 
-/// States after sign-in. The document names 0 "Idle" and 1 "Waiting" and explains neither (C50): which of them is READY
-/// is a guess, so `vendor_data.state` accepts the number.
-const IDLE: u32 = 0;
-const WAITING: u32 = 1;
-
 /// Signs an agent in.
 pub(super) async fn sign_in(
-    ccapi: &Api,
+    udesk: &Udesk,
     cx: &Context,
     name: &AgentName,
     queues: &[QueueName],
@@ -68,7 +64,7 @@ pub(super) async fn sign_in(
 ) -> Result<v1::LoginAgentResponse> {
     let v1::LoginAgentRequest { name: _, initial_state, employee_number, queues: _, phone_number, vendor_data } =
         request;
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.digits("name", name.id());
     if !employee_number.is_empty() {
         check.work_id("employee_number", &employee_number);
@@ -77,15 +73,19 @@ pub(super) async fn sign_in(
         check.digits(format!("queues[{index}]"), queue.id());
     }
     check.unsupported_if(!phone_number.is_empty(), "phone_number", "Udesk agents answer on their extension");
-    let vendor_state = vendor_state(&mut check, vendor_data);
-    let state = match enum_value(initial_state) {
-        v1::AgentState::Ready => Some(IDLE),
-        v1::AgentState::NotReady => Some(WAITING),
-        _ => None,
-    };
+    let states = &udesk.agent_states;
+    let vendor_state = vendor_state(&mut check, vendor_data, states);
+    let initial_state: v1::AgentState = enum_value(initial_state);
+    let state = states.sign_in_number(initial_state);
+    check.unsupported_if(
+        initial_state != v1::AgentState::Unspecified && state.is_none(),
+        "initial_state",
+        "the agent_states of this center have no number for this state; set vendor_data.state instead",
+    );
     check.done()?;
     let queue_ids = queues.iter().map(QueueName::id).collect();
     let sign_in = SignIn { agent_id: name.id(), work_id: &employee_number, queue_ids, state: vendor_state.or(state) };
+    let ccapi = &udesk.ccapi;
     match ccapi.call(cx, &sign_in).await {
         Ok(message) => Ok(v1::LoginAgentResponse { vendor_data: message.into_vendor_data() }),
         // "No records" may also be about a queue.
@@ -109,7 +109,7 @@ async fn diagnosed(ccapi: &Api, cx: &Context, name: &AgentName, error: Error) ->
 
 /// Signs an agent out.
 pub(super) async fn sign_out(ccapi: &Api, cx: &Context, name: &AgentName) -> Result<v1::LogoutAgentResponse> {
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.digits("name", name.id());
     check.done()?;
     let sign_out = SignOut { agent_id: name.id() };
@@ -118,9 +118,9 @@ pub(super) async fn sign_out(ccapi: &Api, cx: &Context, name: &AgentName) -> Res
 }
 
 /// `state` of `vendor_data`.
-fn vendor_state(check: &mut Check, vendor_data: Option<Struct>) -> Option<u32> {
+fn vendor_state(check: &mut Check, vendor_data: Option<Struct>, states: &AgentStates) -> Option<u32> {
     let mut reader = VendorDataReader::new(check, "vendor_data", vendor_data);
-    let state = reader.one_of("state", &[IDLE, WAITING]);
+    let state = reader.one_of("state", &states.sign_in_numbers());
     reader.refuse_others("Udesk accepts only the key \"state\"");
     state
 }

@@ -23,21 +23,25 @@ pub(super) async fn access(
     agent: Option<AgentName>,
     page: Page,
 ) -> Result<v1::AccessSoftphoneCredentialsResponse> {
-    let agents = match &agent {
+    let (agents, incomplete_reason) = match &agent {
         Some(name) => {
-            let mut check = Check::new();
+            let mut check = Check::of(cx);
             check.digits("agent", name.id());
             check.done()?;
-            vec![agent_records::get(ccapi, cx, name).await?]
+            (vec![agent_records::get(ccapi, cx, name).await?], String::new())
         }
-        None => agent_records::all(ccapi, cx).await?.agent_list.0,
+        None => {
+            let page = agent_records::all(ccapi, cx).await?;
+            let incomplete_reason = page.incomplete_reason();
+            (page.agent_list.0, incomplete_reason)
+        }
     };
     let mut lines: Vec<(String, Line)> = agents.into_iter().flat_map(of_agent).collect();
     lines.sort_by(|(_, left), (_, right)| left.id().cmp(right.id()));
     lines.dedup_by(|(_, later), (_, first)| later.id() == first.id());
     let (lines, next_page_token) = page.cut(lines, |(_, line)| line.id());
     let credentials = lines.into_iter().map(|(agent, line)| credential(&center, agent, &line)).collect();
-    Ok(v1::AccessSoftphoneCredentialsResponse { credentials, next_page_token })
+    Ok(v1::AccessSoftphoneCredentialsResponse { credentials, next_page_token, incomplete_reason })
 }
 
 /// The extensions of an agent whose password is known.

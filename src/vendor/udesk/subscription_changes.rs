@@ -139,7 +139,8 @@ pub(super) async fn update(
         Err(change) => {
             let listed = list(register, cx, center).await?.subscriptions;
             let found = listed.into_iter().find(|identified| identified.id == id);
-            change.merged(found.ok_or_else(|| not_listed(name))?.record)?
+            let record = found.ok_or_else(|| not_listed(name))?.record;
+            change.merged(record, register.subscription_ids.requested_name(center, id).await?)?
         }
     };
     let spec = plan.into_spec(&register.addresses, center, Some(id), &register.vendor).await?;
@@ -178,7 +179,7 @@ async fn replace(
             let _ = register.subscription_ids.remove_others(center, id, &spec.name, callback).await;
             if let Some((listed, number)) = reported {
                 // Udesk 21 may list it by that name, as after Udesk 18.
-                let _ = register.subscription_ids.add(center, id, &listed, callback).await;
+                let _ = register.subscription_ids.add_listed_name(center, id, &listed, callback).await;
                 if number.to_string() != id {
                     tracing::warn!(center, id, "the response to a change of a subscription has another ID");
                 }

@@ -102,25 +102,40 @@ pub(super) async fn list(
 /// two subscriptions may look the same.
 ///
 /// The flag of a record says whether it posts to one of the gateway's own addresses. Such an address belongs to one
-/// subscription and identifies it, because the name in Udesk 21 may differ from the requested one.
+/// subscription and identifies it. Another address may belong to several, which their names distinguish; but the name in
+/// Udesk 21 may differ from the requested one, so the last subscription at an address needs no name.
 fn identify(
     records: Vec<(Record, bool)>,
     mut known: Vec<SubscriptionRecord>,
 ) -> (Vec<Identified>, Vec<SubscriptionRecord>) {
-    let identify = |(record, is_ingress): (Record, bool)| {
-        let id = record.own_id().map(str::to_owned).or_else(|| {
+    let mut ids: Vec<Option<String>> = records
+        .iter()
+        .map(|(record, is_ingress)| {
             let callback = CallbackHash::of(&record.callback);
-            let same =
-                |known: &&SubscriptionRecord| known.callback == callback && (is_ingress || known.name == *record.name);
-            known.iter().find(same).map(|known| known.id.clone())
-        });
-        if let Some(id) = &id {
-            known.retain(|known| known.id != *id);
+            let is_same =
+                |known: &&SubscriptionRecord| known.callback == callback && (*is_ingress || known.name == *record.name);
+            let id = record.own_id().or_else(|| known.iter().find(is_same).map(|known| known.id.as_str()));
+            let id = id.map(str::to_owned);
+            known.retain(|known| Some(&known.id) != id.as_ref());
+            id
+        })
+        .collect();
+    let open: Vec<_> = (0..records.len()).filter(|index| ids[*index].is_none()).collect();
+    for index in &open {
+        let callback = &records[*index].0.callback;
+        let is_only = open.iter().filter(|other| records[**other].0.callback == *callback).count() == 1;
+        let hash = CallbackHash::of(callback);
+        let at_address: BTreeSet<_> = known.iter().filter(|known| known.callback == hash).map(|it| &it.id).collect();
+        if let (true, [id]) = (is_only, at_address.into_iter().collect::<Vec<_>>().as_slice()) {
+            ids[*index] = Some((*id).clone());
         }
-        Identified { id: id.unwrap_or_else(|| record.placeholder()), record, is_ingress }
-    };
-    let identified = records.into_iter().map(identify).collect();
-    (identified, known)
+    }
+    known.retain(|known| !ids.iter().flatten().any(|id| *id == known.id));
+    let identified = records.into_iter().zip(ids).map(|((record, is_ingress), id)| {
+        let id = id.unwrap_or_else(|| record.placeholder());
+        Identified { id, record, is_ingress }
+    });
+    (identified.collect(), known)
 }
 
 // === impl Records ===
@@ -253,7 +268,21 @@ mod tests {
             {"name":"tenant","callback":"x"}]"#;
         let ids = ids(json, &[("7", "a", "ours-1"), ("8", "b", "ours-2"), ("9", "c", "x")]);
         assert_eq!(ids[..2], ["7", "8"]);
-        assert!(ids[2].starts_with('~') && ids[3].starts_with('~'), "{ids:?}");
+        assert!(ids[2].starts_with('~'), "{ids:?}");
+        assert_eq!(ids[3], "9", "no other subscription posts there");
+    }
+
+    #[test]
+    fn the_last_subscription_at_an_address_needs_no_name() {
+        let known = [("7", "a", "x"), ("7", "A", "x"), ("8", "b", "x"), ("9", "c", "y")];
+        // Two at one address: the name tells one, and the other remains.
+        let one = r#"[{"name":"tenant","callback":"x"},{"name":"b","callback":"x"},{"name":"tenant","callback":"y"}]"#;
+        assert_eq!(ids(one, &known), ["7", "8", "9"]);
+        // Nothing tells these apart.
+        let both = r#"[{"name":"tenant","callback":"x"},{"name":"tenant","callback":"x"}]"#;
+        assert!(ids(both, &known).iter().all(|id| id.starts_with('~')));
+        let more = r#"[{"name":"tenant","callback":"x"}]"#;
+        assert!(ids(more, &known)[0].starts_with('~'), "7 or 8");
     }
 
     #[test]

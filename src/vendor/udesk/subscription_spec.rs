@@ -152,12 +152,13 @@ impl Change {
         }
     }
 
-    /// The whole subscription: unchanged fields keep the vendor's values, including events without an event type.
+    /// The whole subscription: unchanged fields keep the vendor's values, including events without an event type. Its name
+    /// is the one that was requested last, because Udesk's table calls the listed one the tenant's.
     ///
     /// # Errors
     /// `FIELD_INVALID` where the vendor does not return all fields, which its document allows: written without them,
     /// events would stop and a disabled subscription would be enabled.
-    pub(super) fn merged(self, record: Record) -> Result<Plan> {
+    pub(super) fn merged(self, record: Record, requested_name: Option<String>) -> Result<Plan> {
         let Record { name, callback, events, enable, .. } = record;
         let reported = |text: Text| Some(text.into_string()).filter(|text| !text.is_empty());
         let events: Vec<String> = events.into_iter().filter_map(reported).collect();
@@ -170,7 +171,7 @@ impl Change {
         };
         let whole = Self {
             destination: self.destination.or_else(|| reported(callback).map(Destination::Uri)),
-            name: self.name.or_else(|| reported(name)),
+            name: self.name.or(requested_name).or_else(|| reported(name)),
             event_types: self.event_types.or(event_types),
             vendor_event_types: self.vendor_event_types.or(vendor_event_types),
             enable: self.enable.or(enable.0),

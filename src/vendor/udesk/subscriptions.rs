@@ -96,7 +96,7 @@ async fn create(
     center: CenterName,
     subscription: v1::Subscription,
 ) -> Result<v1::Subscription> {
-    let change = Change::of(subscription, |_| true, Check::new())?;
+    let change = Change::of(subscription, |_| true, Check::of(cx))?;
     subscription_changes::create(register, cx, &center, change).await
 }
 
@@ -108,7 +108,7 @@ async fn update(
     subscription: v1::Subscription,
     mask: Vec<String>,
 ) -> Result<v1::Subscription> {
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.subscription_id("subscription.name", name.id());
     refuse_other_paths(&mut check, "subscription", &mask, PATHS);
     let change = Change::of(subscription, |path| mask.iter().any(|masked| masked == path), check)?;
@@ -117,7 +117,7 @@ async fn update(
 
 /// Deletes a subscription.
 async fn delete(register: &Register, cx: &Context, name: SubscriptionName) -> Result<()> {
-    let mut check = Check::new();
+    let mut check = Check::of(cx);
     check.subscription_id("name", name.id());
     check.done()?;
     subscription_changes::delete(register, cx, &name).await

@@ -5,7 +5,9 @@ mod callbacks;
 mod clock;
 mod codes;
 mod extensions;
+mod incomplete;
 mod ingress;
+mod numbers;
 mod queues;
 mod quirks;
 mod refusals;
@@ -357,8 +359,13 @@ fn adapter(
         kv: state.clone(),
         addresses: Addresses::new(&events(), state, clock),
     };
-    let udesk =
-        config::Udesk { app_id: APP_ID.to_owned(), sid: SID.to_owned(), auth_token: AUTH_TOKEN.into(), timestamp_unit };
+    let udesk = config::Udesk {
+        app_id: APP_ID.to_owned(),
+        sid: SID.to_owned(),
+        auth_token: AUTH_TOKEN.into(),
+        timestamp_unit,
+        agent_states: config::AgentStates::default(),
+    };
     let center = config::Center {
         display_name: NAME.to_owned(),
         base_url: base.parse().unwrap(),

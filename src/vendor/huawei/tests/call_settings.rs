@@ -189,3 +189,42 @@ async fn changes_of_one_user_wait_for_each_other() {
     // Read, write, read back: never two at once.
     assert_eq!(calls, ["query", "update", "query"].repeat(8));
 }
+
+#[tokio::test]
+async fn settings_without_an_id_are_there_and_are_not_written() {
+    // Every field of the response is optional, `id` too.
+    let record = r#"{"returnCode":"0","returnDesc":"query success","userId":"u-51","callType":"2",
+        "callNumber":["61","62"],"callNumberDefault":"62","agentName":"w902"}"#;
+    for record in [record, r#"{"returnCode":"0","id":"","callerPresent":["778"]}"#] {
+        let server = TestServer::start("").await;
+        for _ in 0..3 {
+            server.respond("agentsettings/query", 200, record);
+        }
+        let settings = get(&server, "u-51").await.unwrap();
+        assert_eq!(settings.call_type == v1::OutboundCallType::PassThrough as i32, record.contains("callType"));
+        assert_eq!(
+            settings.caller_ids.len() + settings.extension_numbers.len(),
+            record.matches("[\"").count() + record.matches(",\"62\"]").count()
+        );
+        server.calls();
+        for allow_missing in [false, true] {
+            let error = update(&server, "u-51", direct(), &["call_type"], allow_missing).await.unwrap_err();
+            assert_eq!(error.reason(), ErrorReason::VendorResponseInvalid);
+            assert!(error.message().contains("nothing was written"), "{error}");
+        }
+        assert!(server.calls().is_empty(), "no record is created or updated");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_without_any_setting_is_of_a_user_without_settings() {
+    for nothing in [
+        r#"{"returnCode":"0","returnDesc":"query success"}"#,
+        r#"{"returnCode":"0","returnDesc":"query success","userId":"u-52"}"#,
+        r#"{"returnCode":"0","userId":"u-52","id":"","callType":null,"callNumber":[],"callNumberDefault":""}"#,
+    ] {
+        let server = TestServer::start("").await;
+        server.respond("agentsettings/query", 200, nothing);
+        assert_eq!(get(&server, "u-52").await.unwrap_err().reason(), ErrorReason::ResourceNotFound, "{nothing}");
+    }
+}

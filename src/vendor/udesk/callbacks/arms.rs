@@ -9,6 +9,7 @@ use super::{
     },
 };
 use crate::{
+    config::AgentStates,
     event::payload::Fields,
     proto::v1::{
         AgentCallModeChanged, AgentState, AgentStateChanged, CallDequeued, CallHeld, CallHungUp, CallIntercepted,
@@ -16,7 +17,7 @@ use crate::{
         DtmfGathered, EventType, ExtensionStateChanged, HangupCauseReported, PlaybackFinished, RecordingStopped,
         SpeechRecognized, VendorValue, VoicemailLeft, event::Payload,
     },
-    vendor::udesk::{agent_records, extensions},
+    vendor::udesk::extensions,
 };
 
 /// Longest address of a recording, in bytes; a longer one stays in the payload only.
@@ -28,9 +29,14 @@ const TRANSCRIPT_TEXT: usize = 16 << 10;
 const OFFLINE: &str = "offline";
 
 /// The payload of an event type; `None` for a type that Udesk does not have.
-pub(super) fn payload(event_type: EventType, center: &str, fields: &Fields<'_>) -> Option<Payload> {
+pub(super) fn payload(
+    event_type: EventType,
+    center: &str,
+    fields: &Fields<'_>,
+    states: &AgentStates,
+) -> Option<Payload> {
     Some(match event_type {
-        EventType::AgentStateChanged => Payload::AgentStateChanged(agent_state(fields)),
+        EventType::AgentStateChanged => Payload::AgentStateChanged(agent_state(fields, states)),
         EventType::ExtensionStateChanged => Payload::ExtensionStateChanged(ExtensionStateChanged {
             vendor_state: fields.value(EXTENSION_STATE, EXTENSION_STATE_TEXT),
         }),
@@ -77,7 +83,7 @@ pub(super) fn payload(event_type: EventType, center: &str, fields: &Fields<'_>) 
     })
 }
 
-fn agent_state(fields: &Fields<'_>) -> AgentStateChanged {
+fn agent_state(fields: &Fields<'_>, states: &AgentStates) -> AgentStateChanged {
     let vendor_state = fields.value(AGENT_STATE, AGENT_STATE_TEXT);
     // The code decides; a text may replace it or be alone.
     let told = match &vendor_state {
@@ -85,7 +91,7 @@ fn agent_state(fields: &Fields<'_>) -> AgentStateChanged {
         Some(VendorValue { code, .. }) => code,
         None => "",
     };
-    let state = if told.eq_ignore_ascii_case(OFFLINE) { AgentState::Offline } else { agent_records::state(told) };
+    let state = if told.eq_ignore_ascii_case(OFFLINE) { AgentState::Offline } else { states.state(told) };
     AgentStateChanged { state: state.into(), vendor_state, reason: fields.value(STATE_REASON, STATE_REASON_TEXT) }
 }
 

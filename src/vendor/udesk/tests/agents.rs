@@ -325,6 +325,6 @@ async fn the_documents_agent_is_read_as_it_is_printed() {
     );
     assert_eq!(
         (list.agents[0].state(), list.agents[0].inbound_wrap_up_duration),
-        (v1::AgentState::Unspecified, Some(seconds(0)))
+        (v1::AgentState::NotReady, Some(seconds(0)))
     );
 }

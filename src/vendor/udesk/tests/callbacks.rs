@@ -6,6 +6,7 @@ use prost_types::{Timestamp, value::Kind};
 use serde_json::{Value, json};
 
 use crate::{
+    config::AgentStates,
     proto::v1::{
         AgentState, CallDirection, CallReference, Event, EventType, ExtensionProtocol, VendorValue, event::Payload,
     },
@@ -13,7 +14,7 @@ use crate::{
 };
 
 fn read(body: &Value) -> Event {
-    read_event("acme", body.to_string().as_bytes(), &["s3cr3t-of-the-center"])
+    read_event("acme", body.to_string().as_bytes(), &["s3cr3t-of-the-center"], &AgentStates::default())
 }
 
 fn value(code: &str, description: &str) -> VendorValue {
@@ -87,7 +88,7 @@ fn an_agents_state_is_what_the_document_says_of_it() {
 
     let event = read(&json!({ "event": "acd_agent_state", "data": { "agent_id": "189", "state": "1" } }));
     let Some(Payload::AgentStateChanged(arm)) = event.payload else { panic!("{:?}", event.payload) };
-    assert_eq!((arm.state(), arm.vendor_state, arm.reason), (AgentState::Unspecified, Some(value("1", "")), None));
+    assert_eq!((arm.state(), arm.vendor_state, arm.reason), (AgentState::NotReady, Some(value("1", "")), None));
 }
 
 #[test]
@@ -96,7 +97,8 @@ fn an_agents_state_may_be_its_text() {
         (json!({ "StateDes": "offline" }), AgentState::Offline),
         (json!({ "State": "Offline" }), AgentState::Offline),
         (json!({ "State": null, "state_desc": "offline" }), AgentState::Offline),
-        (json!({ "State": 1, "StateDes": "offline" }), AgentState::Unspecified),
+        (json!({ "State": 1, "StateDes": "offline" }), AgentState::NotReady),
+        (json!({ "State": 7, "StateDes": "offline" }), AgentState::Unspecified),
         (json!({ "StateDes": "ready" }), AgentState::Unspecified),
         (json!({}), AgentState::Unspecified),
     ] {
@@ -233,7 +235,8 @@ fn a_signed_webhook_is_read_and_its_signature_is_not_shown() {
 
 #[test]
 fn forms_are_read_as_objects_are() {
-    let event = read_event("acme", b"event=acd_agent_state&AgentId=1013&State=4&Sign=abc", &[]);
+    let event =
+        read_event("acme", b"event=acd_agent_state&AgentId=1013&State=4&Sign=abc", &[], &AgentStates::default());
     assert_eq!((event.r#type(), event.agent.as_str()), (EventType::AgentStateChanged, "centers/acme/agents/1013"));
     let body = Kind::StringValue("event=acd_agent_state&AgentId=1013&State=4".into());
     assert_eq!(event.vendor_payload.unwrap().fields["body"].kind, Some(body));
@@ -258,7 +261,7 @@ fn a_transcript_is_cut_to_16_kib_and_an_address_of_more_than_4_kib_is_none() {
 proptest! {
     #[test]
     fn any_bytes_are_an_event(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
-        let event = read_event("acme", &bytes, &["s3cr3t"]);
+        let event = read_event("acme", &bytes, &["s3cr3t"], &AgentStates::default());
         prop_assert!(event.r#type() != EventType::Unspecified && event.vendor_payload.is_some());
         prop_assert_eq!(Event::decode(&*event.encode_to_vec()), Ok(event));
     }

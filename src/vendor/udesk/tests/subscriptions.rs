@@ -346,3 +346,32 @@ async fn without_a_store_for_an_id_nothing_is_sent() {
     // The subscription is deleted even if its record cannot be removed.
     delete(&server.udesk, made.name.rsplit('/').next().unwrap()).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_change_keeps_the_name_that_was_requested_whatever_name_udesk_lists() {
+    let listed = |name: &str| json!([{ "name": name, "callback": CALLBACK, "events": ["begin"], "enable": "true" }]);
+    // Udesk answers with the requested name, with the tenant's, or with none.
+    for answered in ["desk", "Example Ltd", ""] {
+        let made = json!({ "sub_succ": [{ "subid": 71, "name": answered }], "sub_fail": [] });
+        for (renamed, expected) in [(None, "desk"), (Some("front desk"), "front desk")] {
+            let replies = [made.clone(), listed("Example Ltd"), json!({}), listed("Example Ltd"), json!({})];
+            let server = Scripted::results(replies).await;
+            let new = Subscription { display_name: "desk".into(), ..crm() };
+            create(&server.udesk, new).await.unwrap();
+            let change = Subscription { enabled: Some(false), ..Default::default() };
+            match renamed {
+                None => update(&server.udesk, "71", change.clone(), &["enabled"]).await.unwrap(),
+                Some(name) => {
+                    let change = Subscription { display_name: name.into(), ..change.clone() };
+                    update(&server.udesk, "71", change, &["display_name", "enabled"]).await.unwrap()
+                }
+            };
+            update(&server.udesk, "71", change, &["enabled"]).await.unwrap();
+            let written = json!({ "callback": CALLBACK, "name": expected, "events": ["begin"], "enable": false });
+            for index in [2, 4] {
+                let put = ("PUT /subscriptions/71".to_owned(), written.clone());
+                assert_eq!(server.sent()[index], put, "{answered} {renamed:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Streams that are lost while the gateway runs: deleted, or gone with a server's volume.
+//!
+//! The requests of the store notice it first and wait for a moment; without requests a check does. A lost stream is
+//! created again, empty. Its creation time identifies the log, so cursors of the lost one expire. Until all streams are
+//! there, the gateway is not ready.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use async_nats::jetstream::stream::Config;
+use tokio::{
+    sync::Notify,
+    task::AbortHandle,
+    time::{sleep, timeout},
+};
+
+use super::{connection::Connection, stream};
+
+/// How often the streams are checked where no request finds one missing.
+const CHECK_INTERVAL: Duration = Duration::from_secs(10);
+/// The pause after a check, so that many requests cause one.
+const PAUSE: Duration = Duration::from_millis(100);
+/// The pause after a failure.
+const FAILURE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Whether the streams are there. Clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Presence(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    is_missing: AtomicBool,
+    suspected: Notify,
+}
+
+/// The task that keeps the streams; it ends when this is dropped.
+pub(super) struct Keeper(AbortHandle);
+
+// === impl Presence ===
+
+impl Presence {
+    /// A request found no stream.
+    pub(super) fn suspect(&self) {
+        self.0.is_missing.store(true, Ordering::Release);
+        self.0.suspected.notify_one();
+    }
+
+    /// Whether a stream is missing, as far as is known.
+    pub(super) fn is_missing(&self) -> bool {
+        self.0.is_missing.load(Ordering::Acquire)
+    }
+
+    fn set_missing(&self, is_missing: bool) {
+        self.0.is_missing.store(is_missing, Ordering::Release);
+    }
+}
+
+// === impl Keeper ===
+
+impl Keeper {
+    /// Keeps these streams.
+    pub(super) fn spawn(connection: Connection, streams: Vec<Config>) -> Self {
+        Self(tokio::spawn(keep(connection, streams)).abort_handle())
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+async fn keep(connection: Connection, streams: Vec<Config>) {
+    let presence = connection.presence();
+    loop {
+        let _ = timeout(CHECK_INTERVAL, presence.0.suspected.notified()).await;
+        // Without a connection nothing is known.
+        if connection.connected().await.is_err() {
+            continue;
+        }
+        let mut failed = None;
+        for wanted in &streams {
+            match stream::restore(connection.context(), wanted).await {
+                Ok(false) => {}
+                Ok(true) => {
+                    let stream = &wanted.name;
+                    tracing::error!(
+                        stream,
+                        "a stream of NATS was lost with its content and is created again; its cursors expire"
+                    );
+                }
+                Err(cause) => failed = Some(cause),
+            }
+        }
+        presence.set_missing(failed.is_some());
+        match failed {
+            None => sleep(PAUSE).await,
+            Some(cause) => {
+                tracing::error!(cause = super::JetStreamError(cause).to_string(), "a stream of NATS is missing");
+                sleep(FAILURE_PAUSE).await;
+                // A request may be the next to notice, or not.
+                presence.0.suspected.notify_one();
+            }
+        }
+    }
+}
