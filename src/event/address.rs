@@ -31,14 +31,13 @@ use crate::{
 };
 
 /// How long a retired address is accepted.
-pub const GRACE: Duration = Duration::from_secs(10 * 60);
+pub const GRACE: Duration = Duration::from_mins(10);
 /// Store key of the MAC key that a gateway generates when none is configured.
 const KEY_NAME: &str = "secret.callback";
 const KEY_BYTES: usize = 32;
 const NONCE_BYTES: usize = 16;
-/// Lengths of a nonce and of a segment in base64.
-const NONCE_LENGTH: usize = 22;
-const SEGMENT_LENGTH: usize = NONCE_LENGTH + 1 + 43;
+/// Length of a segment: 22 characters of base64, a dot, 43 characters.
+const SEGMENT_LENGTH: usize = 22 + 1 + 43;
 
 /// The addresses that this gateway mints and verifies. Cheap to clone.
 #[derive(Clone)]
@@ -257,7 +256,7 @@ fn parse_segment(segment: &str) -> Option<(&str, [u8; 32])> {
     // The length is compared first, so that a long segment costs no decoding.
     let (nonce, mac) = (segment.len() == SEGMENT_LENGTH).then(|| segment.split_once('.')).flatten()?;
     let mut bytes = [0; NONCE_BYTES];
-    let is_nonce = nonce.len() == NONCE_LENGTH && BASE64.decode_slice(nonce, &mut bytes) == Ok(NONCE_BYTES);
+    let is_nonce = BASE64.decode_slice(nonce, &mut bytes) == Ok(NONCE_BYTES);
     let mac: [u8; 32] = BASE64.decode(mac).ok()?.try_into().ok()?;
     is_nonce.then_some((nonce, mac))
 }

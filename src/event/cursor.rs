@@ -52,8 +52,8 @@ impl Cursor {
         if checksum(center, payload) != checksum_bytes {
             return None;
         }
-        let number = |at: usize| payload[at..at + 8].iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
-        Some(Self { log: number(1), position: number(9), may_skip })
+        let number = |at: usize| payload[at..].first_chunk().copied().map(u64::from_be_bytes);
+        Some(Self { log: number(1)?, position: number(9)?, may_skip })
     }
 }
 

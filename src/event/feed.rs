@@ -408,4 +408,20 @@ mod tests {
         window.push(vec![item(3, 0)]);
         assert_eq!((window.after, window.items.len()), (1, 2));
     }
+
+    #[tokio::test]
+    async fn a_task_stops_without_followers_and_leaves_another_tail_alone() {
+        let feed = super::super::watch::tests::Fixture::new([]).feed;
+        let follower = feed.follow().await.unwrap();
+        let tail = follower.tail.clone();
+        let newest = tail.newest.lock().unwrap().clone().unwrap();
+        let is_current = || feed.tail.lock().unwrap().as_ref().is_some_and(|current| Arc::ptr_eq(current, &tail));
+        // A watcher that joined after the last one stopped.
+        assert!(!feed.stop_if_unfollowed(&tail, &newest) && is_current());
+        drop(follower);
+        // A tail that is not the current one any more.
+        let other = LogTail { log: 1, window: Mutex::new(window(0)), newest: Mutex::new(None) };
+        assert!(feed.stop_if_unfollowed(&Arc::new(other), &newest) && is_current());
+        assert!(feed.stop_if_unfollowed(&tail, &newest) && !is_current());
+    }
 }

@@ -52,9 +52,6 @@ const TRUNCATED_FIELD: &str = "body_truncated";
 /// Bytes reserved for the fields beside [`BODY_FIELD`] and for length prefixes.
 const RESERVED_BYTES: usize = 1 << 10;
 
-/// Upper bound of the ratio of a JSON value's encoding to its text: `0,` becomes eleven bytes.
-const MAX_GROWTH: usize = 6;
-
 /// The redacted body of a callback. It holds people's data, so it has no `Debug`.
 pub(crate) struct CallbackBody {
     /// The fields for lookups.
@@ -84,7 +81,7 @@ impl CallbackBody {
         let trimmed = decoded.trim_start_matches('\u{feff}').trim();
         let json = |text: &str| Json::new(&redactor).read(text)?.kind;
         let mut callback_body = match json(trimmed) {
-            Some(Kind::StructValue(fields)) => Self::object(fields, body.len()),
+            Some(Kind::StructValue(fields)) => Self::object(fields),
             Some(other) => Self::other_json(other, &redactor),
             None => {
                 let (fields, cleaned) = text::read(trimmed, &decoded, free, &redactor);
@@ -107,8 +104,8 @@ impl CallbackBody {
         self.payload.unwrap_or(self.fields)
     }
 
-    fn object(fields: Struct, body_size: usize) -> Self {
-        let large = body_size > MAX_PAYLOAD_BYTES / MAX_GROWTH && fields.encoded_len() > MAX_PAYLOAD_BYTES;
+    fn object(fields: Struct) -> Self {
+        let large = fields.encoded_len() > MAX_PAYLOAD_BYTES;
         let payload = large.then(|| text_body(json::text_of_object(&fields)));
         Self { fields, payload }
     }

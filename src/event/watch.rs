@@ -1,7 +1,7 @@
 //! One `WatchEvents` stream: its position and its next item.
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use std::{
     collections::VecDeque,

@@ -61,6 +61,7 @@ struct Unfinished<'a>(&'a AtomicUsize);
 struct Numbered {
     refreshes: AtomicUsize,
     confirmed: Mutex<Vec<usize>>,
+    accepted: Mutex<Vec<usize>>,
     /// How often there are other credentials.
     most: usize,
     /// Credentials that never come.
@@ -172,6 +173,10 @@ impl Dialect for Numbered {
         self.confirmed.lock().unwrap().push(*credentials);
     }
 
+    fn accept(&self, credentials: &usize) {
+        self.accepted.lock().unwrap().push(*credentials);
+    }
+
     fn secrets(&self) -> Vec<&str> {
         vec!["of-the-family"]
     }
@@ -213,8 +218,13 @@ impl Stage {
              app_secret = 'secret'\n{keys}"
         );
         let config = Config::parse(&text, "test", &|_| None).unwrap();
-        let dialect =
-            Numbered { refreshes: AtomicUsize::new(0), confirmed: Mutex::default(), most: 1, hangs: Hangs::Never };
+        let dialect = Numbered {
+            refreshes: AtomicUsize::new(0),
+            confirmed: Mutex::default(),
+            accepted: Mutex::default(),
+            most: 1,
+            hangs: Hangs::Never,
+        };
         let connections = Connections::over(Arc::new(self.clone()));
         Client::new("beta", &config.centers["beta"], dialect, connections, Metrics::new().unwrap())
     }

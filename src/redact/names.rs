@@ -44,4 +44,14 @@ mod tests {
             assert!(!is_secret(plain), "{plain}");
         }
     }
+
+    #[test]
+    fn each_word_for_a_secret_is_known_anywhere_in_a_name() {
+        for word in ["authorization", "credential", "passwd", "password", "pwd", "secret", "signature", "token"] {
+            for name in [word.to_owned(), format!("app_{word}"), format!("{word}_1"), word.to_uppercase()] {
+                assert!(is_secret(&name), "{name}");
+            }
+            assert!(!is_secret(&word[..word.len() - 1]) || word == "password", "{word}");
+        }
+    }
 }

@@ -275,6 +275,29 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_secret_s_name_and_value_are_read_whole() {
+        for (given, masked) in [
+            ("secret_key=abc&x=1", "secret_key=***&x=1"),
+            ("token-id: abc\nx: 1", "token-id: ***\nx: 1"),
+            // A value ends before the next name, also before one of several words.
+            ("{pwd=a,b, my_name=2}", "{pwd=***, my_name=2}"),
+            ("{pwd=a,b, my-name=2}", "{pwd=***, my-name=2}"),
+            // Two backslashes are one character of the value, and no escape of the quote.
+            (r#"{"pwd":"a\\","x":1"#, r#"{"pwd":***,"x":1"#),
+        ] {
+            assert_eq!(text(given), masked);
+        }
+    }
+
+    #[test]
+    fn text_without_a_secret_or_an_address_needs_no_search_of_its_parts() {
+        let redactor = Redactor::new(&["tok-123"]);
+        for (text, finds) in [("a tok-123 b", true), ("/callbacks/acme/n.m", true), ("token=abc", false), ("", false)] {
+            assert_eq!(redactor.finds(text), finds, "{text}");
+        }
+    }
+
     proptest! {
         #[test]
         fn no_known_secret_remains_in_any_text(before in "\\PC{0,40}", after in "\\PC{0,40}") {

@@ -191,6 +191,24 @@ mod tests {
         assert_eq!(vendor_text(id, &[]), "call ***-c41b-431f-5fa0-b701a81a2da6 is unknown");
     }
 
+    #[test]
+    fn the_secret_parts_of_an_address_are_its_long_words_behind_the_host() {
+        let parts = |uri| secret_parts(uri).collect::<Vec<_>>();
+        let address = "https://gw-long-name.example.com/callbacks/acme/no-n_ce1.m4c-4567?key=0-_12345#1234567";
+        assert_eq!(parts(address), ["callbacks", "no-n_ce1", "m4c-4567", "0-_12345"]);
+        assert_eq!(parts("https://gateway.example.com"), Vec::<&str>::new());
+    }
+
+    #[test]
+    fn a_return_code_is_up_to_16_letters_digits_dashes_and_underscores() {
+        for good in ["", "000000", "ERR-4_711", &"7".repeat(16)] {
+            assert_eq!(vendor_code(good), good);
+        }
+        for bad in ["4711 Karl", "4711.1", "\u{e9}", &"7".repeat(17)] {
+            assert_eq!(vendor_code(bad), "(unreadable)");
+        }
+    }
+
     proptest! {
         #[test]
         fn redacted_text_has_no_secret_and_no_number_and_at_most_256_bytes(

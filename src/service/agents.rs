@@ -289,3 +289,23 @@ fn agent_fields(check: &mut Check, agent: &Agent) -> [Path; 9] {
         Path::needed("vendor_data", vendor_data.is_some()),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_employee_number_is_up_to_32_letters_digits_and_underscores() {
+        let is_accepted = |number: &str| {
+            let mut check = Check::new();
+            agent_fields(&mut check, &Agent { employee_number: number.to_owned(), ..Default::default() });
+            check.done().is_ok()
+        };
+        for good in ["", "7", "e_7", &"9".repeat(32)] {
+            assert!(is_accepted(good), "{good}");
+        }
+        for bad in [&"9".repeat(33), "e-7", "e 7", "\u{e9}7"] {
+            assert!(!is_accepted(bad), "{bad}");
+        }
+    }
+}

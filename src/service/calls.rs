@@ -50,3 +50,18 @@ fn is_variable(key: &str) -> bool {
     let word = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
     (1..=KEY_BYTES).contains(&key.len()) && !key.as_bytes()[0].is_ascii_digit() && key.bytes().all(word)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_s_key_is_a_word_that_begins_with_no_digit() {
+        for good in ["a", "_", "_1", "Order_No", &"k".repeat(64)] {
+            assert!(is_variable(good), "{good}");
+        }
+        for bad in ["", "1", "1x", "order-no", "order no", "\u{e9}t\u{e9}", &"k".repeat(65)] {
+            assert!(!is_variable(bad), "{bad}");
+        }
+    }
+}

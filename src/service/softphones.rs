@@ -111,3 +111,29 @@ fn call_settings_fields(check: &mut Check, settings: &UserCallSettings) -> [Path
         Path::needed("vendor_data", vendor_data.is_some()),
     ]
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn without_a_mask_exactly_the_settings_that_are_set_change() {
+        type Set = fn(&mut UserCallSettings);
+        let sets: [(&str, Set); 6] = [
+            ("call_type", |settings| settings.call_type = OutboundCallType::Direct.into()),
+            ("caller_ids", |settings| settings.caller_ids = vec!["01055500100".into()]),
+            ("default_caller_id", |settings| settings.default_caller_id = "01055500100".into()),
+            ("extension_numbers", |settings| settings.extension_numbers = vec!["8001".into()]),
+            ("default_extension_number", |settings| settings.default_extension_number = "8001".into()),
+            ("vendor_data", |settings| settings.vendor_data = Some(prost_types::Struct::default())),
+        ];
+        for (field, set) in sets {
+            let mut settings = UserCallSettings::default();
+            set(&mut settings);
+            let mut check = Check::new();
+            let paths = call_settings_fields(&mut check, &settings);
+            assert_eq!(mask::paths(&mut check, "user_call_settings", None, &paths), [field]);
+            check.done().unwrap();
+        }
+    }
+}

@@ -135,8 +135,9 @@ fn subscription_fields(check: &mut Check, subscription: &Subscription, fewest_ev
     check.count("subscription.event_types", events, (fewest_events, EVENT_TYPES));
     check.at_most("subscription.display_name", display_name, 128);
     check.at_most("subscription.callback_uri", callback_uri, 2048);
-    let absolute = |url: &Url| url.has_host() && matches!(url.scheme(), "http" | "https");
-    match Url::parse(callback_uri).ok().filter(absolute) {
+    // A URL of these schemes has a host.
+    let is_http = |url: &Url| matches!(url.scheme(), "http" | "https");
+    match Url::parse(callback_uri).ok().filter(is_http) {
         // The vendor would post to the mask.
         Some(url) if is_masked_uri(&url) => check.invalid(
             "subscription.callback_uri",
@@ -188,5 +189,42 @@ mod tests {
         assert_eq!(paths(false, &others), ["display_name", "vendor_event_types", "enabled"]);
         let elsewhere = vec!["enabled".to_owned()];
         assert_eq!(with_both_lists(elsewhere.clone(), true, &known), elsewhere);
+    }
+
+    #[test]
+    fn a_callback_uri_is_an_absolute_http_or_https_uri() {
+        let is_accepted = |uri: &str| {
+            let mut check = Check::new();
+            subscription_fields(&mut check, &Subscription { callback_uri: uri.to_owned(), ..Default::default() }, 0);
+            check.done().is_ok()
+        };
+        let of_length = |length: usize| format!("{:u<length$}", "https://gw.example.com/");
+        for good in ["", "http://gw.example.com", "https://gw.example.com:8443/events?a=1", &of_length(2048)] {
+            assert!(is_accepted(good), "{good}");
+        }
+        assert!(!is_accepted(&of_length(2049)));
+        for bad in ["/events", "gw.example.com", "ftp://gw.example.com/events", "mailto:a@example.com", "http://"] {
+            assert!(!is_accepted(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn without_a_mask_exactly_the_fields_that_are_set_change() {
+        type Set = fn(&mut Subscription);
+        let sets: [(&str, Set); 5] = [
+            ("display_name", |subscription| subscription.display_name = "calls".into()),
+            ("callback_uri", |subscription| subscription.callback_uri = "https://gw.example.com".into()),
+            ("event_types", |subscription| subscription.event_types = vec![EventType::CallHungUp.into()]),
+            ("event_types", |subscription| subscription.vendor_event_types = vec!["begin".into()]),
+            ("enabled", |subscription| subscription.enabled = Some(false)),
+        ];
+        for (field, set) in sets {
+            let mut subscription = Subscription::default();
+            set(&mut subscription);
+            let mut check = Check::new();
+            let paths = subscription_fields(&mut check, &subscription, 0);
+            assert_eq!(mask::paths(&mut check, "subscription", None, &paths), [field]);
+            check.done().unwrap();
+        }
     }
 }

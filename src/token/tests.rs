@@ -288,7 +288,11 @@ async fn a_failure_is_cached_with_exponential_backoff() {
             assert_eq!(fixture.get().await.err().unwrap().reason(), ErrorReason::VendorAuthFailed);
         }
         assert_eq!(fixture.fetches(), before + 1);
-        fixture.clock.advance(Duration::from_secs(backoff));
+        // It ends with the backoff, and not before.
+        fixture.clock.advance(Duration::from_millis(backoff * 1000 - 1));
+        assert_eq!(fixture.get().await.err().unwrap().reason(), ErrorReason::VendorAuthFailed);
+        assert_eq!(fixture.fetches(), before + 1, "before {backoff} s");
+        fixture.clock.advance(Duration::from_millis(1));
     }
     fixture.vendor.rejects.store(false, Ordering::Release);
     assert!(fixture.get().await.is_ok());
@@ -344,4 +348,20 @@ async fn tokens_in_memory_are_bounded() {
     let cache = &fixture.tokens.0.cache;
     cache.run_pending_tasks().await;
     assert!(cache.entry_count() <= MAX_TOKENS, "{}", cache.entry_count());
+}
+
+#[tokio::test]
+async fn a_token_leaves_memory_when_its_lifetime_ends() {
+    let fixture = fixture(0, 1);
+    let cache = &fixture.tokens.0.cache;
+    let expired = fixture.get().await.unwrap();
+    assert!(cache.get(&fixture.key).await.is_none());
+
+    // The same for one that replaces another.
+    let (lifetime, now) = (Duration::from_secs(600), fixture.clock.steady());
+    let lasting = Arc::new(Token::new(Fetched { value: "token".into(), lifetime }, now, MIN_TRIAL));
+    cache.insert(fixture.key.clone(), lasting.clone()).await;
+    assert!(cache.get(&fixture.key).await.is_some());
+    fixture.tokens.0.replace_if_current(&fixture.key, &lasting, expired).await;
+    assert!(cache.get(&fixture.key).await.is_none());
 }

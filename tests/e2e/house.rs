@@ -1,5 +1,6 @@
 //! Habits of `CONTRIBUTING.md` that a machine can hold, over every source file of the gateway and the simulators.
 
+mod limits;
 pub(crate) mod tables;
 
 use std::{

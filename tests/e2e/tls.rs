@@ -4,8 +4,9 @@ use std::{fs, net::SocketAddr, path::Path, process::Command, sync::Arc};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::{
-    ServerConfig,
-    pki_types::{CertificateDer, PrivateKeyDer},
+    RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::WebPkiClientVerifier,
 };
 use serde_json::json;
 use tokio::{
@@ -46,14 +47,7 @@ impl Authority {
 
     /// A vendor with a certificate for this host, which expires at the end of this year.
     async fn vendor(&self, host: &str, expiry: i32) -> SocketAddr {
-        let mut params = CertificateParams::new([host.to_owned()]).unwrap();
-        params.not_before = date_time_ymd(2020, 1, 1);
-        params.not_after = date_time_ymd(expiry, 12, 31);
-        let key = KeyPair::generate().unwrap();
-        let certificate: CertificateDer<'static> = params.signed_by(&key, &self.issuer).unwrap().into();
-        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-        let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(config));
+        let acceptor = TlsAcceptor::from(Arc::new(self.server(host, expiry, None)));
         serve(move |stream| {
             let acceptor = acceptor.clone();
             async move {
@@ -63,6 +57,26 @@ impl Authority {
             }
         })
         .await
+    }
+
+    /// A server's side, with the clients' authority if it requires their certificates.
+    fn server(&self, host: &str, expiry: i32, clients: Option<&Self>) -> ServerConfig {
+        let mut params = CertificateParams::new([host.to_owned()]).unwrap();
+        params.not_before = date_time_ymd(2020, 1, 1);
+        params.not_after = date_time_ymd(expiry, 12, 31);
+        let key = KeyPair::generate().unwrap();
+        let certificate: CertificateDer<'static> = params.signed_by(&key, &self.issuer).unwrap().into();
+        let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+        let config = ServerConfig::builder();
+        let config = match clients {
+            None => config.with_no_client_auth(),
+            Some(clients) => {
+                let mut roots = RootCertStore::empty();
+                roots.add(CertificateDer::from_pem_slice(clients.pem.as_bytes()).unwrap()).unwrap();
+                config.with_client_cert_verifier(WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap())
+            }
+        };
+        config.with_single_cert(vec![certificate], key).unwrap()
     }
 }
 
@@ -197,4 +211,42 @@ async fn a_connection_that_ends_within_the_handshake_may_be_tried_again() {
     let failure = gateway.client.call("GetAgent", json!({"name": "centers/acme/agents/7"})).await.unwrap_err();
     assert_eq!((failure.code, failure.reason.as_str()), (Code::Unavailable, "VENDOR_UNAVAILABLE"));
     assert_eq!(failure.metadata["sent"], "false");
+}
+
+/// A vendor that requires a client certificate says so after the handshake of TLS 1.3, instead of a response.
+#[tokio::test]
+async fn a_vendor_that_requires_a_client_certificate_is_an_operator_s_matter() {
+    let authority = Authority::new("trusted");
+    let config = authority.server("127.0.0.1", 2090, Some(&authority));
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let vendor = serve(move |stream| {
+        let acceptor = acceptor.clone();
+        async move { drop(acceptor.accept(stream).await) }
+    })
+    .await;
+    let told = probe(&authority, &acme(vendor)).await;
+    let cause = "centers.acme: CENTER_MISCONFIGURED: no connection to the vendor: the vendor's server requires a client \
+                 certificate";
+    assert!(told.contains(cause), "{told}");
+}
+
+/// A request that was sent over TLS may have been processed, however the connection ends.
+#[tokio::test]
+async fn tls_that_breaks_after_the_handshake_does_not_mean_that_nothing_was_sent() {
+    let authority = Authority::new("trusted");
+    let acceptor = TlsAcceptor::from(Arc::new(authority.server("127.0.0.1", 2090, None)));
+    let vendor = serve(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut stream) = acceptor.accept(stream).await else { return };
+            let _ = stream.read_u8().await;
+            // A record that is not encrypted with the connection's key.
+            let (mut stream, _) = stream.into_inner();
+            let _ = stream.write_all(&[[0x17, 3, 3, 0, 32].as_slice(), &[7; 32]].concat()).await;
+            let _ = stream.read(&mut [0; 4096]).await;
+        }
+    })
+    .await;
+    let told = probe(&authority, &acme(vendor)).await;
+    assert!(told.contains("centers.acme: VENDOR_UNAVAILABLE: the connection to the vendor broke"), "{told}");
 }

@@ -188,3 +188,20 @@ pub(super) fn unreadable() -> Error {
     tracing::error!("a stored callback address record is malformed");
     Error::new(ErrorReason::StorageUnavailable, "the gateway cannot read a stored callback address record")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::sqlite::Database;
+
+    #[tokio::test]
+    async fn addresses_in_memory_are_bounded() {
+        let records = AddressRecords::new(Arc::new(Database::in_memory().unwrap()), Clock::system());
+        let entry = CacheEntry { accepted_until: None, read_at: Duration::ZERO };
+        for number in 0..CACHE_CAPACITY + 200 {
+            records.cache.insert(number.to_string(), entry).await;
+        }
+        records.cache.run_pending_tasks().await;
+        assert!(records.cache.entry_count() <= 10_000, "{}", records.cache.entry_count());
+    }
+}

@@ -270,3 +270,13 @@ async fn a_store_that_refuses_says_whether_to_come_again() {
         assert!(ingress.metrics.text().unwrap().contains(&format!("outcome=\"{outcome}\"}} 1\n")), "{outcome}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_of_many_centers_has_room_for_two_bodies() {
+    let others: Vec<String> = (0..64).map(|number| format!("center-{number}")).collect();
+    let centers: Vec<&str> = others.iter().map(String::as_str).chain(["beta"]).collect();
+    let ingress = ingress_of(&centers, Duration::from_secs(1));
+    let post = |_| async { ingress.handle(callback(Body::from(vec![b'x'; MAX_BODY_SIZE]))).await.status() };
+    let statuses = futures_util::future::join_all((0..3).map(post)).await;
+    assert_eq!(statuses, [StatusCode::OK, StatusCode::OK, StatusCode::SERVICE_UNAVAILABLE]);
+}

@@ -7,7 +7,7 @@ use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
     de::{DeserializeSeed, Error, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
-use serde_json::{Number, value::RawValue};
+use serde_json::value::RawValue;
 
 use crate::{
     body::{self, Exact},
@@ -22,9 +22,6 @@ const MAX_VALUES: u32 = 20_000;
 
 /// Deepest JSON text within JSON text that is parsed. Deeper text is redacted as unstructured text.
 const MAX_NESTED_TEXTS: u8 = 4;
-
-/// Largest integer up to which a double represents every integer exactly.
-const MAX_EXACT_INTEGER: u64 = 1 << 53;
 
 /// A reader of one JSON text.
 pub(super) struct Json<'s> {
@@ -178,12 +175,14 @@ impl<'de> Visitor<'de> for Level<'_, '_> {
         Ok(value(Kind::BoolValue(bool)))
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "the repair made all larger integers text")]
     fn visit_i64<E>(self, integer: i64) -> Result<Value, E> {
-        Ok(number(integer.into()))
+        Ok(value(Kind::NumberValue(integer as f64)))
     }
 
+    #[expect(clippy::cast_precision_loss, reason = "the repair made all larger integers text")]
     fn visit_u64<E>(self, integer: u64) -> Result<Value, E> {
-        Ok(number(integer.into()))
+        Ok(value(Kind::NumberValue(integer as f64)))
     }
 
     fn visit_f64<E>(self, double: f64) -> Result<Value, E> {
@@ -245,14 +244,6 @@ impl<'de> Deserialize<'de> for Name<'de> {
 
         deserializer.deserialize_str(NameVisitor)
     }
-}
-
-fn number(number: Number) -> Value {
-    let integer = number.as_i64().map(i64::unsigned_abs).or(number.as_u64());
-    value(match number.as_f64() {
-        Some(double) if integer.is_none_or(|integer| integer <= MAX_EXACT_INTEGER) => Kind::NumberValue(double),
-        _ => Kind::StringValue(number.to_string()),
-    })
 }
 
 fn value(kind: Kind) -> Value {

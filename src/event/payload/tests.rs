@@ -1,3 +1,5 @@
+mod bounds;
+
 use proptest::prelude::*;
 use prost::Message as _;
 use serde_json::{Value as JsonValue, json};
@@ -132,6 +134,8 @@ fn secrets_are_redacted_at_every_level() {
 fn deeply_nested_values_become_json_text() {
     let nested = |levels: usize, core: &str| format!("{}{core}{}", "{\"a\":".repeat(levels), "}".repeat(levels));
     assert_eq!(payload(nested(19, "1")), serde_json::from_str::<JsonValue>(&nested(19, "1")).unwrap());
+    assert_eq!(payload(nested(20, "1")), serde_json::from_str::<JsonValue>(&nested(20, "1")).unwrap());
+    assert_eq!(payload(nested(21, "1")), serde_json::from_str::<JsonValue>(&nested(20, r#""{\"a\":1}""#)).unwrap());
     for levels in [20, 21, 100, 1000, 100_000] {
         let core = format!(r#"{{"password":"p-{SECRET}","x":["{SECRET}",123456789012345678901234567890]}}"#);
         let shown = text_of_object(&decodable_payload(nested(levels, &core)));
@@ -409,5 +413,7 @@ fn json_text_within_json_text_is_read_four_levels_deep() {
         body = json!({"inner": body}).to_string();
         let text = text_of_object(&decodable_payload(&body));
         assert!(!text.contains("hidden"), "{level}: {text}");
+        // Deeper text is no JSON to the reader: a value is masked, and its name stays.
+        assert_eq!(text.contains("password"), level >= 4, "{level}: {text}");
     }
 }

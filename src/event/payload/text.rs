@@ -145,7 +145,7 @@ fn members(inner: &str, is_nested: bool, is_name: impl Fn(&str) -> bool) -> Opti
     for (at, byte) in inner.bytes().enumerate() {
         match byte {
             b'{' | b'[' if is_nested => open += 1,
-            b'}' | b']' if is_nested => open = open.saturating_sub(1),
+            b'}' | b']' => open = open.saturating_sub(1),
             b',' if open == 0 && name_in(inner[at + 1..].trim_start()).is_some_and(&is_name) => starts.push(at + 1),
             _ => {}
         }

@@ -1,5 +1,7 @@
 //! Streams and their feed over a log that does what a test says.
 
+mod gaps;
+
 use std::{
     sync::{
         Mutex,
@@ -41,6 +43,8 @@ struct ScriptedLog {
     /// Readers that were opened, and pages that they gave.
     readers: AtomicUsize,
     pages: AtomicUsize,
+    /// How often its ends were asked for.
+    extents: AtomicUsize,
     /// From now on reading fails.
     fails: AtomicBool,
     appended: Notify,
@@ -85,6 +89,7 @@ impl EventLog for Shared {
     }
 
     async fn extent(&self, _center: &str) -> Result<Extent> {
+        self.0.extents.fetch_add(1, Ordering::AcqRel);
         Ok(Extent { log: LOG, oldest: self.0.oldest.load(Ordering::Acquire), newest: self.0.newest() })
     }
 
@@ -163,15 +168,15 @@ impl Adapter for PlainAdapter {
 }
 
 /// A feed and its log.
-struct Fixture {
-    feed: Arc<Feed>,
+pub(in crate::event) struct Fixture {
+    pub(in crate::event) feed: Arc<Feed>,
     log: Arc<ScriptedLog>,
     draining: Draining,
     metrics: Metrics,
 }
 
 impl Fixture {
-    fn new(types: impl IntoIterator<Item = i32>) -> Self {
+    pub(in crate::event) fn new(types: impl IntoIterator<Item = i32>) -> Self {
         let log = Arc::new(ScriptedLog::default());
         log.append(types);
         let shared = Arc::new(Shared(log.clone()));

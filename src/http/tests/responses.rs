@@ -119,3 +119,23 @@ async fn a_call_whose_credentials_do_not_come_in_time_did_nothing() {
         assert!(!client.metrics.text().unwrap().contains("outcome=\"timeout\""), "{hangs:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn credentials_are_accepted_by_what_only_the_vendor_can_say() {
+    for (status, body, is_accepted) in [
+        (200, "1", true),
+        (400, "4711 no such agent", true),
+        // A proxy may say these, or the vendor to credentials that it does not know.
+        (401, "4711 who are you", false),
+        (401, "", false),
+        (400, "", false),
+        (503, "", false),
+        (200, "", false),
+    ] {
+        let stage = Stage::of([Fate::Response(Duration::ZERO, status, body)]);
+        let mut client = stage.client("retry = { attempts = 1, budget = 0.0 }");
+        Arc::get_mut(&mut client).unwrap().dialect.most = 0;
+        let _ = read(&client).await;
+        assert_eq!(client.dialect().accepted.lock().unwrap().len(), usize::from(is_accepted), "{status} {body}");
+    }
+}

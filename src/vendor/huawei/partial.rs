@@ -2,9 +2,9 @@
 
 use crate::error::{Error, ErrorReason};
 
-/// At most this many IDs, and bytes of them, in an error.
+/// At most this many IDs, and bytes of them, in an error: no more than a status keeps of a text, or it would cut an ID.
 const REPORTED_IDS: usize = 50;
-const REPORTED_BYTES: usize = 512;
+const REPORTED_BYTES: usize = 256;
 
 /// The error of a change, one call of which failed with `error`: `applied` items of the request were changed before,
 /// `failed` were in that call, `rest` were not sent. IDs are in the order of the request.
@@ -99,5 +99,14 @@ mod tests {
         let (_, reported) = reported(ErrorReason::VendorRejected, 1, &rest);
         assert!(reported[2].len() <= REPORTED_BYTES && reported[2].split(',').count() <= REPORTED_IDS);
         assert!(reported[2].starts_with("50,51,100000,100001,"));
+    }
+
+    #[tokio::test]
+    async fn long_ids_are_fewer_and_whole() {
+        // With a comma behind it, each has 32 bytes; the first two are "50" and "51".
+        let rest = vec!["x".repeat(31); 50];
+        let (_, reported) = reported(ErrorReason::VendorRejected, 1, &rest);
+        let whole: Vec<&str> = ["50", "51"].into_iter().chain(rest[..7].iter().map(String::as_str)).collect();
+        assert_eq!(reported[2].split(',').collect::<Vec<_>>(), whole);
     }
 }

@@ -186,6 +186,14 @@ fn call_data() -> impl Strategy<Value = String> {
     proptest::collection::vec(part, 0..12).prop_map(|parts| parts.concat())
 }
 
+#[test]
+fn the_name_of_any_other_event_has_128_bytes_at_most() {
+    for length in [128, 129] {
+        let event = read(&json!({ "eventType": "e".repeat(length) }).to_string());
+        assert_eq!((event.r#type(), event.vendor_type), (EventType::Vendor, "e".repeat(128)));
+    }
+}
+
 proptest! {
     #[test]
     fn the_rest_is_read_beside_any_call_data(text in call_data()) {

@@ -242,6 +242,22 @@ fn forms_are_read_as_objects_are() {
     assert_eq!(event.vendor_payload.unwrap().fields["body"].kind, Some(body));
 }
 
+#[test]
+fn a_transcript_is_cut_to_16_kib_and_an_address_of_more_than_4_kib_is_none() {
+    let named = |event_type| EVENTS.iter().find(|(of, _)| *of == event_type).unwrap().1;
+    for more in [0, 1] {
+        let text = "t".repeat((16 << 10) + more);
+        let event = read(&json!({ "event": named(EventType::SpeechRecognized), "data": { "text": text } }));
+        let Some(Payload::SpeechRecognized(speech)) = event.payload else { panic!("{event:?}") };
+        assert_eq!(speech.transcript.len(), 16 << 10);
+
+        let uri = format!("https://{}", "u".repeat(4096 - 8 + more));
+        let event = read(&json!({ "event": named(EventType::RecordingStopped), "data": { "record_url": uri } }));
+        let Some(Payload::RecordingStopped(recording)) = event.payload else { panic!("{event:?}") };
+        assert_eq!(recording.recording_uri, if more == 0 { uri } else { String::new() });
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_an_event(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
