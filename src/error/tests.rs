@@ -37,8 +37,8 @@ fn each_part_of_a_status_has_a_bound_of_its_own() {
 
         let violations = (0..8 + more).map(|index| Violation::new(format!("f{index}"), "wrong"));
         let status = Error::invalid(violations.collect()).into_status(&cx);
-        let told = status.get_error_details().bad_request().unwrap().field_violations.len();
-        assert_eq!(told, 8);
+        let reported = status.get_error_details().bad_request().unwrap().field_violations.len();
+        assert_eq!(reported, 8);
         let message = format!("{} fields are invalid: f0, f1, f2, f3, f4, f5, f6, f7", 8 + more);
         assert_eq!(status.message(), message, "the message counts all, and names as many");
     }

@@ -224,10 +224,10 @@ async fn a_vendor_that_requires_a_client_certificate_is_an_operator_s_matter() {
         async move { drop(acceptor.accept(stream).await) }
     })
     .await;
-    let told = probe(&authority, &acme(vendor)).await;
+    let printed = probe(&authority, &acme(vendor)).await;
     let cause = "centers.acme: CENTER_MISCONFIGURED: no connection to the vendor: the vendor's server requires a client \
                  certificate";
-    assert!(told.contains(cause), "{told}");
+    assert!(printed.contains(cause), "{printed}");
 }
 
 /// A request that was sent over TLS may have been processed, however the connection ends.
@@ -247,6 +247,6 @@ async fn tls_that_breaks_after_the_handshake_does_not_mean_that_nothing_was_sent
         }
     })
     .await;
-    let told = probe(&authority, &acme(vendor)).await;
-    assert!(told.contains("centers.acme: VENDOR_UNAVAILABLE: the connection to the vendor broke"), "{told}");
+    let printed = probe(&authority, &acme(vendor)).await;
+    assert!(printed.contains("centers.acme: VENDOR_UNAVAILABLE: the connection to the vendor broke"), "{printed}");
 }

@@ -1,4 +1,4 @@
-//! The adapter against vendors behind real sockets: the simulator, and one that responses by a script.
+//! The adapter against vendors behind real sockets: the simulator, and one that responds by a script.
 
 mod agents;
 mod callbacks;
@@ -61,7 +61,7 @@ pub(super) struct TestServer {
     base: String,
 }
 
-/// The adapter of a center at a vendor that responses by a script.
+/// The adapter of a center at a vendor that responds by a script.
 pub(super) struct Scripted {
     pub udesk: Arc<dyn Adapter>,
     pub metrics: Metrics,
