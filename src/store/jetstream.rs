@@ -12,6 +12,7 @@ mod idempotency;
 mod keeper;
 mod kv;
 mod log;
+mod presence;
 mod read;
 mod replies;
 mod stream;

@@ -23,7 +23,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::time::{Instant, sleep, timeout};
 
-use super::{keeper::Presence, replies::Replies};
+use super::{presence::Presence, replies::Replies};
 use crate::{
     error::{Error, ErrorReason},
     telemetry,

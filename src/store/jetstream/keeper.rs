@@ -4,17 +4,10 @@
 //! created again, empty. Its creation time identifies the log, so cursors of the lost one expire. Until all streams are
 //! there, the gateway is not ready.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use async_nats::jetstream::stream::Config;
 use tokio::{
-    sync::Notify,
     task::AbortHandle,
     time::{sleep, timeout},
 };
@@ -28,37 +21,8 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// The pause after a failure.
 const FAILURE_PAUSE: Duration = Duration::from_secs(1);
 
-/// Whether the streams are there. Clones share it.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Presence(Arc<Shared>);
-
-#[derive(Debug, Default)]
-struct Shared {
-    is_missing: AtomicBool,
-    suspected: Notify,
-}
-
 /// The task that keeps the streams; it ends when this is dropped.
 pub(super) struct Keeper(AbortHandle);
-
-// === impl Presence ===
-
-impl Presence {
-    /// A request found no stream.
-    pub(super) fn suspect(&self) {
-        self.0.is_missing.store(true, Ordering::Release);
-        self.0.suspected.notify_one();
-    }
-
-    /// Whether a stream is missing, as far as is known.
-    pub(super) fn is_missing(&self) -> bool {
-        self.0.is_missing.load(Ordering::Acquire)
-    }
-
-    fn set_missing(&self, is_missing: bool) {
-        self.0.is_missing.store(is_missing, Ordering::Release);
-    }
-}
 
 // === impl Keeper ===
 
@@ -78,7 +42,7 @@ impl Drop for Keeper {
 async fn keep(connection: Connection, streams: Vec<Config>) {
     let presence = connection.presence();
     loop {
-        let _ = timeout(CHECK_INTERVAL, presence.0.suspected.notified()).await;
+        let _ = timeout(CHECK_INTERVAL, presence.suspected()).await;
         // Without a connection nothing is known.
         if connection.connected().await.is_err() {
             continue;
@@ -104,7 +68,7 @@ async fn keep(connection: Connection, streams: Vec<Config>) {
                 tracing::error!(cause = super::JetStreamError(cause).to_string(), "a stream of NATS is missing");
                 sleep(FAILURE_PAUSE).await;
                 // A request may be the next to notice, or not.
-                presence.0.suspected.notify_one();
+                presence.check_again();
             }
         }
     }
