@@ -56,7 +56,7 @@ struct Inner {
     connection: Connection,
     logs: HashMap<String, Log>,
     state: Bucket,
-    calls: Calls,
+    calls: Arc<Calls>,
     _keeper: Keeper,
 }
 
@@ -123,9 +123,10 @@ impl JetStream {
         for wanted in &streams {
             stream::ensure(connection.context(), wanted).await?;
         }
-        let keeper = Keeper::spawn(connection.clone(), streams);
         let state = Bucket::new(connection.clone(), kv::BUCKET);
-        let calls = Calls::new(Bucket::new(connection.clone(), idempotency::BUCKET))?;
+        let calls = Calls::new(Bucket::new(connection.clone(), idempotency::BUCKET), state.clone())?;
+        let calls = Arc::new(calls);
+        let keeper = Keeper::spawn(connection.clone(), streams, calls.clone());
         Ok(Self(Arc::new(Inner { connection, logs, state, calls, _keeper: keeper })))
     }
 }

@@ -50,7 +50,7 @@ async fn eventually<T>(mut request: impl AsyncFnMut() -> Result<T>) -> T {
     let deadline = Instant::now() + TIMEOUT;
     loop {
         match request().await {
-            Ok(answer) => return answer,
+            Ok(value) => return value,
             Err(error) => {
                 assert_eq!(error.reason(), ErrorReason::StorageUnavailable);
                 assert!(Instant::now() < deadline, "{error}");
@@ -88,6 +88,46 @@ async fn every_kind_of_request_finds_its_lost_stream_again() {
     }
 }
 
+#[tokio::test]
+async fn the_key_of_request_ids_outlives_its_stream() {
+    let server = Server::start().await;
+    let (first, second) = (connect(&server).await, connect(&server).await);
+    let key = first.key().await.unwrap();
+    assert_eq!(second.key().await.unwrap(), key);
+    delete_all(&server).await;
+    // A request finds the loss; the key is written back before the next one.
+    eventually(async || first.put("key", vec![7]).await).await;
+    let deadline = Instant::now() + TIMEOUT;
+    let bucket = jetstream(&server).await.get_stream("KV_switchboard_state").await.unwrap();
+    while bucket.get_last_raw_message_by_subject("$KV.switchboard_state.request_id.key").await.is_err() {
+        assert!(Instant::now() < deadline, "the key is not written back");
+        sleep(Duration::from_millis(10)).await;
+    }
+    assert_eq!(connect(&server).await.key().await.unwrap(), key);
+    assert_eq!(second.key().await.unwrap(), key);
+}
+
+#[tokio::test]
+async fn a_gateway_with_another_key_begins_no_call() {
+    let server = Server::start().await;
+    let store = connect(&server).await;
+    let now = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    store.key().await.unwrap();
+    assert_eq!(store.begin([1; 32], [2; 32], now, now).await.unwrap(), CallState::New);
+    // Another gateway has replaced the key.
+    let jetstream = jetstream(&server).await;
+    jetstream.publish("$KV.switchboard_state.request_id.key", vec![9; 32].into()).await.unwrap().await.unwrap();
+    jetstream.delete_stream("KV_switchboard_request_ids").await.unwrap();
+    let deadline = Instant::now() + TIMEOUT;
+    while !store.lacks_a_stream() {
+        assert!(Instant::now() < deadline, "the other key is not noticed");
+        // Finds the lost stream, which causes a check.
+        let _ = store.begin([3; 32], [2; 32], now, now).await;
+    }
+    let error = store.begin([4; 32], [2; 32], now, now).await.unwrap_err();
+    assert_eq!(error.reason(), ErrorReason::StorageUnavailable);
+}
+
 /// A gateway with a center that posts events.
 struct Gateway {
     grpc: SocketAddr,
@@ -113,7 +153,7 @@ impl Gateway {
         Self { grpc: grpc.unwrap(), http: http.unwrap(), admin: admin.unwrap() }
     }
 
-    /// Posts an event; the status of the answer.
+    /// Posts an event; the status of the response.
     async fn post(&self, number: usize) -> u16 {
         let url = format!("http://{}/callbacks/beta/{SECRET}", self.http);
         let body = format!(r#"{{"callSerialNo":"c-{number}","uuid":"u-{number}"}}"#);
@@ -189,7 +229,9 @@ async fn a_gateway_whose_stream_cannot_be_created_again_is_not_ready() {
         subjects: vec!["switchboard.events.*.blocked".to_owned()],
         ..StreamConfig::default()
     };
+    let deadline = Instant::now() + TIMEOUT;
     loop {
+        assert!(Instant::now() < deadline, "the gateway is always faster");
         let _ = jetstream.delete_stream("SWITCHBOARD_EVENTS_beta").await;
         // The gateway may have been faster.
         if jetstream.create_stream(&blocker).await.is_ok() {
@@ -197,7 +239,10 @@ async fn a_gateway_whose_stream_cannot_be_created_again_is_not_ready() {
         }
     }
     assert_eq!(gateway.post(1).await, 503);
-    assert_eq!(gateway.readiness().await, (503, "storage incomplete\n".to_owned()));
+    while gateway.readiness().await != (503, "storage incomplete\n".to_owned()) {
+        assert!(Instant::now() < deadline, "ready without its stream");
+        sleep(Duration::from_millis(50)).await;
+    }
 
     jetstream.delete_stream("BLOCKER").await.unwrap();
     gateway.wait_until_ready().await;

@@ -299,7 +299,7 @@ impl Failure {
     }
 
     /// The `cause` in the log.
-    fn cause(self) -> &'static str {
+    pub(super) fn cause(self) -> &'static str {
         match self {
             Self::NotConnected => "not connected",
             Self::Timeout => "no response",

@@ -5,7 +5,10 @@
 
 use std::{
     collections::HashSet,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -22,7 +25,7 @@ use super::{
     hex,
 };
 use crate::{
-    error::{Error, Result},
+    error::Result,
     store::idempotency::{CallState, Hash, IdempotencyStore},
 };
 
@@ -50,6 +53,13 @@ pub(super) struct Calls {
     gateway: [u8; 16],
     /// Calls that may have been recorded and did not run: JetStream's reply did not arrive.
     unconfirmed: Mutex<HashSet<Hash>>,
+    /// The bucket of [`KEY`].
+    state: Bucket,
+    /// The key that this gateway hashes with.
+    key: OnceLock<Hash>,
+    /// The bucket has another key: it was lost, and a gateway that started then generated one. Two gateways with different
+    /// keys would run a call twice, so this one begins none.
+    is_key_replaced: AtomicBool,
 }
 
 /// The value of an entry.
@@ -72,13 +82,41 @@ struct Call {
 // === impl Calls ===
 
 impl Calls {
-    pub(super) fn new(bucket: Bucket) -> Result<Self, Cause> {
+    pub(super) fn new(bucket: Bucket, state: Bucket) -> Result<Self, Cause> {
         let mut gateway = [0; 16];
         SystemRandom::new().fill(&mut gateway).map_err(|_| Cause::NoRandomness)?;
-        Ok(Self { bucket, gateway, unconfirmed: Mutex::default() })
+        let (unconfirmed, key) = (Mutex::default(), OnceLock::new());
+        Ok(Self { bucket, gateway, unconfirmed, state, key, is_key_replaced: AtomicBool::new(false) })
+    }
+
+    /// The key of the store; generated if there is none.
+    async fn key(&self) -> Result<Hash, Failure> {
+        let mut fresh = Hash::default();
+        SystemRandom::new().fill(&mut fresh).map_err(|_| Failure::Malformed)?;
+        let key = self.create_key(&fresh).await?;
+        Ok(*self.key.get_or_init(|| key))
+    }
+
+    /// Writes the key back to a bucket that was lost. Returns whether this gateway's key is that of the store.
+    pub(super) async fn confirm_key(&self) -> Result<bool, Failure> {
+        let Some(key) = self.key.get() else { return Ok(true) };
+        let is_same = self.create_key(key).await? == *key;
+        self.is_key_replaced.store(!is_same, Ordering::Release);
+        Ok(is_same)
+    }
+
+    /// Creates the entry of the key. Returns the existing key if there is one.
+    async fn create_key(&self, key: &Hash) -> Result<Hash, Failure> {
+        match self.state.create(KEY, Bytes::copy_from_slice(key)).await? {
+            None => Ok(*key),
+            Some(existing) => Hash::try_from(existing.value.as_ref()).map_err(|_| Failure::Malformed),
+        }
     }
 
     async fn begin(&self, call: Hash, content: Hash, now: u64, expired: u64) -> Result<CallState, Failure> {
+        if self.is_key_replaced.load(Ordering::Acquire) {
+            return Err(Failure::Gone);
+        }
         let was_unconfirmed = self.unconfirmed().remove(&call);
         let state = self.record(call, content, now, expired, was_unconfirmed).await;
         if state == Err(Failure::Timeout) || (was_unconfirmed && state.is_err()) {
@@ -186,11 +224,7 @@ impl IdempotencyStore for JetStream {
     }
 
     async fn key(&self) -> Result<Hash> {
-        let mut fresh = Hash::default();
-        SystemRandom::new().fill(&mut fresh).map_err(|_| Error::internal("the system provides no randomness"))?;
-        let existing = self.0.state.create(KEY, Bytes::copy_from_slice(&fresh)).await?;
-        let Some(existing) = existing else { return Ok(fresh) };
-        Hash::try_from(existing.value.as_ref()).map_err(|_| Failure::Malformed.into())
+        Ok(self.0.calls.key().await?)
     }
 }
 

@@ -20,13 +20,13 @@ struct Shared {
 // === impl Presence ===
 
 impl Presence {
-    /// A request found no stream.
+    /// A request found no stream, or a check failed: another one is due. A stream without a leader looks the same to a
+    /// request.
     pub(super) fn suspect(&self) {
-        self.0.is_missing.store(true, Ordering::Release);
         self.0.suspected.notify_one();
     }
 
-    /// Whether a stream is missing, as far as is known.
+    /// Whether a stream is missing.
     pub(super) fn is_missing(&self) -> bool {
         self.0.is_missing.load(Ordering::Acquire)
     }
@@ -34,11 +34,6 @@ impl Presence {
     /// Waits until a check is due.
     pub(super) async fn suspected(&self) {
         self.0.suspected.notified().await;
-    }
-
-    /// A check failed, and another one is due.
-    pub(super) fn check_again(&self) {
-        self.0.suspected.notify_one();
     }
 
     pub(super) fn set_missing(&self, is_missing: bool) {

@@ -73,16 +73,29 @@ pub(super) async fn ensure(context: &Context, wanted: &Config) -> Result<(), Cau
     }
 }
 
-/// Creates a stream if it does not exist. Returns whether it was created. An existing one stays as it is.
-pub(super) async fn restore(context: &Context, wanted: &Config) -> Result<bool, Cause> {
-    let Err(error) = context.get_stream(&wanted.name).await else { return Ok(false) };
+/// What became of a stream that may have been lost.
+pub(super) enum Restored {
+    /// It exists, unchanged.
+    Present,
+    /// It did not exist, and was created.
+    Created,
+    /// It does not exist and cannot be created.
+    Missing(Cause),
+}
+
+/// Creates a stream if it does not exist. An existing one stays as it is.
+///
+/// # Errors
+/// When the servers do not say whether the stream exists.
+pub(super) async fn restore(context: &Context, wanted: &Config) -> Result<Restored, Cause> {
+    let Err(error) = context.get_stream(&wanted.name).await else { return Ok(Restored::Present) };
     match error.kind() {
         GetStreamErrorKind::JetStream(error) if error.error_code() == ErrorCode::STREAM_NOT_FOUND => {
             match context.create_stream(wanted).await {
-                Ok(_) => Ok(true),
+                Ok(_) => Ok(Restored::Created),
                 // Another gateway was first.
-                Err(error) if is_taken(&error.kind()) => Ok(false),
-                Err(error) => Err(rejected(wanted, &error.kind())),
+                Err(error) if is_taken(&error.kind()) => Ok(Restored::Present),
+                Err(error) => Ok(Restored::Missing(rejected(wanted, &error.kind()))),
             }
         }
         GetStreamErrorKind::JetStream(error) => Err(from_jetstream(wanted, &error)),
