@@ -40,8 +40,8 @@ fn main() -> ExitCode {
     code
 }
 
-/// Fixes the allocator's threshold at its initial value. By default glibc raises it to the size of the largest buffer that
-/// was freed, and then keeps the memory of such buffers: a few large responses at once occupy tens of megabytes for ever.
+/// Fixes the allocator's threshold at its initial value. By default glibc raises it to the size of the largest buffer
+/// that was freed, and then retains the memory of such buffers: a few large responses occupy tens of megabytes forever.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 #[expect(unsafe_code, reason = "a foreign function that changes a setting, before there is another thread")]
 fn return_large_buffers() {

@@ -46,14 +46,14 @@ use crate::{
 /// server accepts them.
 const MAX_LOCAL_ERROR_RESETS: usize = 1024;
 const MAX_PENDING_ACCEPT_RESETS: usize = 64;
-/// Largest header list that HTTP/2 accepts. The request layer rejects smaller ones that are too large for a call, with a
-/// status.
+/// Largest header list that HTTP/2 accepts. The request layer rejects header lists above 16 KiB with a status.
 const MAX_HEADER_LIST_SIZE: u32 = 64 * 1024;
 /// Largest request of health and reflection.
 const MAX_INFRASTRUCTURE_REQUEST_SIZE: usize = 16 * 1024;
 /// How long the gateway rejects new calls with a status before it closes connections.
 const LAME_DUCK: Duration = Duration::from_millis(500);
-/// How long responses may be written after the last call ended. Connections that are still open do not count.
+/// How long responses may be written after the last call ended. Open connections without a
+/// call do not delay the drain.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
 /// Longest time to close the stores.
 const STORE_CLOSE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -247,18 +247,18 @@ impl Gateway {
                     }
                     stop_serving.send_replace(true);
                     calls.close();
-                    let finished = async { tokio::join!(calls.wait(), &mut callbacks, writes.wait()) };
-                    let flushed = async {
-                        let _ = finished.await;
-                        sleep(FLUSH_TIMEOUT).await;
-                    };
-                    let mut flushed = std::pin::pin!(flushed);
+                    let flush_timeout = FLUSH_TIMEOUT.min(listen.drain_timeout / 10);
+                    let finished = async { drop(tokio::join!(calls.wait(), &mut callbacks, writes.wait())) };
+                    let mut finished = std::pin::pin!(finished);
                     tokio::select! {
                         result = &mut server => {
-                            flushed.await;
+                            finished.await;
                             result
                         }
-                        () = &mut flushed => Ok(()),
+                        () = &mut finished => tokio::select! {
+                            result = &mut server => result,
+                            () = sleep(flush_timeout) => Ok(()),
+                        },
                     }
                 };
                 match timeout(listen.drain_timeout, drained).await {

@@ -91,10 +91,15 @@ fn trimmed(text: &str, source: &str, is_refused: fn(char) -> bool) -> Parsed<Str
     Ok(secret.to_owned())
 }
 
-/// Control characters, and those of Unicode's format characters that editors and web pages leave in a text.
+/// Control characters, line separators, and what Unicode calls ignorable: renderers show nothing for it.
 fn is_invisible(character: char) -> bool {
     character.is_control()
-        || matches!(character, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+        || matches!(
+            character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
+                | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
+                | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
+        )
 }
 
 /// The file of a secret that comes from one.
@@ -205,6 +210,9 @@ mod tests {
             ("a\tb", "has a control character or an invisible one"),
             ("a\u{200b}", "has a control character or an invisible one"),
             ("a\u{feff}b", "has a control character or an invisible one"),
+            ("a\u{3164}b", "has a control character or an invisible one"),
+            ("a\u{e0020}", "has a control character or an invisible one"),
+            ("a\u{fe0f}", "has a control character or an invisible one"),
             ("a\u{7f}", "has a control character or an invisible one"),
             (" a", "has white space at an end"),
             ("a ", "has white space at an end"),

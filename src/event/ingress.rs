@@ -37,8 +37,8 @@ use crate::{
 
 /// Largest body, in bytes.
 const MAX_BODY_SIZE: usize = 1024 * 1024;
-/// Largest sum of all bodies that wait for the event log, in bytes. Each center has an equal part of it, and room for
-/// two bodies at least: slow posts to one center do not refuse those to another.
+/// Bytes of bodies that wait for the event log, of all centers. Each center has an equal part, and at least room for two
+/// bodies, so that the sum is larger with more than 32 centers: slow posts to one center do not refuse those to another.
 const MAX_BUFFERED_BYTES: usize = 64 * MAX_BODY_SIZE;
 const MIN_BUFFERED_BYTES: usize = 2 * MAX_BODY_SIZE;
 /// Longest time to read a body, and to store it.
@@ -222,7 +222,8 @@ fn service_unavailable() -> Response<Body> {
     response
 }
 
-/// The last response of its connection: a post to a wrong address does not occupy one, and the rest of a body is not read.
+/// A response that ends its connection: a peer at a wrong address does not keep a permit, and the rest of a body is not
+/// read.
 fn last(status: StatusCode) -> Response<Body> {
     let mut response = empty(status);
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));

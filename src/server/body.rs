@@ -1,4 +1,4 @@
-//! Bodies of gRPC requests and responses: how many bytes of requests the process holds, how long a request may arrive,
+//! Bodies of gRPC requests and responses: how many bytes of requests the process holds, how long a request may take to arrive,
 //! and the end of streams that a drain does not wait for.
 
 use std::{
@@ -26,7 +26,7 @@ use crate::{
 const REQUEST_BYTES_IN_FLIGHT: usize = 32 << 20;
 /// Longest time to receive a request.
 const BODY_TIMEOUT: Duration = Duration::from_secs(10);
-/// When a caller may retry.
+/// The `RetryInfo` of an overloaded gateway.
 const RETRY_AFTER: Duration = Duration::from_secs(1);
 
 /// The bytes of requests that the process may hold.
@@ -53,8 +53,7 @@ pub(super) struct RequestBody {
 /// `NOT_SERVING` must reach them.
 pub(super) struct UntilDrained {
     body: Body,
-    /// `None` once the drain began.
-    begun: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
+    begun: Pin<Box<dyn Future<Output = ()> + Send>>,
     has_ended: bool,
 }
 
@@ -126,7 +125,7 @@ impl http_body::Body for RequestBody {
 
 impl UntilDrained {
     pub(super) fn new(body: Body, draining: Draining) -> Self {
-        Self { body, begun: Some(Box::pin(async move { draining.begun().await })), has_ended: false }
+        Self { body, begun: Box::pin(async move { draining.begun().await }), has_ended: false }
     }
 }
 
@@ -142,10 +141,7 @@ impl http_body::Body for UntilDrained {
         if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
             return Poll::Ready(frame);
         }
-        if let Some(begun) = &mut self.begun {
-            ready!(begun.as_mut().poll(cx));
-            self.begun = None;
-        }
+        ready!(self.begun.as_mut().poll(cx));
         self.has_ended = true;
         let mut trailers = http::HeaderMap::new();
         Status::ok("").add_header(&mut trailers)?;

@@ -5,7 +5,7 @@ pub(super) const ADMIN_CONNECTIONS: usize = 32;
 
 /// Raises the soft limit to the hard one. `None` where the system has no such limit.
 pub(super) fn raise_limit() -> Option<u64> {
-    rlimit::increase_nofile_limit(u64::MAX).ok()
+    rlimit::increase_nofile_limit(u64::MAX).or_else(|_| rlimit::Resource::NOFILE.get_soft()).ok()
 }
 
 /// Most connections of the gRPC listener, and of the one for callbacks: as configured, but each at most three eighths

@@ -305,6 +305,9 @@ impl<T: Item> Walk<T> {
             };
             let known = self.items.len();
             self.accept(ask(at, limit).await?, limit);
+            if self.items.len() > MOST_REQUESTS * self.paging.largest {
+                break;
+            }
             if self.is_at_end || self.at >= end || self.items[known..].iter().any(|(_, item)| matches(item)) {
                 return Ok(self);
             }
