@@ -57,8 +57,11 @@ impl Retries {
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
     let date = |name| httpdate::parse_http_date(text(name)?).ok();
-    let delay = match text(RETRY_AFTER)?.parse() {
+    let value = text(RETRY_AFTER)?;
+    let delay = match value.parse() {
         Ok(seconds) => Duration::from_secs(seconds),
+        // More seconds than fit.
+        Err(_) if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() => MAX_RETRY_AFTER,
         Err(_) => date(RETRY_AFTER)?.duration_since(date(DATE)?).unwrap_or_default(),
     };
     Some(delay.min(MAX_RETRY_AFTER))
@@ -117,6 +120,8 @@ mod tests {
             assert_eq!(retry_after(&headers(later, date)), Some(Duration::from_secs(seconds)), "{later}");
         }
         assert_eq!(retry_after(&headers("soon", date)), None);
+        assert_eq!(retry_after(&headers("", date)), None);
+        assert_eq!(retry_after(&headers(&"9".repeat(23), date)), Some(MAX_RETRY_AFTER));
         assert_eq!(retry_after(&headers("Wed, 21 Oct 2015 07:28:37 GMT", "today")), None);
     }
 
