@@ -295,6 +295,7 @@ mod tests {
         // 4.9 s: a line at once and one a second, each with the number of those before it.
         assert_eq!(failures.suppressed, 8);
         assert!(cause(&io::Error::from_raw_os_error(EMFILE)).starts_with("EMFILE"));
+        assert!(cause(&io::Error::from_raw_os_error(23)).starts_with("ENFILE"));
     }
 
     #[tokio::test]
@@ -349,6 +350,19 @@ mod tests {
         assert!(waits, "there is no slot");
         drop(connection);
         assert!(connections.next().await.is_some());
+    }
+
+    #[test]
+    fn a_connection_that_ends_returns_one_of_its_address_and_the_last_one_forgets_it() {
+        let addresses = Addresses::default();
+        let address = IpAddr::from([192, 0, 2, 1]);
+        let mut permits: Vec<_> = (0..3).map(|_| addresses.acquire(address, 3).unwrap()).collect();
+        permits.pop();
+        permits.extend(addresses.acquire(address, 3));
+        assert_eq!(permits.len(), 3, "one place was free");
+        assert!(addresses.acquire(address, 3).is_none(), "the other two still count");
+        drop(permits);
+        assert!(addresses.0.lock().unwrap().is_empty(), "addresses without connections occupy no memory");
     }
 
     #[tokio::test]

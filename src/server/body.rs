@@ -172,11 +172,13 @@ mod tests {
         RequestBody::new(body, cx, budget.clone(), RequestBytes::default())
     }
 
-    async fn next(body: &mut RequestBody) -> Result<usize, String> {
+    async fn next_frame(body: &mut RequestBody) -> Result<usize, Status> {
         let frame = poll_fn(|cx| Pin::new(&mut *body).poll_frame(cx)).await.unwrap();
-        frame
-            .map(|frame| frame.data_ref().map_or(0, Bytes::len))
-            .map_err(|status| status.get_details_error_info().unwrap().reason)
+        frame.map(|frame| frame.data_ref().map_or(0, Bytes::len))
+    }
+
+    async fn next(body: &mut RequestBody) -> Result<usize, String> {
+        next_frame(body).await.map_err(|status| status.get_details_error_info().unwrap().reason)
     }
 
     #[tokio::test(start_paused = true)]
@@ -186,6 +188,25 @@ mod tests {
         assert_eq!(next(&mut body).await, Ok(3));
         assert_eq!(next(&mut body).await, Err("DEADLINE_BEFORE_SEND".to_owned()));
         assert_eq!(start.elapsed(), BODY_TIMEOUT);
+    }
+
+    #[tokio::test]
+    async fn a_body_without_frames_has_ended() {
+        let cx = Context::new("GetAgent", String::new(), Instant::now() + Duration::from_secs(60));
+        let limited = |body| RequestBody::new(body, cx.clone(), Budget::new(0), RequestBytes::default());
+        // A response of headers only is one frame with END_STREAM.
+        let until_drained = |body| UntilDrained::new(body, Draining::default());
+        let unread = || Body::new(axum::body::Body::from("unread"));
+        assert!(limited(Body::empty()).is_end_stream() && until_drained(Body::empty()).is_end_stream());
+        assert!(!limited(unread()).is_end_stream() && !until_drained(unread()).is_end_stream());
+    }
+
+    #[tokio::test]
+    async fn a_caller_may_retry_a_request_without_room_after_a_second() {
+        let mut large = unfinished(&[REQUEST_BYTES_IN_FLIGHT + 1], &Budget::new(0));
+        let status = next_frame(&mut large).await.unwrap_err();
+        assert_eq!(status.get_details_error_info().unwrap().reason, "GATEWAY_OVERLOADED");
+        assert_eq!(status.get_details_retry_info().unwrap().retry_delay, Some(Duration::from_secs(1)));
     }
 
     #[tokio::test(start_paused = true)]

@@ -95,3 +95,47 @@ async fn serve_connection<F>(
     http_connection.as_mut().graceful_shutdown();
     let _ = http_connection.await;
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Bytes;
+    use futures_util::stream;
+    use tokio::{
+        io::{AsyncReadExt as _, AsyncWriteExt as _},
+        net::{TcpListener, TcpStream},
+        time::{Instant, pause, timeout},
+    };
+
+    use super::{
+        super::{
+            accept::{self, Limits},
+            opening::Protocol,
+        },
+        *,
+    };
+
+    #[tokio::test]
+    async fn a_peer_that_reads_no_response_delays_the_end_for_half_a_second() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let limits = Limits { connections: 8, per_address: 8, protocol: Protocol::Http1 };
+        let (stop, stopped) = watch::channel(false);
+        let handle = async |_| {
+            let chunks = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from(vec![b'x'; 64 * 1024])));
+            Response::new(Body::from_stream(chunks))
+        };
+        let server = tokio::spawn(serve(accept::connections(listener, limits), handle, stopped));
+        let mut client = TcpStream::connect(address).await.unwrap();
+        client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        client.read_u8().await.unwrap();
+
+        pause();
+        let start = Instant::now();
+        stop.send_replace(true);
+        timeout(Duration::from_secs(3600), server).await.expect("the server ends").unwrap();
+        let after = start.elapsed();
+        // The runtime's timers have a resolution of a millisecond.
+        assert!((FLUSH_TIMEOUT..=FLUSH_TIMEOUT + Duration::from_millis(2)).contains(&after), "{after:?}");
+        assert_eq!(FLUSH_TIMEOUT, Duration::from_millis(500));
+    }
+}

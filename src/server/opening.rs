@@ -193,11 +193,25 @@ mod tests {
         assert!(!expires(&mut opening, Duration::from_secs(3600)).await);
     }
 
+    #[tokio::test]
+    async fn a_handshake_keeps_no_more_than_the_length_of_its_settings() {
+        let mut bytes = opened();
+        // SETTINGS that never end.
+        bytes[24..27].fill(0xff);
+        let mut opening = Opening::new(Protocol::Http2);
+        for _ in 0..100 {
+            opening.received(&bytes);
+        }
+        let Opening::Http2(Handshake { start, received, .. }) = &opening else { panic!("not HTTP/2") };
+        assert_eq!((start.as_slice(), *received), (&bytes[..PREFACE_BYTES + FRAME_HEADER_BYTES], 100 * bytes.len()));
+    }
+
     #[tokio::test(start_paused = true)]
     async fn every_head_has_its_time_and_a_request_has_none() {
         let mut opening = Opening::new(Protocol::Http1);
         opening.received(b"POST");
         assert!(!expires(&mut opening, Duration::from_secs(4)).await);
+        opening.received(b" ");
         assert!(expires(&mut opening, Duration::from_secs(2)).await, "bytes do not prolong it");
 
         let mut opening = Opening::new(Protocol::Http1);

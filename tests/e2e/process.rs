@@ -143,6 +143,18 @@ async fn a_hangup_is_logged_and_changes_nothing() {
     assert!(process.child.wait().unwrap().success(), "{rest}");
 }
 
+#[tokio::test]
+async fn as_many_connections_as_the_descriptors_permit_are_no_warning() {
+    let mut process = Process::start("ulimit -S -n 256; ulimit -H -n 256", "max_connections = 96", &unused());
+    // It handles signals once it serves.
+    Client::connect(process.grpc).await.call("GetCenter", json!({"name": "centers/acme"})).await.unwrap();
+    process.signal("TERM");
+    let mut rest = String::new();
+    process.stderr.read_to_string(&mut rest).unwrap();
+    assert!(process.child.wait().unwrap().success() && rest.contains("draining"), "{rest}");
+    assert!(!rest.contains("descriptors"), "{rest}");
+}
+
 /// From several addresses, so that the share of one address does not hide the limit of all.
 #[tokio::test]
 async fn unfinished_requests_leave_file_descriptors_to_calls_and_probes() {

@@ -114,6 +114,21 @@ async fn a_service_that_is_not_ready_is_waited_for() {
     }
 }
 
+#[tokio::test]
+async fn metadata_has_16_kib_and_not_a_byte_more() {
+    for (beyond, reason) in [(0, None), (1, Some("REQUEST_TOO_LARGE"))] {
+        let respond = |_: Context| std::future::ready(Response::new(Body::empty()));
+        let mut service = layer(&Metrics::new().unwrap()).layer(ScriptedService { is_ready: true, respond });
+        let mut request = request("GetAgent");
+        // A field occupies its name, its value and 32 bytes.
+        let room = 16 * 1024 - metadata_size(request.headers()) - "x-room".len() - 32;
+        request.headers_mut().insert("x-room", "r".repeat(room + beyond).parse().unwrap());
+        let response = service.call(request).await.unwrap();
+        let status = response.extensions().get::<Status>();
+        assert_eq!(status.map(|status| status.get_details_error_info().unwrap().reason).as_deref(), reason);
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_response_at_the_deadline_is_returned() {
     let respond = |cx: Context| async move {
