@@ -142,8 +142,10 @@ async fn serve(file: ConfigFile) -> Result<(), Failed> {
         tracing::warn!(key, "{message}");
     }
     ignore_hangups();
+    // Signals are handled before the line that says so to a supervisor.
+    let shutdown = shutdown();
     tracing::info!(%grpc, %http, %admin, "serving");
-    gateway.run(shutdown()).await.map_err(Failed::running)
+    gateway.run(shutdown).await.map_err(Failed::running)
 }
 
 async fn check(check: Check) -> Result<(), Failed> {
@@ -191,27 +193,38 @@ fn addresses(
     addresses().map_err(|error: std::io::Error| Failed::running(error.kind()))
 }
 
-/// Returns on SIGTERM or Ctrl-C. A second signal exits the process.
-async fn shutdown() {
-    interrupted().await;
-    tokio::spawn(async {
-        interrupted().await;
-        tracing::warn!("second signal, exiting at once");
-        telemetry::flush();
-        std::process::exit(i32::from(FAILED));
-    });
+/// Handles SIGTERM and Ctrl-C from now on: the first one completes the future, a second one exits the process.
+fn shutdown() -> impl Future<Output = ()> {
+    let first = interrupted();
+    async {
+        first.await;
+        let second = interrupted();
+        tokio::spawn(async {
+            second.await;
+            tracing::warn!("second signal, exiting at once");
+            telemetry::flush();
+            std::process::exit(i32::from(FAILED));
+        });
+    }
 }
 
 #[cfg(unix)]
-async fn interrupted() {
+fn interrupted() -> impl Future<Output = ()> {
     use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        },
-        Err(_) => {
-            let _ = tokio::signal::ctrl_c().await;
+    let received = |kind| {
+        let signals = signal(kind);
+        async {
+            match signals {
+                Ok(mut signals) => drop(signals.recv().await),
+                Err(_) => std::future::pending().await,
+            }
+        }
+    };
+    let (terminate, interrupt) = (received(SignalKind::terminate()), received(SignalKind::interrupt()));
+    async {
+        tokio::select! {
+            () = terminate => {}
+            () = interrupt => {}
         }
     }
 }
