@@ -199,7 +199,7 @@ async fn a_connection_has_so_many_calls_at_once() {
 }
 
 #[tokio::test]
-async fn who_opens_and_resets_calls_is_cut_off() {
+async fn a_peer_that_opens_and_resets_calls_is_disconnected() {
     let gateway = gateway("").await;
     let cancel = 8_u32.to_be_bytes();
     for (count, is_cut_off) in [(40, false), (400, true)] {
@@ -217,7 +217,7 @@ async fn who_opens_and_resets_calls_is_cut_off() {
 }
 
 #[tokio::test]
-async fn who_causes_resets_of_ours_is_cut_off() {
+async fn a_peer_that_causes_resets_is_disconnected() {
     let gateway = gateway("").await;
     for (count, is_cut_off) in [(1000, false), (1100, true)] {
         let mut peer = Peer::connect(gateway.grpc).await;
@@ -398,7 +398,7 @@ async fn a_drain_refuses_new_calls_for_a_moment_before_its_address_closes() {
 }
 
 #[tokio::test]
-async fn a_drain_ends_with_its_time_whatever_still_runs() {
+async fn a_drain_ends_at_its_timeout_with_calls_in_flight() {
     let vendor = Scripted::start([Response::Hang]).await;
     let listen = "drain_timeout = \"7s\"";
     let mut gateway = Gateway::start_with(&acme(vendor.address), listen, Clock::system()).await;

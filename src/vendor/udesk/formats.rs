@@ -47,8 +47,8 @@ const EXTENSION: &str = r"centers/[^/]+/extensions/[0-9]{1,32}";
 const QUEUE: &str = r"centers/[^/]+/queues/[0-9]{1,32}";
 const SUBSCRIPTION: &str = r"centers/[^/]+/subscriptions/[0-9]{1,32}";
 const WORK_ID: &str = r"[0-9A-Za-z_]{1,32}";
-/// The document knows landline, mobile, international and agents' SIP numbers. There are others (400 4001234, 95588), and Udesk
-/// decides about them.
+/// The document knows landline, mobile, international and agents' SIP numbers. There are others, such as 4001234567 and
+/// 95588, and Udesk decides about them.
 const PSTN: &str = r"[0-9]{3,32}";
 
 /// Checks of Udesk's formats.
