@@ -102,13 +102,15 @@ impl Formats for Check {
     }
 
     fn pstn(&mut self, field: &str, number: &str) {
-        if !(3..=32).contains(&number.len()) || !all_digits(number) {
-            self.invalid(
-                field,
-                "Udesk requires digits: a landline number with area code (0...), an 11-digit mobile number, an international number (00...), or a number that ListPhoneNumbers returned",
-            );
+        if !is_pstn(number) {
+            self.invalid(field, "Udesk requires 3 to 32 digits");
         }
     }
+}
+
+/// A number on the public network.
+pub(super) fn is_pstn(number: &str) -> bool {
+    (3..=32).contains(&number.len()) && all_digits(number)
 }
 
 fn is_chosen(id: &str, first: char) -> bool {
