@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_was_sent_may_run_for_a_minute_and_its_caller_is_answered_in_time() {
+    async fn what_was_sent_may_run_for_a_minute_and_its_caller_gets_its_response_in_time() {
         let (tasks, cx, begun) = (TaskTracker::new(), call(), Instant::now());
         let method = async move |cx: Context| {
             assert_eq!(cx.write_deadline() - begun, Duration::from_secs(60));

@@ -224,8 +224,11 @@ impl Shared {
 
     async fn fetch(&self, key: &Key, fetch: &dyn Fetch, trial: Duration) -> Result<Arc<Token>> {
         let result = timeout(FETCH_TIMEOUT, fetch.fetch()).await.unwrap_or_else(|_| {
-            Err(Error::new(ErrorReason::VendorUnavailable, "the vendor gave no access token in time; nothing was sent")
-                .retry_after(MIN_BACKOFF))
+            Err(Error::new(
+                ErrorReason::VendorUnavailable,
+                "the vendor returned no access token in time; nothing was sent",
+            )
+            .retry_after(MIN_BACKOFF))
         });
         let now = self.clock.steady();
         self.metrics.token_fetch(&key.center, if result.is_ok() { "ok" } else { "failed" });

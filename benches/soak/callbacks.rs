@@ -15,6 +15,7 @@ use switchboard::{
     },
 };
 use tokio::{sync::watch, time::sleep};
+use tonic::Code;
 
 use crate::{
     poster::Poster,
@@ -59,6 +60,12 @@ impl Callbacks {
         if !state.missing.remove(&number) {
             state.early.insert(number);
         }
+    }
+
+    /// Delivered without an acknowledgement of its own. Once the poster has stopped, these were delivered twice, or never
+    /// acknowledged.
+    pub(crate) fn unexpected(&self) -> usize {
+        self.state().early.len()
     }
 
     /// Waits until nothing is missing.
@@ -120,13 +127,23 @@ pub(crate) async fn watch(grpc: String, callbacks: Callbacks) -> Result<()> {
     let mut start = Some(Start::StartTime(Clock::system().now().into()));
     loop {
         let request = WatchEventsRequest { parent: "centers/beta".into(), start: start.clone(), ..Default::default() };
-        let Ok(response) = client.watch_events(request).await else {
-            sleep(PAUSE).await;
-            continue;
+        let response = match client.watch_events(request).await {
+            Ok(response) => response,
+            Err(status) if status.code() == Code::Unavailable => {
+                sleep(PAUSE).await;
+                continue;
+            }
+            Err(status) => return Err(status.into()),
         };
         callbacks.state().streams += 1;
         let mut items = response.into_inner();
-        while let Ok(Some(response)) = items.message().await {
+        loop {
+            let response = match items.message().await {
+                Ok(Some(response)) => response,
+                Ok(None) => break,
+                Err(status) if status.code() == Code::Unavailable => break,
+                Err(status) => return Err(status.into()),
+            };
             if let Some(Item::Event(event)) = response.item {
                 callbacks.delivered(event.call.ok_or("an event of no call")?.call_id.parse()?);
             }

@@ -6,7 +6,7 @@
 //! is slow, and the nats-server is killed and restarted. It fails if
 //!
 //! - a response arrives after the deadline of its call,
-//! - an acknowledged callback does not reach the watcher,
+//! - an acknowledged callback does not reach the watcher, or reaches it twice,
 //! - memory or file descriptors grow after the first minute.
 //!
 //! The seed is printed; the same seed selects the same faults in the same order. Linux only: memory and descriptors come
@@ -52,6 +52,8 @@ use self::{
 
 /// Default duration, in minutes.
 const MINUTES: u64 = 30;
+/// The first minute is not compared.
+const MIN_MINUTES: u64 = 2;
 /// The vendors, and the centers that the simulators' configurations become.
 const CENTERS: [(&str, &str); 2] = [("udesk", "acme"), ("huawei", "beta")];
 /// The secret in the path of the poster's requests, for the last center.
@@ -81,6 +83,9 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[u64]) -> Result<()> {
     let minutes = arguments.first().copied().unwrap_or(MINUTES);
+    if minutes < MIN_MINUTES {
+        return Err(format!("the first argument is at least {MIN_MINUTES} minutes").into());
+    }
     let seed = arguments.get(1).copied().unwrap_or_else(|| fastrand::u64(..1_000_000_000));
     println!("soak         {minutes} minutes; replay with: cargo bench --bench soak -- {minutes} {seed}");
     rustls::crypto::ring::default_provider().install_default().map_err(|_| "two providers of cryptography")?;
@@ -111,7 +116,7 @@ async fn soak(minutes: u64, mut random: fastrand::Rng) -> Result<()> {
         }
     }
     running.spawn(callbacks::post(http.clone(), callbacks.clone(), stopped.clone()));
-    let watching = tokio::spawn(callbacks::watch(grpc.clone(), callbacks.clone()));
+    let mut watching = tokio::spawn(callbacks::watch(grpc.clone(), callbacks.clone()));
     running.spawn(peers::connect([grpc, http], random.fork(), stopped.clone()));
     running.spawn(faults::switch(simulators, random.fork(), stopped.clone()));
 
@@ -127,6 +132,9 @@ async fn soak(minutes: u64, mut random: fastrand::Rng) -> Result<()> {
         if let Some(ended) = running.try_join_next() {
             return ended?.and(Err("a part of the load ended early".into()));
         }
+        if watching.is_finished() {
+            return watching.await?.and(Err("the watcher ended early".into()));
+        }
         if next_kill < Instant::now() {
             store.kill();
             sleep(milliseconds(&mut random, STORE_DOWN_MS)).await;
@@ -139,12 +147,19 @@ async fn soak(minutes: u64, mut random: fastrand::Rng) -> Result<()> {
     while let Some(ended) = running.join_next().await {
         ended??;
     }
-    let delivered = timeout(FINISH_TIMEOUT, callbacks.all_delivered()).await;
+    let delivered = tokio::select! {
+        ended = &mut watching => return ended?.and(Err("the watcher ended early".into())),
+        delivered = timeout(FINISH_TIMEOUT, callbacks.all_delivered()) => delivered,
+    };
     watching.abort();
     println!("store        {kills} kills");
     println!("calls        {calls}");
     println!("callbacks    {callbacks}");
     delivered.map_err(|_| "an acknowledged callback did not reach the watcher")?;
+    let unexpected = callbacks.unexpected();
+    if unexpected > 0 {
+        return Err(format!("{unexpected} callbacks were delivered twice, or delivered and never acknowledged").into());
+    }
     let lateness = calls.lateness();
     println!("deadlines    the latest response came {} ms after its deadline", lateness.as_millis());
     if lateness > MAX_LATENESS {

@@ -1,19 +1,20 @@
 //! What the gateway's process holds.
 
-use std::fs;
+use std::{fs, time::Instant};
 
 use crate::support::Result;
 
-/// The first minute is not compared: caches fill and connections open.
+/// The first minute's samples are not compared: caches fill and connections open.
 const WARM_UP: usize = 60;
 /// How much the medians of the first and the last quarter may differ: in percent, and in KiB or descriptors.
 const GROWTH_PERCENT: u64 = 10;
 const GROWTH_KIB: u64 = 4096;
 const GROWTH_DESCRIPTORS: u64 = 32;
 
-/// One sample per second.
+/// About one sample per second; none while the store is down.
 pub(crate) struct Samples {
     process: u32,
+    begun: Instant,
     memory_kib: Vec<u64>,
     descriptors: Vec<u64>,
 }
@@ -21,12 +22,12 @@ pub(crate) struct Samples {
 impl Samples {
     /// Samples of a process.
     pub(crate) fn new(process: u32) -> Result<Self> {
-        let mut samples = Self { process, memory_kib: Vec::new(), descriptors: Vec::new() };
+        let mut samples = Self { process, begun: Instant::now(), memory_kib: Vec::new(), descriptors: Vec::new() };
         samples.take()?;
         Ok(samples)
     }
 
-    /// Takes a sample; gives a line at the end of a minute.
+    /// Takes a sample; gives a line after each 60.
     pub(crate) fn take(&mut self) -> Result<Option<String>> {
         let folder = format!("/proc/{}", self.process);
         let status = fs::read_to_string(format!("{folder}/status"))?;
@@ -35,11 +36,11 @@ impl Samples {
         self.descriptors.push(u64::try_from(fs::read_dir(format!("{folder}/fd"))?.count())?);
         let taken = self.memory_kib.len() - 1;
         Ok((taken > 0 && taken.is_multiple_of(60)).then(|| {
-            let (memory, descriptors) = (last_minute(&self.memory_kib), last_minute(&self.descriptors));
+            let (memory, descriptors) = (last_60(&self.memory_kib), last_60(&self.descriptors));
             let (mib, most_mib) = (mib(median(memory)), mib(most(memory)));
             format!(
-                "minute {:>4}  memory {mib:.1} MiB, at most {most_mib:.1}; descriptors {}, at most {}",
-                taken / 60,
+                "minute {:>5.1} memory {mib:.1} MiB, at most {most_mib:.1}; descriptors {}, at most {}",
+                self.begun.elapsed().as_secs_f64() / 60.0,
                 median(descriptors),
                 most(descriptors)
             )
@@ -72,7 +73,7 @@ fn quarters(samples: &[u64]) -> Result<(u64, u64)> {
     Ok((median(&steady[..quarter]), median(&steady[steady.len() - quarter..])))
 }
 
-fn last_minute(samples: &[u64]) -> &[u64] {
+fn last_60(samples: &[u64]) -> &[u64] {
     &samples[samples.len().saturating_sub(60)..]
 }
 

@@ -20,7 +20,7 @@ use super::{
 /// Completes "expected ...".
 pub(super) const SECRET: &str = r#"a secret: a string, { env = "NAME" } or { file = "PATH" }"#;
 
-/// The largest secret file in bytes: the path of a device, given by mistake, is not read for ever.
+/// The largest secret file in bytes: the path of a device, given by mistake, is not read forever.
 const LARGEST_FILE: u64 = 64 * 1024;
 
 /// Any secret of one line.

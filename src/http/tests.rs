@@ -41,7 +41,7 @@ enum Fate {
     Fails(Failure),
 }
 
-/// A network whose requests meet their fates in turn, the last one for ever.
+/// A network whose requests meet their fates in turn, the last one forever.
 #[derive(Clone, Default)]
 struct Stage(Arc<Shared>);
 

@@ -91,8 +91,12 @@ async fn accept(
         let (stream, peer) = accept_with_backoff(&mut failures, || listener.accept()).await;
         let Some(address) = addresses.acquire(peer.ip(), limits.per_address) else {
             refusals.log(|suppressed| {
-                let most = limits.per_address;
-                tracing::warn!(most, suppressed, "closed a connection of an address that has its share of connections");
+                let per_address = limits.per_address;
+                tracing::warn!(
+                    per_address,
+                    suppressed,
+                    "closed a connection: its address has the most connections that one address may have"
+                );
             });
             continue;
         };
@@ -344,7 +348,7 @@ mod tests {
     async fn the_next_connection_waits_for_a_permit() {
         let (_client, connection, mut connections, address) = pair(1, 1).await;
         let _second = TcpStream::connect(address).await.unwrap();
-        // A peer that is accepted at once could be so before this: the accepting task has had its turns until it waits.
+        // The paused clock advances only after the accepting task waits for a permit.
         tokio::time::pause();
         let waits = tokio::time::timeout(Duration::from_secs(60), connections.next()).await.is_err();
         assert!(waits, "there is no slot");
@@ -379,7 +383,7 @@ mod tests {
         let mut read = String::new();
         client.read_to_string(&mut read).await.unwrap();
         assert_eq!(read, "one and another");
-        // It can be read from yet.
+        // The other direction is still open.
         client.write_u8(7).await.unwrap();
         assert_eq!(connection.read_u8().await.unwrap(), 7);
     }

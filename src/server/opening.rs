@@ -47,7 +47,7 @@ pub(super) struct InRequest(Arc<InRequestState>);
 struct InRequestState {
     in_request: AtomicBool,
     /// Whether a head was completed since [`Head`] last looked. A response can be complete before that.
-    has_begun: AtomicBool,
+    head_completed: AtomicBool,
 }
 
 pub(super) struct Head {
@@ -88,7 +88,7 @@ impl Opening {
         }
     }
 
-    /// Ready when the time is over. To be polled when no byte is there.
+    /// Ready when the time has expired. Poll it when a read is pending.
     pub(super) fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let timer = match self {
             Self::Http1(head) => {
@@ -116,7 +116,7 @@ impl InRequest {
     pub(super) fn set(&self, in_request: bool) {
         self.0.in_request.store(in_request, Ordering::Release);
         if in_request {
-            self.0.has_begun.store(true, Ordering::Release);
+            self.0.head_completed.store(true, Ordering::Release);
         }
     }
 
@@ -124,8 +124,8 @@ impl InRequest {
         self.0.in_request.load(Ordering::Acquire)
     }
 
-    fn take_begun(&self) -> bool {
-        self.0.has_begun.swap(false, Ordering::AcqRel)
+    fn take_completed_head(&self) -> bool {
+        self.0.head_completed.swap(false, Ordering::AcqRel)
     }
 }
 
@@ -141,7 +141,7 @@ impl Head {
     }
 
     fn stop_timer_of_complete_head(&mut self) {
-        if self.in_request.take_begun() {
+        if self.in_request.take_completed_head() {
             self.timer = None;
         }
     }

@@ -19,8 +19,8 @@ use crate::{
 /// At most this many requests in one walk.
 const MOST_REQUESTS: usize = 1000;
 
-/// Vendors bound their pages by multiples of this.
-const ROUND: usize = 10;
+/// Page sizes of vendors are usually multiples of this.
+const COMMON_MULTIPLE: usize = 10;
 
 /// An item of a list.
 pub(crate) trait Item {
@@ -57,8 +57,8 @@ pub(crate) struct Position {
 /// What stands before a slice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Before {
-    /// The first item of the first slice, and that of the last one. A vendor that ignores the position returns the one
-    /// again, a vendor that bounds it returns the other.
+    /// The first item of the first slice, and that of the last one. A vendor that ignores the position returns the
+    /// first again; a vendor that bounds it returns the last.
     marks: [Mark; 2],
     pages: PageSizes,
 }
@@ -190,7 +190,8 @@ impl<T: Item> Slice<T> {
         let Some(mark) = marks.find(|mark| walk.contains_elsewhere(*mark)) else {
             return Ok(walk.into_slice(offset, size, head));
         };
-        let there = Walk::start(paging, mark.offset, 1, pages).run(mark.offset + 1, |_| false, &ask).await?;
+        let there =
+            Walk::start(paging, mark.offset, 1, pages).run(mark.offset.saturating_add(1), |_| false, &ask).await?;
         if !walk.begins_as(&there) {
             return Ok(walk.into_slice(offset, size, head));
         }
@@ -354,7 +355,7 @@ impl<T: Item> Walk<T> {
             // A vendor that returns more than requested returns all; so does one that returns less, unless it stops at a
             // round number or counts more.
             let is_counted = reported.is_some_and(|total| total > self.at);
-            let is_whole = self.is_oversized || (got < limit && !is_counted && !got.is_multiple_of(ROUND));
+            let is_whole = self.is_oversized || (got < limit && !is_counted && !got.is_multiple_of(COMMON_MULTIPLE));
             self.finish((!is_whole).then_some(Incomplete::Repeated { given: self.at }));
             return;
         }

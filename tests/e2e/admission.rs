@@ -90,7 +90,7 @@ async fn a_drain_ends_health_and_reflection_streams() {
 }
 
 #[tokio::test]
-async fn a_post_that_came_whole_is_kept_whoever_leaves() {
+async fn a_complete_post_is_kept_after_either_side_disconnects() {
     let gateway = Gateway::start(&posting()).await;
     let body = |number: usize| format!(r#"{{"callSerialNo":"c-{number:04}","uuid":"u-{number}"}}"#);
     let post = |number| format!("{}{}", head(body(number).len()), body(number));

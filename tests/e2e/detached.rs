@@ -12,7 +12,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn a_drain_waits_for_a_write_whose_caller_has_its_answer() {
+async fn a_drain_waits_for_a_write_whose_caller_has_its_response() {
     let vendor = Scripted::start([Response::Hang]).await;
     let listen = "drain_timeout = \"7s\"";
     let mut gateway = Gateway::start_with(&acme(vendor.address), listen, Clock::system()).await;

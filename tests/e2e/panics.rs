@@ -31,7 +31,7 @@ struct PanickingTransport;
 #[async_trait]
 impl Transport for PanickingTransport {
     async fn send(&self, _request: HttpRequest, _largest: usize) -> Result<HttpResponse, Lost> {
-        panic!("a fault, as the test wants it");
+        panic!("a panic that the test causes");
     }
 }
 

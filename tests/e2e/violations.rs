@@ -1,4 +1,4 @@
-//! All violations of a request are in one answer: the contract's and the vendor's, of every pair of fields.
+//! All violations of a request are in one error: the contract's and the vendor's, of every pair of fields.
 
 use serde_json::{Value, json};
 use switchboard::proto::METHODS;
@@ -77,7 +77,7 @@ fn fits(field: &Field, value: &Value) -> bool {
 }
 
 #[tokio::test]
-async fn the_violations_of_the_contract_and_of_the_vendor_are_in_one_answer() {
+async fn the_violations_of_the_contract_and_of_the_vendor_are_in_one_error() {
     let (gateway, simulators) = every_vendor().await;
     let (mut split, mut pairs) = (Vec::new(), 0);
     for (vendor, simulator) in VENDORS.iter().zip(&simulators) {

@@ -124,6 +124,9 @@ impl Code {
 
 impl Item for Code {
     fn key(&self) -> String {
+        if self.access_code.0.is_empty() {
+            return String::new();
+        }
         format!("{} {}", self.access_code.0, self.media_type_id)
     }
 }

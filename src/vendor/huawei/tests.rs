@@ -82,7 +82,7 @@ struct ManualClock(Arc<AtomicU64>);
 #[derive(Clone, Default)]
 struct Script(Arc<Mutex<Vec<Scripted>>>, Arc<OnceLock<Responder>>);
 
-/// Answers requests by the end of their path and their body, in place of the simulator.
+/// Responds to requests by the end of their path and their body, in place of the simulator.
 type Responder = Box<dyn Fn(&str, &Value) -> Option<Value> + Send + Sync>;
 
 struct Scripted {

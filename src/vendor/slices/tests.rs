@@ -145,7 +145,7 @@ proptest! {
         // A short page that is returned again is all there is, unless its length is a round number.
         let is_ambiguous = vendor.ignores == Ignores::Position
             && matches!(vendor.counts, Counts::Nothing)
-            && !vendor.cap.is_multiple_of(ROUND);
+            && !vendor.cap.is_multiple_of(COMMON_MULTIPLE);
         if reasons.is_empty() && !is_ambiguous {
             prop_assert_eq!(items.len(), vendor.length);
         }
@@ -178,7 +178,7 @@ fn a_short_page_that_is_returned_again_is_whole_unless_its_length_is_round() {
 }
 
 #[test]
-fn an_answer_with_more_than_requested_is_the_whole_list() {
+fn a_response_with_more_than_requested_is_the_whole_list() {
     let vendor = Vendor { length: 260, ignores: Ignores::PositionAndSize, counts: Counts::Nothing, ..Vendor::GOOD };
     for size in [30, 50, 500] {
         assert_eq!(vendor.pages(&[size]), ((0..260).collect(), vec![]));

@@ -53,7 +53,7 @@ endpoint!(
     path |e| format!("/queues/agents_list/{}", e.queue_id)
 );
 
-/// Answer of Udesk 06.
+/// Response of Udesk 06.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 pub(super) struct AgentPage {
@@ -64,7 +64,7 @@ pub(super) struct AgentPage {
     pub(super) agent_list: List<Agent>,
 }
 
-/// Answer of Udesk 26: a bare list, or wrapped as Udesk 06 does (C55).
+/// Response of Udesk 26: a bare list, or wrapped as Udesk 06 does (C55).
 #[derive(Default)]
 struct QueueAgents(AgentPage);
 

@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use serde::Serialize;
 
-use super::{Udesk, about, ccapi::Ccapi, formats::Formats as _, operations::CALLBACK};
+use super::{
+    Udesk, about,
+    ccapi::Ccapi,
+    formats::{Formats as _, is_pstn},
+    operations::CALLBACK,
+};
 use crate::{
     adapter::Calls,
     check::Check,
@@ -64,8 +69,8 @@ async fn start_callback(
     // The center's own numbers have any form; one that was not listed yet is let through if it is a number.
     for (field, number) in [("entry_number", &entry_number), ("caller_id", &caller_id)] {
         let is_absent = field == "caller_id" && number.is_empty();
-        if !is_absent && !udesk.known_numbers.contains(number) {
-            check.pstn(field, number);
+        if !is_absent && !udesk.known_numbers.contains(number) && !is_pstn(number) {
+            check.invalid(field, "Udesk requires 3 to 32 digits, or a number that ListPhoneNumbers returned");
         }
     }
     check.done()?;

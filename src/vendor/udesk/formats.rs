@@ -47,8 +47,8 @@ const EXTENSION: &str = r"centers/[^/]+/extensions/[0-9]{1,32}";
 const QUEUE: &str = r"centers/[^/]+/queues/[0-9]{1,32}";
 const SUBSCRIPTION: &str = r"centers/[^/]+/subscriptions/[0-9]{1,32}";
 const WORK_ID: &str = r"[0-9A-Za-z_]{1,32}";
-/// The document knows landline, mobile, international and agents' SIP numbers. There are others (400 4001234, 95588), and Udesk
-/// decides about them.
+/// The document knows landline, mobile, international and agents' SIP numbers. There are others, such as 4001234567 and
+/// 95588, and Udesk decides about them.
 const PSTN: &str = r"[0-9]{3,32}";
 
 /// Checks of Udesk's formats.
@@ -102,13 +102,15 @@ impl Formats for Check {
     }
 
     fn pstn(&mut self, field: &str, number: &str) {
-        if !(3..=32).contains(&number.len()) || !all_digits(number) {
-            self.invalid(
-                field,
-                "Udesk requires digits: a landline number with area code (0...), an 11-digit mobile number, an international number (00...), or a number that ListPhoneNumbers returned",
-            );
+        if !is_pstn(number) {
+            self.invalid(field, "Udesk requires 3 to 32 digits");
         }
     }
+}
+
+/// A number on the public network.
+pub(super) fn is_pstn(number: &str) -> bool {
+    (3..=32).contains(&number.len()) && all_digits(number)
 }
 
 fn is_chosen(id: &str, first: char) -> bool {

@@ -45,7 +45,7 @@ struct SignOut<'a> {
 
 endpoint!(Ccapi: SignOut<'_>, POST "/agent/logout", write, SIGN_OUT => Message);
 
-/// Answer of Udesk 22 and 23, of which only the empty form is documented (C49, C51).
+/// Response of Udesk 22 and 23, of which only the empty form is documented (C49, C51).
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Message {

@@ -90,8 +90,8 @@ pub(super) async fn list(
     let ids: BTreeSet<&str> = unlisted.iter().map(|known| known.id.as_str()).collect();
     let incomplete_reason = match ids.len() {
         more if more > 0 && is_one_object => format!(
-            "Udesk gave one subscription without a list; {more} more that the gateway knows are not in its response, or were \
-             deleted elsewhere"
+            "Udesk returned one subscription and no list; {more} more that the gateway knows are missing from the response, \
+             or were deleted elsewhere"
         ),
         _ => String::new(),
     };

@@ -45,7 +45,7 @@ pub(crate) enum Response {
     Drip { body: Vec<u8>, every: Duration },
 }
 
-/// A scripted vendor: responds in the order of its script, with the last response for ever.
+/// A scripted vendor: responds in the order of its script, with the last response forever.
 #[derive(Clone)]
 pub(crate) struct Scripted {
     pub address: SocketAddr,

@@ -350,7 +350,7 @@ async fn without_a_store_for_an_id_nothing_is_sent() {
 #[tokio::test]
 async fn a_change_keeps_the_requested_name_under_any_listed_name() {
     let listed = |name: &str| json!([{ "name": name, "callback": CALLBACK, "events": ["begin"], "enable": "true" }]);
-    // Udesk answers with the requested name, with the tenant's, or with none.
+    // Udesk responds with the requested name, with the tenant's, or with none.
     for answered in ["desk", "Example Ltd", ""] {
         let made = json!({ "sub_succ": [{ "subid": 71, "name": answered }], "sub_fail": [] });
         for (renamed, expected) in [(None, "desk"), (Some("front desk"), "front desk")] {
