@@ -86,13 +86,7 @@ struct Tally {
 }
 
 fn main() -> ExitCode {
-    match support::arguments().and_then(|arguments| arguments.map_or(Ok(()), |arguments| run(&arguments))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("FAILED: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    support::run(run)
 }
 
 fn run(arguments: &[u64]) -> Result<()> {

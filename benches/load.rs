@@ -18,6 +18,7 @@ use std::{
     fmt::Write as _,
     fs,
     ops::Range,
+    process::ExitCode,
     time::{Duration, Instant},
 };
 
@@ -49,10 +50,11 @@ struct Seen {
     failures: BTreeMap<String, (u64, Duration)>,
 }
 
-fn main() -> Result<()> {
-    let Some(arguments) = support::arguments()? else {
-        return Ok(());
-    };
+fn main() -> ExitCode {
+    support::run(run)
+}
+
+fn run(arguments: &[u64]) -> Result<()> {
     let callers = arguments.first().copied().unwrap_or(CALLERS);
     let phase = Duration::from_secs(arguments.get(1).copied().unwrap_or(SECONDS));
     let period = Duration::from_millis(arguments.get(2).copied().unwrap_or(PERIOD_MS));

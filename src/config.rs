@@ -114,11 +114,11 @@ fn read(
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::{key::Kind, table::Parsed, *};
 
     /// The required keys of a Udesk center.
-    pub(super) const ACME: &str = r#"
+    pub(crate) const ACME: &str = r#"
         [centers.acme]
         vendor = "udesk"
         base_url = "https://acme.example.com"
@@ -136,7 +136,7 @@ mod tests {
         app_secret = "secret"
     "#;
 
-    pub(super) fn parse(text: &str) -> Result<Config, ConfigErrors> {
+    pub(crate) fn parse(text: &str) -> Result<Config, ConfigErrors> {
         Config::parse(text, "gateway.toml", &|_| None)
     }
 

@@ -16,11 +16,12 @@ use prost::Message as _;
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _, pb};
 
+pub use self::codes::code_name;
+pub(crate) use self::texts::truncate;
 use self::{
     codes::code,
     texts::{cut, header_bytes, shown},
 };
-pub(crate) use self::{codes::code_name, texts::truncate};
 use crate::context::Context;
 pub use crate::proto::v1::ErrorReason;
 

@@ -64,13 +64,7 @@ const FINISH_TIMEOUT: Duration = Duration::from_secs(60);
 type Watching = (&'static str, Manner, JoinHandle<Result<Watcher>>);
 
 fn main() -> ExitCode {
-    match support::arguments().and_then(|arguments| arguments.map_or(Ok(()), |arguments| run(&arguments))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("FAILED: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    support::run(run)
 }
 
 fn run(arguments: &[u64]) -> Result<()> {

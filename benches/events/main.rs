@@ -19,7 +19,7 @@ mod poster;
 #[path = "../support/mod.rs"]
 mod support;
 
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
 
 use self::{
     fanout::{Load, Streamed, stream},
@@ -41,10 +41,11 @@ const LEAST_A_SECOND: u128 = 10_000;
 const MOST_MEMORY_KIB: u64 = 150 * 1024;
 const MOST_LATENCY: Duration = Duration::from_millis(10);
 
-fn main() -> Result<()> {
-    let Some(arguments) = support::arguments()? else {
-        return Ok(());
-    };
+fn main() -> ExitCode {
+    support::run(run)
+}
+
+fn run(arguments: &[u64]) -> Result<()> {
     let argument = |place: usize, default| arguments.get(place).copied().unwrap_or(default);
     let time = Duration::from_secs(argument(0, SECONDS));
     let (posters, watchers, rate) = (argument(1, POSTERS), argument(2, WATCHERS), argument(3, RATE));

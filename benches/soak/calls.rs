@@ -13,8 +13,9 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use h2::client::SendRequest;
 use http::{HeaderMap, Request};
 use prost::Message;
-use switchboard::proto::v1::{
-    GetAgentRequest, ListAgentsRequest, ListQueuesRequest, LoginAgentRequest, StartCallbackRequest,
+use switchboard::{
+    error::code_name,
+    proto::v1::{GetAgentRequest, ListAgentsRequest, ListQueuesRequest, LoginAgentRequest, StartCallbackRequest},
 };
 use tokio::{net::TcpStream, sync::watch, time::sleep};
 use tonic::Code;
@@ -74,7 +75,7 @@ pub(crate) async fn call(
         let begin = Instant::now();
         let code = tokio::time::timeout(MAX_WAIT, unary(&mut sender, method, message, deadline));
         let code = code.await.map_err(|_| "a call got no response")??;
-        calls.add(name(code), begin.elapsed().saturating_sub(deadline));
+        calls.add(code_name(code), begin.elapsed().saturating_sub(deadline));
         sleep(Duration::from_millis(random.u64(PAUSE_MS))).await;
     }
     Ok(())
@@ -146,21 +147,4 @@ async fn unary(sender: &mut SendRequest<Bytes>, method: &str, message: Bytes, de
 
 fn code(headers: &HeaderMap) -> Option<Code> {
     headers.get("grpc-status").map(|code| Code::from_bytes(code.as_bytes()))
-}
-
-fn name(code: Code) -> &'static str {
-    match code {
-        Code::Ok => "OK",
-        Code::Cancelled => "CANCELLED",
-        Code::Unknown => "UNKNOWN",
-        Code::InvalidArgument => "INVALID_ARGUMENT",
-        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
-        Code::NotFound => "NOT_FOUND",
-        Code::FailedPrecondition => "FAILED_PRECONDITION",
-        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
-        Code::Unimplemented => "UNIMPLEMENTED",
-        Code::Internal => "INTERNAL",
-        Code::Unavailable => "UNAVAILABLE",
-        _ => "other",
-    }
 }

@@ -72,13 +72,7 @@ const FINISH_TIMEOUT: Duration = Duration::from_secs(60);
 const MAX_LATENESS: Duration = Duration::from_millis(250);
 
 fn main() -> ExitCode {
-    match support::arguments().and_then(|arguments| arguments.map_or(Ok(()), |arguments| run(&arguments))) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("FAILED: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    support::run(run)
 }
 
 fn run(arguments: &[u64]) -> Result<()> {

@@ -5,7 +5,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     path::Path,
-    process::{Child, ChildStderr, Command, Stdio},
+    process::{Child, ChildStderr, Command, ExitCode, Stdio},
 };
 
 use serde_json::Value;
@@ -25,10 +25,20 @@ pub(crate) struct Process(pub Child);
 /// The addresses that a gateway logged at its start.
 pub(crate) struct Addresses(Value);
 
-/// The integers on the command line; `None` when cargo runs the benchmark as a test.
-///
+/// Runs a benchmark with the integers on the command line, and prints why it failed. Nothing runs when cargo runs it as a
+/// test.
+pub(crate) fn run(bench: impl FnOnce(&[u64]) -> Result<()>) -> ExitCode {
+    match arguments().and_then(|arguments| arguments.map_or(Ok(()), |arguments| bench(&arguments))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("FAILED: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
 /// cargo adds `--bench`; `cargo test --benches` does not.
-pub(crate) fn arguments() -> Result<Option<Vec<u64>>> {
+fn arguments() -> Result<Option<Vec<u64>>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     if !arguments.iter().any(|argument| argument == "--bench") {
         return Ok(None);

@@ -45,7 +45,7 @@ pub(super) fn code(reason: ErrorReason, deadline_passed: bool) -> Code {
 }
 
 /// The code's name in the gRPC specification.
-pub(crate) fn code_name(code: Code) -> &'static str {
+pub fn code_name(code: Code) -> &'static str {
     match code {
         Code::Ok => "OK",
         Code::Cancelled => "CANCELLED",

@@ -23,7 +23,7 @@ use url::Url;
 
 use super::*;
 use crate::{
-    config::Config,
+    config::tests::{ACME, parse},
     endpoint,
     error::{Error, ErrorReason},
 };
@@ -213,11 +213,7 @@ impl Stage {
 
     /// The client of a center with these further keys.
     fn client(&self, keys: &str) -> Arc<Client<Numbered>> {
-        let text = format!(
-            "[centers.beta]\nvendor = 'huawei'\nbase_url = 'https://beta.example.com'\napp_key = 'key'\n\
-             app_secret = 'secret'\n{keys}"
-        );
-        let config = Config::parse(&text, "test", &|_| None).unwrap();
+        let config = parse(&format!("{ACME}{keys}")).unwrap();
         let dialect = Numbered {
             refreshes: AtomicUsize::new(0),
             confirmed: Mutex::default(),
@@ -226,7 +222,7 @@ impl Stage {
             hangs: Hangs::Never,
         };
         let connections = Connections::over(Arc::new(self.clone()));
-        Client::new("beta", &config.centers["beta"], dialect, connections, Metrics::new().unwrap())
+        Client::new("acme", &config.centers["acme"], dialect, connections, Metrics::new().unwrap())
     }
 }
 

@@ -1,18 +1,15 @@
 //! A resource that is read, merged and written back is changed by one call at a time: while the first one's write hangs
 //! at the vendor, the next one asks the vendor nothing. Another resource does not wait.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use switchboard_simulators::{huawei, udesk};
 use tonic::Code;
 
 use crate::support::{
-    Gateway, acme, beta,
-    vendor::{huawei_options, serve_router, udesk_options},
+    Gateway,
+    vendor::serve_router,
+    vendors::{Simulated, VENDORS},
 };
 
 type Call = (&'static str, Value);
@@ -23,61 +20,40 @@ const SHORT: Duration = Duration::from_millis(500);
 /// A gateway before a simulated vendor.
 struct World {
     gateway: Gateway,
-    /// Adds a rule.
-    hang: Box<dyn Fn(&Value)>,
-    /// Method and path of each request so far.
-    asked: Box<dyn Fn() -> Vec<String>>,
-}
-
-fn line(method: &str, path: &str) -> String {
-    format!("{method} {path}")
-}
-
-async fn udesk_world() -> World {
-    let vendor = udesk::Simulator::new(udesk_options());
-    let gateway = Gateway::start(&acme(serve_router(vendor.router()).await)).await;
-    let asking = Arc::clone(&vendor);
-    World {
-        gateway,
-        hang: Box::new(move |rule| vendor.faults().add(rule).unwrap()),
-        asked: Box::new(move || {
-            asking.requests().into_iter().map(|request| line(&request.method, &request.path)).collect()
-        }),
-    }
-}
-
-async fn huawei_world() -> World {
-    let vendor = huawei::Simulator::new(huawei_options());
-    let gateway = Gateway::start(&beta(serve_router(vendor.router()).await)).await;
-    let asking = Arc::clone(&vendor);
-    World {
-        gateway,
-        hang: Box::new(move |rule| vendor.faults().add(rule).unwrap()),
-        asked: Box::new(move || {
-            asking.requests().into_iter().map(|request| line(&request.method, &request.path)).collect()
-        }),
-    }
+    vendor: Simulated,
 }
 
 impl World {
+    async fn of(name: &str) -> Self {
+        let vendor = VENDORS.iter().find(|vendor| vendor.name == name).unwrap();
+        let simulated = (vendor.simulate)();
+        let center = (vendor.config)(vendor.center, serve_router(simulated.router.clone()).await);
+        Self { gateway: Gateway::start(&center).await, vendor: simulated }
+    }
+
+    /// Method and path of each request so far.
+    fn asked(&self) -> Vec<String> {
+        self.vendor.asked().into_iter().map(|asked| format!("{} {}", asked.method, asked.path)).collect()
+    }
+
     /// While `first` hangs in its write, whose operation and line these are, `second` waits and `other` does not.
     async fn second_waits_for_first(&self, write: (&str, &str), first: Call, second: Call, other: Call) {
-        let before = (self.asked)().len();
-        (self.hang)(&json!({"operation": write.0, "times": 1, "latency_ms": 600_000}));
+        let before = self.asked().len();
+        self.vendor.fault(&json!({"operation": write.0, "times": 1, "latency_ms": 600_000}));
         let hanging = tokio::spawn({
             let client = self.gateway.client.clone();
             async move { client.call(first.0, first.1).await }
         });
         let limit = Instant::now() + Duration::from_secs(60);
-        while !(self.asked)()[before..].iter().any(|line| line == write.1) {
-            assert!(Instant::now() < limit && !hanging.is_finished(), "{}: {:?}", write.1, (self.asked)());
+        while !self.asked()[before..].iter().any(|line| line == write.1) {
+            assert!(Instant::now() < limit && !hanging.is_finished(), "{}: {:?}", write.1, self.asked());
             tokio::task::yield_now().await;
         }
-        let asked = (self.asked)();
+        let asked = self.asked();
         let failure = self.gateway.client.call_bare(second.0, second.1, SHORT).await.expect_err(second.0);
         let reported = (failure.code, failure.reason.as_str());
         assert_eq!(reported, (Code::DeadlineExceeded, "DEADLINE_BEFORE_SEND"), "{} after {}", second.0, first.0);
-        assert_eq!((self.asked)(), asked, "{} after {}", second.0, first.0);
+        assert_eq!(self.asked(), asked, "{} after {}", second.0, first.0);
         self.gateway.client.call(other.0, other.1).await.expect(other.0);
         hanging.abort();
     }
@@ -89,13 +65,13 @@ async fn of_a_queue_at_udesk() {
         let queue = json!({"name": format!("centers/acme/queues/{queue}"), "wait_music": "lock.wav"});
         ("UpdateQueue", json!({"queue": queue, "update_mask": "waitMusic"}))
     };
-    let world = udesk_world().await;
+    let world = World::of("udesk").await;
     world.second_waits_for_first(("13", "PUT /ccapi/v2/queues"), update("9001"), update("9001"), update("9002")).await;
 }
 
 #[tokio::test]
 async fn of_a_subscription_at_udesk() {
-    let world = udesk_world().await;
+    let world = World::of("udesk").await;
     let mut names = Vec::new();
     for display_name in ["one", "other"] {
         let subscription = json!({"display_name": display_name, "event_types": ["EVENT_TYPE_CALL_HUNG_UP"],
@@ -118,7 +94,7 @@ async fn of_a_queue_at_huawei() {
         ("UpdateQueue", json!({"queue": queue, "update_mask": "waitTimeout"}))
     };
     let write = ("skill/modifySkill", "POST /apiaccess/rest/cc-management/v1/skill/modifySkill");
-    huawei_world().await.second_waits_for_first(write, update(1), update(1), update(2)).await;
+    World::of("huawei").await.second_waits_for_first(write, update(1), update(1), update(2)).await;
 }
 
 #[tokio::test]
@@ -131,7 +107,7 @@ async fn of_a_user_s_call_settings_at_huawei() {
     };
     let (one, other) = ("1660270845627002501", "1660270845627009999");
     let write = ("agentsettings/update", "POST /apiaccess/CC-Management/v1/openapp/agentsettings/update");
-    huawei_world().await.second_waits_for_first(write, update(one), update(one), update(other)).await;
+    World::of("huawei").await.second_waits_for_first(write, update(one), update(one), update(other)).await;
 }
 
 /// Each of the three methods holds the lock, and each waits for it.
@@ -150,6 +126,6 @@ async fn of_an_agent_s_queues_at_huawei() {
         (adds, change(set, 1001, 2), change(remove, 1001, 1)),
         (releases, change(remove, 1001, 1), change(add, 1001, 2)),
     ] {
-        huawei_world().await.second_waits_for_first(write, first, second, change(add, 1003, 2)).await;
+        World::of("huawei").await.second_waits_for_first(write, first, second, change(add, 1003, 2)).await;
     }
 }

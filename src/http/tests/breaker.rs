@@ -76,14 +76,14 @@ async fn a_write_is_no_probe_but_has_one_made_that_waits_five_seconds() {
         sleep(Duration::from_millis(1)).await;
     }
     assert_eq!(write(&client).await.unwrap(), 1);
-    assert!(client.metrics.text().unwrap().contains("switchboard_breaker_open{center=\"beta\",family=\"numbered\"} 0"));
+    assert!(client.metrics.text().unwrap().contains("switchboard_breaker_open{center=\"acme\",family=\"numbered\"} 0"));
 }
 
 #[tokio::test(start_paused = true)]
 async fn metrics_say_when_the_breaker_opens_and_closes() {
     let stage = Stage::default();
     let client = opened(&stage, "").await;
-    let shown = |open: u8| format!("switchboard_breaker_open{{center=\"beta\",family=\"numbered\"}} {open}");
+    let shown = |open: u8| format!("switchboard_breaker_open{{center=\"acme\",family=\"numbered\"}} {open}");
     assert!(client.metrics.text().unwrap().contains(&shown(1)));
     stage.then([OK]);
     read(&client).await.unwrap();

@@ -102,7 +102,7 @@ async fn each_response_is_counted_by_what_it_was() {
     }
     let metrics = client.metrics.text().unwrap();
     for outcome in ["ok", "refused", "unreadable", "not_sent", "broken", "too_large"] {
-        let line = format!("center=\"beta\",operation=\"GET /read\",outcome=\"{outcome}\"}} 1\n");
+        let line = format!("center=\"acme\",operation=\"GET /read\",outcome=\"{outcome}\"}} 1\n");
         assert!(metrics.contains(&line), "{outcome}\n{metrics}");
     }
 }

@@ -3,6 +3,7 @@ use std::convert::Infallible;
 use tonic_types::StatusExt as _;
 
 use super::*;
+use crate::config::tests::{ACME, parse};
 
 /// A service that panics, and whose stream never starts.
 #[derive(Clone)]
@@ -33,9 +34,7 @@ impl Service<Request<Body>> for PanickingService {
 }
 
 fn layer(metrics: &Metrics) -> RequestLayer {
-    let center = "[centers.acme]\nvendor = 'udesk'\nbase_url = 'https://acme.example.com'\napp_id = 'app'\n\
-                  sid = 'sid'\nauth_token = 'token'";
-    let config = config::Config::parse(center, "test", &|_| None).unwrap();
+    let config = parse(ACME).unwrap();
     RequestLayer::new(metrics, &config, Draining::default(), TaskTracker::new())
 }
 
