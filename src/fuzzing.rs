@@ -122,7 +122,8 @@ fn udesk_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
 /// A response in every envelope of Udesk.
 fn udesk_envelopes(response: &HttpResponse) -> Vec<ParsedResponse> {
     let styles = [READ, SIGN_IN, CALLBACK].into_iter();
-    let operations = styles.map(|style| Operation { name: "fuzzed", method: Method::PUT, repeatable: false, style });
+    let operations =
+        styles.map(|style| Operation { name: "fuzzed", method: Method::PUT, repeatable: false, is_list: false, style });
     operations.map(|operation| envelope::open(&operation, response)).collect()
 }
 
@@ -137,7 +138,7 @@ fn huawei_envelopes(response: &HttpResponse) -> Vec<ParsedResponse> {
             takes_caller_values: true,
             missing_is_404: false,
         };
-        let operation = Operation { name: "fuzzed", method: Method::POST, repeatable: false, style };
+        let operation = Operation { name: "fuzzed", method: Method::POST, repeatable: false, is_list: false, style };
         envelope.open(&operation, response)
     };
     families.map(parse).collect()

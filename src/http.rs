@@ -26,7 +26,10 @@ mod tests;
 
 use std::{
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -50,6 +53,7 @@ use crate::{
     body, config,
     context::Context,
     error::{Error, Result},
+    offload::Offload,
     telemetry::Metrics,
 };
 
@@ -59,6 +63,7 @@ pub struct Connections {
     transport: Arc<dyn Transport>,
     /// Running writes, including those whose callers disconnected.
     running_writes: TaskTracker,
+    offload: Offload,
 }
 
 /// The client of one API family at one center.
@@ -72,8 +77,14 @@ pub struct Client<D> {
     breaker: Breaker,
     probe: OnceLock<Probe<D>>,
     max_response_size: usize,
+    max_list_size: usize,
+    /// How many writes have begun or ended.
+    changes: AtomicU64,
     metrics: Metrics,
 }
+
+/// A running write.
+struct Change<'a>(&'a AtomicU64);
 
 /// Sends one read without side effects to a vendor.
 pub type Probe<D> = fn(Arc<Client<D>>, Context) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>;
@@ -91,7 +102,7 @@ impl Connections {
 
     /// Connections over the given transport.
     pub fn over(transport: Arc<dyn Transport>) -> Self {
-        Self { transport, running_writes: TaskTracker::new() }
+        Self { transport, running_writes: TaskTracker::new(), offload: Offload::new() }
     }
 
     /// Running writes, including those whose callers disconnected. A graceful shutdown waits for them.
@@ -121,6 +132,8 @@ impl<D: Dialect> Client<D> {
             breaker: Breaker::new(&config.breaker),
             probe: OnceLock::new(),
             max_response_size: config.limits.max_response_size,
+            max_list_size: config.limits.max_list_size.max(config.limits.max_response_size),
+            changes: AtomicU64::new(0),
             metrics,
         })
     }
@@ -136,28 +149,56 @@ impl<D: Dialect> Client<D> {
         &self.dialect
     }
 
+    /// Counts the writes that have begun or ended: what was read before the count last changed may be outdated.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
     /// Calls one operation.
     ///
     /// # Errors
     /// The reason that `failure` maps the vendor's code, HTTP status or transport failure to, with the vendor's code
     /// and text.
     pub async fn call<E: Endpoint<Dialect = D>>(self: &Arc<Self>, cx: &Context, endpoint: &E) -> Result<E::Response> {
+        self.call_with(cx, endpoint, |payload| serde_json::from_slice(&payload)).await
+    }
+
+    /// Calls one operation and reads its payload with `read`. That of a large payload runs outside the threads that serve
+    /// calls.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn call_with<E: Endpoint<Dialect = D>, T: Send + 'static>(
+        self: &Arc<Self>,
+        cx: &Context,
+        endpoint: &E,
+        read: impl FnOnce(Bytes) -> Result<T, serde_json::Error> + Send + 'static,
+    ) -> Result<T> {
         if cx.rejected().is_some() {
             return Err(Error::internal("a request that the contract rejects is not sent"));
         }
         let operation = E::operation();
         let outgoing = Outgoing::from_endpoint(endpoint)?;
         let payload = self.execute(cx, operation, &outgoing).await?;
-        serde_json::from_slice(&payload).map_err(|error| {
-            // The error's Display quotes the payload.
-            let place = format!("line {}, column {} of the payload", error.line(), error.column());
-            tracing::warn!(center = self.center, operation = operation.name, place, "unreadable vendor response");
-            let cause = match body::shown_cause(&error) {
-                Some(cause) => cause.to_owned(),
-                None => format!("does not match the documented shape at {place}"),
-            };
-            unreadable(operation, None).with("cause", cause)
-        })
+        let result = self.connections.offload.run(payload.len(), move || read(payload)).await;
+        result.map_err(|error| self.unreadable_payload(operation, &error))
+    }
+
+    /// The error of a payload that does not have the documented shape.
+    pub fn unreadable_payload(&self, operation: &Operation<D::Style>, error: &serde_json::Error) -> Error {
+        // The error's Display quotes the payload.
+        let place = format!("line {}, column {} of the payload", error.line(), error.column());
+        tracing::warn!(center = self.center, operation = operation.name, place, "unreadable vendor response");
+        let cause = match body::shown_cause(error) {
+            Some(cause) => cause.to_owned(),
+            None => format!("does not match the documented shape at {place}"),
+        };
+        unreadable(operation, None).with("cause", cause)
+    }
+
+    /// Does work on an input of this size, outside the threads that serve calls if it is large.
+    pub async fn offload<T: Send + 'static>(&self, size: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+        self.connections.offload.run(size, work).await
     }
 
     /// Sends a read until the call's deadline, and a write until the write deadline.
@@ -168,6 +209,7 @@ impl<D: Dialect> Client<D> {
         outgoing: &Outgoing,
     ) -> Result<Bytes> {
         let send_state = SendState::default();
+        let _change = (!operation.repeatable).then(|| Change::begin(&self.changes));
         let deadline = if operation.repeatable { cx.deadline() } else { cx.write_deadline() };
         match timeout_at(deadline, self.exchange(cx, operation, outgoing, &send_state)).await {
             Ok(result) => result,
@@ -178,5 +220,20 @@ impl<D: Dialect> Client<D> {
                 Err(past_deadline(cx, operation, send_state.may_have_been_sent()))
             }
         }
+    }
+}
+
+// === impl Change ===
+
+impl<'a> Change<'a> {
+    fn begin(changes: &'a AtomicU64) -> Self {
+        changes.fetch_add(1, Ordering::AcqRel);
+        Self(changes)
+    }
+}
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
     }
 }

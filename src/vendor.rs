@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::{
     adapter::Adapter, check::Check, clock::Clock, config, error::Result, event::address::Addresses, http::Connections,
-    store::kv::KeyValueStore, telemetry::Metrics, token::Tokens,
+    lists::Lists, store::kv::KeyValueStore, telemetry::Metrics, token::Tokens,
 };
 
 /// What every adapter requires.
@@ -24,6 +24,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Access tokens.
     pub tokens: Tokens,
+    /// Lists that callers walk through.
+    pub lists: Lists,
     /// Durable key-value entries.
     pub kv: Arc<dyn KeyValueStore>,
     /// Where vendors post events.

@@ -11,7 +11,7 @@ use flate2::{
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 
-use crate::body::{self, Exact, Labels, Unreadable, charset, coding};
+use crate::body::{self, Bound, Exact, Labels, Unreadable, charset, coding};
 
 /// Cap of a decoded body.
 const MAX: usize = 1 << 16;
@@ -75,7 +75,7 @@ pub fn charsets(input: &[u8]) {
     let (read, same) = body::unlabelled(&kept);
     let content_type = labels.content_type.replace('\t', " ");
     assert!(same == body && content_type.starts_with(&read.content_type), "a body keeps its labels");
-    let _ = body::of_response(&headers, Bytes::copy_from_slice(body), MAX);
+    let _ = body::of_response(&headers, Bytes::copy_from_slice(body), Bound::Response(MAX));
 }
 
 /// Text that may be JSON.

@@ -64,6 +64,7 @@ use crate::{
     error::{Error, ErrorReason, Result},
     http::Client,
     keyed_mutex::KeyedMutex,
+    lists::Lists,
     proto::v1,
     vendor::Parts,
 };
@@ -103,6 +104,7 @@ type Api = Arc<Client<ApiFabric>>;
 #[derive(Debug)]
 pub(crate) struct Huawei {
     api_fabric: Api,
+    lists: Lists,
     directory: Directory,
     request_wrapper: RequestWrapper,
     /// Serializes read-modify-write changes, by resource name.
@@ -121,6 +123,7 @@ impl Huawei {
         api_fabric.probe_with(|api_fabric, cx| Box::pin(async move { softphones::probe(&api_fabric, &cx).await }));
         Self {
             api_fabric,
+            lists: parts.lists.clone(),
             directory: Directory::new(parts.clock.clone()),
             request_wrapper: RequestWrapper::default(),
             locks: KeyedMutex::new(),

@@ -60,6 +60,7 @@ use crate::{
     error::{Error, ErrorReason, Result},
     http::Client,
     keyed_mutex::KeyedMutex,
+    lists::Lists,
     proto::v1,
     vendor::{
         Parts,
@@ -108,6 +109,7 @@ type Api = Arc<Client<Ccapi>>;
 #[derive(Debug)]
 pub(crate) struct Udesk {
     ccapi: Api,
+    lists: Lists,
     subscriptions: subscription_changes::Register,
     /// Serializes changes of a queue, which is written whole (C15).
     queue_locks: KeyedMutex<String>,
@@ -131,6 +133,7 @@ impl Udesk {
         let subscriptions = subscription_changes::Register::new(ccapi.clone(), &center.base_url, parts);
         Self {
             ccapi,
+            lists: parts.lists.clone(),
             subscriptions,
             queue_locks: KeyedMutex::new(),
             known_numbers: known_numbers::KnownNumbers::default(),

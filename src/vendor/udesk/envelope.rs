@@ -137,7 +137,7 @@ mod tests {
     };
 
     fn operation(method: Method, style: Style) -> Operation<Style> {
-        Operation { name: "GET /test/{id}", repeatable: method == Method::GET, method, style }
+        Operation { name: "GET /test/{id}", repeatable: method == Method::GET, is_list: false, method, style }
     }
 
     fn response(status: u16, body: impl Into<Bytes>) -> HttpResponse {
