@@ -14,6 +14,7 @@ mod endpoint;
 mod exchange;
 mod failure;
 mod limit;
+mod mismatch;
 
 pub(crate) mod retry;
 mod send_state;
@@ -46,11 +47,12 @@ use self::{
 pub use self::{
     dialect::{Authorized, Dialect, HttpResponse, ParsedResponse, Refusal},
     endpoint::{Endpoint, Operation, Outgoing},
+    mismatch::Mismatch,
     status::StatusMeaning,
     transport::{Failure, HttpRequest, Network, Transport},
 };
 use crate::{
-    body, config,
+    config,
     context::Context,
     error::{Error, Result},
     offload::Offload,
@@ -160,7 +162,7 @@ impl<D: Dialect> Client<D> {
     /// The reason that `failure` maps the vendor's code, HTTP status or transport failure to, with the vendor's code
     /// and text.
     pub async fn call<E: Endpoint<Dialect = D>>(self: &Arc<Self>, cx: &Context, endpoint: &E) -> Result<E::Response> {
-        self.call_with(cx, endpoint, |payload| serde_json::from_slice(&payload)).await
+        self.call_with(cx, endpoint, |payload| Ok(serde_json::from_slice(&payload)?)).await
     }
 
     /// Calls one operation and reads its payload with `read`. That of a large payload runs outside the threads that serve
@@ -172,7 +174,7 @@ impl<D: Dialect> Client<D> {
         self: &Arc<Self>,
         cx: &Context,
         endpoint: &E,
-        read: impl FnOnce(Bytes) -> Result<T, serde_json::Error> + Send + 'static,
+        read: impl FnOnce(Bytes) -> Result<T, Mismatch> + Send + 'static,
     ) -> Result<T> {
         if cx.rejected().is_some() {
             return Err(Error::internal("a request that the contract rejects is not sent"));
@@ -181,19 +183,14 @@ impl<D: Dialect> Client<D> {
         let outgoing = Outgoing::from_endpoint(endpoint)?;
         let payload = self.execute(cx, operation, &outgoing).await?;
         let result = self.connections.offload.run(payload.len(), move || read(payload)).await;
-        result.map_err(|error| self.unreadable_payload(operation, &error))
+        result.map_err(|mismatch| self.mismatched(operation, mismatch))
     }
 
     /// The error of a payload that does not have the documented shape.
-    pub fn unreadable_payload(&self, operation: &Operation<D::Style>, error: &serde_json::Error) -> Error {
-        // The error's Display quotes the payload.
-        let place = format!("line {}, column {} of the payload", error.line(), error.column());
+    pub fn mismatched(&self, operation: &Operation<D::Style>, mismatch: Mismatch) -> Error {
+        let place = mismatch.place();
         tracing::warn!(center = self.center, operation = operation.name, place, "unreadable vendor response");
-        let cause = match body::shown_cause(error) {
-            Some(cause) => cause.to_owned(),
-            None => format!("does not match the documented shape at {place}"),
-        };
-        unreadable(operation, None).with("cause", cause)
+        unreadable(operation, None).with("cause", mismatch.cause())
     }
 
     /// Does work on an input of this size, outside the threads that serve calls if it is large.

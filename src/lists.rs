@@ -159,7 +159,7 @@ impl Lists {
         let start = list.items.partition_point(is_before);
         let range = start..list.items.len().min(start.saturating_add(page.size));
         let next_page_token = match list.items[range.clone()].last() {
-            Some(last) if range.end < list.items.len() => token(list.id, last.id()),
+            Some(item) if range.end < list.items.len() => token(list.id, item.id()),
             _ => String::new(),
         };
         if !is_kept && !next_page_token.is_empty() {

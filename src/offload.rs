@@ -63,7 +63,7 @@ mod tests {
     async fn large_work_is_bounded_and_holds_its_permit_past_its_caller() {
         let offload = Offload(Arc::new(Semaphore::new(1)));
         let (release, released) = mpsc::channel::<()>();
-        let (begin, begun) = tokio::sync::oneshot::channel();
+        let (begin, running) = tokio::sync::oneshot::channel();
         let first = tokio::spawn({
             let offload = offload.clone();
             async move {
@@ -74,7 +74,7 @@ mod tests {
                 offload.run(usize::MAX, work).await;
             }
         });
-        begun.await.unwrap();
+        running.await.unwrap();
         first.abort();
         assert!(first.await.unwrap_err().is_cancelled());
         assert_eq!(offload.0.available_permits(), 0);

@@ -171,10 +171,8 @@ impl<D: Dialect> Client<D> {
             body: outgoing.body.clone(),
             repeatable: operation.repeatable,
         };
-        let bound = match operation.is_list {
-            true => Bound::List(self.max_list_size),
-            false => Bound::Response(self.max_response_size),
-        };
+        let bound =
+            if operation.is_list { Bound::List(self.max_list_size) } else { Bound::Response(self.max_response_size) };
         let result = self.connections.transport.send(request, bound.size()).await;
         match result {
             Err(Failure::NotSent(_) | Failure::Misconfigured(_)) => send_state.mark_not_sent(),

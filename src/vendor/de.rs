@@ -363,6 +363,24 @@ mod tests {
         assert!(serde_json::from_str::<Object<Item>>("[1]").is_err());
     }
 
+    #[test]
+    fn a_list_that_is_read_later_has_the_same_forms() {
+        for (json, items) in [("null", 0), ("\"\"", 0), ("[]", 0), ("{\"id\":1}", 1), (" [1, \"a\", {}] ", 3)] {
+            assert_eq!(serde_json::from_str::<RawList<'_>>(json).unwrap().0.len(), items, "{json}");
+        }
+        for odd in ["1", "\"no\"", "true"] {
+            assert!(serde_json::from_str::<RawList<'_>>(odd).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn an_item_of_a_list_that_is_read_later_has_a_largest_size() {
+        let list = |size: usize| format!("[1,\"{}\"]", "x".repeat(size.saturating_sub(2)));
+        assert!(serde_json::from_str::<RawList<'_>>(&list(MAX_ITEM_BYTES)).is_ok());
+        let error = serde_json::from_str::<RawList<'_>>(&list(MAX_ITEM_BYTES + 1)).unwrap_err();
+        assert_eq!(shown_cause(&error), Some(ITEM_TOO_LARGE));
+    }
+
     proptest! {
         #[test]
         fn text_reads_any_json(json in "[\\[\\]{}\",:0-9a-z ]{0,40}") {

@@ -16,8 +16,13 @@ use crate::support::{
     vendors::{VENDORS, Vendor},
 };
 
-/// The methods whose responses have pages, with the field of their items and further fields of the request.
-const LISTS: &[(&str, &str, fn(&Vendor) -> Value)] = &[
+/// A method whose responses have pages, the field of its items, and further fields of its request.
+type List = (&'static str, &'static str, fn(&Vendor) -> Value);
+
+/// A vendor, a method for a single resource, its request, and the end of the path of the list that contains it.
+type Single = (&'static str, &'static str, fn() -> Value, &'static str);
+
+const LISTS: &[List] = &[
     ("ListPhoneNumbers", "phone_numbers", |_| json!({})),
     ("ListAgents", "agents", |_| json!({})),
     ("ListAgents", "agents", |vendor| json!({"queue": vendor.first("queues")})),
@@ -112,8 +117,7 @@ async fn single_resources_of_a_whole_list_share_a_read_until_a_change() {
     let agent = || json!({"name": "centers/beta/agents/1011"});
     let number = || json!({"name": "centers/beta/extensions/88880002"});
     let bound = || json!({"name": "centers/acme/extensions/1101"});
-    type Row = (&'static str, &'static str, fn() -> Value, &'static str);
-    let rows: [Row; 3] = [
+    let rows: [Single; 3] = [
         ("huawei", "GetAgent", agent, "querySysInfo"),
         ("huawei", "GetExtension", number, "queryPhone"),
         ("udesk", "GetExtension", bound, "/agents"),

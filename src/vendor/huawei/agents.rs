@@ -105,7 +105,8 @@ async fn list(
     if queue.is_none() && query.is_empty() {
         return page_of_all(huawei, cx, center, view, &page).await;
     }
-    let page = huawei.lists.page(cx, &page, matching(huawei, cx, queue.as_ref(), &query)).await?;
+    let matching = Box::pin(matching(huawei, cx, queue.as_ref(), &query));
+    let page = huawei.lists.page(cx, &page, matching).await?;
     Ok(v1::ListAgentsResponse {
         agents: page.items().iter().cloned().map(|account| account.into_agent(center, view)).collect(),
         total_size: page.total_size(),

@@ -19,6 +19,7 @@ use crate::{
     context::Context,
     endpoint,
     error::Result,
+    http::Mismatch,
     lists::Weigh,
     vendor::de::{Anything, RawList, Text},
 };
@@ -67,7 +68,7 @@ pub(super) struct Directory {
 
 impl AgentAccountMap {
     /// Where a number or an account occurs twice, the first counts.
-    fn new(RawList(agents): RawList<'_>) -> Result<Self, serde_json::Error> {
+    fn new(RawList(agents): RawList<'_>) -> Result<Self, Mismatch> {
         let (mut accounts, mut numbers) = (HashMap::new(), HashMap::new());
         for agent in agents {
             let AgentAccount { work_no: Text(work_no), account_code: Text(account) } =

@@ -215,7 +215,9 @@ async fn get(
     let found = Slice::find(OFFSETS, is_it, async |at, limit| {
         let read = async {
             let Batch { items: List(mut phones), total } = batch(&huawei.api_fabric, cx, at, limit).await?;
-            phones.iter_mut().for_each(|phone| phone.password = Text::default());
+            for phone in &mut phones {
+                phone.password = Text::default();
+            }
             Ok(RecentPhones { phones, total })
         };
         let changes = || huawei.api_fabric.changes();

@@ -164,7 +164,8 @@ async fn list(
 ) -> Result<v1::ListPhoneNumbersResponse> {
     let v1::ListPhoneNumbersRequest { parent: _, page_size: _, page_token: _, view } = request;
     let view = enum_value(view);
-    let page = huawei.lists.page(cx, &page, every(huawei, cx, center.center(), view)).await?;
+    let every = Box::pin(every(huawei, cx, center.center(), view));
+    let page = huawei.lists.page(cx, &page, every).await?;
     Ok(v1::ListPhoneNumbersResponse {
         phone_numbers: page.resources(),
         total_size: page.total_size(),

@@ -20,6 +20,7 @@ use crate::{
     context::Context,
     endpoint,
     error::{Error, ErrorReason, Result},
+    http::Mismatch,
     lists::{Kept, Weigh, WholeList},
     name::{AgentName, CallSettingsName, CenterName},
     page::Page,
@@ -128,9 +129,9 @@ pub(super) async fn agents<T: Kept>(
 ) -> Result<WholeList<T>> {
     let read = move |payload: Bytes| {
         let RawList(agents) = serde_json::from_slice::<SysAgents<'_>>(&payload)?.agents;
-        let agents = agents.into_iter().map(|agent| serde_json::from_str(agent.get()));
+        let agents = agents.into_iter().map(|agent| Ok(serde_json::from_str(agent.get())?));
         let items = agents.filter_map(|agent| agent.map(&read).transpose());
-        Ok(WholeList::counted(items.collect::<Result<_, serde_json::Error>>()?, String::new()))
+        Ok(WholeList::counted(items.collect::<Result<_, Mismatch>>()?, String::new()))
     };
     huawei.api_fabric.call_with(cx, &QuerySysInfo {}, read).await
 }

@@ -12,7 +12,7 @@ use crate::{
     context::Context,
     endpoint,
     error::{Error, Result},
-    http::Endpoint,
+    http::{Endpoint, Mismatch},
     lists::{Kept, ListPage, Weigh, WholeList},
     name::{AgentName, CenterName, ExtensionName, PhoneNumberName, QueueName, ResourceName as _},
     proto::v1,
@@ -116,7 +116,7 @@ pub(super) struct Filter {
 pub(super) async fn all<T: Default + Send + 'static>(
     ccapi: &Api,
     cx: &Context,
-    read: impl FnOnce(AgentPage) -> Result<T, serde_json::Error> + Send + 'static,
+    read: impl FnOnce(AgentPage) -> Result<T, Mismatch> + Send + 'static,
 ) -> Result<T> {
     pages(ccapi, cx, &ListAgents { role: "", enable: "", state: "", fuzzy_query: "" }, read).await
 }
@@ -126,7 +126,7 @@ pub(super) async fn of_queue<T: Default + Send + 'static>(
     ccapi: &Api,
     cx: &Context,
     queue: &QueueName,
-    read: impl FnOnce(AgentPage) -> Result<T, serde_json::Error> + Send + 'static,
+    read: impl FnOnce(AgentPage) -> Result<T, Mismatch> + Send + 'static,
 ) -> Result<T> {
     let response = pages(ccapi, cx, &ListQueueAgents { queue_id: queue.id() }, read).await;
     response.map_err(|error| about(error, "Queue", queue))
@@ -168,7 +168,7 @@ async fn pages<E: Endpoint<Dialect = Ccapi>, T: Default + Send + 'static>(
     ccapi: &Api,
     cx: &Context,
     endpoint: &E,
-    read: impl FnOnce(AgentPage) -> Result<T, serde_json::Error> + Send + 'static,
+    read: impl FnOnce(AgentPage) -> Result<T, Mismatch> + Send + 'static,
 ) -> Result<T> {
     or_empty(ccapi.call_with(cx, endpoint, |payload| read(AgentPage::of(&payload)?)).await)
 }
@@ -184,10 +184,10 @@ pub(super) async fn resources(
     let agents: Vec<Bytes> = agents.iter().map(|agent| agent.json.clone()).collect();
     let read = move || {
         let agents = agents.iter().map(|json| serde_json::from_slice::<Agent>(json));
-        agents.map(|agent| Ok(agent?.into_agent(&center, view, &states))).collect::<Result<_, serde_json::Error>>()
+        agents.map(|agent| Ok(agent?.into_agent(&center, view, &states))).collect::<Result<_, Mismatch>>()
     };
     let resources = udesk.ccapi.offload(page.items().iter().map(|agent| agent.json.len()).sum(), read).await;
-    resources.map_err(|error| udesk.ccapi.unreadable_payload(ListAgents::operation(), &error))
+    resources.map_err(|mismatch| udesk.ccapi.mismatched(ListAgents::operation(), mismatch))
 }
 
 /// One agent.
@@ -202,7 +202,7 @@ pub(super) async fn get(ccapi: &Api, cx: &Context, name: &AgentName) -> Result<A
 // === impl AgentPage ===
 
 impl AgentPage {
-    fn of(payload: &Bytes) -> Result<Self, serde_json::Error> {
+    fn of(payload: &Bytes) -> Result<Self, Mismatch> {
         #[derive(Default, Deserialize)]
         #[serde(rename_all = "PascalCase", default)]
         struct Raw<'a> {
@@ -223,12 +223,12 @@ impl AgentPage {
     }
 
     /// The agents.
-    pub(super) fn agents(&self) -> impl Iterator<Item = Result<Agent, serde_json::Error>> {
-        self.agents.iter().map(|json| serde_json::from_slice(json))
+    pub(super) fn agents(&self) -> impl Iterator<Item = Result<Agent, Mismatch>> {
+        self.agents.iter().map(|json| Ok(serde_json::from_slice(json)?))
     }
 
     /// IDs of the agents.
-    pub(super) fn ids(&self) -> impl Iterator<Item = Result<String, serde_json::Error>> {
+    pub(super) fn ids(&self) -> impl Iterator<Item = Result<String, Mismatch>> {
         /// An agent of which only the ID is read.
         #[derive(Default, Deserialize)]
         #[serde(rename_all = "PascalCase", default)]
@@ -239,14 +239,14 @@ impl AgentPage {
     }
 
     /// All agents, of which only the IDs are read.
-    fn whole(self) -> Result<WholeList<ListedAgent>, serde_json::Error> {
+    fn whole(self) -> Result<WholeList<ListedAgent>, Mismatch> {
         let (total_size, incomplete_reason) = (self.total_size(), self.incomplete_reason());
         let agents = self.ids().zip(&self.agents).map(|(id, json)| Ok(ListedAgent { id: id?, json: json.clone() }));
-        Ok(WholeList::new(agents.collect::<Result<_, serde_json::Error>>()?, total_size, incomplete_reason))
+        Ok(WholeList::new(agents.collect::<Result<_, Mismatch>>()?, total_size, incomplete_reason))
     }
 
     /// The agents that match. They are copied, so that they do not retain the others.
-    fn matching(self, matches: impl Fn(&Agent) -> bool) -> Result<WholeList<ListedAgent>, serde_json::Error> {
+    fn matching(self, matches: impl Fn(&Agent) -> bool) -> Result<WholeList<ListedAgent>, Mismatch> {
         let incomplete_reason = self.incomplete_reason();
         let mut matching = Vec::new();
         for (agent, json) in self.agents().zip(&self.agents) {

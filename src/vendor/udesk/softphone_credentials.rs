@@ -10,6 +10,7 @@ use crate::{
     check::Check,
     context::Context,
     error::Result,
+    http::Mismatch,
     lists::{Listed, WholeList},
     name::{AgentName, CenterName, ExtensionName, ResourceName as _},
     page::Page,
@@ -50,7 +51,7 @@ pub(super) async fn access(
     })
 }
 
-fn every(center: &CenterName, page: &AgentPage) -> Result<WholeList<Credential>, serde_json::Error> {
+fn every(center: &CenterName, page: &AgentPage) -> Result<WholeList<Credential>, Mismatch> {
     let mut lines = Vec::new();
     for agent in page.agents() {
         lines.extend(of_agent(agent?));
