@@ -35,11 +35,11 @@ impl StatusMeaning {
     pub fn by_specification(status: StatusCode, keys: &'static str) -> Option<Self> {
         Some(match status.as_u16() {
             200..=299 => return None,
-            405 => Self::WrongAddress(keys),
+            // Only the vendor's own envelope can say that a record is missing: a proxy and a wrong path respond so, too.
+            404 | 405 | 410 => Self::WrongAddress(keys),
             401 | 403 => Self::Refused(ErrorReason::VendorAuthFailed),
             // The account is unpaid, or a proxy requires credentials of its own.
             402 | 407 => Self::Refused(ErrorReason::CenterMisconfigured),
-            404 | 410 => Self::Refused(ErrorReason::ResourceNotFound),
             408 | 421 | 425 => Self::Busy,
             429 => Self::RateLimited,
             400..=499 => Self::Refused(ErrorReason::VendorRejected),
@@ -78,16 +78,15 @@ mod tests {
     #[test]
     fn what_a_status_without_a_code_means() {
         use ErrorReason::{
-            CenterMisconfigured, ResourceNotFound, VendorAuthFailed, VendorInternal, VendorOutcomeUnknown,
-            VendorRateLimited, VendorRejected, VendorResponseInvalid, VendorUnavailable,
+            CenterMisconfigured, VendorAuthFailed, VendorInternal, VendorOutcomeUnknown, VendorRateLimited,
+            VendorRejected, VendorResponseInvalid, VendorUnavailable,
         };
         for status in 100..1000 {
             let expected = match status {
                 200..300 => None,
                 401 | 403 => Some((VendorAuthFailed, VendorAuthFailed)),
-                404 | 410 => Some((ResourceNotFound, ResourceNotFound)),
                 429 => Some((VendorRateLimited, VendorRateLimited)),
-                402 | 405 | 407 => Some((CenterMisconfigured, CenterMisconfigured)),
+                402 | 404 | 405 | 407 | 410 => Some((CenterMisconfigured, CenterMisconfigured)),
                 408 | 421 | 425 => Some((VendorUnavailable, VendorRejected)),
                 400..500 => Some((VendorRejected, VendorRejected)),
                 502..505 | 520..531 | 598 | 599 => Some((VendorUnavailable, VendorOutcomeUnknown)),
@@ -123,15 +122,14 @@ mod tests {
     #[test]
     fn every_status_has_one_meaning_after_a_read_and_one_after_a_write() {
         use ErrorReason::{
-            CenterMisconfigured, ResourceNotFound, VendorAuthFailed, VendorInternal, VendorOutcomeUnknown,
-            VendorRateLimited, VendorRejected, VendorResponseInvalid, VendorUnavailable,
+            CenterMisconfigured, VendorAuthFailed, VendorInternal, VendorOutcomeUnknown, VendorRateLimited,
+            VendorRejected, VendorResponseInvalid, VendorUnavailable,
         };
         for status in 100..1000 {
             let expected = match status {
                 200..=299 => None,
-                402 | 405 | 407 => Some((CenterMisconfigured, CenterMisconfigured)),
+                402 | 404 | 405 | 407 | 410 => Some((CenterMisconfigured, CenterMisconfigured)),
                 401 | 403 => Some((VendorAuthFailed, VendorAuthFailed)),
-                404 | 410 => Some((ResourceNotFound, ResourceNotFound)),
                 408 | 421 | 425 => Some((VendorUnavailable, VendorRejected)),
                 429 => Some((VendorRateLimited, VendorRateLimited)),
                 400..500 => Some((VendorRejected, VendorRejected)),

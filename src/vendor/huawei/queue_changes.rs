@@ -65,7 +65,7 @@ struct DeleteSkill<'a> {
 
 endpoint!(ApiFabric: CreateSkill<'_>, POST "skill/createSkill", write, CREATE_SKILL.of_caller() => SkillCreated);
 endpoint!(ApiFabric: ModifySkill, POST "skill/modifySkill", write, MODIFY_SKILL.of_caller() => Anything);
-endpoint!(ApiFabric: DeleteSkill<'_>, POST "skill/deleteSkill", write, DELETE_SKILL.of_caller().missing_as_404() => Anything);
+endpoint!(ApiFabric: DeleteSkill<'_>, POST "skill/deleteSkill", write, DELETE_SKILL.of_caller() => Anything);
 
 /// Response of skill/createSkill, of which the documentation shows only the beginning: the new queue's number may be a
 /// top-level member, in `data`, or absent.
@@ -181,7 +181,11 @@ pub(super) async fn delete(huawei: &Huawei, cx: &Context, name: &QueueName) -> R
     check.queue_id("name", name.id());
     check.done()?;
     let Err(error) = huawei.api_fabric.call(cx, &DeleteSkill { skill_ids: name.id() }).await else { return Ok(()) };
-    let error = queues::explain(huawei, cx, error, name).await;
+    let error = match error.vendor_http_status() {
+        // Of this operation alone the document says that a 404 means a missing queue; a wrong path responds so, too.
+        Some(404) => queues::explain_missing(huawei, cx, error, name).await,
+        _ => queues::explain(huawei, cx, error, name).await,
+    };
     if error.reason() != ErrorReason::VendorRejected {
         return Err(error);
     }

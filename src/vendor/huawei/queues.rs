@@ -203,9 +203,14 @@ pub(super) async fn find_named(huawei: &Huawei, cx: &Context, name: &str) -> Res
 
 /// The vendor does not distinguish a missing queue from other refusals, so one read decides.
 pub(super) async fn explain(huawei: &Huawei, cx: &Context, error: Error, name: &QueueName) -> Error {
-    if error.reason() != ErrorReason::VendorRejected {
-        return error;
+    match error.reason() {
+        ErrorReason::VendorRejected => explain_missing(huawei, cx, error, name).await,
+        _ => error,
     }
+}
+
+/// Reads whether the queue exists.
+pub(super) async fn explain_missing(huawei: &Huawei, cx: &Context, error: Error, name: &QueueName) -> Error {
     match find(huawei, cx, name).await {
         Ok(None) => {
             error.explained(ErrorReason::ResourceNotFound, format!("there is no {name}")).about(QueueName::KIND, name)
