@@ -22,6 +22,7 @@ use crate::{
     proto::v1,
     vendor::{
         de::{Anything, Integer, Object, Text},
+        nameless,
         vendor_data_reader::VendorDataReader,
     },
 };
@@ -214,9 +215,8 @@ async fn explain_name(huawei: &Huawei, cx: &Context, error: Error, center: &Cent
 }
 
 fn created_without_number() -> Error {
-    Error::new(
-        ErrorReason::VendorOutcomeUnknown,
-        "the queue was created, but Huawei did not return its number; find it with ListQueues",
+    nameless::written(
+        "Huawei created the queue and did not return its number; do not repeat the request, find it with ListQueues",
     )
 }
 
@@ -342,6 +342,6 @@ impl ModifySkill {
 impl SkillCreated {
     fn into_id(self) -> Option<String> {
         let Object(CreatedData { skill_id }) = self.data;
-        [self.skill_id, skill_id].into_iter().map(Text::into_string).find(|id| !id.is_empty())
+        [self.skill_id, skill_id].into_iter().map(Text::into_string).find(|id| QueueName::identifies(id))
     }
 }
