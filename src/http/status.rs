@@ -71,9 +71,57 @@ impl StatusMeaning {
     }
 }
 
+/// What happened, by a status other than 2xx without the vendor's code; `None` where the reason says it.
+pub(super) fn cause(status: StatusCode) -> Option<&'static str> {
+    Some(match status.as_u16() {
+        100..=199 => "the response is informational (HTTP 1xx) and not final",
+        300..=303 | 307 | 308 => "the response redirects to another address, which the gateway does not follow",
+        304..=399 => "the response has an HTTP status that only a cache or a proxy can use (HTTP 3xx)",
+        402 => "the server requires a payment",
+        407 => "a proxy in front of the vendor requires credentials",
+        408 => "the server did not receive the whole request in time",
+        418 => "the server refused the request with HTTP 418, as firewalls do",
+        421 => "the request reached a server that does not serve this address",
+        425 => "the server does not process a request that may be replayed",
+        500 => "the vendor reports an internal error",
+        501 => "the vendor reports that it does not implement the request",
+        502 => "a gateway in front of the vendor had no valid response from it",
+        503 => "the vendor, or a gateway in front of it, is overloaded or in maintenance",
+        504 => "a gateway in front of the vendor had no response from it in time",
+        520..=530 | 598 | 599 => "a proxy in front of the vendor had no usable response from it",
+        505..=599 => "the vendor reports a server error (HTTP 5xx)",
+        600..=999 => "the response has an HTTP status outside of HTTP's range",
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Every status whose outcome is unknown, or that is retried, says why; only 500 says that the vendor failed internally.
+    #[test]
+    fn each_status_has_a_cause_that_is_true() {
+        for status in 100..1000 {
+            let code = StatusCode::from_u16(status).unwrap();
+            let meaning = StatusMeaning::by_specification(code, "");
+            let cause = cause(code);
+            let needs_cause =
+                matches!(meaning, Some(StatusMeaning::Busy | StatusMeaning::Outage | StatusMeaning::Unknown(_)));
+            assert!(!needs_cause || cause.is_some(), "{status}");
+            assert!(meaning.is_some() || cause.is_none(), "{status}");
+            let says = |words: &str| cause.is_some_and(|cause| cause.contains(words));
+            assert_eq!(says("internal error"), status == 500, "{status}");
+            assert_eq!(says("redirects to another"), matches!(status, 300..=303 | 307 | 308), "{status}");
+            assert_eq!(says("informational"), (100..200).contains(&status), "{status}");
+            assert_eq!(says("outside of HTTP's range"), status >= 600, "{status}");
+            assert_eq!(says("HTTP 3xx"), matches!(status, 304..=306 | 309..=399), "{status}");
+            assert_eq!(says("a gateway in front of the vendor had"), matches!(status, 502 | 504), "{status}");
+            let is_outage = meaning == Some(StatusMeaning::Outage);
+            let by_another = ["a gateway in front", "a proxy in front"].into_iter().any(says);
+            assert_eq!(by_another, is_outage || status == 407, "{status}");
+        }
+    }
 
     #[test]
     fn what_a_status_without_a_code_means() {
