@@ -78,14 +78,16 @@ fn unknown(name: &PhoneNumberName, incomplete_reason: String) -> Error {
 impl Numbers {
     /// Why numbers are missing; empty when none is.
     fn incomplete_reason(&self) -> String {
-        incomplete_reason([self.curr_page, self.total_page, self.total], self.sp_numbers.0.len(), "numbers")
+        let nameless = self.sp_numbers.0.iter().filter(|number| !PhoneNumberName::identifies(number)).count();
+        let pages = [self.curr_page, self.total_page, self.total];
+        incomplete_reason(pages, self.sp_numbers.0.len() - nameless, nameless, "numbers")
     }
 
-    /// Every number once, the default one included.
+    /// Every number that a name identifies once, the default one included.
     fn all(&self) -> Vec<String> {
         let mut numbers: Vec<String> = Vec::with_capacity(self.sp_numbers.0.len() + 1);
         for number in self.sp_numbers.0.iter().chain([&self.def_sp_number]) {
-            if !number.is_empty() && !numbers.contains(&number.0) {
+            if PhoneNumberName::identifies(number) && !numbers.contains(&number.0) {
                 numbers.push(number.0.clone());
             }
         }
