@@ -131,13 +131,7 @@ fn udesk_envelopes(response: &HttpResponse) -> Vec<ParsedResponse> {
 fn huawei_envelopes(response: &HttpResponse) -> Vec<ParsedResponse> {
     let families = [BARE, MOBILE_AGENT, AGENT_SETTINGS, AGENT_ACCOUNT, DESCRIBED].into_iter();
     let parse = |envelope: Envelope| {
-        let style = api_fabric::Style {
-            operation: "fuzzed",
-            path: "/fuzzed",
-            envelope,
-            takes_caller_values: true,
-            missing_is_404: false,
-        };
+        let style = api_fabric::Style { operation: "fuzzed", path: "/fuzzed", envelope, takes_caller_values: true };
         let operation = Operation { name: "fuzzed", method: Method::POST, repeatable: false, is_list: false, style };
         envelope.open(&operation, response)
     };

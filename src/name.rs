@@ -29,6 +29,8 @@ pub trait ResourceName: Sized + Default {
     const ID_PATTERN: &'static str;
     /// Whether a caller may choose this ID.
     fn is_id(id: &str) -> bool;
+    /// Whether a name identifies the resource with this vendor ID: there is one, and it is not too long.
+    fn identifies(id: &str) -> bool;
 }
 
 /// Longest percent-encoded ID that parses; vendors document IDs of up to 128 bytes.
@@ -69,6 +71,10 @@ impl ResourceName for CenterName {
     const ID_PATTERN: &'static str = "matches ^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$";
 
     fn is_id(id: &str) -> bool {
+        is_center_id(id)
+    }
+
+    fn identifies(id: &str) -> bool {
         is_center_id(id)
     }
 }
@@ -177,6 +183,11 @@ macro_rules! resource_name {
                 Self { center: center.into(), id: id.into() }
             }
 
+            /// The name of the resource with this vendor ID, as text; `None` if no name identifies it.
+            pub fn text(center: &str, id: &str) -> Option<String> {
+                Self::identifies(id).then(|| Self::new(center, id).to_string())
+            }
+
             /// The ID in the vendor's spelling.
             pub fn id(&self) -> &str {
                 &self.id
@@ -208,6 +219,10 @@ macro_rules! resource_name {
 
             fn is_id(id: &str) -> bool {
                 !id.contains('%') && $pattern.decode(id).is_some()
+            }
+
+            fn identifies(id: &str) -> bool {
+                $pattern.decode(&$pattern.encode(id)).is_some()
             }
         }
 
@@ -284,6 +299,10 @@ macro_rules! singleton_name {
             const ID_PATTERN: &'static str = CenterName::ID_PATTERN;
 
             fn is_id(id: &str) -> bool {
+                is_center_id(id)
+            }
+
+            fn identifies(id: &str) -> bool {
                 is_center_id(id)
             }
         }
@@ -369,6 +388,14 @@ mod tests {
             prop_assume!(ID.encode(&id).contains('%') || id.len() <= 32);
             let name = AgentName::new("acme", id.clone());
             prop_assert_eq!(AgentName::parse(&name.to_string()), Ok(name));
+        }
+
+        #[test]
+        fn a_name_identifies_only_what_it_parses_to(id in "\\PC{0,40}|[0-9]{0,40}|%{80,90}") {
+            let text = AgentName::new("acme", id.clone()).to_string();
+            prop_assert_eq!(AgentName::identifies(&id), AgentName::parse(&text).is_ok());
+            prop_assert_eq!(AgentName::text("acme", &id), AgentName::identifies(&id).then_some(text));
+            prop_assert!(!id.is_empty() || !AgentName::identifies(&id));
         }
 
         #[test]

@@ -3,7 +3,9 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use super::{Failure, HttpResponse, Operation, Refusal, StatusMeaning, retry};
+use http::StatusCode;
+
+use super::{Failure, HttpResponse, Operation, Refusal, StatusMeaning, retry, status};
 use crate::{
     context::Context,
     error::{Error, ErrorReason, Vendor},
@@ -84,9 +86,10 @@ pub(super) fn refused<S>(
         code: redact::vendor_code(&refusal.code),
         http_status: Some(response.status.as_u16()),
     };
+    let cause = cause(response.status, &refusal);
     let message: Cow<'static, str> = match reason {
         ErrorReason::VendorOutcomeUnknown => {
-            return Error::outcome_unknown("the vendor reports an internal error").from_vendor(vendor);
+            return Error::outcome_unknown(cause.unwrap_or("the vendor reports a failure")).from_vendor(vendor);
         }
         ErrorReason::VendorAuthFailed => {
             "the vendor rejects the gateway's credentials; the operator must check this center's configuration".into()
@@ -102,19 +105,42 @@ pub(super) fn refused<S>(
         ErrorReason::VendorRateLimited => "the vendor limits the request rate".into(),
         ErrorReason::VendorUnavailable => "the vendor is unavailable".into(),
         ErrorReason::VendorTimeout => "the vendor reports a timeout".into(),
-        ErrorReason::VendorInternal => "the vendor reports an internal error".into(),
+        ErrorReason::VendorInternal => cause.unwrap_or("the vendor reports an internal error").into(),
         ErrorReason::VendorCodeUnmapped => "the vendor returned an undocumented code".into(),
-        ErrorReason::VendorResponseInvalid => "the vendor's response contradicts itself".into(),
+        ErrorReason::VendorResponseInvalid => match cause {
+            Some(cause) => format!("the vendor's response is not readable: {cause}").into(),
+            None => "the vendor's response contradicts itself".into(),
+        },
         _ if vendor.message.is_empty() => "the vendor refused the request".into(),
         _ => format!("the vendor refused the request: {}", vendor.message).into(),
     };
     let error = Error::new(reason, message).from_vendor(vendor);
+    let error = match cause {
+        Some(cause) if refusal.status.is_some() => error.with("cause", cause),
+        _ => error,
+    };
     match (reason, retry::retry_after(&response.headers)) {
         (ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable, requested) => {
             error.retry_after(requested.unwrap_or(DEFAULT_RETRY_AFTER))
         }
         _ => error,
     }
+}
+
+/// What happened: by the HTTP status, or by the vendor's code.
+fn cause(status: StatusCode, refusal: &Refusal) -> Option<&'static str> {
+    if refusal.status.is_some() {
+        return status::cause(status);
+    }
+    Some(match refusal.read {
+        ErrorReason::VendorInternal => "the vendor reports an internal error",
+        ErrorReason::VendorTimeout => "the vendor reports a timeout",
+        ErrorReason::VendorUnavailable => "the vendor reports that a service of its own is unavailable",
+        _ if status.is_server_error() => {
+            "the vendor returned an error code under HTTP 5xx, which leaves the outcome of a write unknown"
+        }
+        _ => return None,
+    })
 }
 
 /// The error of a request whose deadline passed. It depends on whether the request may have been sent.
@@ -252,6 +278,47 @@ mod tests {
             refused(&operation(repeatable), &response, refusal, &[]).reason()
         };
         assert_eq!((reason(true), reason(false)), (ErrorReason::VendorUnavailable, ErrorReason::VendorOutcomeUnknown));
+    }
+
+    /// The cause is what happened, whatever the reason; the reason stays that of the status.
+    #[test]
+    fn each_status_says_what_happened_after_a_read_and_after_a_write() {
+        for status in (100..1000).filter(|status| !(200..300).contains(status)) {
+            let status = StatusCode::from_u16(status).unwrap();
+            let response = HttpResponse { status, headers: HeaderMap::new(), body: bytes::Bytes::new() };
+            let meaning = StatusMeaning::by_specification(status, "base_url").unwrap();
+            for repeatable in [true, false] {
+                let refusal = meaning.refusal(String::new());
+                let expected = refusal.reason(repeatable);
+                let error = refused(&operation(repeatable), &response, refusal, &[]);
+                let message = error.message().to_owned();
+                let (reason, cause, _, vendor) = reported(error);
+                assert_eq!((reason, vendor[1].as_str()), (expected, status.as_str()));
+                assert_eq!(cause, super::status::cause(status).unwrap_or_default(), "{status}");
+                assert!(!message.contains("internal error") || status == 500, "{status}: {message}");
+                assert!(!message.contains("contradicts"), "{status}: {message}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_code_says_what_happened_where_the_outcome_is_unknown() {
+        let response = |status| HttpResponse { status, headers: HeaderMap::new(), body: bytes::Bytes::new() };
+        for (read, status, cause) in [
+            (ErrorReason::VendorInternal, 200, "the vendor reports an internal error"),
+            (ErrorReason::VendorTimeout, 200, "the vendor reports a timeout"),
+            (ErrorReason::VendorUnavailable, 200, "the vendor reports that a service of its own is unavailable"),
+            (
+                ErrorReason::VendorRejected,
+                500,
+                "the vendor returned an error code under HTTP 5xx, which leaves the outcome of a write unknown",
+            ),
+        ] {
+            let write = ErrorReason::VendorOutcomeUnknown;
+            let refusal = Refusal { code: "4711".into(), message: String::new(), read, write, status: None };
+            let error = refused(&operation(false), &response(StatusCode::from_u16(status).unwrap()), refusal, &[]);
+            assert_eq!(reported(error).1, cause);
+        }
     }
 
     #[test]

@@ -57,7 +57,7 @@ use crate::{
     adapter::{Adapter, Events},
     config,
     context::Context,
-    error::{Error, ErrorReason, Result},
+    error::{Error, ErrorReason, Result, Vendor},
     http::Client,
     keyed_mutex::KeyedMutex,
     lists::Lists,
@@ -65,6 +65,7 @@ use crate::{
     vendor::{
         Parts,
         de::{Integer, Text},
+        nameless,
         slices::Incomplete,
     },
 };
@@ -199,8 +200,17 @@ fn is_vague(error: &Error) -> bool {
     matches!(error.reason(), ErrorReason::VendorRejected | ErrorReason::VendorCodeUnmapped)
 }
 
+/// The error of a write that Udesk accepted without the ID that the contract returns.
+fn done_without_id(operation: &'static str, message: &'static str) -> Error {
+    let vendor = Vendor { operation, code: codes::SUCCESS.to_owned(), ..Vendor::default() };
+    nameless::written(message).from_vendor(vendor)
+}
+
 /// Why a list is not whole, from its `CurrPage`, `TotalPage` and `Total`; empty when it is whole (C35).
-fn incomplete_reason([current, last, total]: [Integer; 3], given: usize, items: &str) -> String {
+///
+/// `given` items are returned, and `nameless` ones left out.
+fn incomplete_reason([current, last, total]: [Integer; 3], given: usize, nameless: usize, items: &str) -> String {
+    let given = given + nameless;
     let (current, last) = (current.0.unwrap_or(1), last.0.unwrap_or(1));
     let total = total.0.and_then(|total| usize::try_from(total).ok()).filter(|total| *total > given);
     let incomplete = match total {
@@ -208,7 +218,8 @@ fn incomplete_reason([current, last, total]: [Integer; 3], given: usize, items: 
         Some(total) => Some(Incomplete::Counted { total, given }),
         None => None,
     };
-    incomplete.map(|incomplete| incomplete.reason("Udesk", items)).unwrap_or_default()
+    let reason = incomplete.map(|incomplete| incomplete.reason("Udesk", items)).unwrap_or_default();
+    nameless::joined([reason, nameless::reason("Udesk", nameless, items)])
 }
 
 /// A count, as the contract's type.

@@ -21,6 +21,7 @@ use crate::{
     proto::v1,
     vendor::{
         de::{Anything, Text},
+        nameless,
         vendor_data_reader::VendorDataReader,
     },
 };
@@ -120,9 +121,9 @@ pub(super) async fn create(
         Ok(Some(account)) => account,
         Ok(None) | Err(_) => sent,
     };
-    if !created.work_no.is_empty() {
+    if AgentName::identifies(&created.work_no) {
         account.work_no = created.work_no;
-    } else if account.work_no.is_empty() {
+    } else if !AgentName::identifies(&account.work_no) {
         account.work_no = number_of_created(huawei, cx, &account.user_account).await?;
     }
     Ok(account.into_agent(center.center(), v1::View::Full))
@@ -171,9 +172,11 @@ async fn check_free(huawei: &Huawei, cx: &Context, center: &CenterName, user_acc
     match accounts::find(huawei, cx, user_account).await {
         Ok(None) => Ok(()),
         Ok(Some(account)) => {
-            let name = AgentName::new(center.center(), account.work_no.0);
-            let message = "agent.login_account already exists; nothing was sent";
-            Err(Error::new(ErrorReason::ResourceExists, message).about(AgentName::KIND, name))
+            let error = Error::new(ErrorReason::ResourceExists, "agent.login_account already exists; nothing was sent");
+            Err(match AgentName::text(center.center(), &account.work_no) {
+                Some(name) => error.about(AgentName::KIND, name),
+                None => error,
+            })
         }
         // The response for an unknown account is not documented.
         Err(error) if !error.vendor_code().is_empty() => Ok(()),
@@ -185,10 +188,9 @@ async fn check_free(huawei: &Huawei, cx: &Context, center: &CenterName, user_acc
 async fn number_of_created(huawei: &Huawei, cx: &Context, user_account: &str) -> Result<Text> {
     let map = directory::read(huawei, cx).await;
     let work_no = map.ok().and_then(|map| map.work_no(user_account).map(str::to_owned));
-    work_no.map(Text).ok_or_else(|| {
-        Error::new(
-            ErrorReason::VendorOutcomeUnknown,
-            "the agent was created, but Huawei did not return its number; find it with ListAgents",
+    work_no.map(Text).filter(|work_no| AgentName::identifies(work_no)).ok_or_else(|| {
+        nameless::written(
+            "Huawei created the agent and did not return its number; do not repeat the request, find it with ListAgents",
         )
     })
 }

@@ -173,7 +173,7 @@ async fn without_account(huawei: &Huawei, cx: &Context, name: &AgentName, view: 
     };
     Ok(v1::Agent {
         name: name.to_string(),
-        extensions: extensions(name.center(), agent.sip_account.clone()),
+        extensions: extensions(name.center(), &agent.sip_account),
         vendor_data,
         ..v1::Agent::default()
     })

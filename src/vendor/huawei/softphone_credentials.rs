@@ -5,7 +5,7 @@ use super::{
     Api, Huawei,
     extensions::{Phone, phones},
     formats::Formats as _,
-    paging::reason,
+    paging::reason_with,
     softphones::{self, SysAgent},
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     name::{AgentName, CenterName, ExtensionName, ResourceName as _},
     page::Page,
     proto::v1::{AccessSoftphoneCredentialsResponse, ExtensionProtocol, SoftphoneCredential},
-    vendor::slices::Position,
+    vendor::{nameless, slices::Position},
 };
 
 /// Positions of a page: after an agent, or at a softphone number.
@@ -45,14 +45,13 @@ pub(super) async fn access(
     let token = |list, last: &str| page.token_in(list, &format!("{AFTER_AGENT}{last}"));
     let agents = huawei.lists.page_after(cx, page, after, token, agents(huawei, cx, center, agent.as_ref())).await?;
     let credentials = agents.resources();
+    let incomplete_reason = if agent.is_some() { String::new() } else { agents.incomplete_reason() };
     if agents.next_page_token.is_empty() && agent.is_none() {
-        return with_phones(api_fabric, cx, center, page, credentials, Position::default()).await;
+        let filled = with_phones(api_fabric, cx, center, page, credentials, Position::default()).await?;
+        let incomplete_reason = nameless::joined([incomplete_reason, filled.incomplete_reason]);
+        return Ok(AccessSoftphoneCredentialsResponse { incomplete_reason, ..filled });
     }
-    Ok(AccessSoftphoneCredentialsResponse {
-        credentials,
-        next_page_token: agents.next_page_token,
-        incomplete_reason: String::new(),
-    })
+    Ok(AccessSoftphoneCredentialsResponse { credentials, next_page_token: agents.next_page_token, incomplete_reason })
 }
 
 /// The credentials of all agents, or of one.
@@ -83,18 +82,19 @@ async fn with_phones(
     mut credentials: Vec<SoftphoneCredential>,
     position: Position,
 ) -> Result<AccessSoftphoneCredentialsResponse> {
-    let (next, incomplete) = match page.size - credentials.len() {
-        0 => (Some(position), None),
+    let (next, incomplete_reason) = match page.size - credentials.len() {
+        0 => (Some(position), String::new()),
         room => {
-            let phones = phones(api_fabric, cx, position, room).await?;
+            let mut phones = phones(api_fabric, cx, position, room).await?;
+            let nameless = nameless::remove::<ExtensionName, _>(&mut phones.items, |phone: &Phone| &phone.phone_num);
             credentials.extend(phones.items.into_iter().map(|phone| phone.into_credential(center)));
-            (phones.next, phones.incomplete)
+            (phones.next, reason_with(nameless, "softphones", phones.incomplete))
         }
     };
     Ok(AccessSoftphoneCredentialsResponse {
         credentials,
         next_page_token: next.map(|next| page.token(&format!("{AT_PHONE}{next}"))).unwrap_or_default(),
-        incomplete_reason: reason("softphones", incomplete),
+        incomplete_reason,
     })
 }
 
@@ -103,7 +103,7 @@ async fn with_phones(
 impl SysAgent {
     fn into_credential(self, center: &CenterName) -> SoftphoneCredential {
         SoftphoneCredential {
-            agent: AgentName::new(center.center(), self.work_no.0).to_string(),
+            agent: AgentName::text(center.center(), &self.work_no).unwrap_or_default(),
             extension: extension(center, &self.sip_account),
             protocol: ExtensionProtocol::Unspecified.into(),
             account: self.sip_account.into_string(),
@@ -129,5 +129,5 @@ impl Phone {
 }
 
 fn extension(center: &CenterName, account: &str) -> String {
-    if account.is_empty() { String::new() } else { ExtensionName::new(center.center(), account).to_string() }
+    ExtensionName::text(center.center(), account).unwrap_or_default()
 }

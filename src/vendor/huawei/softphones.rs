@@ -20,12 +20,14 @@ use crate::{
     context::Context,
     endpoint,
     error::{Error, ErrorReason, Result},
-    http::Mismatch,
     lists::{Kept, Weigh, WholeList},
-    name::{AgentName, CallSettingsName, CenterName},
+    name::{AgentName, CallSettingsName, CenterName, ResourceName as _},
     page::Page,
     proto::v1,
-    vendor::de::{Integer, Object, RawList, Text, weight_of_value},
+    vendor::{
+        de::{Integer, Object, RawList, Text, weight_of_value},
+        nameless,
+    },
 };
 
 /// `GET querySysInfo`, whose response includes passwords.
@@ -121,7 +123,7 @@ impl Softphones for Huawei {
     }
 }
 
-/// The agents of the tenant, as `read` returns them one by one.
+/// The agents of the tenant that a name identifies, as `read` returns them one by one.
 pub(super) async fn agents<T: Kept>(
     huawei: &Huawei,
     cx: &Context,
@@ -129,9 +131,16 @@ pub(super) async fn agents<T: Kept>(
 ) -> Result<WholeList<T>> {
     let read = move |payload: Bytes| {
         let RawList(agents) = serde_json::from_slice::<SysAgents<'_>>(&payload)?.agents;
-        let agents = agents.into_iter().map(|agent| Ok(serde_json::from_str(agent.get())?));
-        let items = agents.filter_map(|agent| agent.map(&read).transpose());
-        Ok(WholeList::counted(items.collect::<Result<_, Mismatch>>()?, String::new()))
+        let (mut items, mut nameless) = (Vec::with_capacity(agents.len()), 0);
+        for agent in agents {
+            let agent: SysAgent = serde_json::from_str(agent.get())?;
+            if AgentName::identifies(&agent.work_no) {
+                items.extend(read(agent));
+            } else {
+                nameless += 1;
+            }
+        }
+        Ok(WholeList::counted(items, nameless::reason("Huawei", nameless, "agents")))
     };
     huawei.api_fabric.call_with(cx, &QuerySysInfo {}, read).await
 }

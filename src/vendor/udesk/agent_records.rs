@@ -240,28 +240,36 @@ impl AgentPage {
 
     /// All agents, of which only the IDs are read.
     fn whole(self) -> Result<WholeList<ListedAgent>, Mismatch> {
-        let (total_size, incomplete_reason) = (self.total_size(), self.incomplete_reason());
-        let agents = self.ids().zip(&self.agents).map(|(id, json)| Ok(ListedAgent { id: id?, json: json.clone() }));
-        Ok(WholeList::new(agents.collect::<Result<_, Mismatch>>()?, total_size, incomplete_reason))
+        let (mut agents, mut nameless) = (Vec::with_capacity(self.agents.len()), 0);
+        for (id, json) in self.ids().zip(&self.agents) {
+            let id = id?;
+            if AgentName::identifies(&id) {
+                agents.push(ListedAgent { id, json: json.clone() });
+            } else {
+                nameless += 1;
+            }
+        }
+        Ok(WholeList::new(agents, self.total_size(), self.incomplete_reason(nameless)))
     }
 
     /// The agents that match. They are copied, so that they do not retain the others.
     fn matching(self, matches: impl Fn(&Agent) -> bool) -> Result<WholeList<ListedAgent>, Mismatch> {
-        let incomplete_reason = self.incomplete_reason();
-        let mut matching = Vec::new();
+        let (mut matching, mut nameless) = (Vec::new(), 0);
         for (agent, json) in self.agents().zip(&self.agents) {
             let agent = agent?;
-            if matches(&agent) {
+            if !AgentName::identifies(agent.id()) {
+                nameless += 1;
+            } else if matches(&agent) {
                 matching.push(ListedAgent { id: agent.agent_id.0, json: Bytes::copy_from_slice(json) });
             }
         }
-        let total_size = super::count(matching.len());
-        Ok(WholeList::new(matching, total_size, incomplete_reason))
+        Ok(WholeList::counted(matching, self.incomplete_reason(nameless)))
     }
 
-    /// Why agents are missing; empty when none is.
-    pub(super) fn incomplete_reason(&self) -> String {
-        incomplete_reason([self.curr_page, self.total_page, self.total], self.agents.len(), "agents")
+    /// Why agents are missing, of which no name identifies so many; empty when none is.
+    pub(super) fn incomplete_reason(&self, nameless: usize) -> String {
+        let pages = [self.curr_page, self.total_page, self.total];
+        incomplete_reason(pages, self.agents.len() - nameless, nameless, "agents")
     }
 
     /// Whether there is no agent.
@@ -306,7 +314,7 @@ impl Agent {
     /// Its extensions with their details: those of `Extensions`, then those that only `ExtenInfos` has.
     pub(super) fn into_lines(self) -> Vec<Line> {
         let mut infos = self.exten_infos.0;
-        infos.retain(|line| !line.id().is_empty());
+        infos.retain(|line| !line.is_empty());
         let mut lines: Vec<Line> = Vec::with_capacity(self.extensions.0.len());
         for VendorId(id) in self.extensions {
             match infos.iter().position(|line| line.id() == id) {
@@ -335,7 +343,7 @@ impl Agent {
             v1::View::Full => self.vendor_data(),
             v1::View::Basic | v1::View::Unspecified => None,
         };
-        let extensions = self.extension_ids().map(|id| ExtensionName::new(center, id).to_string()).collect();
+        let extensions = self.extension_ids().filter_map(|id| ExtensionName::text(center, id)).collect();
         v1::Agent {
             name: AgentName::new(center, self.agent_id.0).to_string(),
             display_name: self.name.into_string(),
@@ -350,17 +358,9 @@ impl Agent {
             vendor_state: vendor_value(self.state, self.state_des),
             state_reason: vendor_value(self.reason_code, self.reason_code_des),
             vendor_extension_state: vendor_value(self.ext_state, Text::default()),
-            queues: self
-                .queues
-                .into_iter()
-                .filter(|id| !id.0.is_empty())
-                .map(|id| QueueName::new(center, id.0).to_string())
-                .collect(),
+            queues: self.queues.0.iter().filter_map(|id| QueueName::text(center, &id.0)).collect(),
             extensions,
-            default_phone_number: match self.def_sp_number.into_string() {
-                none if none.is_empty() => none,
-                number => PhoneNumberName::new(center, number).to_string(),
-            },
+            default_phone_number: PhoneNumberName::text(center, &self.def_sp_number).unwrap_or_default(),
             vendor_data,
             // All other fields are input only, or returned once.
             ..v1::Agent::default()

@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::{
     Udesk, about,
     ccapi::Ccapi,
+    done_without_id,
     formats::{Formats as _, is_pstn},
     operations::CALLBACK,
 };
@@ -17,6 +18,7 @@ use crate::{
     context::Context,
     endpoint,
     error::{Error, Result},
+    http::Endpoint as _,
     name::{CenterName, PhoneNumberName, ResourceName as _},
     proto::v1,
     vendor::de::Text,
@@ -85,6 +87,13 @@ async fn start_callback(
         // Both numbers are the center's, and "relay number not found" does not say which.
         if call_back.called_display == call_back.called { about(error, "PhoneNumber", &entry) } else { error }
     })?;
+    if call_id.is_empty() {
+        return Err(done_without_id(
+            CallBack::operation().name,
+            "Udesk accepted the callback and did not return the call's ID; do not repeat the request: the customer would be \
+             called again",
+        ));
+    }
     Ok(v1::StartCallbackResponse { call_id: call_id.into_string() })
 }
 

@@ -17,7 +17,10 @@ use crate::{
     name::{AgentName, CenterName, ExtensionName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
-    vendor::de::{Anything, Object, Text},
+    vendor::{
+        de::{Anything, Object, Text},
+        nameless,
+    },
     vendor_data::VendorData,
 };
 
@@ -140,9 +143,11 @@ async fn bound(ccapi: &Api, cx: &Context) -> Result<WholeList<BoundLine>> {
             let bound = |line: Line| BoundLine { agent: holder.clone(), line: line.without_password() };
             lines.extend(agent.into_lines().into_iter().map(bound));
         }
+        let nameless = nameless::remove::<ExtensionName, _>(&mut lines, BoundLine::id);
         lines.sort_by(|left, right| left.id().cmp(right.id()));
         lines.dedup_by(|later, first| later.id() == first.id());
-        Ok(WholeList::counted(lines, page.incomplete_reason()))
+        let reasons = [page.incomplete_reason(0), nameless::reason("Udesk", nameless, "extensions")];
+        Ok(WholeList::counted(lines, nameless::joined(reasons)))
     };
     agent_records::all(ccapi, cx, read).await
 }
@@ -319,6 +324,12 @@ impl Line {
         &self.0.extension.0
     }
 
+    /// Whether it contains nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        let Fields { extension: VendorId(id), number, password, signal_type } = &self.0;
+        id.is_empty() && [number, password, signal_type].into_iter().all(|text| text.is_empty())
+    }
+
     /// Its password; empty when unknown.
     pub(super) fn password(&self) -> &str {
         &self.0.password
@@ -359,7 +370,7 @@ impl Line {
             name: ExtensionName::new(center.center(), self.id()).to_string(),
             protocol: self.protocol().into(),
             account: self.account().to_owned(),
-            agent: if agent.id().is_empty() { String::new() } else { agent.to_string() },
+            agent: AgentName::text(agent.center(), agent.id()).unwrap_or_default(),
             vendor_data,
             ..v1::Extension::default()
         }

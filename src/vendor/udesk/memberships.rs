@@ -131,7 +131,7 @@ async fn missing_agent(ccapi: &Api, cx: &Context, queue: &QueueName, agents: &[A
         return error;
     }
     let known = agent_records::all(ccapi, cx, |page| {
-        let is_whole = page.incomplete_reason().is_empty();
+        let is_whole = page.incomplete_reason(0).is_empty();
         Ok((page.ids().collect::<Result<HashSet<_>, _>>()?, is_whole))
     });
     let Ok((known, is_whole)) = known.await else { return error };

@@ -81,14 +81,16 @@ fn unknown(name: &PhoneNumberName, incomplete_reason: String) -> Error {
 impl Numbers {
     /// Why numbers are missing; empty when none is.
     fn incomplete_reason(&self) -> String {
-        incomplete_reason([self.curr_page, self.total_page, self.total], self.sp_numbers.0.len(), "numbers")
+        let nameless = self.sp_numbers.0.iter().filter(|number| !PhoneNumberName::identifies(number)).count();
+        let pages = [self.curr_page, self.total_page, self.total];
+        incomplete_reason(pages, self.sp_numbers.0.len() - nameless, nameless, "numbers")
     }
 
-    /// Every number once, the default one included.
+    /// Every number that a name identifies once, the default one included.
     fn all(&self) -> Vec<String> {
         let mut seen = HashSet::with_capacity(self.sp_numbers.0.len() + 1);
-        let numbers = self.sp_numbers.0.iter().chain([&self.def_sp_number]);
-        numbers.filter(|number| !number.is_empty() && seen.insert(&***number)).map(|number| number.0.clone()).collect()
+        let numbers = self.sp_numbers.0.iter().chain([&self.def_sp_number]).map(|number| &number.0);
+        numbers.filter(|number| PhoneNumberName::identifies(number) && seen.insert(*number)).cloned().collect()
     }
 
     fn resource(&self, center: &CenterName, number: String) -> v1::PhoneNumber {

@@ -4,7 +4,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Api, Udesk, VendorId, ccapi::Ccapi, formats::Formats as _, incomplete_reason, memberships, operations::READ,
+    Api, Udesk, VendorId, ccapi::Ccapi, count, formats::Formats as _, incomplete_reason, memberships, operations::READ,
     or_empty, queue_changes,
 };
 use crate::{
@@ -17,7 +17,10 @@ use crate::{
     name::{AgentName, CenterName, QueueName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
-    vendor::de::{Integer, List, Object, Text},
+    vendor::{
+        de::{Integer, List, Object, Text},
+        nameless,
+    },
     vendor_data::VendorData,
 };
 
@@ -37,6 +40,9 @@ pub(super) struct QueueList {
     total_page: Integer,
     /// The queues.
     pub(super) queues: List<Queue>,
+    /// How many queues no name identifies.
+    #[serde(skip)]
+    nameless: usize,
 }
 
 /// A queue in Udesk 11. Both spellings of the name are read (C37).
@@ -53,7 +59,9 @@ pub(super) struct Queue {
 
 /// Every queue.
 pub(super) async fn all(ccapi: &Api, cx: &Context) -> Result<QueueList> {
-    or_empty(ccapi.call(cx, &ListQueues {}).await).map(|Object(list)| list)
+    let Object(mut list) = or_empty(ccapi.call(cx, &ListQueues {}).await)?;
+    list.nameless = nameless::remove::<QueueName, _>(&mut list.queues.0, Queue::id);
+    Ok(list)
 }
 
 /// One queue, from the list: Udesk has no operation for one.
@@ -72,7 +80,8 @@ pub(super) async fn find(ccapi: &Api, cx: &Context, name: &QueueName) -> Result<
 impl QueueList {
     /// Why queues are missing; empty when none is.
     pub(super) fn incomplete_reason(&self) -> String {
-        incomplete_reason([self.curr_page, self.total_page, self.total], self.queues.0.len(), "queues")
+        let pages = [self.curr_page, self.total_page, self.total];
+        incomplete_reason(pages, self.queues.0.len(), self.nameless, "queues")
     }
 }
 
@@ -174,9 +183,9 @@ async fn list(
     let view = enum_value(view);
     let read = async {
         let list = all(&udesk.ccapi, cx).await?;
-        let incomplete_reason = list.incomplete_reason();
+        let (total_size, incomplete_reason) = (count(list.queues.0.len() + list.nameless), list.incomplete_reason());
         let queue = |queue: Queue| Listed::new(queue.id().to_owned(), queue.into_queue(&center, view));
-        Ok(WholeList::counted(list.queues.into_iter().map(queue).collect(), incomplete_reason))
+        Ok(WholeList::new(list.queues.into_iter().map(queue).collect(), total_size, incomplete_reason))
     };
     let page = udesk.lists.page(cx, &page, read).await?;
     Ok(v1::ListQueuesResponse {

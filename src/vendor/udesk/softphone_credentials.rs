@@ -15,6 +15,7 @@ use crate::{
     name::{AgentName, CenterName, ExtensionName, ResourceName as _},
     page::Page,
     proto::v1,
+    vendor::nameless,
 };
 
 /// A credential of an extension.
@@ -56,7 +57,7 @@ fn every(center: &CenterName, page: &AgentPage) -> Result<WholeList<Credential>,
     for agent in page.agents() {
         lines.extend(of_agent(agent?));
     }
-    Ok(credentials(center, lines, page.incomplete_reason()))
+    Ok(credentials(center, lines, page.incomplete_reason(0)))
 }
 
 /// Each extension once.
@@ -66,6 +67,8 @@ fn credentials(
     incomplete_reason: String,
 ) -> WholeList<Credential> {
     let mut lines: Vec<(String, Line)> = lines.into_iter().collect();
+    let nameless = nameless::remove::<ExtensionName, _>(&mut lines, |(_, line)| line.id());
+    let incomplete_reason = nameless::joined([incomplete_reason, nameless::reason("Udesk", nameless, "extensions")]);
     lines.sort_by(|(_, left), (_, right)| left.id().cmp(right.id()));
     lines.dedup_by(|(_, later), (_, first)| later.id() == first.id());
     let credential =
@@ -81,7 +84,7 @@ fn of_agent(agent: Agent) -> impl Iterator<Item = (String, Line)> {
 
 fn credential(center: &CenterName, agent: String, line: &Line) -> v1::SoftphoneCredential {
     v1::SoftphoneCredential {
-        agent: AgentName::new(center.center(), agent).to_string(),
+        agent: AgentName::text(center.center(), &agent).unwrap_or_default(),
         extension: ExtensionName::new(center.center(), line.id()).to_string(),
         protocol: line.protocol().into(),
         account: line.account().to_owned(),

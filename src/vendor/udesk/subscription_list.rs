@@ -19,7 +19,10 @@ use crate::{
     proto::v1,
     redact,
     store::subscription_ids::{CallbackHash, SubscriptionIds, SubscriptionRecord},
-    vendor::de::{Flag, List, Text, without_values},
+    vendor::{
+        de::{Flag, List, Text, without_values},
+        nameless,
+    },
 };
 
 /// `GET /subscriptions` (Udesk 21).
@@ -86,7 +89,7 @@ pub(super) async fn list(
         let is_ingress = addresses.recognize(center, &record.callback).await?.is_some();
         recognized.push((record, is_ingress));
     }
-    let (subscriptions, unlisted) = identify(recognized, known);
+    let (mut subscriptions, unlisted) = identify(recognized, known);
     let ids: BTreeSet<&str> = unlisted.iter().map(|known| known.id.as_str()).collect();
     let incomplete_reason = match ids.len() {
         more if more > 0 && is_one_object => format!(
@@ -95,6 +98,8 @@ pub(super) async fn list(
         ),
         _ => String::new(),
     };
+    let nameless = nameless::remove::<SubscriptionName, _>(&mut subscriptions, |identified| &identified.id);
+    let incomplete_reason = nameless::joined([incomplete_reason, nameless::reason("Udesk", nameless, "subscriptions")]);
     Ok(Listed { subscriptions, incomplete_reason })
 }
 
