@@ -30,7 +30,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::time::timeout_at;
+use tokio::{sync::Semaphore, time::timeout_at};
 use tokio_util::task::TaskTracker;
 
 use self::{
@@ -71,6 +71,8 @@ pub struct Client<D> {
     retries: Retries,
     breaker: Breaker,
     probe: OnceLock<Probe<D>>,
+    /// Held by the gateway's own probe: there is one at a time.
+    probe_permit: Arc<Semaphore>,
     max_response_size: usize,
     metrics: Metrics,
 }
@@ -120,13 +122,14 @@ impl<D: Dialect> Client<D> {
             retries: Retries::new(&config.retry),
             breaker: Breaker::new(&config.breaker),
             probe: OnceLock::new(),
+            probe_permit: Arc::new(Semaphore::new(1)),
             max_response_size: config.limits.max_response_size,
             metrics,
         })
     }
 
-    /// Sets the probe of the open breaker. Without it a center that receives only writes never closes its breaker,
-    /// because a write must not probe.
+    /// Sets the probe of the breaker. Without it a center that receives only writes never closes its breaker, because a
+    /// write must not probe; and requests that callers abandon never open it.
     pub fn probe_with(&self, probe: Probe<D>) {
         let _ = self.probe.set(probe);
     }

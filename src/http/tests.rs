@@ -52,6 +52,8 @@ struct Shared {
     sent: Mutex<Vec<(Instant, bool, usize)>>,
     /// Requests that were abandoned.
     given_up: AtomicUsize,
+    /// The fate of every [`Ping`], if it has one of its own, and how many there were.
+    pings: (Mutex<Option<Fate>>, AtomicUsize),
 }
 
 /// Counts a request that is dropped before its end.
@@ -81,6 +83,11 @@ struct Read;
 endpoint!(Numbered: Read, GET "/read", read, () => Value);
 
 #[derive(Serialize)]
+struct Ping;
+
+endpoint!(Numbered: Ping, GET "/ping", read, () => Value);
+
+#[derive(Serialize)]
 struct Write {
     password: &'static str,
 }
@@ -102,7 +109,14 @@ impl fmt::Debug for Stage {
 #[async_trait]
 impl Transport for Stage {
     async fn send(&self, request: HttpRequest, largest: usize) -> Result<HttpResponse, Failure> {
-        let fate = {
+        let is_ping = request.url.path() == "/ping";
+        let own = is_ping.then(|| {
+            self.0.pings.1.fetch_add(1, Ordering::AcqRel);
+            self.0.pings.0.lock().unwrap().clone()
+        });
+        let fate = if let Some(Some(fate)) = own {
+            Some(fate)
+        } else {
             self.0.sent.lock().unwrap().push((Instant::now(), request.repeatable, largest));
             let mut fates = self.0.fates.lock().unwrap();
             if fates.len() > 1 { fates.pop_front() } else { fates.front().cloned() }
