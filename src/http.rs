@@ -47,7 +47,9 @@ pub use self::{
     transport::{Failure, HttpRequest, Network, Transport},
 };
 use crate::{
-    body, config,
+    body,
+    clock::Clock,
+    config,
     context::Context,
     error::{Error, Result},
     telemetry::Metrics,
@@ -74,6 +76,7 @@ pub struct Client<D> {
     /// Held by the gateway's own probe: there is one at a time.
     probe_permit: Arc<Semaphore>,
     max_response_size: usize,
+    clock: Clock,
     metrics: Metrics,
 }
 
@@ -111,6 +114,7 @@ impl<D: Dialect> Client<D> {
         config: &config::Center,
         dialect: D,
         connections: Connections,
+        clock: Clock,
         metrics: Metrics,
     ) -> Arc<Self> {
         metrics.breaker(center, D::FAMILY, false);
@@ -124,6 +128,7 @@ impl<D: Dialect> Client<D> {
             probe: OnceLock::new(),
             probe_permit: Arc::new(Semaphore::new(1)),
             max_response_size: config.limits.max_response_size,
+            clock,
             metrics,
         })
     }

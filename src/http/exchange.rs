@@ -10,6 +10,7 @@ use super::{
     StatusMeaning,
     breaker::{Permit, Requester, Transition},
     failure::{CALLER_DISCONNECTED, failed, past_deadline, refused, unreadable},
+    retry::retry_after,
     send_state::SendState,
 };
 use crate::{
@@ -138,15 +139,16 @@ impl<D: Dialect> Client<D> {
                             continue;
                         }
                     }
+                    let requested = retry_after(&response.headers, self.clock.now());
                     let transient = refusal.status.is_some_and(StatusMeaning::is_transient);
-                    if operation.repeatable && transient && self.back_off(cx, attempts, Some(&response)).await {
+                    if operation.repeatable && transient && self.back_off(cx, attempts, requested).await {
                         continue;
                     }
                     let body_secrets = outgoing.body.as_deref().map(redact::secrets_in).unwrap_or_default();
                     let mut secrets = self.dialect.secrets();
                     secrets.extend(self.dialect.credential_secrets(&credentials));
                     secrets.extend(body_secrets.iter().map(String::as_str));
-                    return Err(refused(operation, &response, refusal, &secrets));
+                    return Err(refused(operation, &response, refusal, requested, &secrets));
                 }
             }
         }
@@ -206,8 +208,8 @@ impl<D: Dialect> Client<D> {
     }
 
     /// Waits before a retry. `false` when the retry budget, the attempts or the deadline allow none.
-    async fn back_off(&self, cx: &Context, attempts: u32, response: Option<&HttpResponse>) -> bool {
-        match self.retries.backoff(attempts, response.map(|response| &response.headers)) {
+    async fn back_off(&self, cx: &Context, attempts: u32, requested: Option<Duration>) -> bool {
+        match self.retries.backoff(attempts, requested) {
             Some(backoff) if Instant::now() + backoff < cx.deadline() => {
                 tokio::time::sleep(backoff).await;
                 true

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use super::{Failure, HttpResponse, Operation, Refusal, StatusMeaning, retry};
+use super::{Failure, HttpResponse, Operation, Refusal, StatusMeaning};
 use crate::{
     context::Context,
     error::{Error, ErrorReason, Vendor},
@@ -66,11 +66,12 @@ pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failur
     .from_vendor(vendor)
 }
 
-/// The error of a request that the vendor refused.
+/// The error of a request that the vendor refused, with the delay that it requested.
 pub(super) fn refused<S>(
     operation: &Operation<S>,
     response: &HttpResponse,
     refusal: Refusal,
+    requested: Option<Duration>,
     secrets: &[&str],
 ) -> Error {
     let reason = refusal.reason(operation.repeatable);
@@ -105,8 +106,8 @@ pub(super) fn refused<S>(
         _ => format!("the vendor refused the request: {}", vendor.message).into(),
     };
     let error = Error::new(reason, message).from_vendor(vendor);
-    match (reason, retry::retry_after(&response.headers)) {
-        (ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable, requested) => {
+    match reason {
+        ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable => {
             error.retry_after(requested.unwrap_or(DEFAULT_RETRY_AFTER))
         }
         _ => error,
@@ -148,7 +149,7 @@ pub(super) fn unreadable<S>(operation: &Operation<S>, response: Option<&HttpResp
 mod tests {
     use std::collections::BTreeSet;
 
-    use http::{HeaderMap, HeaderValue, Method, StatusCode, header::RETRY_AFTER};
+    use http::{HeaderMap, Method, StatusCode};
     use tokio::time::Instant;
     use tonic::Code;
     use tonic_types::StatusExt as _;
@@ -196,12 +197,14 @@ mod tests {
 
     #[test]
     fn each_meaning_of_a_refusal_has_words_of_its_own() {
-        let response = |headers| HttpResponse { status: StatusCode::BAD_REQUEST, headers, body: bytes::Bytes::new() };
-        let refused = |reason, message: &str, headers| {
+        let response =
+            HttpResponse { status: StatusCode::BAD_REQUEST, headers: HeaderMap::new(), body: bytes::Bytes::new() };
+        let refused = |reason, message: &str, requested| {
             refused(
                 &operation(true),
-                &response(headers),
+                &response,
                 Refusal { code: "4711".into(), message: message.into(), read: reason, write: reason, status: None },
+                requested,
                 &[],
             )
         };
@@ -217,7 +220,7 @@ mod tests {
             ErrorReason::VendorCodeUnmapped,
             ErrorReason::VendorResponseInvalid,
         ] {
-            let error = refused(reason, "its own words", HeaderMap::new());
+            let error = refused(reason, "its own words", None);
             assert!(!error.message().contains("its own words"), "{}", error.message());
             assert!(messages.insert(error.message().to_owned()), "{}", error.message());
             let (reported, _, pause, vendor) = reported(error);
@@ -226,13 +229,12 @@ mod tests {
             assert_eq!(pause, may_come_again.then_some(DEFAULT_RETRY_AFTER));
         }
         // For any other, the vendor's text says most, if there is one.
-        let own = refused(ErrorReason::VendorRejected, "its own words", HeaderMap::new());
+        let own = refused(ErrorReason::VendorRejected, "its own words", None);
         assert!(own.message().ends_with(": its own words"), "{}", own.message());
-        let none = refused(ErrorReason::VendorRejected, "", HeaderMap::new());
+        let none = refused(ErrorReason::VendorRejected, "", None);
         assert!(!none.message().contains(':') && messages.insert(none.message().to_owned()), "{}", none.message());
 
-        let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from(30))]);
-        let pause = |reason| reported(refused(reason, "", headers.clone())).2;
+        let pause = |reason| reported(refused(reason, "", Some(Duration::from_secs(30)))).2;
         assert_eq!(pause(ErrorReason::VendorRateLimited), Some(Duration::from_secs(30)));
         assert_eq!(pause(ErrorReason::VendorRejected), None);
     }
@@ -243,7 +245,7 @@ mod tests {
             HttpResponse { status: StatusCode::BAD_GATEWAY, headers: HeaderMap::new(), body: bytes::Bytes::new() };
         let reason = |repeatable| {
             let refusal = StatusMeaning::by_specification(response.status, "").unwrap().refusal(String::new());
-            refused(&operation(repeatable), &response, refusal, &[]).reason()
+            refused(&operation(repeatable), &response, refusal, None, &[]).reason()
         };
         assert_eq!((reason(true), reason(false)), (ErrorReason::VendorUnavailable, ErrorReason::VendorOutcomeUnknown));
     }

@@ -11,7 +11,7 @@ use std::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
@@ -23,18 +23,32 @@ use url::Url;
 
 use super::*;
 use crate::{
+    clock,
     config::tests::{ACME, parse},
     endpoint,
     error::{Error, ErrorReason},
 };
+
+/// A clock that stands at noon of 1 January 2026.
+struct Noon;
+
+impl clock::Source for Noon {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_268_800)
+    }
+
+    fn steady(&self) -> Duration {
+        Duration::ZERO
+    }
+}
 
 /// What becomes of a request.
 #[derive(Clone)]
 enum Fate {
     /// This response, after a while.
     Response(Duration, u16, &'static str),
-    /// The same with `Retry-After`, in seconds.
-    Throttled(u16),
+    /// The same with `Retry-After`.
+    Throttled(&'static str),
     /// No response, ever.
     Silence,
     /// It fails in this way.
@@ -127,7 +141,9 @@ impl Transport for Stage {
                 sleep(after).await;
                 (status, HeaderMap::new(), body)
             }
-            Fate::Throttled(seconds) => (503, HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from(seconds))]), ""),
+            Fate::Throttled(requested) => {
+                (503, HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(requested))]), "")
+            }
             Fate::Silence => std::future::pending().await,
             Fate::Fails(failure) => {
                 std::mem::forget(unfinished);
@@ -236,7 +252,8 @@ impl Stage {
             hangs: Hangs::Never,
         };
         let connections = Connections::over(Arc::new(self.clone()));
-        Client::new("acme", &config.centers["acme"], dialect, connections, Metrics::new().unwrap())
+        let metrics = Metrics::new().unwrap();
+        Client::new("acme", &config.centers["acme"], dialect, connections, Clock::from_source(Noon), metrics)
     }
 }
 
