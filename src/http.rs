@@ -9,6 +9,7 @@
 //! been sent. [`crate::detached`] lets a write run on after its caller disconnected; this module does not.
 
 mod breaker;
+mod connect_error;
 mod dialect;
 mod endpoint;
 mod exchange;

@@ -13,6 +13,8 @@ use crate::{
 /// Retry delay when the vendor is unreachable or requests none.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
+const NO_RESPONSE: &str = "no response before the deadline";
+
 /// The cause when the caller disconnected before the request was sent.
 pub(super) const CALLER_DISCONNECTED: &str = "the caller disconnected";
 
@@ -124,8 +126,9 @@ pub(super) fn past_deadline<S>(cx: &Context, operation: &Operation<S>, may_have_
         (true, true) => Error::new(
             ErrorReason::VendorTimeout,
             "the vendor did not respond before the deadline; it is safe to retry",
-        ),
-        (true, false) => Error::outcome_unknown("no response before the deadline").past_deadline(),
+        )
+        .with("cause", NO_RESPONSE),
+        (true, false) => Error::outcome_unknown(NO_RESPONSE).past_deadline(),
     }
     .from_vendor(Vendor { operation: operation.name, ..Vendor::default() })
 }
@@ -260,6 +263,7 @@ mod tests {
         ] {
             let cx = call();
             let error = past_deadline(&cx, &operation(repeatable), left);
+            assert_eq!(error.cause(), left.then_some("no response before the deadline"));
             assert_eq!((error.reason(), cx.may_have_been_sent()), (reason, left));
             assert_eq!(error.clone().into_status(&cx).code(), code);
             assert_eq!(reported(error).3[0], "POST /queues");
