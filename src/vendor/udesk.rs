@@ -112,6 +112,8 @@ pub(crate) struct Udesk {
     /// Serializes changes of a queue, which is written whole (C15).
     queue_locks: KeyedMutex<String>,
     known_numbers: known_numbers::KnownNumbers,
+    /// Of several calls with unknown numbers, one reads the list.
+    known_numbers_lock: KeyedMutex<()>,
     agent_states: config::AgentStates,
     auth_token: config::VendorSecret,
 }
@@ -134,7 +136,8 @@ impl Udesk {
             ccapi,
             subscriptions,
             queue_locks: KeyedMutex::new(),
-            known_numbers: known_numbers::KnownNumbers::default(),
+            known_numbers: known_numbers::KnownNumbers::new(parts.clock.clone()),
+            known_numbers_lock: KeyedMutex::new(),
             agent_states: udesk.agent_states.clone(),
             auth_token: udesk.auth_token.clone(),
         }
