@@ -48,11 +48,7 @@ impl<D: Dialect> Client<D> {
         outgoing: &Outgoing,
         send_state: &SendState,
     ) -> Result<Bytes> {
-        let requester = match operation.repeatable {
-            _ if cx.method() == PROBE => Requester::Probe,
-            true => Requester::Read,
-            false => Requester::Write,
-        };
+        let requester = requester(cx, operation);
         // While the vendor hangs, calls hold every permit.
         let _permit = match requester {
             Requester::Probe => None,
@@ -139,16 +135,16 @@ impl<D: Dialect> Client<D> {
                             continue;
                         }
                     }
-                    let requested = retry_after(&response.headers, self.clock.now());
+                    let delay = retry_after(&response.headers, self.clock.now());
                     let transient = refusal.status.is_some_and(StatusMeaning::is_transient);
-                    if operation.repeatable && transient && self.back_off(cx, attempts, requested).await {
+                    if operation.repeatable && transient && self.back_off(cx, attempts, delay).await {
                         continue;
                     }
                     let body_secrets = outgoing.body.as_deref().map(redact::secrets_in).unwrap_or_default();
                     let mut secrets = self.dialect.secrets();
                     secrets.extend(self.dialect.credential_secrets(&credentials));
                     secrets.extend(body_secrets.iter().map(String::as_str));
-                    return Err(refused(operation, &response, refusal, requested, &secrets));
+                    return Err(refused(operation, &response, refusal, delay, &secrets));
                 }
             }
         }
@@ -208,8 +204,8 @@ impl<D: Dialect> Client<D> {
     }
 
     /// Waits before a retry. `false` when the retry budget, the attempts or the deadline allow none.
-    async fn back_off(&self, cx: &Context, attempts: u32, requested: Option<Duration>) -> bool {
-        match self.retries.backoff(attempts, requested) {
+    async fn back_off(&self, cx: &Context, attempts: u32, delay: Option<Duration>) -> bool {
+        match self.retries.backoff(attempts, delay) {
             Some(backoff) if Instant::now() + backoff < cx.deadline() => {
                 tokio::time::sleep(backoff).await;
                 true
@@ -292,6 +288,14 @@ impl ParsedResponse {
             Self::Refused(_) => "refused",
             Self::Unreadable(_) => "unreadable",
         }
+    }
+}
+
+fn requester<S>(cx: &Context, operation: &Operation<S>) -> Requester {
+    match operation.repeatable {
+        _ if cx.method() == PROBE => Requester::Probe,
+        true => Requester::Read,
+        false => Requester::Write,
     }
 }
 

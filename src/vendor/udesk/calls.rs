@@ -76,9 +76,10 @@ async fn start_callback(
     // A call that fails in any case reads nothing.
     let reads = check.is_passed();
     for (field, number) in odd {
-        let is_own = match reads {
-            true => phone_numbers::may_exist(udesk, cx, number).await?,
-            false => udesk.known_numbers.contains(number),
+        let is_own = if reads {
+            phone_numbers::may_exist(udesk, cx, number).await?
+        } else {
+            udesk.known_numbers.contains(number)
         };
         if !is_own {
             check.invalid(field, "Udesk requires 3 to 32 digits, or a number that ListPhoneNumbers returns");
