@@ -248,6 +248,11 @@ impl Check {
         Ok(())
     }
 
+    /// Whether nothing violates the contract so far.
+    pub(crate) fn is_passed(&self) -> bool {
+        self.invalid.total + self.unsupported.total == 0
+    }
+
     /// Ends the check.
     ///
     /// # Errors
