@@ -2,8 +2,8 @@
 //!
 //! The stack of a gRPC call, from the outside in:
 //!
-//! 1. [`accept`]: a connection acquires a permit of its listener and one of its address, and must be open in time
-//!    ([`opening`]), so that silent connections do not hold permits; some file descriptors ([`descriptors`]) are kept;
+//! 1. [`accept`]: a connection acquires a place of its listener and of its address ([`admission`]), an idle one's if
+//!    none is free, and must be open in time ([`opening`]); some file descriptors ([`descriptors`]) are kept;
 //! 2. HTTP/2 with limits on streams, resets and headers, and with keepalive;
 //! 3. [`request_layer`]: the call's context, deadline and metrics, the limits of its [`body`], and error details for the
 //!    statuses of tonic;
@@ -14,6 +14,7 @@
 
 mod accept;
 mod admin;
+mod admission;
 mod body;
 mod descriptors;
 mod http1;
@@ -31,7 +32,7 @@ use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use self::opening::Protocol;
+use self::{admission::Limits, opening::Protocol};
 use crate::{
     config::{self, Config},
     drain::Draining,
@@ -192,11 +193,7 @@ impl Gateway {
         let listen = &config.listen;
         let max_connections = descriptors::max_connections(listen.max_connections, descriptors::raise_limit());
         // One address leaves half of the connections to others.
-        let limits = |protocol| accept::Limits {
-            connections: max_connections,
-            per_address: max_connections.div_ceil(2),
-            protocol,
-        };
+        let limits = |connections: usize| Limits { connections, per_address: connections.div_ceil(2) };
         let contact_center = ContactCenterServer::new(service).max_decoding_message_size(listen.max_request_size);
         let server = Server::builder()
             .max_concurrent_streams(listen.max_streams_per_connection)
@@ -211,23 +208,18 @@ impl Gateway {
             .add_service(reflection_v1.max_decoding_message_size(MAX_INFRASTRUCTURE_REQUEST_SIZE))
             .add_service(reflection_v1alpha.max_decoding_message_size(MAX_INFRASTRUCTURE_REQUEST_SIZE))
             .serve_with_incoming_shutdown(
-                accept::connections(grpc, limits(Protocol::Http2)),
+                accept::connections(grpc, limits(max_connections), Protocol::Http2),
                 wait_until_set(stopped.clone()),
             );
 
-        let admin_limits = accept::Limits {
-            connections: descriptors::ADMIN_CONNECTIONS,
-            per_address: descriptors::ADMIN_CONNECTIONS,
-            protocol: Protocol::Http1,
-        };
-        let admin = accept::connections(admin, admin_limits);
+        let admin = accept::connections(admin, limits(descriptors::ADMIN_CONNECTIONS), Protocol::Http1);
         let admin = tokio::spawn(admin::serve(admin, metrics, draining.clone(), admin_stopped));
         let ingress = Arc::new(ingress);
         let handle = move |request| {
             let ingress = ingress.clone();
             async move { ingress.handle(request).await }
         };
-        let callbacks = accept::connections(http, limits(Protocol::Http1));
+        let callbacks = accept::connections(http, limits(max_connections), Protocol::Http1);
         let mut callbacks = tokio::spawn(http1::serve(callbacks, handle, stopped));
         let mut server = std::pin::pin!(server);
         let result = tokio::select! {
