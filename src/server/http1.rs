@@ -107,11 +107,7 @@ mod tests {
     };
 
     use super::{
-        super::{
-            accept,
-            admission::Limits,
-            opening::Protocol,
-        },
+        super::{accept, admission::Limits, opening::Protocol},
         *,
     };
 

@@ -73,10 +73,9 @@ type Timer = Option<Pin<Box<Sleep>>>;
 impl Opening {
     pub(super) fn new(protocol: Protocol, place: Arc<Place>) -> Self {
         match protocol {
-            Protocol::Http1 => Self::Http1(Head {
-                in_request: InRequest::new(place),
-                timer: Some(Box::pin(sleep(HEAD_TIMEOUT))),
-            }),
+            Protocol::Http1 => {
+                Self::Http1(Head { in_request: InRequest::new(place), timer: Some(Box::pin(sleep(HEAD_TIMEOUT))) })
+            }
             Protocol::Http2 => Self::Http2(Handshake {
                 place,
                 timer: Some(Box::pin(sleep(HANDSHAKE_TIMEOUT))),
