@@ -1,7 +1,7 @@
 //! Bytes that a vendor sent, as text: the one place that reads the body of a response and of a callback.
 //!
-//! [`decode`] removes the content codings (`Content-Encoding`) and the charset (`Content-Type`); [`repair()`] then makes
-//! JSON of text that is almost JSON. Both are bounded: a body is decoded up to the size cap of its reader, and
+//! [`decode`] removes the content codings (`Content-Encoding`) and the charset (`Content-Type`); [`repair()`] then
+//! makes JSON of text that is almost JSON. Both are bounded: a body is decoded up to the size cap of its reader, and
 //! [`MAX_GROWTH`] bounds the memory of its values.
 
 pub(crate) mod charset;

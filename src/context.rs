@@ -42,8 +42,8 @@ struct Call {
     rejected: OnceLock<Rejected>,
 }
 
-/// The fields that the contract rejects in a request, each with what is expected. Such a call fails; the adapter may only
-/// add what its vendor rejects.
+/// The fields that the contract rejects in a request, each with what is expected. Such a call fails; the adapter may
+/// only add what its vendor rejects.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rejected {
     /// Invalid fields.
@@ -92,8 +92,8 @@ impl Context {
         Self { call: Arc::new(call), write_deadline: deadline }
     }
 
-    /// The same call, which waits until `write_deadline` for the response to a write, past its own deadline: the outcome
-    /// is recorded for a replay.
+    /// The same call, which waits until `write_deadline` for the response to a write, past its own deadline: the
+    /// outcome is recorded for a replay.
     #[must_use]
     pub fn with_write_deadline(&self, write_deadline: Instant) -> Self {
         Self { call: self.call.clone(), write_deadline: write_deadline.max(self.write_deadline) }
@@ -151,8 +151,8 @@ impl Context {
         let _ = self.call.center.set(Center { id: id.to_owned(), vendor });
     }
 
-    /// Marks that a write is about to be sent. Returns `false` when the call was cancelled or its deadline passed before
-    /// its first write: then nothing may be sent.
+    /// Marks that a write is about to be sent. Returns `false` when the call was cancelled or its deadline passed
+    /// before its first write: then nothing may be sent.
     pub fn begin_write(&self) -> bool {
         let expired = self.is_expired();
         let sent = |state| (state & SENT != 0 || (state == 0 && !expired)).then_some(state | SENT);
@@ -164,7 +164,8 @@ impl Context {
         Instant::now() >= self.call.deadline
     }
 
-    /// Marks that the caller cancelled or its deadline passed. Returns whether a write may have been sent; it then runs on.
+    /// Marks that the caller cancelled or its deadline passed. Returns whether a write may have been sent; it then runs
+    /// on.
     pub fn cancel(&self) -> bool {
         self.call.write_state.fetch_or(CANCELLED, Ordering::AcqRel) & SENT != 0
     }

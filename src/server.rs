@@ -5,13 +5,13 @@
 //! 1. [`accept`]: a connection acquires a place of its listener and of its address ([`admission`]), an idle one's if
 //!    none is free, and must be open in time ([`opening`]); some file descriptors ([`descriptors`]) are kept;
 //! 2. HTTP/2 with limits on streams, resets and headers, and with keepalive;
-//! 3. [`request_layer`]: the call's context, deadline and metrics, the limits of its [`body`], and error details for the
-//!    statuses of tonic;
+//! 3. [`request_layer`]: the call's context, deadline and metrics, the limits of its [`body`], and error details for
+//!    the statuses of tonic;
 //! 4. the service, reflection and health.
 //!
-//! Shutdown is bounded: after the signal the gateway rejects new calls as draining. A request whose body does not arrive
-//! within [`LAME_DUCK`] is rejected, too. Running calls and writes may finish within `drain_timeout`; then the gateway
-//! closes connections and stores.
+//! Shutdown is bounded: after the signal the gateway rejects new calls as draining. A request whose body does not
+//! arrive within [`LAME_DUCK`] is rejected, too. Running calls and writes may finish within `drain_timeout`; then the
+//! gateway closes connections and stores.
 
 mod accept;
 mod admin;

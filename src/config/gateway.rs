@@ -125,8 +125,8 @@ fn refuse_overlapping(table: &Table<'_>, addresses: &[(&str, Result<SocketAddr, 
     }
 }
 
-/// Whether the system refuses to bind both. `0.0.0.0` is every IPv4 address, and `[::]` every address; the system chooses
-/// another port for port 0.
+/// Whether the system refuses to bind both. `0.0.0.0` is every IPv4 address, and `[::]` every address; the system
+/// chooses another port for port 0.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
     // Mapped addresses are IPv4 to the system, too.
     let (one_ip, other_ip) = (one.ip().to_canonical(), other.ip().to_canonical());

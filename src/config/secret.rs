@@ -92,8 +92,8 @@ fn trimmed(text: &str, source: &str, is_refused: fn(char) -> bool) -> Parsed<Str
     Ok(secret.to_owned())
 }
 
-/// What a renderer shows nothing for: control characters, line separators, Unicode's `Default_Ignorable_Code_Point`, other
-/// format characters, and a blank that is no white space to Unicode.
+/// What a renderer shows nothing for: control characters, line separators, Unicode's `Default_Ignorable_Code_Point`,
+/// other format characters, and a blank that is no white space to Unicode.
 const INVISIBLE: &[RangeInclusive<char>] = &[
     '\u{ad}'..='\u{ad}',
     '\u{34f}'..='\u{34f}',

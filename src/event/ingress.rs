@@ -2,8 +2,8 @@
 //!
 //! Vendors do not sign callbacks, so the path is the secret: a wrong path receives 404 and no reason. The ingress
 //! removes content codings and the charset of a body and reads nothing more. It responds 200 with the vendor's
-//! acknowledgement after the event log stored the body, and 503 with `Retry-After` when the body cannot be stored now, or
-//! does not arrive before a drain ends. It never logs paths.
+//! acknowledgement after the event log stored the body, and 503 with `Retry-After` when the body cannot be stored now,
+//! or does not arrive before a drain ends. It never logs paths.
 
 #[cfg(test)]
 mod tests;
@@ -38,8 +38,9 @@ use crate::{
 
 /// Largest body, in bytes.
 const MAX_BODY_SIZE: usize = 1024 * 1024;
-/// Bytes of bodies that wait for the event log, of all centers. Each center has an equal part, and at least room for two
-/// bodies, so that the sum is larger with more than 32 centers: slow posts to one center do not refuse those to another.
+/// Bytes of bodies that wait for the event log, of all centers. Each center has an equal part, and at least room for
+/// two bodies, so that the sum is larger with more than 32 centers: slow posts to one center do not refuse those to
+/// another.
 const MAX_BUFFERED_BYTES: usize = 64 * MAX_BODY_SIZE;
 const MIN_BUFFERED_BYTES: usize = 2 * MAX_BODY_SIZE;
 /// Longest time to read a body, and to store it.

@@ -232,8 +232,8 @@ impl HttpResponse {
 // === impl ParsedResponse ===
 
 impl ParsedResponse {
-    /// Whether the vendor itself, not a proxy in front of it, processed the request: the response has a payload, or a return
-    /// code that does not reject the credentials.
+    /// Whether the vendor itself, not a proxy in front of it, processed the request: the response has a payload, or a
+    /// return code that does not reject the credentials.
     fn is_from_vendor(&self) -> bool {
         match self {
             Self::Payload(_) => true,

@@ -53,7 +53,8 @@ impl Retries {
     }
 }
 
-/// The delay in `Retry-After`: seconds, or a date relative to the response's own `Date`, because vendors' clocks are wrong.
+/// The delay in `Retry-After`: seconds, or a date relative to the response's own `Date`, because vendors' clocks are
+/// wrong.
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
     let date = |name| httpdate::parse_http_date(text(name)?).ok();

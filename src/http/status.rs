@@ -1,7 +1,7 @@
 //! What an HTTP status means in a response without the vendor's envelope.
 //!
-//! Four things differ: a refusal, an unknown outcome, an outage, and an address that is not the vendor's. Each vendor has a
-//! table of the statuses that its document names; [`StatusMeaning::by_specification`] covers the others.
+//! Four things differ: a refusal, an unknown outcome, an outage, and an address that is not the vendor's. Each vendor
+//! has a table of the statuses that its document names; [`StatusMeaning::by_specification`] covers the others.
 
 use http::StatusCode;
 
@@ -17,8 +17,8 @@ pub enum StatusMeaning {
     Busy,
     /// The request rate is limited, and the request had no effect; a read is retried.
     RateLimited,
-    /// The vendor is unavailable, by its own word or a proxy's. A read is retried, and the outcome of a write is unknown. The
-    /// circuit breaker counts this meaning alone.
+    /// The vendor is unavailable, by its own word or a proxy's. A read is retried, and the outcome of a write is
+    /// unknown. The circuit breaker counts this meaning alone.
     Outage,
     /// The outcome of a write is unknown. The reason is that of a read.
     Unknown(ErrorReason),
@@ -30,8 +30,8 @@ pub enum StatusMeaning {
 // === impl StatusMeaning ===
 
 impl StatusMeaning {
-    /// The meaning by RFC 9110, and by what proxies send; `None` for a 2xx status. `keys` are the configuration's keys of the
-    /// address.
+    /// The meaning by RFC 9110, and by what proxies send; `None` for a 2xx status. `keys` are the configuration's keys
+    /// of the address.
     pub fn by_specification(status: StatusCode, keys: &'static str) -> Option<Self> {
         Some(match status.as_u16() {
             200..=299 => return None,
@@ -54,8 +54,8 @@ impl StatusMeaning {
     pub fn refusal(self, message: String) -> Refusal {
         let (read, write) = match self {
             Self::Refused(reason) => (reason, reason),
-            // A client library retries UNAVAILABLE by itself, and proxies use these statuses loosely: a customer must not be
-            // rung twice.
+            // A client library retries UNAVAILABLE by itself, and proxies use these statuses loosely: a customer must
+            // not be rung twice.
             Self::Busy => (ErrorReason::VendorUnavailable, ErrorReason::VendorRejected),
             Self::RateLimited => (ErrorReason::VendorRateLimited, ErrorReason::VendorRateLimited),
             Self::Outage => (ErrorReason::VendorUnavailable, ErrorReason::VendorOutcomeUnknown),

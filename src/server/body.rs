@@ -1,5 +1,5 @@
-//! Bodies of gRPC requests and responses: how many bytes of requests the process holds, how long a request may take to arrive,
-//! and the end of streams that a drain does not wait for.
+//! Bodies of gRPC requests and responses: how many bytes of requests the process holds, how long a request may take to
+//! arrive, and the end of streams that a drain does not wait for.
 
 use std::{
     pin::Pin,

@@ -13,7 +13,8 @@ const MAX_RESPONSE_SIZE: usize = 4 << 20;
 /// The response of a method, if callers can receive it.
 ///
 /// # Errors
-/// `VENDOR_RESPONSE_INVALID` for a read. A write was done, so it is `VENDOR_OUTCOME_UNKNOWN`: callers do not send it again.
+/// `VENDOR_RESPONSE_INVALID` for a read. A write was done, so it is `VENDOR_OUTCOME_UNKNOWN`: callers do not send it
+/// again.
 pub(super) fn bounded<A: Message>(method: &str, response: A) -> Result<A> {
     if response.encoded_len() <= MAX_RESPONSE_SIZE {
         return Ok(response);

@@ -1,7 +1,7 @@
 //! Lists that the vendor returns in pages of its own size.
 //!
-//! A vendor may ignore the position of a page, return smaller pages than requested, or count more items than it returns.
-//! Every walk ends, and [`Incomplete`] says why items are missing.
+//! A vendor may ignore the position of a page, return smaller pages than requested, or count more items than it
+//! returns. Every walk ends, and [`Incomplete`] says why items are missing.
 
 use std::{
     collections::HashSet,
@@ -352,8 +352,8 @@ impl<T: Item> Walk<T> {
             }
         }
         if named > 0 && fresh == 0 {
-            // A vendor that returns more than requested returns all; so does one that returns less, unless it stops at a
-            // round number or counts more.
+            // A vendor that returns more than requested returns all; so does one that returns less, unless it stops at
+            // a round number or counts more.
             let is_counted = reported.is_some_and(|total| total > self.at);
             let is_whole = self.is_oversized || (got < limit && !is_counted && !got.is_multiple_of(COMMON_MULTIPLE));
             self.finish((!is_whole).then_some(Incomplete::Repeated { given: self.at }));

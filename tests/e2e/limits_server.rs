@@ -298,8 +298,8 @@ async fn a_request_s_head_is_16_kib_and_64_headers_at_most() {
     }
 }
 
-/// How long, by a clock that leaps, a connection lives on. Its timer started a moment before, by the machine's clock: on
-/// a slow machine that is up to half of it, which is still no less than the next shorter bound.
+/// How long, by a clock that leaps, a connection lives on. Its timer started a moment before, by the machine's clock:
+/// on a slow machine that is up to half of it, which is still no less than the next shorter bound.
 async fn assert_lives_on(mut stream: TcpStream, seconds: u128) {
     pause();
     let begun = Instant::now();

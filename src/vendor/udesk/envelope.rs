@@ -93,8 +93,8 @@ fn by_status(operation: &Operation<Style>, response: &HttpResponse, why: &'stati
     }
 }
 
-/// A refusal under HTTP 500: "the user will not be able to determine if the request was successful". Only a refusal of the
-/// account comes before anything is done.
+/// A refusal under HTTP 500: "the user will not be able to determine if the request was successful". Only a refusal of
+/// the account comes before anything is done.
 fn undetermined(refusal: Refusal) -> Refusal {
     match refusal.write {
         VendorAuthFailed | CenterMisconfigured => refusal,
