@@ -206,8 +206,8 @@ impl Context {
 impl MalformedTimeout {
     const EXPECTED: &str = "expected one value of 1 to 8 digits and a unit: H, M, S, m, u or n";
 
-    /// The violation of a call that has it.
-    pub(crate) fn violation(self) -> Violation {
+    /// The violation that a call with it has.
+    pub(crate) fn violation() -> Violation {
         Violation::new(GRPC_TIMEOUT, Self::EXPECTED)
     }
 }

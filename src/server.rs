@@ -10,8 +10,8 @@
 //! 4. the service, reflection and health.
 //!
 //! Shutdown is bounded: after the signal the gateway rejects new calls as draining. A request whose body does not
-//! arrive within [`LAME_DUCK`] is rejected, too. Running calls and writes may finish within `drain_timeout`; then the
-//! gateway closes connections and stores.
+//! arrive within [`RECEIVE_TIMEOUT`] is rejected, too. Running calls and writes may finish within `drain_timeout`; then
+//! the gateway closes connections and stores.
 
 mod accept;
 mod admin;
@@ -52,9 +52,10 @@ const MAX_PENDING_ACCEPT_RESETS: usize = 64;
 const MAX_HEADER_LIST_SIZE: u32 = 64 * 1024;
 /// Largest request of health and reflection.
 const MAX_INFRASTRUCTURE_REQUEST_SIZE: usize = 16 * 1024;
-/// How long the gateway rejects new calls with a status, and waits for the rest of requests that began before, until it
-/// closes connections.
+/// How long the gateway rejects new calls with a status before it closes connections.
 const LAME_DUCK: Duration = Duration::from_millis(500);
+/// How long the rest of a request may arrive after that.
+const RECEIVE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long responses may be written after the last call ended. Open connections without a
 /// call do not delay the drain.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
@@ -240,7 +241,12 @@ impl Gateway {
                         () = sleep(lame_duck) => {}
                     }
                     stop_serving.send_replace(true);
-                    draining.end_receiving();
+                    let receiving = draining.clone();
+                    let receive_timeout = RECEIVE_TIMEOUT.min(listen.drain_timeout / 10);
+                    tokio::spawn(async move {
+                        sleep(receive_timeout).await;
+                        receiving.end_receiving();
+                    });
                     calls.close();
                     let flush_timeout = FLUSH_TIMEOUT.min(listen.drain_timeout / 10);
                     let finished = async { drop(tokio::join!(calls.wait(), &mut callbacks, writes.wait())) };

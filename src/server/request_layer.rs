@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     config,
-    context::{self, Context},
+    context::{self, Context, MalformedTimeout},
     drain::Draining,
     error::{Error, ErrorReason, Violation, code_name},
     proto::METHODS,
@@ -165,8 +165,8 @@ where
         let request_bytes = RequestBytes::default();
         let call = if self.shared.draining.is_draining() {
             Err(Error::draining())
-        } else if let Err(malformed) = timeout {
-            Err(Error::invalid(vec![malformed.violation()]))
+        } else if timeout.is_err() {
+            Err(Error::invalid(vec![MalformedTimeout::violation()]))
         } else if cx.is_expired() {
             // A call without time for a request and a response ends before it has an effect. The response must be ready
             // at once: tonic cancels the call at the caller's deadline.
