@@ -229,8 +229,8 @@ impl Check {
         }
     }
 
-    /// Ends the contract's check. The call goes on to the adapter, which adds its own violations and then fails: nothing
-    /// is sent for it.
+    /// Ends the contract's check. The call goes on to the adapter, which adds its own violations and then fails:
+    /// nothing is sent for it.
     ///
     /// # Errors
     /// As [`Check::done`], where the response has no room for more violations.

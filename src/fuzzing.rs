@@ -266,7 +266,7 @@ pub fn timestamps(value: &[u8]) {
     let cx = Context::from_headers("Fuzzed", &headers, &limits);
     assert!(cx.deadline() <= Instant::now() + limits.max, "the maximum caps every deadline");
     assert!(cx.trace_id().len() == 32 && cx.trace_id().bytes().all(|byte| byte.is_ascii_hexdigit()));
-    if let Some(timeout) = context::timeout(&headers) {
+    if let Ok(Some(timeout)) = context::timeout(&headers) {
         let text = value.to_str().unwrap_or_default();
         let (digits, unit) = text.split_at(text.len() - 1);
         let nanos: u128 = match unit {

@@ -64,7 +64,8 @@ pub async fn bind(mut config: Config, clock: Clock, stores: Stores) -> Result<Ga
         parts.metrics.add_database(path).map_err(|_| StartError::Metrics)?;
     }
     let adapters = centers.iter().map(|center| (center.id.clone(), center.adapter.clone()));
-    let ingress = Ingress::new(adapters, stores.events.clone(), parts.addresses, parts.metrics.clone());
+    let ingress =
+        Ingress::new(adapters, stores.events.clone(), parts.addresses, parts.metrics.clone(), draining.clone());
     let writes = parts.connections.running_writes();
     let service = Service::new(Arc::new(centers));
     let components = Components { service, ingress, metrics: parts.metrics, writes, draining, stores };

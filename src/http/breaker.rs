@@ -4,8 +4,8 @@
 //! the vendor; never a write, because its outcome could stay unknown. A successful probe closes the breaker, a failed
 //! probe doubles the penalty.
 //!
-//! A request that its caller abandons shows how long the caller waits, not that the vendor hangs. It opens nothing: after
-//! as many as would open the breaker, the gateway sends a probe of its own, and opens the breaker if that fails.
+//! A request that its caller abandons shows how long the caller waits, not that the vendor hangs. It opens nothing:
+//! after as many as would open the breaker, the gateway sends a probe of its own, and opens the breaker if that fails.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -165,8 +165,8 @@ impl Permit<'_> {
         }
     }
 
-    /// Records that the vendor was unreachable, did not respond, or responded with a 5xx status and no return code. A failed
-    /// probe confirms what the abandoned requests suggest.
+    /// Records that the vendor was unreachable, did not respond, or responded with a 5xx status and no return code. A
+    /// failed probe confirms what the abandoned requests suggest.
     pub(super) fn failed(mut self) -> Transition {
         let mut state = self.breaker.state();
         match *state {

@@ -25,13 +25,14 @@ use crate::{
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 /// A probe without a response after this long has failed. The rest of its time is for its credentials.
 const PROBE_SILENCE: Duration = Duration::from_secs(4);
-/// A request that its caller abandons after this long without a response lets the gateway suspect that the vendor hangs.
+/// A request that its caller abandons after this long without a response lets the gateway suspect that the vendor
+/// hangs.
 const SUSPICIOUS_SILENCE: Duration = Duration::from_secs(1);
 /// The method of the gateway's own probes.
 const PROBE: &str = "Probe";
 
-/// Reports the outcome of a request in flight to the breaker. A guard that is dropped without an outcome reports that its
-/// caller abandoned it.
+/// Reports the outcome of a request in flight to the breaker. A guard that is dropped without an outcome reports that
+/// its caller abandoned it.
 struct BreakerGuard<'a, D: Dialect> {
     client: &'a Arc<Client<D>>,
     permit: Option<Permit<'a>>,
@@ -267,8 +268,8 @@ impl HttpResponse {
 // === impl ParsedResponse ===
 
 impl ParsedResponse {
-    /// Whether the vendor itself, not a proxy in front of it, processed the request: the response has a payload, or a return
-    /// code that does not reject the credentials.
+    /// Whether the vendor itself, not a proxy in front of it, processed the request: the response has a payload, or a
+    /// return code that does not reject the credentials.
     fn is_from_vendor(&self) -> bool {
         match self {
             Self::Payload(_) => true,

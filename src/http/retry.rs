@@ -42,8 +42,8 @@ impl Retries {
         self.budget.deposit();
     }
 
-    /// Backoff before the next attempt, at least the delay that the vendor requested; `None` when the attempts or the budget
-    /// are exhausted.
+    /// Backoff before the next attempt, at least the delay that the vendor requested; `None` when the attempts or the
+    /// budget are exhausted.
     pub(crate) fn backoff(&self, attempts_made: u32, requested: Option<Duration>) -> Option<Duration> {
         if attempts_made >= self.attempts || !self.budget.withdraw() {
             return None;

@@ -120,8 +120,8 @@ impl Transport for Network {
     }
 }
 
-/// Reads the whole body. Reading stops at the chunk that exceeds the limit, and does not start when the announced length
-/// exceeds it.
+/// Reads the whole body. Reading stops at the chunk that exceeds the limit, and does not start when the announced
+/// length exceeds it.
 async fn read_body<E>(
     announced: Option<u64>,
     chunks: impl Stream<Item = Result<Bytes, E>>,

@@ -1,7 +1,7 @@
 //! Calls with a `request_id`, in a bucket that all gateways share.
 //!
-//! An entry names the gateway that runs the call. While another gateway may still run it, a second call waits; after that
-//! its outcome is unknown.
+//! An entry names the gateway that runs the call. While another gateway may still run it, a second call waits; after
+//! that its outcome is unknown.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -60,8 +60,8 @@ pub(super) struct Calls {
     state: Bucket,
     /// The key that this gateway hashes with.
     key: OnceLock<Hash>,
-    /// The bucket has another key: it was lost, and a gateway that started then generated one. Two gateways with different
-    /// keys would run a call twice, so this one begins none.
+    /// The bucket has another key: it was lost, and a gateway that started then generated one. Two gateways with
+    /// different keys would run a call twice, so this one begins none.
     is_key_replaced: AtomicBool,
 }
 
@@ -195,10 +195,10 @@ impl Calls {
         recorded.unwrap_or(Err(last))
     }
 
-    /// Reads the entry and updates it at its revision: an earlier attempt without a reply may have been carried out, and
-    /// another call may have begun since. `false` when the entry changed in between, or is missing: a new leader may not
-    /// have applied every write yet. A bucket that was lost has no entry: the call's own is created, unless another gateway
-    /// began the call again.
+    /// Reads the entry and updates it at its revision: an earlier attempt without a reply may have been carried out,
+    /// and another call may have begun since. `false` when the entry changed in between, or is missing: a new leader
+    /// may not have applied every write yet. A bucket that was lost has no entry: the call's own is created, unless
+    /// another gateway began the call again.
     async fn try_to_complete(&self, key: &str, begun: Option<&Call>, sealed: Option<&[u8]>) -> Result<bool, Failure> {
         let Some(entry) = self.bucket.get(key).await? else {
             let (Some(sealed), Some(begun)) = (sealed, begun) else { return Ok(sealed.is_none()) };
@@ -218,7 +218,8 @@ impl Calls {
         }
     }
 
-    /// Remembers a call that this gateway runs. One that panicked never completes, and is forgotten when there are many.
+    /// Remembers a call that this gateway runs. One that panicked never completes, and is forgotten when there are
+    /// many.
     fn remember(&self, call: Hash, entry: Call) {
         let mut running = self.running();
         if running.len() >= MAX_RUNNING {

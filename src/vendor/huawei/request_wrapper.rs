@@ -1,9 +1,10 @@
 //! Request bodies that the tables of agentAccount wrap in a member and that the examples do not (B3.5 to B3.11).
 //!
-//! Reads show which form a tenant accepts: the examples' form until a success confirms one. While none is confirmed, a read
-//! that fails in one form is sent in the other. A refusal alone is weak evidence, because it may be about something else:
-//! it decides which form is tried first, and no more. A write is sent once, in the form that is known then; a read precedes
-//! every write. The bodies of addSkillsToAgent and releaseAgentBySkillId are wrapped in neither (B3.9, B3.10).
+//! Reads show which form a tenant accepts: the examples' form until a success confirms one. While none is confirmed, a
+//! read that fails in one form is sent in the other. A refusal alone is weak evidence, because it may be about
+//! something else: it decides which form is tried first, and no more. A write is sent once, in the form that is known
+//! then; a read precedes every write. The bodies of addSkillsToAgent and releaseAgentBySkillId are wrapped in neither
+//! (B3.9, B3.10).
 
 use std::sync::atomic::{AtomicU8, Ordering};
 

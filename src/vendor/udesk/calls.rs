@@ -25,7 +25,8 @@ use crate::{
     vendor::de::Text,
 };
 
-/// `POST /callback2ivr?app_id=` (Udesk 24). The customer is the caller: the answered call follows the inbound route (C52).
+/// `POST /callback2ivr?app_id=` (Udesk 24). The customer is the caller: the answered call follows the inbound route
+/// (C52).
 #[derive(Serialize)]
 struct CallBack<'a> {
     caller: &'a str,

@@ -143,7 +143,8 @@ async fn a_request_that_fails_in_both_forms_is_the_first_refusal() {
     assert!(server.calls().is_empty());
 }
 
-/// Huawei does not document its response for an unknown account. If it is a refusal, its return code shows the form, too.
+/// Huawei does not document its response for an unknown account. If it is a refusal, its return code shows the form,
+/// too.
 #[tokio::test]
 async fn a_refusal_of_the_wrapped_form_shows_that_the_tenant_accepts_it() {
     let server = TestServer::start("wrapped-only").await;
