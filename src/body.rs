@@ -1,7 +1,7 @@
 //! Bytes that a vendor sent, as text: the one place that reads the body of a response and of a callback.
 //!
-//! [`decode`] removes the content codings (`Content-Encoding`) and the charset (`Content-Type`); [`repair()`] then makes
-//! JSON of text that is almost JSON. Both are bounded: a body is decoded up to the size cap of its reader, and
+//! [`decode`] removes the content codings (`Content-Encoding`) and the charset (`Content-Type`); [`repair()`] then
+//! makes JSON of text that is almost JSON. Both are bounded: a body is decoded up to the size cap of its reader, and
 //! [`MAX_GROWTH`] bounds the memory of its values.
 
 pub(crate) mod charset;
@@ -68,8 +68,8 @@ pub(crate) fn decode<'a>(labels: &Labels, body: &'a [u8], max: usize) -> Result<
     }
 }
 
-/// The body of a response, decoded and repaired. In JSON, a few bytes that are no text become U+FFFD: one odd name must not
-/// fail a list, nor leave the outcome of a write unknown.
+/// The body of a response, decoded and repaired. In JSON, a few bytes that are no text become U+FFFD: one odd name must
+/// not fail a list, nor leave the outcome of a write unknown.
 ///
 /// # Errors
 /// As [`decode`]; and when the response has too many values for `max`.

@@ -9,6 +9,7 @@
 //! been sent. [`crate::detached`] lets a write run on after its caller disconnected; this module does not.
 
 mod breaker;
+mod connect_error;
 mod dialect;
 mod endpoint;
 mod exchange;
@@ -34,7 +35,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::time::timeout_at;
+use tokio::{sync::Semaphore, time::timeout_at};
 use tokio_util::task::TaskTracker;
 
 use self::{
@@ -52,6 +53,7 @@ pub use self::{
     transport::{Failure, HttpRequest, Network, Transport},
 };
 use crate::{
+    clock::Clock,
     config,
     context::Context,
     error::{Error, Result},
@@ -78,10 +80,13 @@ pub struct Client<D> {
     retries: Retries,
     breaker: Breaker,
     probe: OnceLock<Probe<D>>,
+    /// Held by the gateway's own probe: there is one at a time.
+    probe_permit: Arc<Semaphore>,
     max_response_size: usize,
     max_list_size: usize,
     /// How many writes have begun or ended.
     changes: AtomicU64,
+    clock: Clock,
     metrics: Metrics,
 }
 
@@ -122,6 +127,7 @@ impl<D: Dialect> Client<D> {
         config: &config::Center,
         dialect: D,
         connections: Connections,
+        clock: Clock,
         metrics: Metrics,
     ) -> Arc<Self> {
         metrics.breaker(center, D::FAMILY, false);
@@ -133,15 +139,17 @@ impl<D: Dialect> Client<D> {
             retries: Retries::new(&config.retry),
             breaker: Breaker::new(&config.breaker),
             probe: OnceLock::new(),
+            probe_permit: Arc::new(Semaphore::new(1)),
             max_response_size: config.limits.max_response_size,
             max_list_size: config.limits.max_list_size.max(config.limits.max_response_size),
             changes: AtomicU64::new(0),
+            clock,
             metrics,
         })
     }
 
-    /// Sets the probe of the open breaker. Without it a center that receives only writes never closes its breaker,
-    /// because a write must not probe.
+    /// Sets the probe of the breaker. Without it a center that receives only writes never closes its breaker, because a
+    /// write must not probe; and requests that callers abandon never open it.
     pub fn probe_with(&self, probe: Probe<D>) {
         let _ = self.probe.set(probe);
     }

@@ -1,8 +1,8 @@
 //! Typed resource names: parsed once, then passed on as types.
 //!
 //! A name is `centers/{center}` and the path of the resource in that center. A byte of the vendor's ID that the
-//! contract's pattern does not allow is percent-encoded, so that an unusual ID never fails a list. The types contain the
-//! vendor's ID in the vendor's spelling.
+//! contract's pattern does not allow is percent-encoded, so that an unusual ID never fails a list. The types contain
+//! the vendor's ID in the vendor's spelling.
 
 use std::fmt::{self, Write as _};
 

@@ -35,7 +35,8 @@ pub(crate) fn decode<'a>(label: &str, body: &'a [u8], max: usize) -> Result<Cow<
 }
 
 /// The text of bytes of which a few are malformed, with U+FFFD in their place: in UTF-8 or in the charset of the label,
-/// whichever leaves fewer. `None` when the bytes look like another charset: guessing it would turn names into other names.
+/// whichever leaves fewer. `None` when the bytes look like another charset: guessing it would turn names into other
+/// names.
 pub(crate) fn with_replacements(label: &str, body: &[u8]) -> Option<String> {
     let labelled = of_label(label).filter(|encoding| *encoding != UTF_8);
     let labelled = labelled.map(|encoding| encoding.decode_without_bom_handling(body).0);
@@ -44,8 +45,8 @@ pub(crate) fn with_replacements(label: &str, body: &[u8]) -> Option<String> {
     (has_only_truncated_characters(&best) || has_only_odd_bytes(&best)).then(|| best.into_owned())
 }
 
-/// Whether replacement characters stand alone, or are fewer than other characters beyond ASCII. A text in another charset has
-/// several in a row, and few others.
+/// Whether replacement characters stand alone, or are fewer than other characters beyond ASCII. A text in another
+/// charset has several in a row, and few others.
 fn has_only_odd_bytes(text: &str) -> bool {
     let (mut in_rows, mut others, mut row) = (0, 0, 0);
     for character in text.chars() {

@@ -5,7 +5,7 @@ use std::{borrow::Cow, time::Duration};
 
 use http::StatusCode;
 
-use super::{Failure, HttpResponse, Operation, Refusal, StatusMeaning, retry, status};
+use super::{Failure, HttpResponse, Operation, Refusal, StatusMeaning, status};
 use crate::{
     context::Context,
     error::{Error, ErrorReason, Vendor},
@@ -14,6 +14,8 @@ use crate::{
 
 /// Retry delay when the vendor is unreachable or requests none.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+const NO_RESPONSE: &str = "no response before the deadline";
 
 /// The cause when the caller disconnected before the request was sent.
 pub(super) const CALLER_DISCONNECTED: &str = "the caller disconnected";
@@ -72,11 +74,12 @@ pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failur
     .from_vendor(vendor)
 }
 
-/// The error of a request that the vendor refused.
+/// The error of a request that the vendor refused, with the delay that it requested.
 pub(super) fn refused<S>(
     operation: &Operation<S>,
     response: &HttpResponse,
     refusal: Refusal,
+    requested: Option<Duration>,
     secrets: &[&str],
 ) -> Error {
     let reason = refusal.reason(operation.repeatable);
@@ -119,8 +122,8 @@ pub(super) fn refused<S>(
         Some(cause) if refusal.status.is_some() => error.with("cause", cause),
         _ => error,
     };
-    match (reason, retry::retry_after(&response.headers)) {
-        (ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable, requested) => {
+    match reason {
+        ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable => {
             error.retry_after(requested.unwrap_or(DEFAULT_RETRY_AFTER))
         }
         _ => error,
@@ -153,8 +156,9 @@ pub(super) fn past_deadline<S>(cx: &Context, operation: &Operation<S>, may_have_
         (true, true) => Error::new(
             ErrorReason::VendorTimeout,
             "the vendor did not respond before the deadline; it is safe to retry",
-        ),
-        (true, false) => Error::outcome_unknown("no response before the deadline").past_deadline(),
+        )
+        .with("cause", NO_RESPONSE),
+        (true, false) => Error::outcome_unknown(NO_RESPONSE).past_deadline(),
     }
     .from_vendor(Vendor { operation: operation.name, ..Vendor::default() })
 }
@@ -178,7 +182,7 @@ pub(super) fn unreadable<S>(operation: &Operation<S>, response: Option<&HttpResp
 mod tests {
     use std::collections::BTreeSet;
 
-    use http::{HeaderMap, HeaderValue, Method, StatusCode, header::RETRY_AFTER};
+    use http::{HeaderMap, Method, StatusCode};
     use tokio::time::Instant;
     use tonic::Code;
     use tonic_types::StatusExt as _;
@@ -228,12 +232,14 @@ mod tests {
 
     #[test]
     fn each_meaning_of_a_refusal_has_words_of_its_own() {
-        let response = |headers| HttpResponse { status: StatusCode::BAD_REQUEST, headers, body: bytes::Bytes::new() };
-        let refused = |reason, message: &str, headers| {
+        let response =
+            HttpResponse { status: StatusCode::BAD_REQUEST, headers: HeaderMap::new(), body: bytes::Bytes::new() };
+        let refused = |reason, message: &str, requested| {
             refused(
                 &operation(true),
-                &response(headers),
+                &response,
                 Refusal { code: "4711".into(), message: message.into(), read: reason, write: reason, status: None },
+                requested,
                 &[],
             )
         };
@@ -249,7 +255,7 @@ mod tests {
             ErrorReason::VendorCodeUnmapped,
             ErrorReason::VendorResponseInvalid,
         ] {
-            let error = refused(reason, "its own words", HeaderMap::new());
+            let error = refused(reason, "its own words", None);
             assert!(!error.message().contains("its own words"), "{}", error.message());
             assert!(messages.insert(error.message().to_owned()), "{}", error.message());
             let (reported, _, pause, vendor) = reported(error);
@@ -258,13 +264,12 @@ mod tests {
             assert_eq!(pause, may_come_again.then_some(DEFAULT_RETRY_AFTER));
         }
         // For any other, the vendor's text says most, if there is one.
-        let own = refused(ErrorReason::VendorRejected, "its own words", HeaderMap::new());
+        let own = refused(ErrorReason::VendorRejected, "its own words", None);
         assert!(own.message().ends_with(": its own words"), "{}", own.message());
-        let none = refused(ErrorReason::VendorRejected, "", HeaderMap::new());
+        let none = refused(ErrorReason::VendorRejected, "", None);
         assert!(!none.message().contains(':') && messages.insert(none.message().to_owned()), "{}", none.message());
 
-        let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from(30))]);
-        let pause = |reason| reported(refused(reason, "", headers.clone())).2;
+        let pause = |reason| reported(refused(reason, "", Some(Duration::from_secs(30)))).2;
         assert_eq!(pause(ErrorReason::VendorRateLimited), Some(Duration::from_secs(30)));
         assert_eq!(pause(ErrorReason::VendorRejected), None);
     }
@@ -275,7 +280,7 @@ mod tests {
             HttpResponse { status: StatusCode::BAD_GATEWAY, headers: HeaderMap::new(), body: bytes::Bytes::new() };
         let reason = |repeatable| {
             let refusal = StatusMeaning::by_specification(response.status, "").unwrap().refusal(String::new());
-            refused(&operation(repeatable), &response, refusal, &[]).reason()
+            refused(&operation(repeatable), &response, refusal, None, &[]).reason()
         };
         assert_eq!((reason(true), reason(false)), (ErrorReason::VendorUnavailable, ErrorReason::VendorOutcomeUnknown));
     }
@@ -290,7 +295,7 @@ mod tests {
             for repeatable in [true, false] {
                 let refusal = meaning.refusal(String::new());
                 let expected = refusal.reason(repeatable);
-                let error = refused(&operation(repeatable), &response, refusal, &[]);
+                let error = refused(&operation(repeatable), &response, refusal, &[], None);
                 let message = error.message().to_owned();
                 let (reason, cause, _, vendor) = reported(error);
                 assert_eq!((reason, vendor[1].as_str()), (expected, status.as_str()));
@@ -316,7 +321,8 @@ mod tests {
         ] {
             let write = ErrorReason::VendorOutcomeUnknown;
             let refusal = Refusal { code: "4711".into(), message: String::new(), read, write, status: None };
-            let error = refused(&operation(false), &response(StatusCode::from_u16(status).unwrap()), refusal, &[]);
+            let error =
+                refused(&operation(false), &response(StatusCode::from_u16(status).unwrap()), refusal, &[], None);
             assert_eq!(reported(error).1, cause);
         }
     }
@@ -331,6 +337,7 @@ mod tests {
         ] {
             let cx = call();
             let error = past_deadline(&cx, &operation(repeatable), left);
+            assert_eq!(error.cause(), left.then_some("no response before the deadline"));
             assert_eq!((error.reason(), cx.may_have_been_sent()), (reason, left));
             assert_eq!(error.clone().into_status(&cx).code(), code);
             assert_eq!(reported(error).3[0], "POST /queues");

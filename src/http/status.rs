@@ -1,7 +1,7 @@
 //! What an HTTP status means in a response without the vendor's envelope.
 //!
-//! Four things differ: a refusal, an unknown outcome, an outage, and an address that is not the vendor's. Each vendor has a
-//! table of the statuses that its document names; [`StatusMeaning::by_specification`] covers the others.
+//! Four things differ: a refusal, an unknown outcome, an outage, and an address that is not the vendor's. Each vendor
+//! has a table of the statuses that its document names; [`StatusMeaning::by_specification`] covers the others.
 
 use http::StatusCode;
 
@@ -17,8 +17,8 @@ pub enum StatusMeaning {
     Busy,
     /// The request rate is limited, and the request had no effect; a read is retried.
     RateLimited,
-    /// The vendor is unavailable, by its own word or a proxy's. A read is retried, and the outcome of a write is unknown. The
-    /// circuit breaker counts this meaning alone.
+    /// The vendor is unavailable, by its own word or a proxy's. A read is retried, and the outcome of a write is
+    /// unknown. The circuit breaker counts this meaning alone.
     Outage,
     /// The outcome of a write is unknown. The reason is that of a read.
     Unknown(ErrorReason),
@@ -30,12 +30,13 @@ pub enum StatusMeaning {
 // === impl StatusMeaning ===
 
 impl StatusMeaning {
-    /// The meaning by RFC 9110, and by what proxies send; `None` for a 2xx status. `keys` are the configuration's keys of the
-    /// address.
+    /// The meaning by RFC 9110, and by what proxies send; `None` for a 2xx status. `keys` are the configuration's keys
+    /// of the address.
     pub fn by_specification(status: StatusCode, keys: &'static str) -> Option<Self> {
         Some(match status.as_u16() {
             200..=299 => return None,
-            // Only the vendor's own envelope can say that a record is missing: a proxy and a wrong path respond so, too.
+            // Only the vendor's own envelope can say that a record is missing: a proxy and a wrong path respond so,
+            // too.
             404 | 405 | 410 => Self::WrongAddress(keys),
             401 | 403 => Self::Refused(ErrorReason::VendorAuthFailed),
             // The account is unpaid, or a proxy requires credentials of its own.
@@ -54,8 +55,8 @@ impl StatusMeaning {
     pub fn refusal(self, message: String) -> Refusal {
         let (read, write) = match self {
             Self::Refused(reason) => (reason, reason),
-            // A client library retries UNAVAILABLE by itself, and proxies use these statuses loosely: a customer must not be
-            // rung twice.
+            // A client library retries UNAVAILABLE by itself, and proxies use these statuses loosely: a customer must
+            // not be rung twice.
             Self::Busy => (ErrorReason::VendorUnavailable, ErrorReason::VendorRejected),
             Self::RateLimited => (ErrorReason::VendorRateLimited, ErrorReason::VendorRateLimited),
             Self::Outage => (ErrorReason::VendorUnavailable, ErrorReason::VendorOutcomeUnknown),
@@ -99,7 +100,8 @@ pub(super) fn cause(status: StatusCode) -> Option<&'static str> {
 mod tests {
     use super::*;
 
-    /// Every status whose outcome is unknown, or that is retried, says why; only 500 says that the vendor failed internally.
+    /// Every status whose outcome is unknown, or that is retried, says why; only 500 says that the vendor failed
+    /// internally.
     #[test]
     fn each_status_has_a_cause_that_is_true() {
         for status in 100..1000 {

@@ -13,7 +13,7 @@ use futures_util::{Stream, StreamExt as _};
 use http::{HeaderMap, Method};
 use url::Url;
 
-use super::{HttpResponse, tls};
+use super::{HttpResponse, connect_error, tls};
 use crate::error::{Error, Result};
 
 /// Longest time to establish a connection.
@@ -111,7 +111,7 @@ impl Transport for Network {
                     Failure::Broken("the connection broke before the response")
                 }
                 _ if error.is_timeout() => Failure::NotSent("no connection within 2 s"),
-                _ => Failure::NotSent("connection failed"),
+                _ => Failure::NotSent(connect_error::cause(&error)),
             }
         })?;
         let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
@@ -120,8 +120,8 @@ impl Transport for Network {
     }
 }
 
-/// Reads the whole body. Reading stops at the chunk that exceeds the limit, and does not start when the announced length
-/// exceeds it.
+/// Reads the whole body. Reading stops at the chunk that exceeds the limit, and does not start when the announced
+/// length exceeds it.
 async fn read_body<E>(
     announced: Option<u64>,
     chunks: impl Stream<Item = Result<Bytes, E>>,

@@ -119,7 +119,8 @@ impl Huawei {
     /// The adapter of a configured center.
     pub(crate) fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
         let dialect = ApiFabric::new(id, center, huawei, parts);
-        let api_fabric = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
+        let api_fabric =
+            Client::new(id, center, dialect, parts.connections.clone(), parts.clock.clone(), parts.metrics.clone());
         api_fabric.probe_with(|api_fabric, cx| Box::pin(async move { softphones::probe(&api_fabric, &cx).await }));
         Self {
             api_fabric,

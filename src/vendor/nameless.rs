@@ -25,8 +25,8 @@ pub(super) fn joined(reasons: impl IntoIterator<Item = String>) -> String {
     reasons.into_iter().filter(|reason| !reason.is_empty()).collect::<Vec<_>>().join("; ")
 }
 
-/// The error of a write that the vendor accepted without the ID that the contract returns. `message` says that the request
-/// must not be repeated.
+/// The error of a write that the vendor accepted without the ID that the contract returns. `message` says that the
+/// request must not be repeated.
 pub(super) fn written(message: &'static str) -> Error {
     Error::new(ErrorReason::VendorOutcomeUnknown, message).with("cause", "the vendor reported success without an ID")
 }

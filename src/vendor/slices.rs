@@ -1,7 +1,7 @@
 //! Lists that the vendor returns in pages of its own size.
 //!
-//! A vendor may ignore the position of a page, return smaller pages than requested, count more items than it returns, or
-//! count those of the page alone. Every walk ends, and [`Incomplete`] says why items are missing.
+//! A vendor may ignore the position of a page, return smaller pages than requested, count more items than it returns,
+//! or count those of the page alone. Every walk ends, and [`Incomplete`] says why items are missing.
 
 use std::{
     collections::HashSet,
@@ -362,8 +362,8 @@ impl<T: Item> Walk<T> {
             }
         }
         if named > 0 && fresh == 0 {
-            // A vendor that returns more than requested returns all; so does one that returns less, unless it counts more,
-            // or stops at a round number that it does not count.
+            // A vendor that returns more than requested returns all; so does one that returns less, unless it counts
+            // more, or stops at a round number that it does not count.
             let is_all = match reported {
                 Some(total) if total >= self.at => total == self.at,
                 _ => !got.is_multiple_of(COMMON_MULTIPLE),

@@ -115,6 +115,8 @@ pub(crate) struct Udesk {
     /// Serializes changes of a queue, which is written whole (C15).
     queue_locks: KeyedMutex<String>,
     known_numbers: known_numbers::KnownNumbers,
+    /// Of several calls with unknown numbers, one reads the list.
+    known_numbers_lock: KeyedMutex<()>,
     agent_states: config::AgentStates,
     auth_token: config::VendorSecret,
 }
@@ -129,7 +131,8 @@ impl Udesk {
     /// The adapter of a configured center.
     pub(crate) fn new(id: &str, center: &config::Center, udesk: &config::Udesk, parts: &Parts) -> Self {
         let dialect = Ccapi::new(id, &center.base_url, udesk, parts.clock.clone(), parts.metrics.clone());
-        let ccapi = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
+        let ccapi =
+            Client::new(id, center, dialect, parts.connections.clone(), parts.clock.clone(), parts.metrics.clone());
         ccapi.probe_with(|ccapi, cx| Box::pin(async move { phone_numbers::probe(&ccapi, &cx).await }));
         let subscriptions = subscription_changes::Register::new(ccapi.clone(), &center.base_url, parts);
         Self {
@@ -137,7 +140,8 @@ impl Udesk {
             lists: parts.lists.clone(),
             subscriptions,
             queue_locks: KeyedMutex::new(),
-            known_numbers: known_numbers::KnownNumbers::default(),
+            known_numbers: known_numbers::KnownNumbers::new(parts.clock.clone()),
+            known_numbers_lock: KeyedMutex::new(),
             agent_states: udesk.agent_states.clone(),
             auth_token: udesk.auth_token.clone(),
         }

@@ -1,5 +1,5 @@
-//! Responses that no vendor should give: to a read, to a write, and to a token request. Each is a clear error, and there
-//! are as many requests as that error says.
+//! Responses that no vendor should give: to a read, to a write, and to a token request. Each is a clear error, and
+//! there are as many requests as that error says.
 
 use std::time::Duration;
 

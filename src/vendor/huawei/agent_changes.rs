@@ -115,7 +115,7 @@ pub(super) async fn create(
     let create = Create::checked(cx, &agent_id, &agent)?;
     check_free(huawei, cx, center, create.user_account).await?;
     let sent = create.as_account();
-    let created = huawei.api_fabric.call(cx, &request_wrapper::wrapped(huawei, create)).await?;
+    let created = request_wrapper::write(huawei, cx, create).await?;
     huawei.directory.forget();
     let mut account = match accounts::find(huawei, cx, &sent.user_account).await {
         Ok(Some(account)) => account,
@@ -146,7 +146,7 @@ pub(super) async fn update(
     }
     update.user_account = &before.user_account;
     let mut after = update.applied_to(before.clone());
-    huawei.api_fabric.call(cx, &request_wrapper::wrapped(huawei, update)).await?;
+    request_wrapper::write(huawei, cx, update).await?;
     if let Ok(Some(read)) = accounts::find(huawei, cx, &before.user_account).await {
         after = Account { work_no: after.work_no, ..read };
     }
@@ -159,10 +159,7 @@ pub(super) async fn delete(huawei: &Huawei, cx: &Context, name: &AgentName) -> R
     check.agent_id("name", name.id());
     check.done()?;
     let account = accounts::to_change(huawei, cx, name).await?;
-    huawei
-        .api_fabric
-        .call(cx, &request_wrapper::wrapped(huawei, Delete { user_account: &account.user_account }))
-        .await?;
+    request_wrapper::write(huawei, cx, Delete { user_account: &account.user_account }).await?;
     huawei.directory.forget();
     Ok(())
 }

@@ -85,8 +85,9 @@ impl Vendor {
         runtime.block_on(Slice::read(self.paging(), position, size, ask)).unwrap()
     }
 
-    /// Whether its total cannot be told from one of the whole list: its pages are smaller than requested, of a size that is
-    /// not round, and the total agrees with what was read; or it returns a round page whatever is requested, and counts it.
+    /// Whether its total cannot be told from one of the whole list: its pages are smaller than requested, of a size
+    /// that is not round, and the total agrees with what was read; or it returns a round page whatever is requested,
+    /// and counts it.
     fn hides_its_end(&self) -> bool {
         let is_round = self.cap.is_multiple_of(COMMON_MULTIPLE);
         matches!(self.counts, Counts::Page | Counts::Constant(_))

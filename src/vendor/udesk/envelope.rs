@@ -98,8 +98,8 @@ fn by_status(response: &HttpResponse, why: &'static str) -> ParsedResponse {
     }
 }
 
-/// A refusal under HTTP 500: "the user will not be able to determine if the request was successful". Only a refusal of the
-/// account comes before anything is done.
+/// A refusal under HTTP 500: "the user will not be able to determine if the request was successful". Only a refusal of
+/// the account comes before anything is done.
 fn undetermined(refusal: Refusal) -> Refusal {
     match refusal.write {
         VendorAuthFailed | CenterMisconfigured => refusal,

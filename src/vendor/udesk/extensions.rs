@@ -63,8 +63,8 @@ struct CreateExtension<'a> {
 
 endpoint!(Ccapi: CreateExtension<'_>, POST "/extensions", write, WRITE => Object<Fields>);
 
-/// An extension and its details: the response of Udesk 10, and `ExtenInfos` of 04, 06, 25 and 26, where it may be a bare
-/// number (C30). It contains a password.
+/// An extension and its details: the response of Udesk 10, and `ExtenInfos` of 04, 06, 25 and 26, where it may be a
+/// bare number (C30). It contains a password.
 #[derive(Clone, Default)]
 pub(super) struct Line(Fields);
 

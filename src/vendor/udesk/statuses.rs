@@ -11,8 +11,8 @@ use crate::{
 /// The configuration's keys of the address.
 const KEYS: &str = "base_url";
 
-/// The meaning of a status; `None` for a 2xx status. "404: a non-existent record" is true of a response with an envelope,
-/// which every failure of the document has: without one, a proxy or another server responded.
+/// The meaning of a status; `None` for a 2xx status. "404: a non-existent record" is true of a response with an
+/// envelope, which every failure of the document has: without one, a proxy or another server responded.
 pub(super) fn meaning(status: StatusCode) -> Option<StatusMeaning> {
     Some(match status.as_u16() {
         // "The server did not perform any new creation or modification operations."
