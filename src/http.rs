@@ -173,8 +173,8 @@ impl<D: Dialect> Client<D> {
         self.call_with(cx, endpoint, |payload| Ok(serde_json::from_slice(&payload)?)).await
     }
 
-    /// Calls one operation and reads its payload with `read`. That of a large payload runs outside the threads that serve
-    /// calls.
+    /// Calls one operation and reads its payload with `read`. That of a large payload runs outside the threads that
+    /// serve calls.
     ///
     /// # Errors
     /// As [`Self::call`].

@@ -132,7 +132,8 @@ impl Lists {
         self.page_after(cx, page, page.after(), |list, last| page.token_in(list, last), read).await
     }
 
-    /// The same for a position of the caller's own: the page after the ID `after`, whose next token is `token(list, last)`.
+    /// The same for a position of the caller's own: the page after the ID `after`, whose next token is `token(list,
+    /// last)`.
     ///
     /// # Errors
     /// As [`Self::page`].

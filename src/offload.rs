@@ -1,7 +1,7 @@
 //! Work on large responses, outside the threads that serve calls.
 //!
-//! Reading a list of 10,000 agents occupies a thread for tens of milliseconds. On a thread that serves calls, all its calls
-//! would wait for it.
+//! Reading a list of 10,000 agents occupies a thread for tens of milliseconds. On a thread that serves calls, all its
+//! calls would wait for it.
 
 use std::{future::pending, panic::resume_unwind, sync::Arc, thread::available_parallelism};
 

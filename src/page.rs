@@ -2,8 +2,8 @@
 //!
 //! A page token contains the position of the next page and a hash of the arguments it was issued for: with other
 //! arguments, or for another center or method, it is rejected. For a vendor without pagination the position is the last
-//! ID of the page, not an offset. So a list that changes between pages repeats no item and skips no item that stays. Such
-//! a token also names the list that [`crate::lists`] keeps.
+//! ID of the page, not an offset. So a list that changes between pages repeats no item and skips no item that stays.
+//! Such a token also names the list that [`crate::lists`] keeps.
 
 use std::{cmp::Ordering, str::FromStr};
 

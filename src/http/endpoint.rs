@@ -77,9 +77,9 @@ impl Outgoing {
 /// `endpoint!(Dialect: GetAgent<'_>, GET "/agents/{id}", read, STYLE => AgentRecord, path |e| format!("/agents/{}",
 /// e.id))`
 ///
-/// `read` is a repeatable operation without a body, `list` one whose response is a whole list, `ask` a repeatable one with a body, `write` one that is not
-/// repeatable with a body, and `write_bare` one that is not repeatable without a body. The `path` and `query` closures
-/// are optional.
+/// `read` is a repeatable operation without a body, `list` one whose response is a whole list, `ask` a repeatable one
+/// with a body, `write` one that is not repeatable with a body, and `write_bare` one that is not repeatable without a
+/// body. The `path` and `query` closures are optional.
 #[macro_export]
 macro_rules! endpoint {
     ($dialect:ty: $request:ty, $method:ident $name:literal, $kind:ident, $style:expr => $response:ty

@@ -295,7 +295,7 @@ mod tests {
             for repeatable in [true, false] {
                 let refusal = meaning.refusal(String::new());
                 let expected = refusal.reason(repeatable);
-                let error = refused(&operation(repeatable), &response, refusal, &[], None);
+                let error = refused(&operation(repeatable), &response, refusal, None, &[]);
                 let message = error.message().to_owned();
                 let (reason, cause, _, vendor) = reported(error);
                 assert_eq!((reason, vendor[1].as_str()), (expected, status.as_str()));
@@ -322,7 +322,7 @@ mod tests {
             let write = ErrorReason::VendorOutcomeUnknown;
             let refusal = Refusal { code: "4711".into(), message: String::new(), read, write, status: None };
             let error =
-                refused(&operation(false), &response(StatusCode::from_u16(status).unwrap()), refusal, &[], None);
+                refused(&operation(false), &response(StatusCode::from_u16(status).unwrap()), refusal, None, &[]);
             assert_eq!(reported(error).1, cause);
         }
     }

@@ -67,8 +67,8 @@ impl fmt::Debug for Turns {
 // === impl Turn ===
 
 impl Turn {
-    /// Waits for the read in progress, if there is one. Then it reads for all calls that have asked by now, unless another of
-    /// them has done so. It reads under its own deadline: when that passes, the next call reads.
+    /// Waits for the read in progress, if there is one. Then it reads for all calls that have asked by now, unless
+    /// another of them has done so. It reads under its own deadline: when that passes, the next call reads.
     ///
     /// # Errors
     /// Those of the read; `DEADLINE_BEFORE_SEND` when the deadline passes while another call reads.
