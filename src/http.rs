@@ -14,6 +14,7 @@ mod endpoint;
 mod exchange;
 mod failure;
 mod limit;
+mod origin;
 
 pub(crate) mod retry;
 mod send_state;
@@ -40,6 +41,7 @@ use self::{
     retry::Retries,
     send_state::SendState,
 };
+pub(crate) use self::{dialect::REQUEST_HEADERS, origin::Origin};
 pub use self::{
     dialect::{Authorized, Dialect, HttpResponse, ParsedResponse, Refusal},
     endpoint::{Endpoint, Operation, Outgoing},

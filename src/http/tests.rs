@@ -19,7 +19,6 @@ use http::{HeaderMap, HeaderValue, StatusCode, header::RETRY_AFTER};
 use serde::Serialize;
 use serde_json::Value;
 use tokio::time::{Instant, advance, sleep};
-use url::Url;
 
 use super::*;
 use crate::{
@@ -141,8 +140,8 @@ impl Dialect for Numbered {
         if self.hangs == Hangs::AtFirst {
             std::future::pending::<()>().await;
         }
-        let url = Url::parse("https://vendor.example.com").unwrap().join(&outgoing.path).unwrap();
-        Ok(Authorized { url, headers: HeaderMap::new(), credentials: refreshed.copied().unwrap_or(0) })
+        let uri = format!("https://vendor.example.com{}", outgoing.path).parse().unwrap();
+        Ok(Authorized { uri, headers: HeaderMap::new(), credentials: refreshed.copied().unwrap_or(0) })
     }
 
     /// `code text`; 401 is a refusal of the credentials, 429 one without a code, an empty body none.

@@ -15,7 +15,7 @@ use http::{
     header::{ACCEPT, CONTENT_TYPE, DATE},
 };
 use sha1::{Digest as _, Sha1};
-use url::Url;
+use url::{Url, form_urlencoded};
 use uuid::Uuid;
 
 use super::envelope;
@@ -24,7 +24,7 @@ use crate::{
     config,
     context::Context,
     error::Result,
-    http::{Authorized, Dialect, HttpResponse, Operation, Outgoing, ParsedResponse},
+    http::{Authorized, Dialect, HttpResponse, Operation, Origin, Outgoing, ParsedResponse, REQUEST_HEADERS},
     telemetry::Metrics,
 };
 
@@ -32,6 +32,11 @@ use crate::{
 const LARGEST_OFFSET_MS: i64 = 24 * 3600 * 1000;
 /// A smaller difference of offsets cannot be why a signature was refused that is valid for ten minutes.
 const SMALLEST_SKEW_MS: i64 = 60 * 1000;
+
+/// Path of the API.
+const BASE_PATH: &str = "/ccapi/v2";
+/// Enough for the path and query of most requests.
+const URI_CAPACITY: usize = 256;
 
 /// How an operation spells its parameters and wraps its response.
 #[derive(Debug)]
@@ -49,7 +54,7 @@ pub(crate) struct Style {
 /// The dialect of `ccapi/v2` at one tenant.
 pub(super) struct Ccapi {
     center: String,
-    base: Url,
+    origin: Origin,
     app_id: String,
     sid: String,
     auth_token: config::VendorSecret,
@@ -71,13 +76,21 @@ pub(super) struct Credentials {
 
 impl Ccapi {
     /// The dialect of a configured tenant.
-    pub(super) fn new(center: &str, base: &Url, config: &config::Udesk, clock: Clock, metrics: Metrics) -> Self {
+    ///
+    /// # Errors
+    /// As [`Origin::of`].
+    pub(super) fn new(
+        center: &str,
+        base: &Url,
+        config: &config::Udesk,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Result<Self> {
+        let origin = Origin::of(base)?;
         metrics.clock_offset(center, 0);
-        let mut base = base.clone();
-        base.set_path("/ccapi/v2");
-        Self {
+        Ok(Self {
             center: center.to_owned(),
-            base,
+            origin,
             app_id: config.app_id.clone(),
             sid: config.sid.clone(),
             auth_token: config.auth_token.clone(),
@@ -85,7 +98,7 @@ impl Ccapi {
             clock,
             offset_ms: AtomicI64::new(0),
             metrics,
-        }
+        })
     }
 
     fn timestamp(&self, offset_ms: i64) -> String {
@@ -137,25 +150,27 @@ impl Dialect for Ccapi {
         let timestamp = self.timestamp(credentials.offset_ms);
         let signature = sign(&self.sid, self.auth_token.expose_version(credentials.secret), &timestamp);
 
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{}", self.base.path(), outgoing.path));
-        {
-            let mut query = url.query_pairs_mut();
-            query.extend_pairs(&outgoing.query);
-            query.append_pair(operation.style.app_id, &self.app_id);
-            query.append_pair("Timestamp", &timestamp);
-            query.append_pair("Sign", &signature);
-            query.append_pair("Sid", &self.sid);
-            if operation.style.message_id {
-                query.append_pair("MsgId", &Uuid::new_v4().to_string());
-            }
+        let mut uri = String::with_capacity(URI_CAPACITY);
+        uri.push_str(BASE_PATH);
+        uri.push_str(&outgoing.path);
+        uri.push('?');
+        let start = uri.len();
+        let mut query = form_urlencoded::Serializer::for_suffix(uri, start);
+        query.extend_pairs(&outgoing.query);
+        query.append_pair(operation.style.app_id, &self.app_id);
+        query.append_pair("Timestamp", &timestamp);
+        query.append_pair("Sign", &signature);
+        query.append_pair("Sid", &self.sid);
+        if operation.style.message_id {
+            query.append_pair("MsgId", &Uuid::new_v4().to_string());
         }
-        let mut headers = HeaderMap::with_capacity(2);
+        let uri = self.origin.uri(query.finish())?;
+        let mut headers = HeaderMap::with_capacity(REQUEST_HEADERS);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(content_type) = operation.style.content_type {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
-        Ok(Authorized { url, headers, credentials })
+        Ok(Authorized { uri, headers, credentials })
     }
 
     fn parse(&self, operation: &Operation<Style>, response: &HttpResponse) -> ParsedResponse {
