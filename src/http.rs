@@ -150,7 +150,7 @@ impl<D: Dialect> Client<D> {
         let operation = E::operation();
         let outgoing = Outgoing::from_endpoint(endpoint)?;
         let payload = self.execute(cx, operation, &outgoing).await?;
-        serde_json::from_slice(&payload).map_err(|error| {
+        body::from_json(&payload).map_err(|error| {
             // The error's Display quotes the payload.
             let place = format!("line {}, column {} of the payload", error.line(), error.column());
             tracing::warn!(center = self.center, operation = operation.name, place, "unreadable vendor response");

@@ -4,7 +4,7 @@
 //! clocks is wrong: the response's `Date` shows the offset.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     sync::atomic::{AtomicI64, Ordering},
     time::UNIX_EPOCH,
 };
@@ -57,6 +57,9 @@ pub(super) struct Ccapi {
     origin: Origin,
     app_id: String,
     sid: String,
+    /// The same in a query.
+    app_id_encoded: String,
+    sid_encoded: String,
     auth_token: config::VendorSecret,
     unit: config::TimestampUnit,
     clock: Clock,
@@ -88,11 +91,14 @@ impl Ccapi {
     ) -> Result<Self> {
         let origin = Origin::of(base)?;
         metrics.clock_offset(center, 0);
+        let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect();
         Ok(Self {
             center: center.to_owned(),
             origin,
             app_id: config.app_id.clone(),
             sid: config.sid.clone(),
+            app_id_encoded: encoded(&config.app_id),
+            sid_encoded: encoded(&config.sid),
             auth_token: config.auth_token.clone(),
             unit: config.timestamp_unit,
             clock,
@@ -154,17 +160,19 @@ impl Dialect for Ccapi {
         uri.push_str(BASE_PATH);
         uri.push_str(&outgoing.path);
         uri.push('?');
-        let start = uri.len();
-        let mut query = form_urlencoded::Serializer::for_suffix(uri, start);
-        query.extend_pairs(&outgoing.query);
-        query.append_pair(operation.style.app_id, &self.app_id);
-        query.append_pair("Timestamp", &timestamp);
-        query.append_pair("Sign", &signature);
-        query.append_pair("Sid", &self.sid);
-        if operation.style.message_id {
-            query.append_pair("MsgId", &Uuid::new_v4().to_string());
+        if !outgoing.query.is_empty() {
+            let start = uri.len();
+            uri = form_urlencoded::Serializer::for_suffix(uri, start).extend_pairs(&outgoing.query).finish();
+            uri.push('&');
         }
-        let uri = self.origin.uri(query.finish())?;
+        let Self { app_id_encoded, sid_encoded, .. } = self;
+        let app_id = operation.style.app_id;
+        // Names, digits and hexadecimal digits need no encoding.
+        let _ = write!(uri, "{app_id}={app_id_encoded}&Timestamp={timestamp}&Sign={signature}&Sid={sid_encoded}");
+        if operation.style.message_id {
+            let _ = write!(uri, "&MsgId={}", Uuid::new_v4());
+        }
+        let uri = self.origin.uri(uri)?;
         let mut headers = HeaderMap::with_capacity(REQUEST_HEADERS);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(content_type) = operation.style.content_type {
@@ -218,9 +226,12 @@ impl fmt::Debug for Ccapi {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+    use http::Method;
     use proptest::prelude::*;
+    use tokio::time::Instant;
 
-    use super::*;
+    use super::{super::operations::READ, *};
 
     /// The vendor publishes no vector; these are computed by `printf ... | sha1sum`.
     #[test]
@@ -239,6 +250,40 @@ mod tests {
             let signature = sign(&sid, &token, &time);
             prop_assert_eq!(signature.len(), 40);
             prop_assert!(signature.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
+        }
+
+        #[test]
+        fn a_query_is_encoded_as_a_form(
+            app_id in "[ -~]{1,20}",
+            sid in "[ -~]{1,20}",
+            texts in proptest::collection::vec("\\PC{0,12}", 0..3),
+        ) {
+            let config = config::Udesk {
+                app_id,
+                sid,
+                auth_token: "token".into(),
+                timestamp_unit: config::TimestampUnit::Milliseconds,
+                agent_states: config::AgentStates::default(),
+            };
+            let mut url = Url::parse("https://acme.example.com").unwrap();
+            let ccapi = Ccapi::new("acme", &url, &config, Clock::system(), Metrics::new().unwrap()).unwrap();
+            let query: Vec<_> = texts.into_iter().map(|text| ("FuzzyQuery", text)).collect();
+            let outgoing = Outgoing { path: "/agents".into(), query: query.clone(), body: None };
+            let operation = Operation { name: "", method: Method::GET, repeatable: true, style: READ };
+            let cx = Context::new("ListAgents", String::new(), Instant::now());
+            let authorized = ccapi.authorize(&cx, &operation, &outgoing, None).now_or_never().unwrap().unwrap();
+            let sent = Url::parse(&authorized.uri.to_string()).unwrap();
+            let timestamp = sent.query_pairs().find(|(name, _)| name == "Timestamp").unwrap().1.into_owned();
+
+            url.set_path("/ccapi/v2/agents");
+            let signature = sign(&config.sid, "token", &timestamp);
+            url.query_pairs_mut()
+                .extend_pairs(query)
+                .append_pair("AppId", &config.app_id)
+                .append_pair("Timestamp", &timestamp)
+                .append_pair("Sign", &signature)
+                .append_pair("Sid", &config.sid);
+            prop_assert_eq!(authorized.uri.to_string(), url.as_str());
         }
     }
 }
