@@ -2,7 +2,8 @@
 //!
 //! A contract that cannot be compiled ends the build, so panics are answers here.
 //!
-//! prost derives a `Debug` that prints fields marked `debug_redact`, so messages that have one get a `Debug` written here.
+//! prost derives a `Debug` that prints fields marked `debug_redact`, so messages that have one get a `Debug` written
+//! here.
 
 #![expect(clippy::panic, reason = "a build script's way to say no")]
 

@@ -1,9 +1,10 @@
 //! Kills the gateway and checks that no customer is called twice and no response names an unknown call.
 //!
 //! `cargo bench --bench kill [-- KILLS [SEED]]` starts a simulated Udesk tenant and the gateway as processes.
-//! In each round it sends a burst of `StartCallback` with request IDs, each for another customer, kills the gateway with
-//! SIGKILL at a random time, restarts it on the same storage, and retries every call with its request ID until the outcome
-//! is definite or `VENDOR_OUTCOME_UNKNOWN`. Then it compares the outcomes with the simulator's callbacks. It fails if
+//! In each round it sends a burst of `StartCallback` with request IDs, each for another customer, kills the gateway
+//! with SIGKILL at a random time, restarts it on the same storage, and retries every call with its request ID until the
+//! outcome is definite or `VENDOR_OUTCOME_UNKNOWN`. Then it compares the outcomes with the simulator's callbacks. It
+//! fails if
 //!
 //! - a customer was called twice,
 //! - a response names a call that the simulator does not know, or the call of another customer,
@@ -114,8 +115,8 @@ async fn rehearse(kills: u64, seed: u64, folder: &std::path::Path) -> Result<()>
     let start = Instant::now();
     let mut tally = Tally::default();
 
-    // The duration of an undisturbed burst: kills fall anywhere within it. The first burst is slower, and so is one that
-    // the machine interrupts.
+    // The duration of an undisturbed burst: kills fall anywhere within it. The first burst is slower, and so is one
+    // that the machine interrupts.
     let mut span = Duration::MAX;
     for _ in 0..5 {
         let calls = burst(&mut tally, &mut random);

@@ -2,10 +2,10 @@
 //!
 //! `cargo bench --bench load [-- CALLERS [SECONDS [PERIOD_MS]]]` starts two simulated Udesk tenants and one
 //! gateway as processes. One tenant responds after 20 ms, the other never. Half of the callers call `GetAgent` at the
-//! healthy center, first alone and then while the other half calls the hanging one. Each caller makes one call at a time
-//! and begins one every period, two seconds by default, or as soon as the previous one has ended. It prints the latency at
-//! the healthy center, the errors at the hanging one, and the gateway's memory and threads. Linux only, because those come
-//! from `/proc`.
+//! healthy center, first alone and then while the other half calls the hanging one. Each caller makes one call at a
+//! time and begins one every period, two seconds by default, or as soon as the previous one has ended. It prints the
+//! latency at the healthy center, the errors at the hanging one, and the gateway's memory and threads. Linux only,
+//! because those come from `/proc`.
 
 #[path = "support/reason.rs"]
 mod reason;

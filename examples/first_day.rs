@@ -1,8 +1,8 @@
 //! A new hire's first day: one program for every center of every vendor.
 //!
 //! It lists the queues, creates an agent, puts them into two queues, signs them in, lists the agents of a queue, signs
-//! them out, takes them out of the queues, and removes them. Where vendors differ it asks `GetCapabilities` and not who the
-//! vendor is.
+//! them out, takes them out of the queues, and removes them. Where vendors differ it asks `GetCapabilities` and not who
+//! the vendor is.
 //!
 //! ```text
 //! cargo run --example first_day acme 127.0.0.1:50051

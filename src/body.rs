@@ -1,7 +1,7 @@
 //! Bytes that a vendor sent, as text: the one place that reads the body of a response and of a callback.
 //!
-//! [`decode`] removes the content codings (`Content-Encoding`) and the charset (`Content-Type`); [`repair()`] then makes
-//! JSON of text that is almost JSON. Both are bounded: a body is decoded up to the size cap of its reader, and
+//! [`decode`] removes the content codings (`Content-Encoding`) and the charset (`Content-Type`); [`repair()`] then
+//! makes JSON of text that is almost JSON. Both are bounded: a body is decoded up to the size cap of its reader, and
 //! [`MAX_GROWTH`] bounds the memory of its values.
 
 pub(crate) mod charset;
@@ -13,7 +13,7 @@ use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use serde::Deserialize;
+use serde::{Deserialize, de::IgnoredAny};
 
 pub(crate) use self::{
     label::{Labels, labelled, unlabelled},
@@ -56,22 +56,34 @@ pub(crate) fn decode<'a>(labels: &Labels, body: &'a [u8], max: usize) -> Result<
     }
 }
 
-/// The body of a response, decoded and repaired.
+/// The body of a response, decoded and repaired. In JSON, a few bytes that are no text become U+FFFD: one odd name must
+/// not fail a list, nor leave the outcome of a write unknown.
 ///
 /// # Errors
 /// As [`decode`]; and when the response has too many values for `max`.
 pub(crate) fn of_response(headers: &HeaderMap, body: Bytes, max: usize) -> Result<Bytes, Unreadable> {
-    let body = in_place(&body, decode(&Labels::of(headers), &body, max)?);
-    let text = match std::str::from_utf8(&body) {
-        Ok(text) => Cow::Borrowed(text),
-        // One name that its sender truncated must not fail a list.
-        Err(_) => match charset::with_truncated_characters(&body) {
-            Some(text) => Cow::Owned(text),
-            None => return Ok(body),
-        },
-    };
+    let labels = Labels::of(headers);
+    let body = in_place(&body, coding::decode(labels.codings(), &body, max)?);
+    let decoded = charset::decode(labels.charset(), &body, max).map(|text| in_place(&body, text));
+    match &decoded {
+        Ok(body) => {
+            if let Ok(text) = std::str::from_utf8(body) {
+                return repaired(body, Cow::Borrowed(text), max);
+            }
+        }
+        Err(Unreadable::Charset) => {}
+        Err(other) => return Err(*other),
+    }
+    match charset::with_replacements(labels.charset(), &body) {
+        Some(text) if is_valid_json(&text) => repaired(&body, Cow::Owned(text), max),
+        _ => decoded,
+    }
+}
+
+/// A text repaired, in place where it is part of `body`.
+fn repaired(body: &Bytes, text: Cow<'_, str>, max: usize) -> Result<Bytes, Unreadable> {
     if !is_json(text.as_bytes()) {
-        return Ok(in_place(&body, into_bytes(text)));
+        return Ok(in_place(body, into_bytes(text)));
     }
     let repaired = repair(&text, Exact::Integer64);
     if repaired.memory > max.saturating_mul(MAX_GROWTH).max(MIN_MEMORY) {
@@ -79,7 +91,7 @@ pub(crate) fn of_response(headers: &HeaderMap, body: Bytes, max: usize) -> Resul
     }
     match repaired.text {
         Cow::Owned(text) => Ok(text.into()),
-        Cow::Borrowed(_) => Ok(in_place(&body, into_bytes(text))),
+        Cow::Borrowed(_) => Ok(in_place(body, into_bytes(text))),
     }
 }
 
@@ -93,6 +105,11 @@ pub(crate) fn from_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> serde_json::R
         // It may be in a string that is ignored.
         Err(_) => serde_json::from_slice(body),
     }
+}
+
+/// Whether a text is JSON once it is repaired: then every replacement is in a string.
+fn is_valid_json(text: &str) -> bool {
+    is_json(text.as_bytes()) && serde_json::from_str::<IgnoredAny>(&repair(text, Exact::Integer64).text).is_ok()
 }
 
 /// Whether a text is JSON of an object or a list, if it is JSON.

@@ -229,8 +229,8 @@ impl Check {
         }
     }
 
-    /// Ends the contract's check. The call goes on to the adapter, which adds its own violations and then fails: nothing
-    /// is sent for it.
+    /// Ends the contract's check. The call goes on to the adapter, which adds its own violations and then fails:
+    /// nothing is sent for it.
     ///
     /// # Errors
     /// As [`Check::done`], where the response has no room for more violations.
@@ -246,6 +246,11 @@ impl Check {
             cx.reject(Rejected { invalid: of(self.invalid), unsupported: of(self.unsupported) });
         }
         Ok(())
+    }
+
+    /// Whether nothing violates the contract so far.
+    pub(crate) fn is_passed(&self) -> bool {
+        self.invalid.total + self.unsupported.total == 0
     }
 
     /// Ends the check.

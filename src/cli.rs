@@ -16,6 +16,7 @@ use clap::{Args, Parser, Subcommand};
 use switchboard::{
     clock::Clock,
     config::{Config, Warning},
+    error::{Error, ErrorReason},
     gateway,
     store::{Stores, StoresError},
     telemetry,
@@ -25,8 +26,8 @@ use switchboard::{
 const FAILED: u8 = 1;
 const MISCONFIGURED: u8 = 2;
 
-/// Longest time for a vendor to respond to a probe.
-const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Longest time for a vendor to respond to a probe. A token request ends earlier and says so.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(11);
 
 /// One gRPC contract for every contact center
 ///
@@ -171,7 +172,7 @@ async fn check(check: Check) -> Result<(), Failed> {
             Ok(()) => println!("centers.{}: the vendor responds and accepts the credentials", probed.center),
             Err(error) => {
                 failed += 1;
-                println!("centers.{}: {error}", probed.center);
+                println!("centers.{}: {error}{}", probed.center, probe_cause(error, probed.elapsed));
             }
         }
     }
@@ -229,6 +230,17 @@ fn interrupted() -> impl Future<Output = ()> {
     }
 }
 
+/// The cause of a failed probe, unless the error's text names it.
+fn probe_cause(error: &Error, elapsed: Duration) -> String {
+    match error.cause() {
+        _ if error.reason() == ErrorReason::VendorTimeout && error.vendor_http_status().is_none() => {
+            format!(": no response within {} s", elapsed.as_secs())
+        }
+        Some(cause) if !error.message().contains(cause) => format!(": {cause}"),
+        _ => String::new(),
+    }
+}
+
 /// SIGHUP ends a process that does not handle it, without a drain. There is nothing to reload.
 #[cfg(unix)]
 fn ignore_hangups() {
@@ -251,4 +263,20 @@ fn ignore_hangups() {}
 #[cfg(not(unix))]
 async fn interrupted() {
     let _ = tokio::signal::ctrl_c().await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_probe_without_a_response_says_how_long_it_waited_and_any_other_why_it_failed() {
+        let cause = |error: Error| probe_cause(&error, Duration::from_millis(10_040));
+        let timeout = || Error::new(ErrorReason::VendorTimeout, "it is safe to retry");
+        assert_eq!(cause(timeout()), ": no response within 10 s");
+        let unreachable = || Error::new(ErrorReason::VendorUnavailable, "the vendor is unreachable");
+        assert_eq!(cause(unreachable().with("cause", "connection refused")), ": connection refused");
+        assert_eq!(cause(unreachable().with("cause", "unreachable")), "", "the message says it");
+        assert_eq!(cause(unreachable()), "");
+    }
 }

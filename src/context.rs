@@ -2,6 +2,7 @@
 
 use std::{
     borrow::Cow,
+    fmt,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU8, Ordering},
@@ -12,12 +13,14 @@ use std::{
 use http::HeaderMap;
 use tokio::time::Instant;
 
-use crate::config;
+use crate::{config, error::Violation};
 
 /// Time reserved for the response, which must be sent at least 10 ms before the caller's deadline: a quarter of the
 /// timeout, within these bounds. The minimum has a margin for a busy machine.
 const MAX_RESPONSE_TIME: Duration = Duration::from_millis(25);
 const MIN_RESPONSE_TIME: Duration = Duration::from_millis(15);
+
+const GRPC_TIMEOUT: &str = "grpc-timeout";
 
 /// One call. Cheap to clone: clones are the same call.
 #[derive(Debug, Clone)]
@@ -40,8 +43,8 @@ struct Call {
     rejected: OnceLock<Rejected>,
 }
 
-/// The fields that the contract rejects in a request, each with what is expected. Such a call fails; the adapter may only
-/// add what its vendor rejects.
+/// The fields that the contract rejects in a request, each with what is expected. Such a call fails; the adapter may
+/// only add what its vendor rejects.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Rejected {
     /// Invalid fields.
@@ -49,6 +52,10 @@ pub(crate) struct Rejected {
     /// Fields that are not supported.
     pub(crate) unsupported: Vec<(String, Cow<'static, str>)>,
 }
+
+/// `grpc-timeout` is malformed, or there are two.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct MalformedTimeout;
 
 /// Bits of [`Call::write_state`]: a write may have been sent; the caller cancelled or its deadline passed.
 const SENT: u8 = 1;
@@ -91,8 +98,8 @@ impl Context {
         Self { call: Arc::new(call), write_deadline: deadline }
     }
 
-    /// The same call, which waits until `write_deadline` for the response to a write, past its own deadline: the outcome
-    /// is recorded for a replay.
+    /// The same call, which waits until `write_deadline` for the response to a write, past its own deadline: the
+    /// outcome is recorded for a replay.
     #[must_use]
     pub fn with_write_deadline(&self, write_deadline: Instant) -> Self {
         Self { call: self.call.clone(), write_deadline: write_deadline.max(self.write_deadline) }
@@ -101,9 +108,9 @@ impl Context {
     /// Builds the context from the request's headers.
     ///
     /// The deadline is `grpc-timeout` or the configured default, at most the configured maximum, less the time reserved
-    /// for the response.
+    /// for the response. The request layer rejects a call whose [`timeout`] is malformed.
     pub fn from_headers(method: &'static str, headers: &HeaderMap, limits: &config::Deadline) -> Self {
-        let requested = timeout(headers);
+        let requested = timeout(headers).ok().flatten();
         let time = requested.unwrap_or(limits.default).min(limits.max);
         let reserved = (time / 4).clamp(MIN_RESPONSE_TIME, MAX_RESPONSE_TIME);
         let now = Instant::now();
@@ -150,8 +157,8 @@ impl Context {
         let _ = self.call.center.set(Center { id: id.to_owned(), vendor });
     }
 
-    /// Marks that a write is about to be sent. Returns `false` when the call was cancelled or its deadline passed before
-    /// its first write: then nothing may be sent.
+    /// Marks that a write is about to be sent. Returns `false` when the call was cancelled or its deadline passed
+    /// before its first write: then nothing may be sent.
     pub fn begin_write(&self) -> bool {
         let expired = self.is_expired();
         let sent = |state| (state & SENT != 0 || (state == 0 && !expired)).then_some(state | SENT);
@@ -163,7 +170,8 @@ impl Context {
         Instant::now() >= self.call.deadline
     }
 
-    /// Marks that the caller cancelled or its deadline passed. Returns whether a write may have been sent; it then runs on.
+    /// Marks that the caller cancelled or its deadline passed. Returns whether a write may have been sent; it then runs
+    /// on.
     pub fn cancel(&self) -> bool {
         self.call.write_state.fetch_or(CANCELLED, Ordering::AcqRel) & SENT != 0
     }
@@ -199,23 +207,45 @@ impl Context {
     }
 }
 
-/// `grpc-timeout`: at most eight digits and a unit. As the gRPC specification requires, a malformed value is ignored.
-pub(crate) fn timeout(headers: &HeaderMap) -> Option<Duration> {
-    let text = headers.get("grpc-timeout")?.to_str().ok()?;
-    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
-    if digits.is_empty() || digits.len() > 8 || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
+// === impl MalformedTimeout ===
+
+impl MalformedTimeout {
+    const EXPECTED: &str = "expected one value of 1 to 8 digits and a unit: H, M, S, m, u or n";
+
+    /// The violation that a call with it has.
+    pub(crate) fn violation() -> Violation {
+        Violation::new(GRPC_TIMEOUT, Self::EXPECTED)
     }
-    let count: u64 = digits.parse().ok()?;
-    match unit {
-        "H" => Some(Duration::from_secs(count * 3600)),
-        "M" => Some(Duration::from_secs(count * 60)),
-        "S" => Some(Duration::from_secs(count)),
-        "m" => Some(Duration::from_millis(count)),
-        "u" => Some(Duration::from_micros(count)),
-        "n" => Some(Duration::from_nanos(count)),
-        _ => None,
+}
+
+impl fmt::Display for MalformedTimeout {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{GRPC_TIMEOUT} is invalid: {}", Self::EXPECTED)
     }
+}
+
+/// `grpc-timeout`: one to eight digits and a unit.
+///
+/// A malformed value is no deadline that the gateway knows. The caller meant one, so the call must not run without it.
+pub(crate) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, MalformedTimeout> {
+    let mut values = headers.get_all(GRPC_TIMEOUT).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    let (None, Some((&unit, digits))) = (values.next(), value.as_bytes().split_last()) else {
+        return Err(MalformedTimeout);
+    };
+    if !(1..=8).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {
+        return Err(MalformedTimeout);
+    }
+    let count = digits.iter().fold(0, |count, digit| count * 10 + u64::from(digit - b'0'));
+    Ok(Some(match unit {
+        b'H' => Duration::from_secs(count * 3600),
+        b'M' => Duration::from_secs(count * 60),
+        b'S' => Duration::from_secs(count),
+        b'm' => Duration::from_millis(count),
+        b'u' => Duration::from_micros(count),
+        b'n' => Duration::from_nanos(count),
+        _ => return Err(MalformedTimeout),
+    }))
 }
 
 /// The trace ID of a W3C `traceparent`.
@@ -232,28 +262,47 @@ mod tests {
     use super::*;
 
     fn headers(name: &'static str, value: &'static str) -> HeaderMap {
-        HeaderMap::from_iter([(http::HeaderName::from_static(name), http::HeaderValue::from_static(value))])
+        let value = http::HeaderValue::from_bytes(value.as_bytes()).unwrap();
+        HeaderMap::from_iter([(http::HeaderName::from_static(name), value)])
     }
 
     #[test]
     fn a_timeout_is_digits_and_a_unit() {
         for (text, expected) in [
-            ("1H", Some(Duration::from_secs(3600))),
-            ("2M", Some(Duration::from_secs(120))),
-            ("3S", Some(Duration::from_secs(3))),
-            ("250m", Some(Duration::from_millis(250))),
-            ("7u", Some(Duration::from_micros(7))),
-            ("99999999n", Some(Duration::from_nanos(99_999_999))),
-            ("99999999H", Some(Duration::from_secs(99_999_999 * 3600))),
-            ("100000000S", None),
-            ("", None),
-            ("S", None),
-            ("-1S", None),
-            ("1s", None),
-            ("10", None),
+            ("1H", Duration::from_secs(3600)),
+            ("2M", Duration::from_secs(120)),
+            ("3S", Duration::from_secs(3)),
+            ("250m", Duration::from_millis(250)),
+            ("7u", Duration::from_micros(7)),
+            ("00000012S", Duration::from_secs(12)),
+            ("99999999n", Duration::from_nanos(99_999_999)),
+            ("99999999H", Duration::from_secs(99_999_999 * 3600)),
         ] {
-            assert_eq!(timeout(&headers("grpc-timeout", text)), expected, "{text}");
+            assert_eq!(timeout(&headers("grpc-timeout", text)), Ok(Some(expected)), "{text}");
         }
+        assert_eq!(timeout(&HeaderMap::new()), Ok(None));
+        for text in [
+            "100000000S",
+            "123456789S",
+            "",
+            "S",
+            "-1S",
+            "+1S",
+            "1s",
+            "10",
+            "abc",
+            "1.5S",
+            "1 S",
+            " 1S",
+            "1S ",
+            "1SS",
+            "1\u{e9}",
+        ] {
+            assert_eq!(timeout(&headers("grpc-timeout", text)), Err(MalformedTimeout), "{text:?}");
+        }
+        let mut two = headers("grpc-timeout", "1S");
+        two.append("grpc-timeout", http::HeaderValue::from_static("1S"));
+        assert_eq!(timeout(&two), Err(MalformedTimeout));
     }
 
     #[test]

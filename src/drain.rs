@@ -8,6 +8,7 @@ use crate::store::Stores;
 #[derive(Debug, Clone)]
 pub struct Draining {
     begun: watch::Sender<bool>,
+    receiving_ended: watch::Sender<bool>,
     stores: Option<Stores>,
 }
 
@@ -39,13 +40,27 @@ impl Draining {
 
     /// Waits until the drain has begun.
     pub async fn begun(&self) {
-        // It cannot fail: `self` holds the sender.
-        let _ = self.begun.subscribe().wait_for(|draining| *draining).await;
+        wait_until_set(&self.begun).await;
     }
+
+    /// Ends the time of request bodies: one that has not arrived by now would delay the drain until its own timeout.
+    pub fn end_receiving(&self) {
+        self.receiving_ended.send_replace(true);
+    }
+
+    /// Waits until the time of request bodies has ended.
+    pub async fn receiving_ended(&self) {
+        wait_until_set(&self.receiving_ended).await;
+    }
+}
+
+async fn wait_until_set(state: &watch::Sender<bool>) {
+    // It cannot fail: the caller holds the sender.
+    let _ = state.subscribe().wait_for(|is_set| *is_set).await;
 }
 
 impl Default for Draining {
     fn default() -> Self {
-        Self { begun: watch::channel(false).0, stores: None }
+        Self { begun: watch::channel(false).0, receiving_ended: watch::channel(false).0, stores: None }
     }
 }

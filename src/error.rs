@@ -165,6 +165,15 @@ impl Error {
         Self::new(ErrorReason::DeadlineBeforeSend, "the deadline passed before anything was sent; it is safe to retry")
     }
 
+    /// The gateway is shutting down, and the call has sent nothing.
+    pub fn draining() -> Self {
+        Self::new(
+            ErrorReason::GatewayDraining,
+            "this gateway is shutting down; nothing was sent: retry at another gateway",
+        )
+        .retry_after(Duration::ZERO)
+    }
+
     /// A bug in the gateway. `what` says where, for the reader of the report.
     pub fn internal(what: &'static str) -> Self {
         Self::new(ErrorReason::GatewayInternal, format!("the gateway failed: {what}"))

@@ -130,13 +130,7 @@ fn udesk_envelopes(response: &HttpResponse) -> Vec<ParsedResponse> {
 fn huawei_envelopes(response: &HttpResponse) -> Vec<ParsedResponse> {
     let families = [BARE, MOBILE_AGENT, AGENT_SETTINGS, AGENT_ACCOUNT, DESCRIBED].into_iter();
     let parse = |envelope: Envelope| {
-        let style = api_fabric::Style {
-            operation: "fuzzed",
-            path: "/fuzzed",
-            envelope,
-            takes_caller_values: true,
-            missing_is_404: false,
-        };
+        let style = api_fabric::Style { operation: "fuzzed", path: "/fuzzed", envelope, takes_caller_values: true };
         let operation = Operation { name: "fuzzed", method: Method::POST, repeatable: false, style };
         envelope.open(&operation, response)
     };
@@ -272,7 +266,7 @@ pub fn timestamps(value: &[u8]) {
     let cx = Context::from_headers("Fuzzed", &headers, &limits);
     assert!(cx.deadline() <= Instant::now() + limits.max, "the maximum caps every deadline");
     assert!(cx.trace_id().len() == 32 && cx.trace_id().bytes().all(|byte| byte.is_ascii_hexdigit()));
-    if let Some(timeout) = context::timeout(&headers) {
+    if let Ok(Some(timeout)) = context::timeout(&headers) {
         let text = value.to_str().unwrap_or_default();
         let (digits, unit) = text.split_at(text.len() - 1);
         let nanos: u128 = match unit {
@@ -294,7 +288,9 @@ pub fn timestamps(value: &[u8]) {
             assert_eq!(ccapi::offset(&headers, ours), Some(offset), "the same time in the gateway's own format");
         }
     }
-    assert!(retry::retry_after(&headers).is_none_or(|pause| pause <= Duration::from_secs(3600)));
+    for now in [std::time::UNIX_EPOCH, std::time::UNIX_EPOCH + Duration::from_secs(1_566_523_582)] {
+        assert!(retry::retry_after(&headers, now).is_none_or(|pause| pause <= Duration::from_secs(3600)));
+    }
 }
 
 /// The body of a response to a token request.

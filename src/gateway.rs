@@ -44,6 +44,8 @@ pub struct Probed {
     pub center: String,
     /// `Ok`, or why the probe failed.
     pub outcome: Result<(), Error>,
+    /// How long the probe ran.
+    pub elapsed: Duration,
 }
 
 /// Builds every component and binds the addresses.
@@ -62,7 +64,8 @@ pub async fn bind(mut config: Config, clock: Clock, stores: Stores) -> Result<Ga
         parts.metrics.add_database(path).map_err(|_| StartError::Metrics)?;
     }
     let adapters = centers.iter().map(|center| (center.id.clone(), center.adapter.clone()));
-    let ingress = Ingress::new(adapters, stores.events.clone(), parts.addresses, parts.metrics.clone());
+    let ingress =
+        Ingress::new(adapters, stores.events.clone(), parts.addresses, parts.metrics.clone(), draining.clone());
     let writes = parts.connections.running_writes();
     let service = Service::new(Arc::new(centers));
     let components = Components { service, ingress, metrics: parts.metrics, writes, draining, stores };
@@ -82,8 +85,9 @@ pub async fn probe(config: &Config, timeout: Duration) -> Result<Vec<Probed>, St
     for center in centers.iter() {
         let (id, adapter) = (center.id.clone(), center.adapter.clone());
         tasks.spawn(async move {
-            let cx = Context::new("Probe", String::new(), Instant::now() + timeout);
-            Probed { outcome: adapter.probe(&cx).await, center: id }
+            let start = Instant::now();
+            let cx = Context::new("Probe", String::new(), start + timeout);
+            Probed { outcome: adapter.probe(&cx).await, center: id, elapsed: start.elapsed() }
         });
     }
     let mut probed: Vec<Probed> = tasks.join_all().await;

@@ -9,6 +9,7 @@
 //! been sent. [`crate::detached`] lets a write run on after its caller disconnected; this module does not.
 
 mod breaker;
+mod connect_error;
 mod dialect;
 mod endpoint;
 mod exchange;
@@ -31,7 +32,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use tokio::time::timeout_at;
+use tokio::{sync::Semaphore, time::timeout_at};
 use tokio_util::task::TaskTracker;
 
 use self::{
@@ -49,7 +50,9 @@ pub use self::{
     transport::{Failure, HttpRequest, Network, Transport},
 };
 use crate::{
-    body, config,
+    body,
+    clock::Clock,
+    config,
     context::Context,
     error::{Error, Result},
     telemetry::Metrics,
@@ -73,7 +76,10 @@ pub struct Client<D> {
     retries: Retries,
     breaker: Breaker,
     probe: OnceLock<Probe<D>>,
+    /// Held by the gateway's own probe: there is one at a time.
+    probe_permit: Arc<Semaphore>,
     max_response_size: usize,
+    clock: Clock,
     metrics: Metrics,
 }
 
@@ -111,6 +117,7 @@ impl<D: Dialect> Client<D> {
         config: &config::Center,
         dialect: D,
         connections: Connections,
+        clock: Clock,
         metrics: Metrics,
     ) -> Arc<Self> {
         metrics.breaker(center, D::FAMILY, false);
@@ -122,13 +129,15 @@ impl<D: Dialect> Client<D> {
             retries: Retries::new(&config.retry),
             breaker: Breaker::new(&config.breaker),
             probe: OnceLock::new(),
+            probe_permit: Arc::new(Semaphore::new(1)),
             max_response_size: config.limits.max_response_size,
+            clock,
             metrics,
         })
     }
 
-    /// Sets the probe of the open breaker. Without it a center that receives only writes never closes its breaker,
-    /// because a write must not probe.
+    /// Sets the probe of the breaker. Without it a center that receives only writes never closes its breaker, because a
+    /// write must not probe; and requests that callers abandon never open it.
     pub fn probe_with(&self, probe: Probe<D>) {
         let _ = self.probe.set(probe);
     }

@@ -1,10 +1,10 @@
 //! Idempotency by `request_id`: a call runs at most once per ID.
 //!
-//! The call is recorded on disk before the first byte goes to a vendor, and its response when it completes. A second call
-//! with the same ID and content gets a replay of that response; nothing is sent. While the first call runs, the second
-//! one waits. The same ID with other content is rejected. A definite error had no effect, so it is not stored and the
-//! call may run again. If the gateway ended between the two records, the outcome is unknown, and the second call fails
-//! with `VENDOR_OUTCOME_UNKNOWN`.
+//! The call is recorded on disk before the first byte goes to a vendor, and its response when it completes. A second
+//! call with the same ID and content gets a replay of that response; nothing is sent. While the first call runs, the
+//! second one waits. The same ID with other content is rejected. A definite error had no effect, so it is not stored
+//! and the call may run again. If the gateway ended between the two records, the outcome is unknown, and the second
+//! call fails with `VENDOR_OUTCOME_UNKNOWN`.
 //!
 //! The file alone reveals nothing: it contains only keyed hashes of the ID and the content. The response may contain a
 //! password, so it is sealed with a key that is derived from the ID.
@@ -101,9 +101,9 @@ impl Idempotency {
     /// ID.
     ///
     /// # Errors
-    /// The call's error; `REQUEST_ID_REUSED` for the ID of a call with other content; `STORAGE_UNAVAILABLE` when the call
-    /// could not be recorded, and then nothing is sent; `VENDOR_OUTCOME_UNKNOWN` for a call whose completion was never
-    /// recorded.
+    /// The call's error; `REQUEST_ID_REUSED` for the ID of a call with other content; `STORAGE_UNAVAILABLE` when the
+    /// call could not be recorded, and then nothing is sent; `VENDOR_OUTCOME_UNKNOWN` for a call whose completion was
+    /// never recorded.
     pub async fn run<A, F>(
         &self,
         cx: &Context,

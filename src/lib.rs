@@ -35,8 +35,9 @@
 //! Dependencies point one way: `service -> center -> adapter <- vendor -> http`. [`adapter`] and [`error`] know no
 //! vendor, and [`vendor`] knows no tonic.
 //!
-//! The vendors' simulators are a package of their own in the workspace, `simulators/`. Neither package's library depends
-//! on the other; the program joins them behind its feature `sandbox`, and the tests call the adapters against them.
+//! The vendors' simulators are a package of their own in the workspace, `simulators/`. Neither package's library
+//! depends on the other; the program joins them behind its feature `sandbox`, and the tests call the adapters against
+//! them.
 //!
 //! The contract's messages are the domain model. An adapter accepts typed names and the request, and returns the
 //! contract's resource. There is no third model between contract and vendor.
@@ -77,9 +78,9 @@
 //!
 //! # Errors
 //!
-//! Every failed call is an [`error::Error`]: the contract's reason ([`error::ErrorReason`]), a message, and the vendor's
-//! own code and message, redacted. The caller gets a `google.rpc.Status` with exactly one `ErrorInfo`. It says whether a
-//! request may have reached the vendor. An unknown outcome is never `UNAVAILABLE`, because clients retry that
+//! Every failed call is an [`error::Error`]: the contract's reason ([`error::ErrorReason`]), a message, and the
+//! vendor's own code and message, redacted. The caller gets a `google.rpc.Status` with exactly one `ErrorInfo`. It says
+//! whether a request may have reached the vendor. An unknown outcome is never `UNAVAILABLE`, because clients retry that
 //! automatically. Configuration errors are a [`config::ConfigErrors`], which lists all of them.
 
 mod adapter;

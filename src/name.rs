@@ -1,8 +1,8 @@
 //! Typed resource names: parsed once, then passed on as types.
 //!
 //! A name is `centers/{center}` and the path of the resource in that center. A byte of the vendor's ID that the
-//! contract's pattern does not allow is percent-encoded, so that an unusual ID never fails a list. The types contain the
-//! vendor's ID in the vendor's spelling.
+//! contract's pattern does not allow is percent-encoded, so that an unusual ID never fails a list. The types contain
+//! the vendor's ID in the vendor's spelling.
 
 use std::{
     borrow::Cow,
@@ -32,6 +32,8 @@ pub trait ResourceName: Sized + Default {
     const ID_PATTERN: &'static str;
     /// Whether a caller may choose this ID.
     fn is_id(id: &str) -> bool;
+    /// Whether a name identifies the resource with this vendor ID: there is one, and it is not too long.
+    fn identifies(id: &str) -> bool;
 }
 
 /// Longest percent-encoded ID that parses; vendors document IDs of up to 128 bytes.
@@ -72,6 +74,10 @@ impl ResourceName for CenterName {
     const ID_PATTERN: &'static str = "matches ^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$";
 
     fn is_id(id: &str) -> bool {
+        is_center_id(id)
+    }
+
+    fn identifies(id: &str) -> bool {
         is_center_id(id)
     }
 }
@@ -189,6 +195,11 @@ macro_rules! resource_name {
                 Self { center: center.into(), id: id.into() }
             }
 
+            /// The name of the resource with this vendor ID, as text; `None` if no name identifies it.
+            pub fn text(center: &str, id: &str) -> Option<String> {
+                Self::identifies(id).then(|| Self::new(center, id).to_string())
+            }
+
             /// The ID in the vendor's spelling.
             pub fn id(&self) -> &str {
                 &self.id
@@ -220,6 +231,10 @@ macro_rules! resource_name {
 
             fn is_id(id: &str) -> bool {
                 !id.contains('%') && $pattern.decode(id).is_some()
+            }
+
+            fn identifies(id: &str) -> bool {
+                $pattern.decode(&$pattern.encode(id)).is_some()
             }
         }
 
@@ -296,6 +311,10 @@ macro_rules! singleton_name {
             const ID_PATTERN: &'static str = CenterName::ID_PATTERN;
 
             fn is_id(id: &str) -> bool {
+                is_center_id(id)
+            }
+
+            fn identifies(id: &str) -> bool {
                 is_center_id(id)
             }
         }
@@ -381,6 +400,14 @@ mod tests {
             prop_assume!(ID.encode(&id).contains('%') || id.len() <= 32);
             let name = AgentName::new("acme", id.clone());
             prop_assert_eq!(AgentName::parse(&name.to_string()), Ok(name));
+        }
+
+        #[test]
+        fn a_name_identifies_only_what_it_parses_to(id in "\\PC{0,40}|[0-9]{0,40}|%{80,90}") {
+            let text = AgentName::new("acme", id.clone()).to_string();
+            prop_assert_eq!(AgentName::identifies(&id), AgentName::parse(&text).is_ok());
+            prop_assert_eq!(AgentName::text("acme", &id), AgentName::identifies(&id).then_some(text));
+            prop_assert!(!id.is_empty() || !AgentName::identifies(&id));
         }
 
         #[test]

@@ -2,18 +2,20 @@
 //!
 //! The stack of a gRPC call, from the outside in:
 //!
-//! 1. [`accept`]: a connection acquires a permit of its listener and one of its address, and must be open in time
-//!    ([`opening`]), so that silent connections do not hold permits; some file descriptors ([`descriptors`]) are kept;
+//! 1. [`accept`]: a connection acquires a place of its listener and of its address ([`admission`]), an idle one's if
+//!    none is free, and must be open in time ([`opening`]); some file descriptors ([`descriptors`]) are kept;
 //! 2. HTTP/2 with limits on streams, resets and headers, and with keepalive;
-//! 3. [`request_layer`]: the call's context, deadline and metrics, the limits of its [`body`], and error details for the
-//!    statuses of tonic;
+//! 3. [`request_layer`]: the call's context, deadline and metrics, the limits of its [`body`], and error details for
+//!    the statuses of tonic;
 //! 4. the service, reflection and health.
 //!
-//! Shutdown is bounded: after the signal the gateway rejects new calls as draining. Running calls and writes may finish
-//! within `drain_timeout`; then the gateway closes connections and stores.
+//! Shutdown is bounded: after the signal the gateway rejects new calls as draining. A request whose body does not
+//! arrive within [`RECEIVE_TIMEOUT`] is rejected, too. Running calls and writes may finish within `drain_timeout`; then
+//! the gateway closes connections and stores.
 
 mod accept;
 mod admin;
+mod admission;
 mod body;
 mod descriptors;
 mod http1;
@@ -31,7 +33,7 @@ use tokio_util::task::TaskTracker;
 use tonic::transport::Server;
 use tonic_health::{ServingStatus, server::HealthReporter};
 
-use self::opening::Protocol;
+use self::{admission::Limits, opening::Protocol};
 use crate::{
     config::{self, Config},
     drain::Draining,
@@ -52,6 +54,8 @@ const MAX_HEADER_LIST_SIZE: u32 = 64 * 1024;
 const MAX_INFRASTRUCTURE_REQUEST_SIZE: usize = 16 * 1024;
 /// How long the gateway rejects new calls with a status before it closes connections.
 const LAME_DUCK: Duration = Duration::from_millis(500);
+/// How long the rest of a request may arrive after that.
+const RECEIVE_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long responses may be written after the last call ended. Open connections without a
 /// call do not delay the drain.
 const FLUSH_TIMEOUT: Duration = Duration::from_millis(500);
@@ -192,11 +196,7 @@ impl Gateway {
         let listen = &config.listen;
         let max_connections = descriptors::max_connections(listen.max_connections, descriptors::raise_limit());
         // One address leaves half of the connections to others.
-        let limits = |protocol| accept::Limits {
-            connections: max_connections,
-            per_address: max_connections.div_ceil(2),
-            protocol,
-        };
+        let limits = |connections: usize| Limits { connections, per_address: connections.div_ceil(2) };
         let contact_center = ContactCenterServer::new(service).max_decoding_message_size(listen.max_request_size);
         let server = Server::builder()
             .max_concurrent_streams(listen.max_streams_per_connection)
@@ -211,23 +211,18 @@ impl Gateway {
             .add_service(reflection_v1.max_decoding_message_size(MAX_INFRASTRUCTURE_REQUEST_SIZE))
             .add_service(reflection_v1alpha.max_decoding_message_size(MAX_INFRASTRUCTURE_REQUEST_SIZE))
             .serve_with_incoming_shutdown(
-                accept::connections(grpc, limits(Protocol::Http2)),
+                accept::connections(grpc, limits(max_connections), Protocol::Http2),
                 wait_until_set(stopped.clone()),
             );
 
-        let admin_limits = accept::Limits {
-            connections: descriptors::ADMIN_CONNECTIONS,
-            per_address: descriptors::ADMIN_CONNECTIONS,
-            protocol: Protocol::Http1,
-        };
-        let admin = accept::connections(admin, admin_limits);
+        let admin = accept::connections(admin, limits(descriptors::ADMIN_CONNECTIONS), Protocol::Http1);
         let admin = tokio::spawn(admin::serve(admin, metrics, draining.clone(), admin_stopped));
         let ingress = Arc::new(ingress);
         let handle = move |request| {
             let ingress = ingress.clone();
             async move { ingress.handle(request).await }
         };
-        let callbacks = accept::connections(http, limits(Protocol::Http1));
+        let callbacks = accept::connections(http, limits(max_connections), Protocol::Http1);
         let mut callbacks = tokio::spawn(http1::serve(callbacks, handle, stopped));
         let mut server = std::pin::pin!(server);
         let result = tokio::select! {
@@ -246,6 +241,12 @@ impl Gateway {
                         () = sleep(lame_duck) => {}
                     }
                     stop_serving.send_replace(true);
+                    let receiving = draining.clone();
+                    let receive_timeout = RECEIVE_TIMEOUT.min(listen.drain_timeout / 10);
+                    tokio::spawn(async move {
+                        sleep(receive_timeout).await;
+                        receiving.end_receiving();
+                    });
                     calls.close();
                     let flush_timeout = FLUSH_TIMEOUT.min(listen.drain_timeout / 10);
                     let finished = async { drop(tokio::join!(calls.wait(), &mut callbacks, writes.wait())) };

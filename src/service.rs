@@ -11,11 +11,13 @@ mod extensions;
 mod mask;
 mod phone_numbers;
 mod queues;
+mod response;
 mod softphones;
 mod subscriptions;
 
 use std::{pin::Pin, sync::Arc, time::Duration};
 
+use prost::Message;
 use tokio::time::Instant;
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
@@ -43,8 +45,20 @@ impl Service {
         Self { centers }
     }
 
-    /// Runs one unary method with the context that the request layer put into the request.
-    async fn run<Q, A>(
+    /// Runs one unary method.
+    async fn run<Q, A: Message>(
+        &self,
+        request: Request<Q>,
+        method: impl AsyncFnOnce(&Centers, &Context, Q) -> Result<A>,
+    ) -> Result<Response<A>, Status> {
+        let bounded = async |centers: &Centers, cx: &Context, request| {
+            method(centers, cx, request).await.and_then(|response| response::bounded(cx.method(), response))
+        };
+        self.start(request, bounded).await
+    }
+
+    /// Runs one method with the context that the request layer put into the request.
+    async fn start<Q, A>(
         &self,
         request: Request<Q>,
         method: impl AsyncFnOnce(&Centers, &Context, Q) -> Result<A>,
@@ -106,7 +120,7 @@ macro_rules! unary {
                 &self,
                 request: Request<v1::WatchEventsRequest>,
             ) -> Result<Response<Self::WatchEventsStream>, Status> {
-                let stream = self.run(request, events::watch_events).await?;
+                let stream = self.start(request, events::watch_events).await?;
                 Ok(stream.map(|items| Box::pin(items) as Self::WatchEventsStream))
             }
         }

@@ -109,8 +109,8 @@ impl Stores {
         self.shared.as_ref().is_some_and(JetStream::lacks_a_stream)
     }
 
-    /// Closes the embedded database and releases its lock, so that the next gateway can open it at once. Later use of the
-    /// stores fails with `STORAGE_UNAVAILABLE`. JetStream needs no close.
+    /// Closes the embedded database and releases its lock, so that the next gateway can open it at once. Later use of
+    /// the stores fails with `STORAGE_UNAVAILABLE`. JetStream needs no close.
     pub async fn close(&self) {
         if let Some(database) = &self.embedded {
             database.close().await;

@@ -24,8 +24,8 @@ use crate::{
     proto::ERROR_REASONS,
 };
 
-/// Outcomes of vendor requests and of callbacks. A series of each exists from the start, because a rate over a series that
-/// appears with its first failure misses that failure.
+/// Outcomes of vendor requests and of callbacks. A series of each exists from the start, because a rate over a series
+/// that appears with its first failure misses that failure.
 const VENDOR_OUTCOMES: [&str; 8] =
     ["ok", "refused", "unreadable", "timeout", "not_sent", "broken", "too_large", "breaker_open"];
 const EVENT_OUTCOMES: [&str; 5] = ["kept", "duplicate", "refused", "overloaded", "failed"];

@@ -2,8 +2,8 @@
 //!
 //! moka's cache bounds memory and shares one fetch among all callers of a key. Its clock cannot be injected, so each
 //! entry contains its expiry by the gateway's clock. A fetch runs in a task of its own: a caller that cancels does not
-//! cancel it for the others, and each caller keeps its own deadline. A failure is cached with a backoff, so that a wrong
-//! secret causes no stampede.
+//! cancel it for the others, and each caller keeps its own deadline. A failure is cached with a backoff, so that a
+//! wrong secret causes no stampede.
 
 #[cfg(test)]
 mod tests;
@@ -144,15 +144,16 @@ impl Tokens {
         fetch: &Arc<dyn Fetch>,
         deadline: Instant,
     ) -> Result<Arc<Token>> {
-        // Some vendors invalidate a token when they issue the next: a second fetch would invalidate the one fetched ahead.
+        // Some vendors invalidate a token when they issue the next: a second fetch would invalidate the one fetched
+        // ahead.
         let guard = timeout_at(deadline, token.refresh_lock.lock()).await.map_err(|_| deadline_before_send())?;
         self.0.evict(key, token).await;
         drop(guard);
         self.get_or_fetch(key, fetch, token.next_trial(), deadline).await
     }
 
-    /// Another token than this one, which the vendor rejected. `None` while this one is new and was never accepted: the vendor
-    /// may need a moment before it knows a token, and would reject the next one as well.
+    /// Another token than this one, which the vendor rejected. `None` while this one is new and was never accepted: the
+    /// vendor may need a moment before it knows a token, and would reject the next one as well.
     ///
     /// # Errors
     /// As for [`Tokens::get`].

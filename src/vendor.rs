@@ -2,6 +2,7 @@
 
 pub(crate) mod de;
 pub(crate) mod huawei;
+mod nameless;
 pub(crate) mod slices;
 pub(crate) mod udesk;
 mod vendor_data_reader;

@@ -1,15 +1,16 @@
 //! Kills the gateway and checks that no event is lost, duplicated or invented.
 //!
 //! `cargo bench --bench event_kill [-- [--nats] KILLS [SEED]]` starts the gateway as a process;
-//! with `--nats` two gateways that share a log in a nats-server, and kills either of them or that server. Posters retry each
-//! event until it is acknowledged; watchers resume after their last cursor. Meanwhile it kills the gateway with SIGKILL at
-//! random times, also during its start, and restarts it on the same storage. Then it reads the whole log. It fails if
+//! with `--nats` two gateways that share a log in a nats-server, and kills either of them or that server. Posters retry
+//! each event until it is acknowledged; watchers resume after their last cursor. Meanwhile it kills the gateway with
+//! SIGKILL at random times, also during its start, and restarts it on the same storage. Then it reads the whole log. It
+//! fails if
 //!
 //! - an acknowledged event is missing in the log or is in it twice, also when its post was retried because the response
 //!   was lost,
 //! - the log contains an event that was not posted,
-//! - a watcher received anything but the log in order, each event once: one reads all events live, one reads one type of
-//!   event, one falls behind and reads the log,
+//! - a watcher received anything but the log in order, each event once: one reads all events live, one reads one type
+//!   of event, one falls behind and reads the log,
 //! - no kill interrupted a post: then the run proved nothing.
 //!
 //! The seed is printed; the same seed kills at the same delays.

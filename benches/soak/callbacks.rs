@@ -62,8 +62,8 @@ impl Callbacks {
         }
     }
 
-    /// Delivered without an acknowledgement of its own. Once the poster has stopped, these were delivered twice, or never
-    /// acknowledged.
+    /// Delivered without an acknowledgement of its own. Once the poster has stopped, these were delivered twice, or
+    /// never acknowledged.
     pub(crate) fn unexpected(&self) -> usize {
         self.state().early.len()
     }

@@ -1,5 +1,5 @@
-//! Calls with random deadlines. They go over HTTP/2 by hand, because a gRPC client ends a call at its deadline itself and
-//! so hides a late response.
+//! Calls with random deadlines. They go over HTTP/2 by hand, because a gRPC client ends a call at its deadline itself
+//! and so hides a late response.
 
 use std::{
     collections::BTreeMap,

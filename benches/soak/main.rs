@@ -1,16 +1,16 @@
 //! Runs everything at once for a long time, with vendors that fail at random.
 //!
-//! `cargo bench --bench soak [-- MINUTES [SEED]]` starts a nats-server, a simulated tenant of each vendor and the gateway
-//! as processes. Callers make reads and writes with random deadlines, a vendor posts callbacks, and a watcher follows
-//! them. Meanwhile faults begin and end in the simulators, peers connect and do not go on, the reader of the gateway's log
-//! is slow, and the nats-server is killed and restarted. It fails if
+//! `cargo bench --bench soak [-- MINUTES [SEED]]` starts a nats-server, a simulated tenant of each vendor and the
+//! gateway as processes. Callers make reads and writes with random deadlines, a vendor posts callbacks, and a watcher
+//! follows them. Meanwhile faults begin and end in the simulators, peers connect and do not go on, the reader of the
+//! gateway's log is slow, and the nats-server is killed and restarted. It fails if
 //!
 //! - a response arrives after the deadline of its call,
 //! - an acknowledged callback does not reach the watcher, or reaches it twice,
 //! - memory or file descriptors grow after the first minute.
 //!
-//! The seed is printed; the same seed selects the same faults in the same order. Linux only: memory and descriptors come
-//! from `/proc`.
+//! The seed is printed; the same seed selects the same faults in the same order. Linux only: memory and descriptors
+//! come from `/proc`.
 
 mod callbacks;
 mod calls;

@@ -25,8 +25,8 @@ pub(crate) struct Process(pub Child);
 /// The addresses that a gateway logged at its start.
 pub(crate) struct Addresses(Value);
 
-/// Runs a benchmark with the integers on the command line, and prints why it failed. Nothing runs when cargo runs it as a
-/// test.
+/// Runs a benchmark with the integers on the command line, and prints why it failed. Nothing runs when cargo runs it as
+/// a test.
 pub(crate) fn run(bench: impl FnOnce(&[u64]) -> Result<()>) -> ExitCode {
     match arguments().and_then(|arguments| arguments.map_or(Ok(()), |arguments| bench(&arguments))) {
         Ok(()) => ExitCode::SUCCESS,

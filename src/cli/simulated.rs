@@ -1,4 +1,5 @@
-//! The vendors that the program simulates, one row each: the commands, their options and their help come from this table.
+//! The vendors that the program simulates, one row each: the commands, their options and their help come from this
+//! table.
 
 use std::{
     env,

@@ -1,6 +1,10 @@
 //! The tables of the gateway itself: `[listen]`, `[deadline]`, `[storage]` and `[events]`.
 
-use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use secrecy::SecretString;
 use url::Url;
@@ -18,8 +22,8 @@ use super::{
 const HTTP: &str = "127.0.0.1:8080";
 
 table! {
-    /// The addresses that the gateway serves, and the limits of their connections. No two addresses are the same,
-    /// unless their port is 0: then the system chooses one.
+    /// The addresses that the gateway serves, and the limits of their connections. No two addresses have the same port,
+    /// unless both name different interfaces, or the port is 0: then the system chooses one.
     #[derive(Debug, Clone, PartialEq, Eq)]
     pub struct Listen {
         /// `contactcenter.v1.ContactCenter`, `grpc.health.v1` and reflection, for callers. An address outside loopback
@@ -49,7 +53,7 @@ table! {
                            allow_unauthenticated = true";
             table.refuse("grpc", message);
         }
-        refuse_same(table, &[("grpc", grpc), ("http", http), ("admin", admin)]);
+        refuse_overlapping(table, &[("grpc", grpc), ("http", http), ("admin", admin)]);
     }
 }
 
@@ -102,15 +106,37 @@ table! {
     }
 }
 
-/// Refuses an address that another key before it has, unless the system chooses the port.
-fn refuse_same(table: &Table<'_>, addresses: &[(&str, Result<SocketAddr, Recorded>)]) {
+/// Refuses an address that cannot be bound beside the one of a key before it.
+fn refuse_overlapping(table: &Table<'_>, addresses: &[(&str, Result<SocketAddr, Recorded>)]) {
     for (index, (key, address)) in addresses.iter().enumerate() {
-        if address.is_ok_and(|address| address.port() != 0)
-            && let Some((earlier, _)) = addresses[..index].iter().find(|(_, earlier)| earlier == address)
-        {
-            table.refuse(key, format!("the same address as listen.{earlier}"));
+        let Ok(address) = address else { continue };
+        for (earlier, other) in &addresses[..index] {
+            let Ok(other) = other else { continue };
+            if overlap(*address, *other) {
+                let message = if address.ip().to_canonical() == other.ip().to_canonical() {
+                    format!("the same address as listen.{earlier}")
+                } else {
+                    format!("the same port as listen.{earlier}, and one of the two is of all interfaces")
+                };
+                table.refuse(key, message);
+                break;
+            }
         }
     }
+}
+
+/// Whether the system refuses to bind both. `0.0.0.0` is every IPv4 address, and `[::]` every address; the system
+/// chooses another port for port 0.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    // Mapped addresses are IPv4 to the system, too.
+    let (one_ip, other_ip) = (one.ip().to_canonical(), other.ip().to_canonical());
+    let covers = |all: IpAddr, ip: IpAddr| match all {
+        IpAddr::V4(all) => all.is_unspecified() && ip.is_ipv4(),
+        IpAddr::V6(all) => all.is_unspecified(),
+    };
+    one.port() == other.port()
+        && one.port() != 0
+        && (one_ip == other_ip || covers(one_ip, other_ip) || covers(other_ip, one_ip))
 }
 
 /// Reaches `listen.http` from this machine. Port 0 stands for the port that the system chooses.
@@ -157,6 +183,29 @@ mod tests {
     fn two_listeners_cannot_share_an_address() {
         refused("[listen]\nadmin = '127.0.0.1:8080'", "listen.admin: the same address as listen.http");
         refused("[listen]\ngrpc = '127.0.0.1:8080'", "listen.http: the same address as listen.grpc");
+        let overlap = |admin: &str, http: &str| format!("[listen]\nhttp = '{http}'\nadmin = '{admin}'");
+        let all = "listen.admin: the same port as listen.http, and one of the two is of all interfaces";
+        for (one, other) in [
+            ("0.0.0.0:7070", "127.0.0.1:7070"),
+            ("[::]:7070", "127.0.0.1:7070"),
+            ("[::]:7070", "0.0.0.0:7070"),
+            ("[::]:7070", "[::1]:7070"),
+            ("[::]:7070", "192.0.2.7:7070"),
+            ("0.0.0.0:7070", "[::ffff:127.0.0.1]:7070"),
+            ("[::ffff:0.0.0.0]:7070", "127.0.0.1:7070"),
+        ] {
+            refused(&overlap(one, other), all);
+            refused(&overlap(other, one), all);
+        }
+        refused(&overlap("[::ffff:127.0.0.1]:7070", "127.0.0.1:7070"), "listen.admin: the same address as listen.http");
+        for (one, other) in [
+            ("0.0.0.0:7070", "127.0.0.1:7071"),
+            ("0.0.0.0:7070", "[::1]:7070"),
+            ("127.0.0.2:7070", "127.0.0.1:7070"),
+            ("[::]:0", "127.0.0.1:0"),
+        ] {
+            assert!(parse(&format!("{}\n{ACME}", overlap(one, other))).is_ok(), "{one} {other}");
+        }
         let any_port = "[listen]\ngrpc = '127.0.0.1:0'\nhttp = '127.0.0.1:0'\nadmin = '127.0.0.1:0'";
         assert!(parse(&format!("{any_port}\n{ACME}")).is_ok());
     }

@@ -15,8 +15,8 @@ use super::{
 
 /// A vendor's secret. Cheap to clone: clones share it.
 ///
-/// [`VendorSecret::is_replaced`] reads its file again. Every value that was read stays, because a vendor's text may repeat
-/// a former one, and must not show it; there are as many as the file was rotated.
+/// [`VendorSecret::is_replaced`] reads its file again. Every value that was read stays, because a vendor's text may
+/// repeat a former one, and must not show it; there are as many as the file was rotated.
 #[derive(Clone)]
 pub struct VendorSecret(Arc<Inner>);
 

@@ -3,6 +3,7 @@
 use std::{
     fs::File,
     io::{self, Read},
+    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
 
@@ -91,15 +92,31 @@ fn trimmed(text: &str, source: &str, is_refused: fn(char) -> bool) -> Parsed<Str
     Ok(secret.to_owned())
 }
 
-/// Control characters, line separators, and what Unicode calls ignorable: renderers show nothing for it.
+/// What a renderer shows nothing for: control characters, line separators, Unicode's `Default_Ignorable_Code_Point`,
+/// other format characters, and a blank that is no white space to Unicode.
+const INVISIBLE: &[RangeInclusive<char>] = &[
+    '\u{ad}'..='\u{ad}',
+    '\u{34f}'..='\u{34f}',
+    '\u{61c}'..='\u{61c}',
+    '\u{115f}'..='\u{1160}',
+    '\u{17b4}'..='\u{17b5}',
+    '\u{180b}'..='\u{180f}',
+    '\u{200b}'..='\u{200f}',
+    '\u{2028}'..='\u{202e}',
+    '\u{2060}'..='\u{206f}',
+    '\u{2800}'..='\u{2800}',
+    '\u{3164}'..='\u{3164}',
+    '\u{fe00}'..='\u{fe0f}',
+    '\u{feff}'..='\u{feff}',
+    '\u{ffa0}'..='\u{ffa0}',
+    '\u{fff0}'..='\u{fffb}',
+    '\u{1bca0}'..='\u{1bca3}',
+    '\u{1d173}'..='\u{1d17a}',
+    '\u{e0000}'..='\u{e0fff}',
+];
+
 fn is_invisible(character: char) -> bool {
-    character.is_control()
-        || matches!(
-            character,
-            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{180b}'..='\u{180f}'
-                | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}'
-                | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fff8}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}'
-        )
+    character.is_control() || INVISIBLE.iter().any(|range| range.contains(&character))
 }
 
 /// The file of a secret that comes from one.
@@ -212,6 +229,9 @@ mod tests {
             ("a\u{feff}b", "has a control character or an invisible one"),
             ("a\u{3164}b", "has a control character or an invisible one"),
             ("a\u{e0020}", "has a control character or an invisible one"),
+            ("a\u{180e}b", "has a control character or an invisible one"),
+            ("a\u{1bca2}b", "has a control character or an invisible one"),
+            ("a\u{2800}", "has a control character or an invisible one"),
             ("a\u{fe0f}", "has a control character or an invisible one"),
             ("a\u{7f}", "has a control character or an invisible one"),
             (" a", "has white space at an end"),
@@ -224,6 +244,39 @@ mod tests {
                 let refusal = read.unwrap_err();
                 assert!(refusal.ends_with(expected), "{content:?}: {refusal}");
             }
+        }
+    }
+
+    #[test]
+    fn every_character_that_unicode_says_to_ignore_is_invisible() {
+        // `Default_Ignorable_Code_Point` of Unicode 16 (DerivedCoreProperties.txt): 4,174 characters.
+        let ignorable = [
+            (0xad, 0xad),
+            (0x34f, 0x34f),
+            (0x61c, 0x61c),
+            (0x115f, 0x1160),
+            (0x17b4, 0x17b5),
+            (0x180b, 0x180f),
+            (0x200b, 0x200f),
+            (0x202a, 0x202e),
+            (0x2060, 0x206f),
+            (0x3164, 0x3164),
+            (0xfe00, 0xfe0f),
+            (0xfeff, 0xfeff),
+            (0xffa0, 0xffa0),
+            (0xfff0, 0xfff8),
+            (0x1bca0, 0x1bca3),
+            (0x1d173, 0x1d17a),
+            (0xe0000, 0xe0fff),
+        ];
+        let characters = ignorable.into_iter().flat_map(|(first, last)| first..=last).filter_map(char::from_u32);
+        assert_eq!(characters.clone().count(), 4174);
+        for character in characters {
+            let secret = format!("a{character}b");
+            assert!(trimmed(&secret, "the string", is_invisible).is_err(), "{:x}", u32::from(character));
+        }
+        for visible in ['a', '~', '\u{a1}', 'é', '你', '\u{1f511}', '\u{fffd}'] {
+            assert!(!is_invisible(visible), "{visible}");
         }
     }
 

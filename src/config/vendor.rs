@@ -136,7 +136,7 @@ mod tests {
             BETA,
             "paths.'skill/querySkills' = 'v1'",
             "beta.paths.\"skill/querySkills\": expected an absolute path such as \"/apiaccess/v1/query\", without a \
-             query, a fragment or \"//\"",
+             query, a fragment, \"//\", \"/./\" or \"/../\"",
         );
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Vendors do not sign callbacks, so the path is the secret: a wrong path receives 404 and no reason. The ingress
 //! removes content codings and the charset of a body and reads nothing more. It responds 200 with the vendor's
-//! acknowledgement after the event log stored the body, and 503 with `Retry-After` when the body cannot be stored now.
-//! It never logs paths.
+//! acknowledgement after the event log stored the body, and 503 with `Retry-After` when the body cannot be stored now,
+//! or does not arrive before a drain ends. It never logs paths.
 
 #[cfg(test)]
 mod tests;
@@ -27,6 +27,7 @@ use super::address::Addresses;
 use crate::{
     adapter::Adapter,
     body::{self, Labels, Unreadable},
+    drain::Draining,
     error::{ErrorReason, Result},
     store::{
         event_log::{Appended, EventLog},
@@ -37,8 +38,9 @@ use crate::{
 
 /// Largest body, in bytes.
 const MAX_BODY_SIZE: usize = 1024 * 1024;
-/// Bytes of bodies that wait for the event log, of all centers. Each center has an equal part, and at least room for two
-/// bodies, so that the sum is larger with more than 32 centers: slow posts to one center do not refuse those to another.
+/// Bytes of bodies that wait for the event log, of all centers. Each center has an equal part, and at least room for
+/// two bodies, so that the sum is larger with more than 32 centers: slow posts to one center do not refuse those to
+/// another.
 const MAX_BUFFERED_BYTES: usize = 64 * MAX_BODY_SIZE;
 const MIN_BUFFERED_BYTES: usize = 2 * MAX_BODY_SIZE;
 /// Longest time to read a body, and to store it.
@@ -53,6 +55,7 @@ pub struct Ingress {
     log: Arc<dyn EventLog>,
     addresses: Addresses,
     metrics: Metrics,
+    draining: Draining,
 }
 
 struct Center {
@@ -67,6 +70,7 @@ enum BodyError {
     TooLarge,
     TooSlow,
     CutOff,
+    Drained,
     BufferFull,
 }
 
@@ -79,6 +83,7 @@ impl Ingress {
         log: Arc<dyn EventLog>,
         addresses: Addresses,
         metrics: Metrics,
+        draining: Draining,
     ) -> Self {
         let centers: Vec<_> = centers.collect();
         let room = (MAX_BUFFERED_BYTES / centers.len().max(1)).max(MIN_BUFFERED_BYTES);
@@ -90,7 +95,7 @@ impl Ingress {
             });
             (id, Center { adapter, secret, buffer: Semaphore::new(room) })
         };
-        Self { centers: centers.into_iter().map(center).collect(), log, addresses, metrics }
+        Self { centers: centers.into_iter().map(center).collect(), log, addresses, metrics, draining }
     }
 
     /// Handles one request.
@@ -133,7 +138,12 @@ impl Ingress {
     }
 
     async fn accept(&self, id: &str, center: &Center, labels: &Labels, body: Body) -> (&'static str, Response<Body>) {
-        let read = match read(center, body).await {
+        let read = tokio::select! {
+            biased;
+            read = read(center, body) => read,
+            () = self.draining.receiving_ended() => Err(BodyError::Drained),
+        };
+        let read = match read {
             Ok((posted, buffer)) => decode(center, labels, posted).map(|(body, decoded)| (body, buffer, decoded)),
             Err(error) => Err(error),
         };
@@ -142,6 +152,7 @@ impl Ingress {
             Err(BodyError::TooLarge) => return ("refused", last(StatusCode::PAYLOAD_TOO_LARGE)),
             Err(BodyError::TooSlow) => return ("refused", last(StatusCode::REQUEST_TIMEOUT)),
             Err(BodyError::CutOff) => return ("refused", last(StatusCode::BAD_REQUEST)),
+            Err(BodyError::Drained) => return ("refused", last_of(service_unavailable())),
             Err(BodyError::BufferFull) => return ("overloaded", service_unavailable()),
         };
         let fingerprint = Fingerprint::of(&body);
@@ -225,7 +236,10 @@ fn service_unavailable() -> Response<Body> {
 /// A response that ends its connection: a peer at a wrong address does not keep a permit, and the rest of a body is not
 /// read.
 fn last(status: StatusCode) -> Response<Body> {
-    let mut response = empty(status);
+    last_of(empty(status))
+}
+
+fn last_of(mut response: Response<Body>) -> Response<Body> {
     response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
     response
 }

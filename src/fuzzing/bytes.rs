@@ -66,6 +66,10 @@ pub fn charsets(input: &[u8]) {
         }
     }
 
+    if let Ok(text) = std::str::from_utf8(body) {
+        odd_byte(text);
+    }
+
     let mut headers = HeaderMap::new();
     if let Ok(content_type) = HeaderValue::from_bytes(&[b"text/plain; charset=", &input[..at]].concat()) {
         headers.insert(header::CONTENT_TYPE, content_type);
@@ -76,6 +80,22 @@ pub fn charsets(input: &[u8]) {
     let content_type = labels.content_type.replace('\t', " ");
     assert!(same == body && content_type.starts_with(&read.content_type), "a body keeps its labels");
     let _ = body::of_response(&headers, Bytes::copy_from_slice(body), MAX);
+}
+
+/// A response in which one byte of a string is no text remains readable.
+fn odd_byte(text: &str) {
+    if text.contains(char::REPLACEMENT_CHARACTER) || text.len() > MAX / 8 {
+        return;
+    }
+    let (before, after) = text.split_at(text.floor_char_boundary(text.len() / 2));
+    let json = |text: &str| Value::from(text).to_string();
+    let (before, after) = (json(before), json(after));
+    let body = [b"[", &before.as_bytes()[..before.len() - 1], b"\xff", &after.as_bytes()[1..], b"]"].concat();
+    let read = body::of_response(&HeaderMap::new(), body.into(), MAX);
+    let Ok(read) = read else { unreachable!("one odd byte does not fail a response") };
+    let expected = text.split_at(text.floor_char_boundary(text.len() / 2));
+    let expected = Value::from(vec![format!("{}\u{fffd}{}", expected.0, expected.1)]);
+    assert_eq!(serde_json::from_slice::<Value>(&read).ok(), Some(expected), "only that byte is replaced");
 }
 
 /// Text that may be JSON.

@@ -3,6 +3,9 @@
 //! Consecutive failures open the breaker: calls then fail immediately and send nothing. After a penalty one read probes
 //! the vendor; never a write, because its outcome could stay unknown. A successful probe closes the breaker, a failed
 //! probe doubles the penalty.
+//!
+//! A request that its caller abandons shows how long the caller waits, not that the vendor hangs. It opens nothing:
+//! after as many as would open the breaker, the gateway sends a probe of its own, and opens the breaker if that fails.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -27,17 +30,39 @@ pub(super) struct Breaker {
 
 #[derive(Debug, Clone, Copy)]
 enum State {
-    /// Calls pass. `failures` counts the consecutive failures.
-    Closed { failures: u32 },
+    /// Calls pass. Since the last response there were `failures`, and `abandoned` requests without a response.
+    Closed { failures: u32, abandoned: u32 },
     /// Calls fail immediately. From `probe_at` on one read may probe.
     Open { probe_at: Instant, penalty: Duration, probing: bool },
+}
+
+/// What requests a permit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Requester {
+    /// A call's read, which may probe.
+    Read,
+    /// A call's write, which never does.
+    Write,
+    /// The gateway's own probe.
+    Probe,
 }
 
 /// Permit for one request. Dropping it without an outcome leaves the failure count unchanged.
 #[derive(Debug)]
 pub(super) struct Permit<'a> {
     breaker: &'a Breaker,
-    probe: bool,
+    role: Role,
+}
+
+/// What the outcome of a request decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// It counts.
+    Call,
+    /// A probe of the closed breaker: whether the vendor hangs, as the abandoned requests suggest.
+    Confirmation,
+    /// A probe of the open breaker: whether the vendor works again.
+    Probe,
 }
 
 /// The breaker is open and grants no permit.
@@ -58,6 +83,14 @@ pub(super) enum Transition {
     Opened,
     /// The breaker closed.
     Closed,
+    /// The breaker stays as it is and requires the gateway's own probe.
+    Suspected,
+}
+
+// === impl State ===
+
+impl State {
+    const CLOSED: Self = Self::Closed { failures: 0, abandoned: 0 };
 }
 
 // === impl Breaker ===
@@ -69,21 +102,30 @@ impl Breaker {
             threshold: config.consecutive_failures.max(1),
             min_penalty: config.min_penalty,
             max_penalty: config.max_penalty,
-            state: Mutex::new(State::Closed { failures: 0 }),
+            state: Mutex::new(State::CLOSED),
         }
     }
 
-    /// Acquires a permit. Only a read may probe.
-    pub(super) fn acquire(&self, is_read: bool) -> Result<Permit<'_>, BreakerOpen> {
+    /// Acquires a permit.
+    pub(super) fn acquire(&self, requester: Requester) -> Result<Permit<'_>, BreakerOpen> {
         let mut state = self.state();
         match &mut *state {
-            State::Closed { .. } => Ok(Permit { breaker: self, probe: false }),
+            State::Closed { .. } => {
+                let role = if requester == Requester::Probe { Role::Confirmation } else { Role::Call };
+                Ok(Permit { breaker: self, role })
+            }
             State::Open { probe_at, probing, .. } => {
                 let remaining = probe_at.saturating_duration_since(Instant::now());
                 let needs_probe = remaining.is_zero() && !*probing;
-                if needs_probe && is_read {
+                let may_probe = match requester {
+                    Requester::Read => needs_probe,
+                    Requester::Write => false,
+                    // It waits long enough, which a read that probes may not.
+                    Requester::Probe => remaining.is_zero(),
+                };
+                if may_probe {
                     *probing = true;
-                    return Ok(Permit { breaker: self, probe: true });
+                    return Ok(Permit { breaker: self, role: Role::Probe });
                 }
                 Err(BreakerOpen { retry_after: remaining.max(self.min_penalty / 4), needs_probe })
             }
@@ -110,12 +152,12 @@ impl Permit<'_> {
         let mut state = self.breaker.state();
         match *state {
             State::Closed { .. } => {
-                *state = State::Closed { failures: 0 };
+                *state = State::CLOSED;
                 Transition::None
             }
-            State::Open { .. } if self.probe => {
-                self.probe = false;
-                *state = State::Closed { failures: 0 };
+            State::Open { .. } if self.role == Role::Probe => {
+                self.role = Role::Call;
+                *state = State::CLOSED;
                 Transition::Closed
             }
             // A request from before the breaker opened does not show that the vendor works again.
@@ -123,23 +165,40 @@ impl Permit<'_> {
         }
     }
 
-    /// Records that the vendor was unreachable, did not respond, or responded with a 5xx status and no return code.
+    /// Records that the vendor was unreachable, did not respond, or responded with a 5xx status and no return code. A
+    /// failed probe confirms what the abandoned requests suggest.
     pub(super) fn failed(mut self) -> Transition {
         let mut state = self.breaker.state();
         match *state {
-            State::Closed { failures } if failures + 1 < self.breaker.threshold => {
-                *state = State::Closed { failures: failures + 1 };
-                Transition::None
-            }
-            State::Closed { .. } => {
+            State::Closed { failures, abandoned } => {
+                let confirmed = if self.role == Role::Confirmation { abandoned } else { 0 };
+                let failures = failures.saturating_add(1);
+                if failures.saturating_add(confirmed) < self.breaker.threshold {
+                    *state = State::Closed { failures, abandoned };
+                    return Transition::None;
+                }
                 *state = self.breaker.open(self.breaker.min_penalty);
                 Transition::Opened
             }
-            State::Open { penalty, .. } if self.probe => {
-                self.probe = false;
+            State::Open { penalty, .. } if self.role == Role::Probe => {
+                self.role = Role::Call;
                 *state = self.breaker.open(penalty.saturating_mul(2));
                 Transition::None
             }
+            State::Open { .. } => Transition::None,
+        }
+    }
+
+    /// Records that the caller abandoned the request after a wait without a response.
+    pub(super) fn abandoned(self) -> Transition {
+        let mut state = self.breaker.state();
+        match &mut *state {
+            State::Closed { failures, abandoned } => {
+                *abandoned = abandoned.saturating_add(1);
+                let is_suspected = failures.saturating_add(*abandoned) >= self.breaker.threshold;
+                if is_suspected { Transition::Suspected } else { Transition::None }
+            }
+            State::Open { .. } if self.role == Role::Probe => Transition::Suspected,
             State::Open { .. } => Transition::None,
         }
     }
@@ -147,7 +206,7 @@ impl Permit<'_> {
 
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
-        if self.probe
+        if self.role == Role::Probe
             && let State::Open { probing, .. } = &mut *self.breaker.state()
         {
             *probing = false;
@@ -183,21 +242,21 @@ mod tests {
 
     fn open(breaker: &Breaker) {
         for _ in 0..2 {
-            assert_eq!(breaker.acquire(false).unwrap().failed(), Transition::None);
+            assert_eq!(breaker.acquire(Requester::Write).unwrap().failed(), Transition::None);
         }
-        assert_eq!(breaker.acquire(false).unwrap().failed(), Transition::Opened);
+        assert_eq!(breaker.acquire(Requester::Write).unwrap().failed(), Transition::Opened);
     }
 
     #[tokio::test(start_paused = true)]
     async fn consecutive_failures_open_the_breaker_and_a_success_resets_their_count() {
         let breaker = breaker();
         for _ in 0..10 {
-            breaker.acquire(false).unwrap().failed();
-            breaker.acquire(false).unwrap().failed();
-            breaker.acquire(false).unwrap().succeeded();
+            breaker.acquire(Requester::Write).unwrap().failed();
+            breaker.acquire(Requester::Write).unwrap().failed();
+            breaker.acquire(Requester::Write).unwrap().succeeded();
         }
         open(&breaker);
-        assert!(breaker.acquire(true).is_err());
+        assert!(breaker.acquire(Requester::Read).is_err());
     }
 
     #[tokio::test(start_paused = true)]
@@ -205,11 +264,11 @@ mod tests {
         let breaker = breaker();
         open(&breaker);
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert!(breaker.acquire(false).unwrap_err().needs_probe);
-        let probe = breaker.acquire(true).unwrap();
-        assert!(!breaker.acquire(true).unwrap_err().needs_probe, "one probe at a time");
+        assert!(breaker.acquire(Requester::Write).unwrap_err().needs_probe);
+        let probe = breaker.acquire(Requester::Read).unwrap();
+        assert!(!breaker.acquire(Requester::Read).unwrap_err().needs_probe, "one probe at a time");
         assert_eq!(probe.succeeded(), Transition::Closed);
-        assert!(breaker.acquire(false).is_ok());
+        assert!(breaker.acquire(Requester::Write).is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -218,8 +277,8 @@ mod tests {
         open(&breaker);
         for penalty in [1, 2, 4, 4] {
             tokio::time::advance(Duration::from_secs(penalty)).await;
-            breaker.acquire(true).unwrap().failed();
-            let retry_after = breaker.acquire(true).unwrap_err().retry_after;
+            breaker.acquire(Requester::Read).unwrap().failed();
+            let retry_after = breaker.acquire(Requester::Read).unwrap_err().retry_after;
             assert!(retry_after <= Duration::from_secs((penalty * 2).min(4)), "{retry_after:?}");
         }
     }
@@ -229,17 +288,52 @@ mod tests {
         let breaker = breaker();
         open(&breaker);
         tokio::time::advance(Duration::from_secs(1)).await;
-        drop(breaker.acquire(true).unwrap());
-        assert!(breaker.acquire(true).is_ok());
+        drop(breaker.acquire(Requester::Read).unwrap());
+        assert!(breaker.acquire(Requester::Read).is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn abandoned_requests_open_nothing_and_a_failed_probe_confirms_them() {
+        for failures in 0..=2 {
+            let breaker = breaker();
+            let abandon = || breaker.acquire(Requester::Read).unwrap().abandoned();
+            for _ in 0..failures {
+                breaker.acquire(Requester::Read).unwrap().failed();
+            }
+            // One less than opens it, together with the failures.
+            (failures + 1..3).for_each(|_| assert_eq!(abandon(), Transition::None));
+            (0..10).for_each(|_| assert_eq!(abandon(), Transition::Suspected));
+            // A response clears the suspicion.
+            breaker.acquire(Requester::Probe).unwrap().succeeded();
+            assert_eq!(abandon(), Transition::None);
+            breaker.acquire(Requester::Probe).unwrap().failed();
+            assert!(breaker.acquire(Requester::Read).is_ok(), "one abandoned request is too few to be confirmed");
+            assert_eq!(abandon(), Transition::Suspected);
+            assert_eq!(breaker.acquire(Requester::Probe).unwrap().failed(), Transition::Opened);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_gateway_probes_after_an_abandoned_probe_and_beside_one() {
+        let breaker = breaker();
+        open(&breaker);
+        assert!(breaker.acquire(Requester::Probe).is_err(), "not before it is due");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        let abandoned = breaker.acquire(Requester::Read).unwrap();
+        let impatient = breaker.acquire(Requester::Read);
+        assert!(impatient.is_err());
+        assert_eq!(abandoned.abandoned(), Transition::Suspected);
+        let _impatient = breaker.acquire(Requester::Read).unwrap();
+        assert_eq!(breaker.acquire(Requester::Probe).unwrap().succeeded(), Transition::Closed);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_response_to_a_request_from_before_the_breaker_opened_does_not_close_it() {
         let breaker = breaker();
-        let early = breaker.acquire(true).unwrap();
+        let early = breaker.acquire(Requester::Read).unwrap();
         open(&breaker);
         assert_eq!(early.succeeded(), Transition::None);
-        assert!(breaker.acquire(true).is_err());
+        assert!(breaker.acquire(Requester::Read).is_err());
     }
 
     #[tokio::test(start_paused = true)]
@@ -250,7 +344,7 @@ mod tests {
         for _ in 0..100 {
             let breaker = breaker();
             open(&breaker);
-            let wait = breaker.acquire(true).unwrap_err().retry_after;
+            let wait = breaker.acquire(Requester::Read).unwrap_err().retry_after;
             (shortest, longest) = (shortest.min(wait), longest.max(wait));
             repeated += usize::from(wait == before);
             before = wait;
@@ -269,7 +363,7 @@ mod tests {
         let breaker = breaker();
         open(&breaker);
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(breaker.acquire(false).unwrap_err().retry_after, Duration::from_millis(250));
+        assert_eq!(breaker.acquire(Requester::Write).unwrap_err().retry_after, Duration::from_millis(250));
     }
 
     #[tokio::test(start_paused = true)]
@@ -278,7 +372,7 @@ mod tests {
         open(&breaker);
         for penalty in [2, 4, 4] {
             tokio::time::advance(Duration::from_secs(4)).await;
-            assert_eq!(breaker.acquire(true).unwrap().failed(), Transition::None);
+            assert_eq!(breaker.acquire(Requester::Read).unwrap().failed(), Transition::None);
             let State::Open { penalty: now, probing, .. } = *breaker.state() else { panic!("it is open") };
             assert_eq!((now, probing), (Duration::from_secs(penalty), false));
         }
@@ -287,11 +381,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_failure_from_before_it_opened_does_not_prolong_it() {
         let breaker = breaker();
-        let early = breaker.acquire(true).unwrap();
+        let early = breaker.acquire(Requester::Read).unwrap();
         open(&breaker);
-        let until = breaker.acquire(true).unwrap_err().retry_after;
+        let until = breaker.acquire(Requester::Read).unwrap_err().retry_after;
         assert_eq!(early.failed(), Transition::None);
-        assert_eq!(breaker.acquire(true).unwrap_err().retry_after, until);
+        assert_eq!(breaker.acquire(Requester::Read).unwrap_err().retry_after, until);
     }
 
     #[test]

@@ -72,7 +72,8 @@ impl Outgoing {
 
 /// Implements [`Endpoint`] for a request type.
 ///
-/// `endpoint!(Dialect: GetAgent<'_>, GET "/agents/{id}", read, STYLE => AgentRecord, path |e| format!("/agents/{}", e.id))`
+/// `endpoint!(Dialect: GetAgent<'_>, GET "/agents/{id}", read, STYLE => AgentRecord, path |e| format!("/agents/{}",
+/// e.id))`
 ///
 /// `read` is a repeatable operation without a body, `ask` a repeatable one with a body, `write` one that is not
 /// repeatable with a body, and `write_bare` one that is not repeatable without a body. The `path` and `query` closures

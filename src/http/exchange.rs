@@ -3,13 +3,14 @@
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
 
 use super::{
     Authorized, Client, Dialect, Failure, HttpRequest, HttpResponse, Operation, Outgoing, ParsedResponse,
     StatusMeaning,
-    breaker::{Permit, Transition},
+    breaker::{Permit, Requester, Transition},
     failure::{CALLER_DISCONNECTED, failed, past_deadline, refused, unreadable},
+    retry::retry_after,
     send_state::SendState,
 };
 use crate::{
@@ -22,16 +23,21 @@ use crate::{
 
 /// Deadline of a probe.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
-/// The breaker counts a request that its caller cancels after this long without a response as a failure. A shorter wait
-/// shows nothing about the vendor.
-const SILENCE_COUNTS_AS_FAILURE: Duration = Duration::from_secs(1);
+/// A probe without a response after this long has failed. The rest of its time is for its credentials.
+const PROBE_SILENCE: Duration = Duration::from_secs(4);
+/// A request that its caller abandons after this long without a response lets the gateway suspect that the vendor
+/// hangs.
+const SUSPICIOUS_SILENCE: Duration = Duration::from_secs(1);
+/// The method of the gateway's own probes.
+const PROBE: &str = "Probe";
 
-/// Reports the outcome of a request in flight to the breaker. A guard that is dropped without an outcome after
-/// [`SILENCE_COUNTS_AS_FAILURE`] reports a failure.
+/// Reports the outcome of a request in flight to the breaker. A guard that is dropped without an outcome reports that
+/// its caller abandoned it.
 struct BreakerGuard<'a, D: Dialect> {
-    client: &'a Client<D>,
+    client: &'a Arc<Client<D>>,
     permit: Option<Permit<'a>>,
     start: Instant,
+    requester: Requester,
 }
 
 impl<D: Dialect> Client<D> {
@@ -43,7 +49,12 @@ impl<D: Dialect> Client<D> {
         outgoing: &Outgoing,
         send_state: &SendState,
     ) -> Result<Bytes> {
-        let _permit = self.limit.permit(cx.deadline()).await?;
+        let requester = requester(cx, operation);
+        // While the vendor hangs, calls hold every permit.
+        let _permit = match requester {
+            Requester::Probe => None,
+            Requester::Read | Requester::Write => Some(self.limit.permit(cx.deadline()).await?),
+        };
         self.retries.deposit();
         let mut attempts = 0;
         let mut refreshed = None;
@@ -55,8 +66,12 @@ impl<D: Dialect> Client<D> {
             }
             let Authorized { uri, headers, credentials } =
                 self.dialect.authorize(cx, operation, outgoing, refreshed.as_ref()).await?;
-            let mut breaker_guard =
-                BreakerGuard { client: &**self, permit: Some(self.acquire(operation)?), start: Instant::now() };
+            let mut breaker_guard = BreakerGuard {
+                client: self,
+                permit: Some(self.acquire(operation, requester)?),
+                start: Instant::now(),
+                requester,
+            };
             let sent = self.send(cx, operation, outgoing, uri, headers, send_state).await;
             let elapsed = breaker_guard.start.elapsed();
             let response = match sent {
@@ -121,15 +136,16 @@ impl<D: Dialect> Client<D> {
                             continue;
                         }
                     }
+                    let delay = retry_after(&response.headers, self.clock.now());
                     let transient = refusal.status.is_some_and(StatusMeaning::is_transient);
-                    if operation.repeatable && transient && self.back_off(cx, attempts, Some(&response)).await {
+                    if operation.repeatable && transient && self.back_off(cx, attempts, delay).await {
                         continue;
                     }
                     let body_secrets = outgoing.body.as_deref().map(redact::secrets_in).unwrap_or_default();
                     let mut secrets = self.dialect.secrets();
                     secrets.extend(self.dialect.credential_secrets(&credentials));
                     secrets.extend(body_secrets.iter().map(String::as_str));
-                    return Err(refused(operation, &response, refusal, &secrets));
+                    return Err(refused(operation, &response, refusal, delay, &secrets));
                 }
             }
         }
@@ -137,17 +153,26 @@ impl<D: Dialect> Client<D> {
 
     /// Acquires a permit from the breaker. When the breaker needs a probe and this request is a write, it spawns a
     /// probe.
-    fn acquire(self: &Arc<Self>, operation: &Operation<D::Style>) -> Result<Permit<'_>> {
-        self.breaker.acquire(operation.repeatable).map_err(|open| {
-            if open.needs_probe
-                && let Some(probe) = self.probe.get()
-            {
-                let cx = Context::new("Probe", String::new(), Instant::now() + PROBE_TIMEOUT);
-                tokio::spawn(probe(self.clone(), cx));
+    fn acquire(self: &Arc<Self>, operation: &Operation<D::Style>, requester: Requester) -> Result<Permit<'_>> {
+        self.breaker.acquire(requester).map_err(|open| {
+            if open.needs_probe {
+                self.spawn_probe();
             }
             self.metrics.vendor_request(&self.center, operation.name, "breaker_open", None);
             open.error().from_vendor(Vendor { operation: operation.name, ..Vendor::default() })
         })
+    }
+
+    /// Spawns the gateway's own probe, unless one runs.
+    fn spawn_probe(self: &Arc<Self>) {
+        let (Some(probe), Ok(runtime)) = (self.probe.get(), Handle::try_current()) else { return };
+        let Ok(only) = self.probe_permit.clone().try_acquire_owned() else { return };
+        let cx = Context::new(PROBE, String::new(), Instant::now() + PROBE_TIMEOUT);
+        let probe = probe(self.clone(), cx);
+        runtime.spawn(async move {
+            let _only = only;
+            let _ = probe.await;
+        });
     }
 
     /// Sends one attempt.
@@ -180,8 +205,8 @@ impl<D: Dialect> Client<D> {
     }
 
     /// Waits before a retry. `false` when the retry budget, the attempts or the deadline allow none.
-    async fn back_off(&self, cx: &Context, attempts: u32, response: Option<&HttpResponse>) -> bool {
-        match self.retries.backoff(attempts, response.map(|response| &response.headers)) {
+    async fn back_off(&self, cx: &Context, attempts: u32, delay: Option<Duration>) -> bool {
+        match self.retries.backoff(attempts, delay) {
             Some(backoff) if Instant::now() + backoff < cx.deadline() => {
                 tokio::time::sleep(backoff).await;
                 true
@@ -197,9 +222,14 @@ impl<D: Dialect> BreakerGuard<'_, D> {
     /// Reports the outcome to the breaker.
     fn record(&mut self, responded: bool) {
         let Some(permit) = self.permit.take() else { return };
-        match if responded { permit.succeeded() } else { permit.failed() } {
+        self.report(if responded { permit.succeeded() } else { permit.failed() });
+    }
+
+    fn report(&self, transition: Transition) {
+        match transition {
             Transition::None => {}
-            transition => {
+            Transition::Suspected => self.client.spawn_probe(),
+            Transition::Opened | Transition::Closed => {
                 let open = transition == Transition::Opened;
                 self.client.metrics.breaker(&self.client.center, D::FAMILY, open);
                 tracing::warn!(center = self.client.center, family = D::FAMILY, open, "circuit breaker changed state");
@@ -210,8 +240,14 @@ impl<D: Dialect> BreakerGuard<'_, D> {
 
 impl<D: Dialect> Drop for BreakerGuard<'_, D> {
     fn drop(&mut self) {
-        if self.start.elapsed() >= SILENCE_COUNTS_AS_FAILURE {
-            self.record(false);
+        let Some(permit) = self.permit.take() else { return };
+        let silence = self.start.elapsed();
+        // Without a probe, nothing but its own timeout ends a request: the vendor is silent.
+        let is_patient = self.requester == Requester::Probe || self.client.probe.get().is_none();
+        if is_patient && silence >= PROBE_SILENCE {
+            self.report(permit.failed());
+        } else if silence >= SUSPICIOUS_SILENCE {
+            self.report(permit.abandoned());
         }
     }
 }
@@ -232,8 +268,8 @@ impl HttpResponse {
 // === impl ParsedResponse ===
 
 impl ParsedResponse {
-    /// Whether the vendor itself, not a proxy in front of it, processed the request: the response has a payload, or a return
-    /// code that does not reject the credentials.
+    /// Whether the vendor itself, not a proxy in front of it, processed the request: the response has a payload, or a
+    /// return code that does not reject the credentials.
     fn is_from_vendor(&self) -> bool {
         match self {
             Self::Payload(_) => true,
@@ -253,6 +289,14 @@ impl ParsedResponse {
             Self::Refused(_) => "refused",
             Self::Unreadable(_) => "unreadable",
         }
+    }
+}
+
+fn requester<S>(cx: &Context, operation: &Operation<S>) -> Requester {
+    match operation.repeatable {
+        _ if cx.method() == PROBE => Requester::Probe,
+        true => Requester::Read,
+        false => Requester::Write,
     }
 }
 

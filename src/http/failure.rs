@@ -3,7 +3,9 @@
 
 use std::{borrow::Cow, time::Duration};
 
-use super::{Failure, HttpResponse, Operation, Refusal, StatusMeaning, retry};
+use http::StatusCode;
+
+use super::{Failure, HttpResponse, Operation, Refusal, StatusMeaning, status};
 use crate::{
     context::Context,
     error::{Error, ErrorReason, Vendor},
@@ -12,6 +14,8 @@ use crate::{
 
 /// Retry delay when the vendor is unreachable or requests none.
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
+
+const NO_RESPONSE: &str = "no response before the deadline";
 
 /// The cause when the caller disconnected before the request was sent.
 pub(super) const CALLER_DISCONNECTED: &str = "the caller disconnected";
@@ -66,11 +70,12 @@ pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failur
     .from_vendor(vendor)
 }
 
-/// The error of a request that the vendor refused.
+/// The error of a request that the vendor refused, with the delay that it requested.
 pub(super) fn refused<S>(
     operation: &Operation<S>,
     response: &HttpResponse,
     refusal: Refusal,
+    requested: Option<Duration>,
     secrets: &[&str],
 ) -> Error {
     let reason = refusal.reason(operation.repeatable);
@@ -80,9 +85,10 @@ pub(super) fn refused<S>(
         code: redact::vendor_code(&refusal.code),
         http_status: Some(response.status.as_u16()),
     };
+    let cause = cause(response.status, &refusal);
     let message: Cow<'static, str> = match reason {
         ErrorReason::VendorOutcomeUnknown => {
-            return Error::outcome_unknown("the vendor reports an internal error").from_vendor(vendor);
+            return Error::outcome_unknown(cause.unwrap_or("the vendor reports a failure")).from_vendor(vendor);
         }
         ErrorReason::VendorAuthFailed => {
             "the vendor rejects the gateway's credentials; the operator must check this center's configuration".into()
@@ -98,19 +104,42 @@ pub(super) fn refused<S>(
         ErrorReason::VendorRateLimited => "the vendor limits the request rate".into(),
         ErrorReason::VendorUnavailable => "the vendor is unavailable".into(),
         ErrorReason::VendorTimeout => "the vendor reports a timeout".into(),
-        ErrorReason::VendorInternal => "the vendor reports an internal error".into(),
+        ErrorReason::VendorInternal => cause.unwrap_or("the vendor reports an internal error").into(),
         ErrorReason::VendorCodeUnmapped => "the vendor returned an undocumented code".into(),
-        ErrorReason::VendorResponseInvalid => "the vendor's response contradicts itself".into(),
+        ErrorReason::VendorResponseInvalid => match cause {
+            Some(cause) => format!("the vendor's response is not readable: {cause}").into(),
+            None => "the vendor's response contradicts itself".into(),
+        },
         _ if vendor.message.is_empty() => "the vendor refused the request".into(),
         _ => format!("the vendor refused the request: {}", vendor.message).into(),
     };
     let error = Error::new(reason, message).from_vendor(vendor);
-    match (reason, retry::retry_after(&response.headers)) {
-        (ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable, requested) => {
+    let error = match cause {
+        Some(cause) if refusal.status.is_some() => error.with("cause", cause),
+        _ => error,
+    };
+    match reason {
+        ErrorReason::VendorRateLimited | ErrorReason::VendorUnavailable => {
             error.retry_after(requested.unwrap_or(DEFAULT_RETRY_AFTER))
         }
         _ => error,
     }
+}
+
+/// What happened: by the HTTP status, or by the vendor's code.
+fn cause(status: StatusCode, refusal: &Refusal) -> Option<&'static str> {
+    if refusal.status.is_some() {
+        return status::cause(status);
+    }
+    Some(match refusal.read {
+        ErrorReason::VendorInternal => "the vendor reports an internal error",
+        ErrorReason::VendorTimeout => "the vendor reports a timeout",
+        ErrorReason::VendorUnavailable => "the vendor reports that a service of its own is unavailable",
+        _ if status.is_server_error() => {
+            "the vendor returned an error code under HTTP 5xx, which leaves the outcome of a write unknown"
+        }
+        _ => return None,
+    })
 }
 
 /// The error of a request whose deadline passed. It depends on whether the request may have been sent.
@@ -123,8 +152,9 @@ pub(super) fn past_deadline<S>(cx: &Context, operation: &Operation<S>, may_have_
         (true, true) => Error::new(
             ErrorReason::VendorTimeout,
             "the vendor did not respond before the deadline; it is safe to retry",
-        ),
-        (true, false) => Error::outcome_unknown("no response before the deadline").past_deadline(),
+        )
+        .with("cause", NO_RESPONSE),
+        (true, false) => Error::outcome_unknown(NO_RESPONSE).past_deadline(),
     }
     .from_vendor(Vendor { operation: operation.name, ..Vendor::default() })
 }
@@ -148,7 +178,7 @@ pub(super) fn unreadable<S>(operation: &Operation<S>, response: Option<&HttpResp
 mod tests {
     use std::collections::BTreeSet;
 
-    use http::{HeaderMap, HeaderValue, Method, StatusCode, header::RETRY_AFTER};
+    use http::{HeaderMap, Method, StatusCode};
     use tokio::time::Instant;
     use tonic::Code;
     use tonic_types::StatusExt as _;
@@ -196,12 +226,14 @@ mod tests {
 
     #[test]
     fn each_meaning_of_a_refusal_has_words_of_its_own() {
-        let response = |headers| HttpResponse { status: StatusCode::BAD_REQUEST, headers, body: bytes::Bytes::new() };
-        let refused = |reason, message: &str, headers| {
+        let response =
+            HttpResponse { status: StatusCode::BAD_REQUEST, headers: HeaderMap::new(), body: bytes::Bytes::new() };
+        let refused = |reason, message: &str, requested| {
             refused(
                 &operation(true),
-                &response(headers),
+                &response,
                 Refusal { code: "4711".into(), message: message.into(), read: reason, write: reason, status: None },
+                requested,
                 &[],
             )
         };
@@ -217,7 +249,7 @@ mod tests {
             ErrorReason::VendorCodeUnmapped,
             ErrorReason::VendorResponseInvalid,
         ] {
-            let error = refused(reason, "its own words", HeaderMap::new());
+            let error = refused(reason, "its own words", None);
             assert!(!error.message().contains("its own words"), "{}", error.message());
             assert!(messages.insert(error.message().to_owned()), "{}", error.message());
             let (reported, _, pause, vendor) = reported(error);
@@ -226,13 +258,12 @@ mod tests {
             assert_eq!(pause, may_come_again.then_some(DEFAULT_RETRY_AFTER));
         }
         // For any other, the vendor's text says most, if there is one.
-        let own = refused(ErrorReason::VendorRejected, "its own words", HeaderMap::new());
+        let own = refused(ErrorReason::VendorRejected, "its own words", None);
         assert!(own.message().ends_with(": its own words"), "{}", own.message());
-        let none = refused(ErrorReason::VendorRejected, "", HeaderMap::new());
+        let none = refused(ErrorReason::VendorRejected, "", None);
         assert!(!none.message().contains(':') && messages.insert(none.message().to_owned()), "{}", none.message());
 
-        let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from(30))]);
-        let pause = |reason| reported(refused(reason, "", headers.clone())).2;
+        let pause = |reason| reported(refused(reason, "", Some(Duration::from_secs(30)))).2;
         assert_eq!(pause(ErrorReason::VendorRateLimited), Some(Duration::from_secs(30)));
         assert_eq!(pause(ErrorReason::VendorRejected), None);
     }
@@ -243,9 +274,51 @@ mod tests {
             HttpResponse { status: StatusCode::BAD_GATEWAY, headers: HeaderMap::new(), body: bytes::Bytes::new() };
         let reason = |repeatable| {
             let refusal = StatusMeaning::by_specification(response.status, "").unwrap().refusal(String::new());
-            refused(&operation(repeatable), &response, refusal, &[]).reason()
+            refused(&operation(repeatable), &response, refusal, None, &[]).reason()
         };
         assert_eq!((reason(true), reason(false)), (ErrorReason::VendorUnavailable, ErrorReason::VendorOutcomeUnknown));
+    }
+
+    /// The cause is what happened, whatever the reason; the reason stays that of the status.
+    #[test]
+    fn each_status_says_what_happened_after_a_read_and_after_a_write() {
+        for status in (100..1000).filter(|status| !(200..300).contains(status)) {
+            let status = StatusCode::from_u16(status).unwrap();
+            let response = HttpResponse { status, headers: HeaderMap::new(), body: bytes::Bytes::new() };
+            let meaning = StatusMeaning::by_specification(status, "base_url").unwrap();
+            for repeatable in [true, false] {
+                let refusal = meaning.refusal(String::new());
+                let expected = refusal.reason(repeatable);
+                let error = refused(&operation(repeatable), &response, refusal, None, &[]);
+                let message = error.message().to_owned();
+                let (reason, cause, _, vendor) = reported(error);
+                assert_eq!((reason, vendor[1].as_str()), (expected, status.as_str()));
+                assert_eq!(cause, super::status::cause(status).unwrap_or_default(), "{status}");
+                assert!(!message.contains("internal error") || status == 500, "{status}: {message}");
+                assert!(!message.contains("contradicts"), "{status}: {message}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_code_says_what_happened_where_the_outcome_is_unknown() {
+        let response = |status| HttpResponse { status, headers: HeaderMap::new(), body: bytes::Bytes::new() };
+        for (read, status, cause) in [
+            (ErrorReason::VendorInternal, 200, "the vendor reports an internal error"),
+            (ErrorReason::VendorTimeout, 200, "the vendor reports a timeout"),
+            (ErrorReason::VendorUnavailable, 200, "the vendor reports that a service of its own is unavailable"),
+            (
+                ErrorReason::VendorRejected,
+                500,
+                "the vendor returned an error code under HTTP 5xx, which leaves the outcome of a write unknown",
+            ),
+        ] {
+            let write = ErrorReason::VendorOutcomeUnknown;
+            let refusal = Refusal { code: "4711".into(), message: String::new(), read, write, status: None };
+            let error =
+                refused(&operation(false), &response(StatusCode::from_u16(status).unwrap()), refusal, None, &[]);
+            assert_eq!(reported(error).1, cause);
+        }
     }
 
     #[test]
@@ -258,6 +331,7 @@ mod tests {
         ] {
             let cx = call();
             let error = past_deadline(&cx, &operation(repeatable), left);
+            assert_eq!(error.cause(), left.then_some("no response before the deadline"));
             assert_eq!((error.reason(), cx.may_have_been_sent()), (reason, left));
             assert_eq!(error.clone().into_status(&cx).code(), code);
             assert_eq!(reported(error).3[0], "POST /queues");

@@ -1,6 +1,6 @@
 //! When the client retries a request, and after which backoff.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use http::{
     HeaderMap,
@@ -42,29 +42,43 @@ impl Retries {
         self.budget.deposit();
     }
 
-    /// Backoff before the next attempt; `None` when the attempts or the budget are exhausted.
-    pub(crate) fn backoff(&self, attempts_made: u32, headers: Option<&HeaderMap>) -> Option<Duration> {
+    /// Backoff before the next attempt, at least the delay that the vendor requested; `None` when the attempts or the
+    /// budget are exhausted.
+    pub(crate) fn backoff(&self, attempts_made: u32, requested: Option<Duration>) -> Option<Duration> {
         if attempts_made >= self.attempts || !self.budget.withdraw() {
             return None;
         }
         let ceiling = BASE_BACKOFF.saturating_mul(1 << attempts_made.saturating_sub(1).min(8)).min(MAX_BACKOFF);
         let jitter = ceiling.mul_f64(fastrand::f64());
-        Some(headers.and_then(retry_after).map_or(jitter, |requested| requested.max(jitter)))
+        Some(requested.unwrap_or_default().max(jitter))
     }
 }
 
-/// The delay in `Retry-After`: seconds, or a date relative to the response's own `Date`, because vendors' clocks are wrong.
-pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+/// The delay in `Retry-After`: seconds, or a date. The date is relative to the response's own `Date`, because vendors'
+/// clocks are wrong, and to `now` without one: then a date that has passed says nothing.
+pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
     let date = |name| httpdate::parse_http_date(text(name)?).ok();
-    let value = text(RETRY_AFTER)?;
-    let delay = match value.parse() {
-        Ok(seconds) => Duration::from_secs(seconds),
-        // More seconds than fit.
-        Err(_) if value.bytes().all(|byte| byte.is_ascii_digit()) && !value.is_empty() => MAX_RETRY_AFTER,
-        Err(_) => date(RETRY_AFTER)?.duration_since(date(DATE)?).unwrap_or_default(),
+    let delay = match seconds(text(RETRY_AFTER)?) {
+        Some(delay) => delay,
+        None => match (date(RETRY_AFTER)?, date(DATE)) {
+            (until, Some(response)) => until.duration_since(response).unwrap_or_default(),
+            (until, None) => until.duration_since(now).ok()?,
+        },
     };
     Some(delay.min(MAX_RETRY_AFTER))
+}
+
+/// Seconds in digits. Some vendors send a fraction, which is rounded up.
+fn seconds(text: &str) -> Option<Duration> {
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let is_number = |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if !is_number(whole) || !is_number(fraction) {
+        return None;
+    }
+    let rounded = u64::from(fraction.bytes().any(|digit| digit != b'0'));
+    // More seconds than fit are too many.
+    Some(Duration::from_secs(whole.parse().unwrap_or(u64::MAX).saturating_add(rounded)))
 }
 
 #[cfg(test)]
@@ -96,33 +110,55 @@ mod tests {
     fn retry_after_prolongs_the_backoff() {
         let retries = retries(3, 1.0);
         (0..10).for_each(|_| retries.deposit());
-        let headers = HeaderMap::from_iter([(RETRY_AFTER, http::HeaderValue::from_static("2"))]);
-        assert_eq!(retries.backoff(1, Some(&headers)), Some(Duration::from_secs(2)));
+        assert_eq!(retries.backoff(1, Some(Duration::from_secs(2))), Some(Duration::from_secs(2)));
         assert!(retries.backoff(1, None).unwrap() <= BASE_BACKOFF);
-        let date =
-            HeaderMap::from_iter([(RETRY_AFTER, http::HeaderValue::from_static("Wed, 21 Oct 2026 07:28:00 GMT"))]);
-        assert!(retries.backoff(1, Some(&date)).unwrap() <= BASE_BACKOFF);
+        assert!(retries.backoff(1, Some(Duration::ZERO)).unwrap() <= BASE_BACKOFF);
+    }
+
+    /// The gateway's clock.
+    const NOW: &str = "Wed, 21 Oct 2026 07:28:00 GMT";
+
+    /// The delay of a response with these headers, if they are not empty.
+    fn delay(retry_after: &str, date: &str) -> Option<Duration> {
+        let mut headers = HeaderMap::new();
+        for (name, text) in [(RETRY_AFTER, retry_after), (DATE, date)] {
+            if !text.is_empty() {
+                headers.insert(name, http::HeaderValue::from_str(text).unwrap());
+            }
+        }
+        super::retry_after(&headers, httpdate::parse_http_date(NOW).unwrap())
     }
 
     #[test]
     fn a_date_is_relative_to_the_response() {
-        let headers = |retry_after: &str, date: &str| {
-            let value = |text: &str| http::HeaderValue::from_str(text).unwrap();
-            HeaderMap::from_iter([(RETRY_AFTER, value(retry_after)), (DATE, value(date))])
-        };
         let date = "Wed, 21 Oct 2015 07:28:00 GMT";
         for (later, seconds) in [
             ("Wed, 21 Oct 2015 07:28:37 GMT", 37),
             ("Wednesday, 21-Oct-15 07:29:00 GMT", 60),
+            ("Wed Oct 21 07:28:05 2015", 5),
             ("Thu, 22 Oct 2015 07:28:00 GMT", 3600),
             ("Wed, 21 Oct 2015 07:27:00 GMT", 0),
         ] {
-            assert_eq!(retry_after(&headers(later, date)), Some(Duration::from_secs(seconds)), "{later}");
+            assert_eq!(delay(later, date), Some(Duration::from_secs(seconds)), "{later}");
         }
-        assert_eq!(retry_after(&headers("soon", date)), None);
-        assert_eq!(retry_after(&headers("", date)), None);
-        assert_eq!(retry_after(&headers(&"9".repeat(23), date)), Some(MAX_RETRY_AFTER));
-        assert_eq!(retry_after(&headers("Wed, 21 Oct 2015 07:28:37 GMT", "today")), None);
+        assert_eq!(delay("soon", date), None);
+        assert_eq!(delay("", date), None);
+        assert_eq!(delay(&"9".repeat(23), date), Some(MAX_RETRY_AFTER));
+    }
+
+    #[test]
+    fn a_date_is_relative_to_the_gateway_s_clock_where_the_response_has_none() {
+        for date in ["", "today", "2026-10-21T07:28:00Z"] {
+            for (later, seconds) in [
+                ("Wed, 21 Oct 2026 07:28:41 GMT", Some(41)),
+                ("Wednesday, 21-Oct-26 07:30:00 GMT", Some(120)),
+                ("Thu, 21 Oct 2027 07:28:00 GMT", Some(3600)),
+                ("Wed, 21 Oct 2026 07:27:59 GMT", None),
+                ("Thu, 32 Oct 2026 07:28:00 GMT", None),
+            ] {
+                assert_eq!(delay(later, date), seconds.map(Duration::from_secs), "{later} {date}");
+            }
+        }
     }
 
     #[test]
@@ -135,9 +171,23 @@ mod tests {
 
     #[test]
     fn the_vendor_is_waited_for_an_hour_at_most() {
-        let asked = |text: &'static str| retry_after(&HeaderMap::from_iter([(RETRY_AFTER, text.parse().unwrap())]));
-        assert_eq!(asked("3600"), Some(Duration::from_secs(3600)));
-        assert_eq!(asked("3601"), Some(Duration::from_secs(3600)));
-        assert_eq!((asked(" 7 "), asked("-7"), asked("1.5")), (Some(Duration::from_secs(7)), None, None));
+        for (text, seconds) in [
+            ("3600", 3600),
+            ("3601", 3600),
+            ("1000000000", 3600),
+            ("99999999999999999999.9", 3600),
+            (" 7 ", 7),
+            ("0", 0),
+            ("1.5", 2),
+            ("0.001", 1),
+            ("30.0", 30),
+            ("3599.5", 3600),
+        ] {
+            assert_eq!(delay(text, NOW), Some(Duration::from_secs(seconds)), "{text}");
+            assert_eq!(delay(text, ""), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in ["-7", "-1.5", "+7", "1e9", "1.", ".5", "1.5.2", "1,5", "0x10", "7s", "7; 8", "NaN", "inf"] {
+            assert_eq!(delay(text, ""), None, "{text}");
+        }
     }
 }

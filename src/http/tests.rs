@@ -11,7 +11,7 @@ use std::{
         Mutex,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use async_trait::async_trait;
@@ -22,18 +22,32 @@ use tokio::time::{Instant, advance, sleep};
 
 use super::*;
 use crate::{
+    clock,
     config::tests::{ACME, parse},
     endpoint,
     error::{Error, ErrorReason},
 };
+
+/// A clock that stands at noon of 1 January 2026.
+struct Noon;
+
+impl clock::Source for Noon {
+    fn now(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_268_800)
+    }
+
+    fn steady(&self) -> Duration {
+        Duration::ZERO
+    }
+}
 
 /// What becomes of a request.
 #[derive(Clone)]
 enum Fate {
     /// This response, after a while.
     Response(Duration, u16, &'static str),
-    /// The same with `Retry-After`, in seconds.
-    Throttled(u16),
+    /// The same with `Retry-After`.
+    Throttled(&'static str),
     /// No response, ever.
     Silence,
     /// It fails in this way.
@@ -51,6 +65,8 @@ struct Shared {
     sent: Mutex<Vec<(Instant, bool, usize)>>,
     /// Requests that were abandoned.
     given_up: AtomicUsize,
+    /// The fate of every [`Ping`], if it has one of its own, and how many there were.
+    pings: (Mutex<Option<Fate>>, AtomicUsize),
 }
 
 /// Counts a request that is dropped before its end.
@@ -80,6 +96,11 @@ struct Read;
 endpoint!(Numbered: Read, GET "/read", read, () => Value);
 
 #[derive(Serialize)]
+struct Ping;
+
+endpoint!(Numbered: Ping, GET "/ping", read, () => Value);
+
+#[derive(Serialize)]
 struct Write {
     password: &'static str,
 }
@@ -101,7 +122,14 @@ impl fmt::Debug for Stage {
 #[async_trait]
 impl Transport for Stage {
     async fn send(&self, request: HttpRequest, largest: usize) -> Result<HttpResponse, Failure> {
-        let fate = {
+        let is_ping = request.uri.path() == "/ping";
+        let own = is_ping.then(|| {
+            self.0.pings.1.fetch_add(1, Ordering::AcqRel);
+            self.0.pings.0.lock().unwrap().clone()
+        });
+        let fate = if let Some(Some(fate)) = own {
+            Some(fate)
+        } else {
             self.0.sent.lock().unwrap().push((Instant::now(), request.repeatable, largest));
             let mut fates = self.0.fates.lock().unwrap();
             if fates.len() > 1 { fates.pop_front() } else { fates.front().cloned() }
@@ -112,7 +140,9 @@ impl Transport for Stage {
                 sleep(after).await;
                 (status, HeaderMap::new(), body)
             }
-            Fate::Throttled(seconds) => (503, HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from(seconds))]), ""),
+            Fate::Throttled(requested) => {
+                (503, HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(requested))]), "")
+            }
             Fate::Silence => std::future::pending().await,
             Fate::Fails(failure) => {
                 std::mem::forget(unfinished);
@@ -221,7 +251,8 @@ impl Stage {
             hangs: Hangs::Never,
         };
         let connections = Connections::over(Arc::new(self.clone()));
-        Client::new("acme", &config.centers["acme"], dialect, connections, Metrics::new().unwrap())
+        let metrics = Metrics::new().unwrap();
+        Client::new("acme", &config.centers["acme"], dialect, connections, Clock::from_source(Noon), metrics)
     }
 }
 

@@ -23,7 +23,7 @@ use hyper_util::{
 use rustls_platform_verifier::ConfigVerifierExt as _;
 
 use self::connect::ConnectWithTimeout;
-use super::{HttpResponse, tls};
+use super::{HttpResponse, connect_error, tls};
 use crate::error::{Error, Result};
 
 /// Longest time to establish a connection.
@@ -156,7 +156,7 @@ fn no_response(error: &legacy::Error) -> Failure {
         }
         _ if !error.is_connect() => Failure::Broken("the connection broke before the response"),
         _ if is_timeout(error) => Failure::NotSent("no connection within 2 s"),
-        _ => Failure::NotSent("connection failed"),
+        _ => Failure::NotSent(connect_error::cause(error)),
     }
 }
 
@@ -177,8 +177,8 @@ fn is_timeout(error: &legacy::Error) -> bool {
     false
 }
 
-/// Reads the whole body. Reading stops at the chunk that exceeds the limit, and does not start when the announced length
-/// exceeds it.
+/// Reads the whole body. Reading stops at the chunk that exceeds the limit, and does not start when the announced
+/// length exceeds it.
 async fn read_body<E>(
     announced: Option<u64>,
     chunks: impl Stream<Item = Result<Bytes, E>>,

@@ -4,11 +4,8 @@
 
 use std::{
     borrow::Cow,
-    collections::HashMap,
     io,
-    net::{IpAddr, Ipv6Addr},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -16,13 +13,16 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore, mpsc},
+    sync::mpsc,
     time::{Instant, sleep},
 };
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{Connected, TcpConnectInfo};
 
-use super::opening::{InRequest, Opening, Protocol};
+use super::{
+    admission::{Admission, Admitted, Limits},
+    opening::{InRequest, Opening, Protocol},
+};
 
 /// Backoff after a failed accept. The most frequent cause is a lack of file descriptors, and accepting again
 /// immediately would spin.
@@ -30,32 +30,10 @@ const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// Shortest time between two lines about the same condition.
 const LOG_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The limits of one listener.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Limits {
-    /// Most connections. The next one waits in the system's accept queue.
-    pub(super) connections: usize,
-    /// Most connections of one address. The next one is closed.
-    pub(super) per_address: usize,
-    /// What a peer opens within a time.
-    pub(super) protocol: Protocol,
-}
-
-/// An accepted connection. It holds its permits until it is dropped.
+/// An accepted connection. It holds its place until it is dropped.
 pub(super) struct Connection {
     stream: TcpStream,
     opening: Opening,
-    _permit: OwnedSemaphorePermit,
-    _address: AddressPermit,
-}
-
-/// The number of connections by address.
-#[derive(Debug, Clone, Default)]
-struct Addresses(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-struct AddressPermit {
-    addresses: Addresses,
-    address: IpAddr,
 }
 
 /// Logs a condition at most once per [`LOG_INTERVAL`].
@@ -66,12 +44,15 @@ struct LogLimit {
 }
 
 /// A stream of accepted connections.
-pub(super) fn connections(listener: TcpListener, limits: Limits) -> ReceiverStream<io::Result<Connection>> {
-    let permits = Arc::new(Semaphore::new(limits.connections.min(Semaphore::MAX_PERMITS)));
+pub(super) fn connections(
+    listener: TcpListener,
+    limits: Limits,
+    protocol: Protocol,
+) -> ReceiverStream<io::Result<Connection>> {
     let (sender, receiver) = mpsc::channel(1);
     tokio::spawn(async move {
         tokio::select! {
-            () = accept(&listener, limits, permits, &sender) => {}
+            () = accept(&listener, limits, protocol, &sender) => {}
             // The receiver was dropped.
             () = sender.closed() => {}
         }
@@ -82,14 +63,14 @@ pub(super) fn connections(listener: TcpListener, limits: Limits) -> ReceiverStre
 async fn accept(
     listener: &TcpListener,
     limits: Limits,
-    permits: Arc<Semaphore>,
+    protocol: Protocol,
     sender: &mpsc::Sender<io::Result<Connection>>,
 ) {
-    let addresses = Addresses::default();
-    let (mut failures, mut refusals) = (LogLimit::default(), LogLimit::default());
-    while let Ok(permit) = permits.clone().acquire_owned().await {
+    let admission = Admission::new(limits);
+    let (mut failures, mut refusals, mut closures) = (LogLimit::default(), LogLimit::default(), LogLimit::default());
+    loop {
         let (stream, peer) = accept_with_backoff(&mut failures, || listener.accept()).await;
-        let Some(address) = addresses.acquire(peer.ip(), limits.per_address) else {
+        let Admitted::Place { place, closed } = admission.admit(peer.ip()).await else {
             refusals.log(|suppressed| {
                 let per_address = limits.per_address;
                 tracing::warn!(
@@ -100,10 +81,21 @@ async fn accept(
             });
             continue;
         };
+        if closed {
+            closures.log(|suppressed| {
+                let Limits { connections, per_address } = limits;
+                tracing::warn!(
+                    connections,
+                    per_address,
+                    suppressed,
+                    "closed an idle connection for a new one: the listener or an address has the most connections"
+                );
+            });
+        }
         // Without it small responses wait for acknowledgements. An error is ignored: the first read reports it.
         let _ = stream.set_nodelay(true);
-        let opening = Opening::new(limits.protocol);
-        if sender.send(Ok(Connection { stream, opening, _permit: permit, _address: address })).await.is_err() {
+        let opening = Opening::new(protocol, place);
+        if sender.send(Ok(Connection { stream, opening })).await.is_err() {
             return;
         }
     }
@@ -156,6 +148,9 @@ impl Connected for Connection {
 impl AsyncRead for Connection {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let this = &mut *self;
+        if this.opening.is_closed() {
+            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        }
         let before = buf.filled().len();
         match Pin::new(&mut this.stream).poll_read(cx, buf) {
             Poll::Ready(result) => {
@@ -176,7 +171,9 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+        let flushed = ready!(Pin::new(&mut self.stream).poll_flush(cx));
+        self.opening.flushed();
+        Poll::Ready(flushed)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -193,44 +190,6 @@ impl AsyncWrite for Connection {
 
     fn is_write_vectored(&self) -> bool {
         self.stream.is_write_vectored()
-    }
-}
-
-// === impl Addresses ===
-
-impl Addresses {
-    /// A permit, unless the address has `most`.
-    fn acquire(&self, address: IpAddr, most: usize) -> Option<AddressPermit> {
-        let address = network(address);
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_default();
-        if *count >= most {
-            return None;
-        }
-        *count += 1;
-        Some(AddressPermit { addresses: self.clone(), address })
-    }
-}
-
-/// An IPv6 peer has a network of 2^64 addresses.
-fn network(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
-        address @ IpAddr::V4(_) => address,
-    }
-}
-
-// === impl AddressPermit ===
-
-impl Drop for AddressPermit {
-    fn drop(&mut self) {
-        let mut counts = self.addresses.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.address);
-            }
-        }
     }
 }
 
@@ -263,11 +222,17 @@ mod tests {
     ) -> (TcpStream, Connection, ReceiverStream<io::Result<Connection>>, std::net::SocketAddr) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let mut connections =
-            super::connections(listener, Limits { connections, per_address, protocol: Protocol::Http2 });
+        let mut connections = super::connections(listener, Limits { connections, per_address }, Protocol::Http2);
         let client = TcpStream::connect(address).await.unwrap();
         let connection = connections.next().await.unwrap().unwrap();
         (client, connection, connections, address)
+    }
+
+    /// Completes the handshake: the connection is not idle then.
+    async fn open(client: &mut TcpStream, connection: &mut Connection) {
+        let opened = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();
+        client.write_all(&opened).await.unwrap();
+        connection.read_exact(&mut vec![0; opened.len()]).await.unwrap();
     }
 
     #[tokio::test]
@@ -313,9 +278,7 @@ mod tests {
         tokio::time::resume();
 
         let (mut client, mut connection, _connections, _) = pair(8, 8).await;
-        let opened = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();
-        client.write_all(&opened).await.unwrap();
-        connection.read_exact(&mut vec![0; opened.len()]).await.unwrap();
+        open(&mut client, &mut connection).await;
         tokio::time::pause();
         let silent = tokio::time::timeout(HANDSHAKE_TIMEOUT * 3, connection.read_u8()).await;
         assert!(silent.is_err(), "the connection ended");
@@ -323,7 +286,8 @@ mod tests {
 
     #[tokio::test]
     async fn an_address_has_its_share_and_gets_it_back() {
-        let (_client, connection, mut connections, address) = pair(8, 1).await;
+        let (mut client, mut connection, mut connections, address) = pair(8, 1).await;
+        open(&mut client, &mut connection).await;
         let mut refused = TcpStream::connect(address).await.unwrap();
         assert!(!matches!(refused.read(&mut [0]).await, Ok(1..)), "it is closed");
         drop(connection);
@@ -336,17 +300,11 @@ mod tests {
         assert!(connections.next().await.is_some());
     }
 
-    #[test]
-    fn an_ipv6_network_is_one_address() {
-        let parse = |text: &str| network(text.parse().unwrap());
-        assert_eq!(parse("2001:db8:0:1::7"), parse("2001:db8:0:1:ffff::1"));
-        assert_ne!(parse("2001:db8:0:1::7"), parse("2001:db8:0:2::7"));
-        assert_eq!(parse("::ffff:192.0.2.1"), parse("192.0.2.1"));
-    }
-
     #[tokio::test]
     async fn the_next_connection_waits_for_a_permit() {
-        let (_client, connection, mut connections, address) = pair(1, 1).await;
+        // One peer with two places, so that the listener's limit applies and not the one of the address.
+        let (mut client, mut connection, mut connections, address) = pair(1, 2).await;
+        open(&mut client, &mut connection).await;
         let _second = TcpStream::connect(address).await.unwrap();
         // The paused clock advances only after the accepting task waits for a permit.
         tokio::time::pause();
@@ -354,19 +312,6 @@ mod tests {
         assert!(waits, "there is no slot");
         drop(connection);
         assert!(connections.next().await.is_some());
-    }
-
-    #[test]
-    fn a_connection_that_ends_returns_one_of_its_address_and_the_last_one_forgets_it() {
-        let addresses = Addresses::default();
-        let address = IpAddr::from([192, 0, 2, 1]);
-        let mut permits: Vec<_> = (0..3).map(|_| addresses.acquire(address, 3).unwrap()).collect();
-        permits.pop();
-        permits.extend(addresses.acquire(address, 3));
-        assert_eq!(permits.len(), 3, "one place was free");
-        assert!(addresses.acquire(address, 3).is_none(), "the other two still count");
-        drop(permits);
-        assert!(addresses.0.lock().unwrap().is_empty(), "addresses without connections occupy no memory");
     }
 
     #[tokio::test]

@@ -1,5 +1,5 @@
-//! Bodies of gRPC requests and responses: how many bytes of requests the process holds, how long a request may take to arrive,
-//! and the end of streams that a drain does not wait for.
+//! Bodies of gRPC requests and responses: how many bytes of requests the process holds, how long a request may take to
+//! arrive, and the end of streams that a drain does not wait for.
 
 use std::{
     pin::Pin,
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use http_body::Frame;
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, Sleep, sleep_until},
+    time::{Instant, sleep_until},
 };
 use tonic::{Status, body::Body};
 
@@ -43,9 +43,14 @@ pub(super) struct RequestBody {
     cx: Context,
     budget: Budget,
     bytes: RequestBytes,
+    draining: Draining,
     expires: Instant,
-    timer: Option<Pin<Box<Sleep>>>,
+    /// Made when the body is waited for.
+    ended: Option<Ended>,
 }
+
+/// Ready with the error of a body that does not arrive in time.
+type Ended = Pin<Box<dyn Future<Output = Error> + Send>>;
 
 /// The body of a response that ends when the drain begins and the response has nothing to send.
 ///
@@ -70,8 +75,8 @@ impl Budget {
 
 impl RequestBody {
     /// Limits a body. The call holds `bytes` until it responds.
-    pub(super) fn new(body: Body, cx: Context, budget: Budget, bytes: RequestBytes) -> Self {
-        Self { body, cx, budget, bytes, expires: Instant::now() + BODY_TIMEOUT, timer: None }
+    pub(super) fn new(body: Body, cx: Context, budget: Budget, bytes: RequestBytes, draining: Draining) -> Self {
+        Self { body, cx, budget, bytes, draining, expires: Instant::now() + BODY_TIMEOUT, ended: None }
     }
 
     /// Acquires the permits of one frame.
@@ -107,17 +112,24 @@ impl http_body::Body for RequestBody {
             }
             Poll::Ready(end) => Poll::Ready(end),
             Poll::Pending => {
-                let expires = this.expires;
-                let timer = this.timer.get_or_insert_with(|| Box::pin(sleep_until(expires)));
-                ready!(timer.as_mut().poll(cx));
-                let message = "the request did not arrive within 10 s; nothing was sent: it is safe to retry";
-                Poll::Ready(Some(Err(Error::new(ErrorReason::DeadlineBeforeSend, message).into_status(&this.cx))))
+                let (expires, draining) = (this.expires, &this.draining);
+                let ended = this.ended.get_or_insert_with(|| Box::pin(ended(expires, draining.clone())));
+                let error = ready!(ended.as_mut().poll(cx));
+                Poll::Ready(Some(Err(error.into_status(&this.cx))))
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
         self.body.is_end_stream()
+    }
+}
+
+async fn ended(expires: Instant, draining: Draining) -> Error {
+    let message = "the request did not arrive within 10 s; nothing was sent: it is safe to retry";
+    tokio::select! {
+        () = sleep_until(expires) => Error::new(ErrorReason::DeadlineBeforeSend, message),
+        () = draining.receiving_ended() => Error::draining(),
     }
 }
 
@@ -169,7 +181,7 @@ mod tests {
         let frames = futures_util::StreamExt::chain(stream::iter(frames), stream::pending());
         let body = Body::new(axum::body::Body::from_stream(frames));
         let cx = Context::new("GetAgent", String::new(), Instant::now() + Duration::from_secs(60));
-        RequestBody::new(body, cx, budget.clone(), RequestBytes::default())
+        RequestBody::new(body, cx, budget.clone(), RequestBytes::default(), Draining::default())
     }
 
     async fn next_frame(body: &mut RequestBody) -> Result<usize, Status> {
@@ -193,7 +205,8 @@ mod tests {
     #[tokio::test]
     async fn a_body_without_frames_has_ended() {
         let cx = Context::new("GetAgent", String::new(), Instant::now() + Duration::from_secs(60));
-        let limited = |body| RequestBody::new(body, cx.clone(), Budget::new(0), RequestBytes::default());
+        let (bytes, draining) = (RequestBytes::default(), Draining::default());
+        let limited = |body| RequestBody::new(body, cx.clone(), Budget::new(0), bytes.clone(), draining.clone());
         // A response of headers only is one frame with END_STREAM.
         let until_drained = |body| UntilDrained::new(body, Draining::default());
         let unread = || Body::new(axum::body::Body::from("unread"));

@@ -107,10 +107,7 @@ mod tests {
     };
 
     use super::{
-        super::{
-            accept::{self, Limits},
-            opening::Protocol,
-        },
+        super::{accept, admission::Limits, opening::Protocol},
         *,
     };
 
@@ -118,13 +115,13 @@ mod tests {
     async fn a_peer_that_reads_no_response_delays_the_end_for_half_a_second() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let limits = Limits { connections: 8, per_address: 8, protocol: Protocol::Http1 };
+        let limits = Limits { connections: 8, per_address: 8 };
         let (stop, stopped) = watch::channel(false);
         let handle = async |_| {
             let chunks = stream::repeat_with(|| Ok::<_, Infallible>(Bytes::from(vec![b'x'; 64 * 1024])));
             Response::new(Body::from_stream(chunks))
         };
-        let server = tokio::spawn(serve(accept::connections(listener, limits), handle, stopped));
+        let server = tokio::spawn(serve(accept::connections(listener, limits, Protocol::Http1), handle, stopped));
         let mut client = TcpStream::connect(address).await.unwrap();
         client.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
         client.read_u8().await.unwrap();

@@ -15,6 +15,8 @@ use std::{
 
 use tokio::time::{Sleep, sleep};
 
+use super::admission::Place;
+
 /// Longest time to an HTTP/2 client's preface and SETTINGS.
 pub(super) const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Longest time to a whole head of an HTTP/1.1 request: after connecting, and after its first byte.
@@ -33,18 +35,19 @@ pub(super) enum Protocol {
     Http2,
 }
 
-/// What a connection still has to open.
+/// What a connection still has to open. Its place is idle meanwhile.
 pub(super) enum Opening {
     Http1(Head),
     Http2(Handshake),
 }
 
 /// Whether an HTTP/1.1 connection is within a request, whose head is complete.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub(super) struct InRequest(Arc<InRequestState>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct InRequestState {
+    place: Arc<Place>,
     in_request: AtomicBool,
     /// Whether a head was completed since [`Head`] last looked. A response can be complete before that.
     head_completed: AtomicBool,
@@ -56,6 +59,7 @@ pub(super) struct Head {
 }
 
 pub(super) struct Handshake {
+    place: Arc<Place>,
     timer: Timer,
     /// The first bytes, until the length of SETTINGS is known.
     start: Vec<u8>,
@@ -67,12 +71,13 @@ type Timer = Option<Pin<Box<Sleep>>>;
 // === impl Opening ===
 
 impl Opening {
-    pub(super) fn new(protocol: Protocol) -> Self {
+    pub(super) fn new(protocol: Protocol, place: Arc<Place>) -> Self {
         match protocol {
             Protocol::Http1 => {
-                Self::Http1(Head { in_request: InRequest::default(), timer: Some(Box::pin(sleep(HEAD_TIMEOUT))) })
+                Self::Http1(Head { in_request: InRequest::new(place), timer: Some(Box::pin(sleep(HEAD_TIMEOUT))) })
             }
             Protocol::Http2 => Self::Http2(Handshake {
+                place,
                 timer: Some(Box::pin(sleep(HANDSHAKE_TIMEOUT))),
                 start: Vec::new(),
                 received: 0,
@@ -88,15 +93,35 @@ impl Opening {
         }
     }
 
-    /// Ready when the time has expired. Poll it when a read is pending.
+    /// Everything that was written is sent. After a response an HTTP/1.1 connection is idle.
+    pub(super) fn flushed(&self) {
+        if let Self::Http1(Head { in_request, .. }) = self
+            && !in_request.get()
+        {
+            in_request.0.place.set_idle();
+        }
+    }
+
+    /// Whether another connection has the place of this one. A request may end before.
+    pub(super) fn is_closed(&self) -> bool {
+        match self {
+            Self::Http1(Head { in_request, .. }) => in_request.0.place.is_closed() && !in_request.get(),
+            Self::Http2(handshake) => handshake.place.is_closed(),
+        }
+    }
+
+    /// Ready when the time has expired, or when another connection has the place. Poll it when a read is pending.
     pub(super) fn poll_expired(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let timer = match self {
+        let (timer, place, in_request) = match self {
             Self::Http1(head) => {
                 head.stop_timer_of_complete_head();
-                &mut head.timer
+                (&mut head.timer, &head.in_request.0.place, head.in_request.get())
             }
-            Self::Http2(handshake) => &mut handshake.timer,
+            Self::Http2(handshake) => (&mut handshake.timer, &handshake.place, false),
         };
+        if place.poll_closed(cx).is_ready() && !in_request {
+            return Poll::Ready(());
+        }
         timer.as_mut().map_or(Poll::Pending, |timer| timer.as_mut().poll(cx))
     }
 
@@ -104,7 +129,7 @@ impl Opening {
     pub(super) fn in_request(&self) -> InRequest {
         match self {
             Self::Http1(head) => head.in_request.clone(),
-            Self::Http2(_) => InRequest::default(),
+            Self::Http2(handshake) => InRequest::new(handshake.place.clone()),
         }
     }
 }
@@ -112,10 +137,16 @@ impl Opening {
 // === impl InRequest ===
 
 impl InRequest {
+    fn new(place: Arc<Place>) -> Self {
+        let (in_request, head_completed) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self(Arc::new(InRequestState { place, in_request, head_completed }))
+    }
+
     /// A head is complete, or its response is.
     pub(super) fn set(&self, in_request: bool) {
         self.0.in_request.store(in_request, Ordering::Release);
         if in_request {
+            self.0.place.set_busy();
             self.0.head_completed.store(true, Ordering::Release);
         }
     }
@@ -162,13 +193,23 @@ impl Handshake {
             && self.received >= PREFACE_BYTES + FRAME_HEADER_BYTES + u32::from_be_bytes([0, high, middle, low]) as usize
         {
             self.timer = None;
+            self.place.set_busy();
         }
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::admission::{Admission, Admitted, Limits},
+        *,
+    };
+
+    async fn opening_of(protocol: Protocol) -> Opening {
+        let admission = Admission::new(Limits { connections: 1, per_address: 1 });
+        let Admitted::Place { place, .. } = admission.admit([127, 0, 0, 1].into()).await else { panic!("no place") };
+        Opening::new(protocol, place)
+    }
 
     /// The preface and a SETTINGS frame with one setting.
     fn opened() -> Vec<u8> {
@@ -183,12 +224,12 @@ mod tests {
     async fn a_handshake_is_open_after_its_settings() {
         let bytes = opened();
         for whole in [0, 1, 23, 24, 30, 33, bytes.len() - 1] {
-            let mut opening = Opening::new(Protocol::Http2);
+            let mut opening = opening_of(Protocol::Http2).await;
             bytes[..whole].iter().for_each(|byte| opening.received(&[*byte]));
             assert!(!expires(&mut opening, Duration::from_secs(9)).await, "{whole}");
             assert!(expires(&mut opening, Duration::from_secs(2)).await, "{whole}");
         }
-        let mut opening = Opening::new(Protocol::Http2);
+        let mut opening = opening_of(Protocol::Http2).await;
         opening.received(&bytes);
         assert!(!expires(&mut opening, Duration::from_secs(3600)).await);
     }
@@ -198,7 +239,7 @@ mod tests {
         let mut bytes = opened();
         // SETTINGS that never end.
         bytes[24..27].fill(0xff);
-        let mut opening = Opening::new(Protocol::Http2);
+        let mut opening = opening_of(Protocol::Http2).await;
         for _ in 0..100 {
             opening.received(&bytes);
         }
@@ -208,13 +249,13 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn every_head_has_its_time_and_a_request_has_none() {
-        let mut opening = Opening::new(Protocol::Http1);
+        let mut opening = opening_of(Protocol::Http1).await;
         opening.received(b"POST");
         assert!(!expires(&mut opening, Duration::from_secs(4)).await);
         opening.received(b" ");
         assert!(expires(&mut opening, Duration::from_secs(2)).await, "bytes do not prolong it");
 
-        let mut opening = Opening::new(Protocol::Http1);
+        let mut opening = opening_of(Protocol::Http1).await;
         let in_request = opening.in_request();
         in_request.set(true);
         opening.received(b"body");
@@ -224,7 +265,7 @@ mod tests {
         opening.received(b"P");
         assert!(expires(&mut opening, Duration::from_secs(6)).await, "the next head");
 
-        let mut opening = Opening::new(Protocol::Http1);
+        let mut opening = opening_of(Protocol::Http1).await;
         let in_request = opening.in_request();
         opening.received(b"GET / HTTP/1.1\r\n\r\n");
         in_request.set(true);

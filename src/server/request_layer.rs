@@ -31,7 +31,7 @@ use super::{
 };
 use crate::{
     config,
-    context::Context,
+    context::{self, Context, MalformedTimeout},
     drain::Draining,
     error::{Error, ErrorReason, Violation, code_name},
     proto::METHODS,
@@ -141,6 +141,10 @@ where
         }
         let path = request.uri().path();
         if is_infrastructure(path) {
+            if let Err(malformed) = context::timeout(request.headers()) {
+                let response = Status::invalid_argument(malformed.to_string()).into_http();
+                return Box::pin(async move { Ok(response) });
+            }
             let draining = self.shared.draining.clone();
             let response = self.inner.call(request);
             return Box::pin(
@@ -156,10 +160,13 @@ where
         };
         let cx = Context::from_headers(method.name, request.headers(), &self.shared.deadline);
         method.metrics.started();
+        let timeout = context::timeout(request.headers());
 
         let request_bytes = RequestBytes::default();
         let call = if self.shared.draining.is_draining() {
-            Err(draining())
+            Err(Error::draining())
+        } else if timeout.is_err() {
+            Err(Error::invalid(vec![MalformedTimeout::violation()]))
         } else if cx.is_expired() {
             // A call without time for a request and a response ends before it has an effect. The response must be ready
             // at once: tonic cancels the call at the caller's deadline.
@@ -168,7 +175,8 @@ where
             Err(Error::new(ErrorReason::RequestTooLarge, "the metadata exceeds 16 KiB; nothing was sent"))
         } else {
             request.extensions_mut().insert(cx.clone());
-            let limit = |body| RequestBody::new(body, cx.clone(), self.shared.budget.clone(), request_bytes.clone());
+            let (budget, draining) = (self.shared.budget.clone(), self.shared.draining.clone());
+            let limit = |body| RequestBody::new(body, cx.clone(), budget, request_bytes.clone(), draining);
             Ok(self.inner.call(request.map(|body| Body::new(limit(body)))))
         };
         Box::pin(async move {
@@ -253,14 +261,6 @@ async fn within_deadline<E>(
         .into_status(cx)
         .into_http()),
     }
-}
-
-fn draining() -> Error {
-    Error::new(
-        ErrorReason::GatewayDraining,
-        "this gateway is shutting down; nothing was sent: retry at another gateway",
-    )
-    .retry_after(Duration::ZERO)
 }
 
 fn panicked(cx: &Context, _panic_payload: &Box<dyn Any + Send>) -> Status {

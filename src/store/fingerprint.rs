@@ -1,8 +1,8 @@
 //! Detection of duplicate callbacks.
 //!
-//! Vendors retry callbacks. Two callbacks are one event when their bodies are equal and they arrive within a window. The
-//! window is long when the body contains a message ID or a timestamp, because then two events cannot have equal bodies.
-//! Otherwise it is short: READY, BUSY, READY are three events, and two of their bodies are equal.
+//! Vendors retry callbacks. Two callbacks are one event when their bodies are equal and they arrive within a window.
+//! The window is long when the body contains a message ID or a timestamp, because then two events cannot have equal
+//! bodies. Otherwise it is short: READY, BUSY, READY are three events, and two of their bodies are equal.
 //!
 //! The body is scanned, not parsed: the scan runs before the acknowledgement, in linear time, and cannot fail.
 
@@ -14,8 +14,8 @@ use sha2::{Digest as _, Sha256};
 pub const SHORT_WINDOW: Duration = Duration::from_secs(5);
 
 /// Names, in lower case and without `_`, of members that contain a message ID or the time of the event. A call's ID or
-/// start time does not identify an event, because several events of the call contain it. Its release time does: it is in
-/// Huawei's release event only.
+/// start time does not identify an event, because several events of the call contain it. Its release time does: it is
+/// in Huawei's release event only.
 const NAMES: [&[u8]; 7] = [b"msgid", b"uuid", b"timestamp", b"eventtime", b"time", b"notifytime", b"releasetime"];
 /// Longest name that is compared, without `_`.
 const MAX_NAME_LENGTH: usize = 16;

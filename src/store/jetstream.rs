@@ -1,10 +1,10 @@
 //! The store that several gateways share: NATS JetStream, configured by `[nats]`.
 //!
-//! Each center's event log is a stream, `SWITCHBOARD_EVENTS_{center}`. Key-value entries and calls with a `request_id` are
-//! key-value buckets. At its start the gateway creates them, or updates them to the configuration.
+//! Each center's event log is a stream, `SWITCHBOARD_EVENTS_{center}`. Key-value entries and calls with a `request_id`
+//! are key-value buckets. At its start the gateway creates them, or updates them to the configuration.
 //!
-//! A majority of the replicas stores a write before it is acknowledged. It is on their disks only if the servers run with
-//! `sync_interval: always`; by default they call fsync every two minutes.
+//! A majority of the replicas stores a write before it is acknowledged. It is on their disks only if the servers run
+//! with `sync_interval: always`; by default they call fsync every two minutes.
 
 mod bucket;
 mod connection;
@@ -93,8 +93,8 @@ impl JetStream {
     /// Connects to the configured servers and creates the missing streams and buckets of these centers.
     ///
     /// # Errors
-    /// When no server responds in time, when it rejects the credentials or is too old, or when it rejects the configured
-    /// streams.
+    /// When no server responds in time, when it rejects the credentials or is too old, or when it rejects the
+    /// configured streams.
     pub async fn connect<'a>(
         config: &config::Nats,
         events: &config::Events,

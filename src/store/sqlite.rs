@@ -1,8 +1,8 @@
 //! The embedded database.
 //!
-//! One SQLite file. A lock file beside it excludes a second gateway: a shutdown closes the database and releases the lock,
-//! and after a crash the operating system releases it. A commit is on disk when it returns (WAL, `synchronous=FULL`). All
-//! access runs on blocking threads, never on the threads that serve calls.
+//! One SQLite file. A lock file beside it excludes a second gateway: a shutdown closes the database and releases the
+//! lock, and after a crash the operating system releases it. A commit is on disk when it returns (WAL,
+//! `synchronous=FULL`). All access runs on blocking threads, never on the threads that serve calls.
 
 mod event;
 mod file;

@@ -1,8 +1,8 @@
 //! IDs of subscriptions, for a vendor that returns a subscription's ID only once.
 //!
-//! A record maps a name and a callback to an ID. During a change an ID has several records, so that it is found by the old
-//! and by the new values in the vendor's list. Records are written and removed one by one, so that any key-value store
-//! works: the new record is written before the old one is removed.
+//! A record maps a name and a callback to an ID. During a change an ID has several records, so that it is found by the
+//! old and by the new values in the vendor's list. Records are written and removed one by one, so that any key-value
+//! store works: the new record is written before the old one is removed.
 
 use std::{fmt, sync::Arc};
 

@@ -1,7 +1,7 @@
 //! Log lines, and the writer that never blocks on them.
 //!
-//! Standard error may be a pipe that nobody reads. A worker thread writes to it; the queue before the worker is bounded,
-//! and a line that finds it full is dropped and counted.
+//! Standard error may be a pipe that nobody reads. A worker thread writes to it; the queue before the worker is
+//! bounded, and a line that finds it full is dropped and counted.
 
 use std::{
     io::{self, IsTerminal as _, Write},

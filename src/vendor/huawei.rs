@@ -120,7 +120,8 @@ impl Huawei {
     /// When its address is no URI.
     pub(crate) fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Result<Self> {
         let dialect = ApiFabric::new(id, center, huawei, parts)?;
-        let api_fabric = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
+        let api_fabric =
+            Client::new(id, center, dialect, parts.connections.clone(), parts.clock.clone(), parts.metrics.clone());
         api_fabric.probe_with(|api_fabric, cx| Box::pin(async move { softphones::probe(&api_fabric, &cx).await }));
         Ok(Self {
             api_fabric,

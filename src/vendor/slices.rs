@@ -1,7 +1,7 @@
 //! Lists that the vendor returns in pages of its own size.
 //!
-//! A vendor may ignore the position of a page, return smaller pages than requested, or count more items than it returns.
-//! Every walk ends, and [`Incomplete`] says why items are missing.
+//! A vendor may ignore the position of a page, return smaller pages than requested, count more items than it returns,
+//! or count those of the page alone. Every walk ends, and [`Incomplete`] says why items are missing.
 
 use std::{
     collections::HashSet,
@@ -119,6 +119,8 @@ struct Walk<T> {
     size: usize,
     pages: PageSizes,
     total: Option<usize>,
+    /// Whether the list ends here by the total alone, which may be that of the page: another request shows it.
+    is_unconfirmed: bool,
     /// Whether a response had more items than requested.
     is_oversized: bool,
     /// Whether no items follow.
@@ -197,7 +199,9 @@ impl<T: Item> Slice<T> {
         }
         if walk.is_oversized {
             // It ignores the size, too, and returns the whole list.
-            let mut whole = Walk::start(paging, 0, paging.largest, pages).run(paging.largest, |_| false, &ask).await?;
+            let mut walk = Walk::start(paging, 0, paging.largest, pages);
+            walk.is_oversized = true;
+            let mut whole = walk.run(paging.largest, |_| false, &ask).await?;
             whole.is_at_end = true;
             let head = whole.first();
             return Ok(whole.into_slice(offset, size, head));
@@ -277,6 +281,7 @@ impl<T: Item> Walk<T> {
             size,
             pages,
             total: None,
+            is_unconfirmed: false,
             is_oversized: false,
             is_at_end: false,
             incomplete: None,
@@ -298,18 +303,21 @@ impl<T: Item> Walk<T> {
                 self.finish(Some(Incomplete::Unreachable { given: self.at }));
                 return Ok(self);
             }
+            let cap = self.pages.cap;
             let (at, limit) = if self.paging.is_numbered {
-                let limit = largest_divisor(self.at, self.size.min(self.pages.cap));
+                let limit = largest_divisor(self.at, self.size.min(cap));
                 (self.at / limit, limit)
             } else {
-                (self.at, (end - self.at).min(self.pages.cap))
+                // At the end, the request only shows whether more items follow.
+                (self.at, Some(end.saturating_sub(self.at)).filter(|left| *left > 0).map_or(cap, |left| left.min(cap)))
             };
             let known = self.items.len();
             self.accept(ask(at, limit).await?, limit);
             if self.items.len() > MOST_REQUESTS * self.paging.largest {
                 break;
             }
-            if self.is_at_end || self.at >= end || self.items[known..].iter().any(|(_, item)| matches(item)) {
+            let is_enough = self.at > end || (self.at == end && !self.is_unconfirmed);
+            if self.is_at_end || is_enough || self.items[known..].iter().any(|(_, item)| matches(item)) {
                 return Ok(self);
             }
         }
@@ -324,14 +332,16 @@ impl<T: Item> Walk<T> {
         let given = self.at.saturating_add(got);
         let reported = batch.total.0.and_then(|total| usize::try_from(total).ok());
         if got == 0 {
-            self.total = reported;
+            // A total below what was returned does not count the list.
+            self.total = reported.filter(|total| *total >= given || self.items.is_empty());
             let counted = reported.filter(|total| *total > given).map(|total| Incomplete::Counted { total, given });
             self.finish(counted);
             return;
         }
-        // A total below what was returned does not count the list.
         let total = reported.filter(|total| *total >= given);
-        let is_last = total == Some(given);
+        let is_counted_out = total == Some(given);
+        // The vendor may return no larger page, and count its items alone.
+        let is_full = got == limit || (limit > self.pages.proven && got.is_multiple_of(COMMON_MULTIPLE));
         let is_honored = got >= limit || limit <= self.pages.proven;
         self.pages.proven = self.pages.proven.max(got);
         if self.paging.is_numbered && self.at > 0 && !is_honored {
@@ -348,14 +358,17 @@ impl<T: Item> Walk<T> {
             named += usize::from(is_named);
             fresh += usize::from(is_named && is_fresh);
             if is_fresh {
-                items.push((self.at + index, item));
+                items.push((self.at.saturating_add(index), item));
             }
         }
         if named > 0 && fresh == 0 {
-            // A vendor that returns more than requested returns all; so does one that returns less, unless it stops at a
-            // round number or counts more.
-            let is_counted = reported.is_some_and(|total| total > self.at);
-            let is_whole = self.is_oversized || (got < limit && !is_counted && !got.is_multiple_of(COMMON_MULTIPLE));
+            // A vendor that returns more than requested returns all; so does one that returns less, unless it counts
+            // more, or stops at a round number that it does not count.
+            let is_all = match reported {
+                Some(total) if total >= self.at => total == self.at,
+                _ => !got.is_multiple_of(COMMON_MULTIPLE),
+            };
+            let is_whole = self.is_oversized || (got < limit && is_all);
             self.finish((!is_whole).then_some(Incomplete::Repeated { given: self.at }));
             return;
         }
@@ -363,6 +376,10 @@ impl<T: Item> Walk<T> {
         self.is_oversized |= got > limit;
         self.total = total;
         self.at = given;
+        // Items without keys cannot be recognized when the vendor returns them again.
+        let is_reachable = given <= self.paging.largest_offset;
+        self.is_unconfirmed = is_counted_out && is_full && !self.is_oversized && named > 0 && is_reachable;
+        let is_last = is_counted_out && !self.is_unconfirmed;
         if self.paging.is_numbered && !is_honored && !is_last {
             self.pages.cap = got;
         }
@@ -399,7 +416,7 @@ impl<T: Item> Walk<T> {
         let mut items: Vec<(usize, T)> = items.into_iter().filter(|(place, _)| *place >= offset).collect();
         let more = !is_at_end || items.len() > size;
         items.truncate(size);
-        let next = items.last().map_or(at, |(place, _)| place + 1);
+        let next = items.last().map_or(at, |(place, _)| place.saturating_add(1));
         let last = items.first().and_then(mark);
         let before = last.map(|last| Before { marks: [head.unwrap_or(last), last], pages });
         let next = more.then_some(Position { offset: next, before });

@@ -57,13 +57,14 @@ use crate::{
     adapter::{Adapter, Events},
     config,
     context::Context,
-    error::{Error, ErrorReason, Result},
+    error::{Error, ErrorReason, Result, Vendor},
     http::Client,
     keyed_mutex::KeyedMutex,
     proto::v1,
     vendor::{
         Parts,
         de::{Integer, Text},
+        nameless,
         slices::Incomplete,
     },
 };
@@ -112,6 +113,8 @@ pub(crate) struct Udesk {
     /// Serializes changes of a queue, which is written whole (C15).
     queue_locks: KeyedMutex<String>,
     known_numbers: known_numbers::KnownNumbers,
+    /// Of several calls with unknown numbers, one reads the list.
+    known_numbers_lock: KeyedMutex<()>,
     agent_states: config::AgentStates,
     auth_token: config::VendorSecret,
 }
@@ -129,14 +132,16 @@ impl Udesk {
     /// When its address is no URI.
     pub(crate) fn new(id: &str, center: &config::Center, udesk: &config::Udesk, parts: &Parts) -> Result<Self> {
         let dialect = Ccapi::new(id, &center.base_url, udesk, parts.clock.clone(), parts.metrics.clone())?;
-        let ccapi = Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone());
+        let ccapi =
+            Client::new(id, center, dialect, parts.connections.clone(), parts.clock.clone(), parts.metrics.clone());
         ccapi.probe_with(|ccapi, cx| Box::pin(async move { phone_numbers::probe(&ccapi, &cx).await }));
         let subscriptions = subscription_changes::Register::new(ccapi.clone(), &center.base_url, parts);
         Ok(Self {
             ccapi,
             subscriptions,
             queue_locks: KeyedMutex::new(),
-            known_numbers: known_numbers::KnownNumbers::default(),
+            known_numbers: known_numbers::KnownNumbers::new(parts.clock.clone()),
+            known_numbers_lock: KeyedMutex::new(),
             agent_states: udesk.agent_states.clone(),
             auth_token: udesk.auth_token.clone(),
         })
@@ -199,8 +204,17 @@ fn is_vague(error: &Error) -> bool {
     matches!(error.reason(), ErrorReason::VendorRejected | ErrorReason::VendorCodeUnmapped)
 }
 
+/// The error of a write that Udesk accepted without the ID that the contract returns.
+fn done_without_id(operation: &'static str, message: &'static str) -> Error {
+    let vendor = Vendor { operation, code: codes::SUCCESS.to_owned(), ..Vendor::default() };
+    nameless::written(message).from_vendor(vendor)
+}
+
 /// Why a list is not whole, from its `CurrPage`, `TotalPage` and `Total`; empty when it is whole (C35).
-fn incomplete_reason([current, last, total]: [Integer; 3], given: usize, items: &str) -> String {
+///
+/// `given` items are returned, and `nameless` ones left out.
+fn incomplete_reason([current, last, total]: [Integer; 3], given: usize, nameless: usize, items: &str) -> String {
+    let given = given + nameless;
     let (current, last) = (current.0.unwrap_or(1), last.0.unwrap_or(1));
     let total = total.0.and_then(|total| usize::try_from(total).ok()).filter(|total| *total > given);
     let incomplete = match total {
@@ -208,7 +222,8 @@ fn incomplete_reason([current, last, total]: [Integer; 3], given: usize, items: 
         Some(total) => Some(Incomplete::Counted { total, given }),
         None => None,
     };
-    incomplete.map(|incomplete| incomplete.reason("Udesk", items)).unwrap_or_default()
+    let reason = incomplete.map(|incomplete| incomplete.reason("Udesk", items)).unwrap_or_default();
+    nameless::joined([reason, nameless::reason("Udesk", nameless, items)])
 }
 
 /// A count, as the contract's type.

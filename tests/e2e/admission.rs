@@ -10,7 +10,7 @@ use switchboard::{clock::Clock, server::SERVICE};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    time::timeout,
+    time::{Instant, pause, resume, timeout},
 };
 use tokio_stream::StreamExt as _;
 use tonic::{Code, Status};
@@ -20,9 +20,10 @@ use tonic_reflection::pb::v1::{
 };
 
 use crate::support::{
-    Gateway,
+    Gateway, acme,
     client::Failure,
     events::{CALLBACK_SECRET, address, post, posting},
+    vendor::{Response, Scripted},
 };
 
 /// Longer than anything here may last, and shorter than the drains.
@@ -63,6 +64,141 @@ async fn a_drain_waits_for_no_connection_without_a_call() {
     gateway.client.call("GetCenter", json!({"name": "centers/beta"})).await.unwrap();
     gateway.stop();
     timeout(LONG, gateway.ended()).await.expect("the drain ends").unwrap();
+}
+
+#[tokio::test]
+async fn silent_connections_delay_no_other_one_of_the_same_address() {
+    let gateway = Gateway::start_with(&posting(), "max_connections = 20", Clock::system()).await;
+    let post = format!("{}{{}}", head(2));
+    for (address, half, request) in [
+        (gateway.admin, "GET /readyz HTTP/1.1\r\nho", "GET /readyz HTTP/1.1\r\nhost: x\r\n\r\n"),
+        (gateway.http, &post[..20], &post),
+        (gateway.grpc, "PRI * HTTP/2.0\r\n\r\nSM", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0"),
+    ] {
+        let mut silent = Vec::new();
+        for number in 0..100 {
+            silent.push(connect(address, if number % 3 == 0 { half.as_bytes() } else { b"" }).await);
+        }
+        // The clock stands still, so no time of a head or of a handshake expires.
+        pause();
+        let request = request.to_owned();
+        let response = standing_still(async move {
+            let mut stream = connect(address, request.as_bytes()).await;
+            let mut response = [0; 15];
+            stream.read_exact(&mut response).await.map(|_| response)
+        });
+        let response = response.await.unwrap();
+        assert!(address == gateway.grpc || response.starts_with(b"HTTP/1.1 200 OK"), "{response:?}");
+        // The ones that the new ones displaced are closed.
+        let mut oldest = silent.swap_remove(0);
+        let _ = standing_still(async move { oldest.read_to_end(&mut Vec::new()).await }).await;
+        resume();
+    }
+}
+
+/// Waits for a task by a clock that stands still: a task that yields all the time keeps it from advancing by itself.
+async fn standing_still<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> T {
+    let limit = std::time::Instant::now() + LONG;
+    let task = tokio::spawn(task);
+    while !task.is_finished() {
+        assert!(std::time::Instant::now() < limit, "it does not end");
+        tokio::task::yield_now().await;
+    }
+    task.await.unwrap()
+}
+
+/// A post whose body comes later. The gateway waits for it.
+async fn waited_for(gateway: &Gateway, length: usize) -> TcpStream {
+    let head = head(length).replace("\r\n\r\n", "\r\nexpect: 100-continue\r\n\r\n");
+    let mut stream = connect(gateway.http, head.as_bytes()).await;
+    let mut response = [0; 25];
+    stream.read_exact(&mut response).await.unwrap();
+    assert_eq!(&response, b"HTTP/1.1 100 Continue\r\n\r\n");
+    stream
+}
+
+#[tokio::test]
+async fn a_drain_keeps_a_body_that_arrives_soon_and_waits_for_no_other() {
+    let mut gateway = Gateway::start_with(&posting(), SLOW_DRAIN, Clock::system()).await;
+    let (mut cut, mut whole) = (waited_for(&gateway, 40).await, waited_for(&gateway, 2).await);
+    cut.write_all(b"{\"callSerialNo\":").await.unwrap();
+    let mut sender = http2(gateway.grpc).await;
+    let mut calls = Vec::new();
+    for method in ["GetAgent", "StartCallback", "WatchEvents"] {
+        let request = grpc(&gateway, method).header("content-type", "application/grpc").body(()).unwrap();
+        let (response, mut body) = sender.send_request(request, false).unwrap();
+        body.send_data(Bytes::from_static(b"\0\0\0\0\x20half"), false).unwrap();
+        calls.push((method, response, body));
+        let method = format!("grpc_method=\"{method}\"");
+        let started = |line: &str| {
+            line.starts_with("grpc_server_started_total") && line.contains(&method) && line.ends_with(" 1")
+        };
+        while !gateway.admin("/metrics").await.1.lines().any(started) {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    pause();
+    let begun = Instant::now();
+    gateway.stop();
+    let kept = standing_still(async move {
+        whole.write_all(b"{}").await.unwrap();
+        let mut response = [0; 15];
+        whole.read_exact(&mut response).await.unwrap();
+        response
+    });
+    assert_eq!(&kept.await, b"HTTP/1.1 200 OK");
+    let mut response = String::new();
+    cut.read_to_string(&mut response).await.unwrap();
+    let is_final = response.contains("connection: close") && response.contains("retry-after: 1");
+    assert!(response.starts_with("HTTP/1.1 503 ") && is_final, "{response}");
+    for (method, response, _body) in calls {
+        let failure = Failure::of(Status::from_header_map(response.await.unwrap().headers()).unwrap());
+        assert_eq!((failure.code, failure.reason.as_str()), (Code::Unavailable, "GATEWAY_DRAINING"), "{method}");
+    }
+    gateway.ended().await.unwrap();
+    // Half a second each for new calls and for the bodies.
+    let after = begun.elapsed().as_millis();
+    assert!((1_000..1_100).contains(&after), "{after} ms");
+}
+
+#[tokio::test]
+async fn a_call_with_a_malformed_deadline_is_refused() {
+    let vendor = Scripted::start([Response::json(&json!({"code": "000000", "results": "c-1"}))]).await;
+    let gateway = Gateway::start(&acme(vendor.address)).await;
+    let callback = json!({"parent": "centers/acme", "customer_number": "13800000000", "entry_number": "01055500100"});
+    for timeout in ["-3S", "x", "7s", "0.5S", "000000001S", "", "5", "5 S"] {
+        for (method, request) in [
+            ("StartCallback", callback.clone()),
+            ("WatchEvents", json!({"parent": "centers/acme"})),
+            ("GetCenter", json!({"name": "centers/acme"})),
+        ] {
+            let failure = gateway.client.call_with_header(method, request, timeout).await.unwrap_err();
+            assert_eq!(
+                (failure.code, failure.reason.as_str()),
+                (Code::InvalidArgument, "FIELD_INVALID"),
+                "{timeout:?}"
+            );
+            assert_eq!(failure.fields, ["grpc-timeout"], "{method} {timeout:?}");
+            assert!(failure.message.contains("1 to 8 digits and a unit: H, M, S, m, u or n"), "{failure:?}");
+        }
+    }
+    // Two deadlines are none, whichever is meant; health has no details.
+    let mut sender = http2(gateway.grpc).await;
+    for (path, has_details) in
+        [(format!("{SERVICE}/GetCenter"), true), ("grpc.health.v1.Health/Check".to_owned(), false)]
+    {
+        let request = Request::post(format!("http://{}/{path}", gateway.grpc))
+            .header("content-type", "application/grpc")
+            .header("grpc-timeout", "3S")
+            .header("grpc-timeout", "3S")
+            .body(())
+            .unwrap();
+        let (response, _) = sender.send_request(request, true).unwrap();
+        let status = Status::from_header_map(response.await.unwrap().headers()).unwrap();
+        assert_eq!((status.code(), status.details().is_empty()), (Code::InvalidArgument, !has_details), "{path}");
+    }
+    assert!(vendor.asked().is_empty(), "something was sent");
 }
 
 #[tokio::test]

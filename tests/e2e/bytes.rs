@@ -114,6 +114,37 @@ async fn one_odd_name_does_not_fail_a_list() {
     assert_eq!(listed["queues"][0]["display_name"], "a\u{b}b");
 }
 
+/// A byte that is no text, in the middle of one name.
+#[tokio::test]
+async fn one_name_with_an_odd_byte_does_not_fail_a_list_or_a_write() {
+    let typed =
+        |charset: &str, body: Vec<u8>| response(200, &[("content-type", &format!("application/json{charset}"))], body);
+    let queues = |odd: &[u8], other: &[u8]| {
+        let head: &[u8] = br#"{"ErrCode":"000000","Result":{"Queues":[{"QueueId":"1","Name":""#;
+        [head, odd, br#""},{"QueueId":"2","Name":""#, other, br#""}]}}"#].concat()
+    };
+    let four = "李四".as_bytes();
+    let gbk = GBK.encode("李四").0;
+    for (charset, body, odd, other) in [
+        ("", queues(b"Jos\xe9 D", b"b"), "Jos\u{fffd} D", "b"),
+        (";charset=utf-8", queues(b"a\xffb", four), "a\u{fffd}b", "李四"),
+        (";charset=utf-8", queues(b"\xed\xa0\x80a", &four.repeat(4)), "\u{fffd}\u{fffd}\u{fffd}a", "李四李四李四李四"),
+        (";charset=gbk", queues(b"a\xffb", &gbk), "a\u{fffd}b", "李四"),
+    ] {
+        let listed = reported(typed(charset, body), "ListQueues", json!({"parent": "centers/acme"})).await.unwrap();
+        assert_eq!(listed["queues"][0]["display_name"], odd, "{charset}");
+        assert_eq!(listed["queues"][1]["display_name"], other, "{charset}");
+    }
+    let call = callback(plain(b"{\"code\":0,\"message\":\"d\xe9j\xe0 vu\",\"results\":\"c-1\"}")).await.unwrap();
+    assert_eq!(call["call_id"], "c-1");
+    let skills = b"{\"returnCode\":\"0\",\"total\":1,\"data\":[{\"skillId\":\"1\",\"name\":\"a\xfeb\"}]}";
+    let listed = of_huawei(Response::token(), plain(*skills), "ListQueues").await.unwrap();
+    assert_eq!(listed["queues"][0]["display_name"], "a\u{fffd}b");
+    // Outside of a string, it is no JSON.
+    let failure = agent(plain(b"{\"ErrCode\":\"000000\",\xff\"Result\":{}}")).await.unwrap_err();
+    assert_eq!(failure.reason, "VENDOR_RESPONSE_INVALID");
+}
+
 #[tokio::test]
 async fn a_write_whose_response_begins_with_a_byte_order_mark_succeeded() {
     let body = "\u{feff}{\"code\":0,\"message\":\"a\nb\",\"results\":\"c-1\"}";

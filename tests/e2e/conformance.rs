@@ -1,8 +1,9 @@
 //! The conformance table: one row per vendor operation and document example.
 //!
-//! A row is a line here and an example in `tests/conformance`: a request of the contract, what the vendor must be asked,
-//! field by field, what the vendor's document returns, and the contract's response. Each row runs twice: against the
-//! recorded responses, and against the vendor's simulator: playing the document's tenant, or one of its own with a quirk.
+//! A row is a line here and an example in `tests/conformance`: a request of the contract, what the vendor must be
+//! asked, field by field, what the vendor's document returns, and the contract's response. Each row runs twice: against
+//! the recorded responses, and against the vendor's simulator: playing the document's tenant, or one of its own with a
+//! quirk.
 
 mod rows;
 

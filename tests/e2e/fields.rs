@@ -1,8 +1,8 @@
 //! No field is lost: every input field of every method, at every vendor, reaches the vendor or is refused by name.
 //!
-//! The contract's descriptors say which fields there are, [`VENDORS`](crate::support::vendors::VENDORS) which vendors. A
-//! field is set to valid values in a request that is valid without it, and what the vendor is asked is compared. What the
-//! gateway itself consumes is a row of [`CONSUMED`], whose effect is checked; what the contract ignores, it says.
+//! The contract's descriptors say which fields there are, [`VENDORS`](crate::support::vendors::VENDORS) which vendors.
+//! A field is set to valid values in a request that is valid without it, and what the vendor is asked is compared. What
+//! the gateway itself consumes is a row of [`CONSUMED`], whose effect is checked; what the contract ignores, it says.
 
 mod bench;
 mod effects;

@@ -12,6 +12,9 @@ use std::{
 /// Most lines of a file.
 const LINES: usize = 450;
 
+/// Widest comment, in characters. Rustfmt wraps code at this width, and no comment.
+const COLUMNS: usize = 120;
+
 /// A source file: its path from the project's root, and its text.
 type Source = (String, String);
 
@@ -45,8 +48,8 @@ fn hold(rule: &str, broken: impl IntoIterator<Item = String>) {
     assert!(broken.is_empty(), "{rule}:\n{}", broken.join("\n"));
 }
 
-/// Two `use` of one root in one block: the line of the second, and the root. A block is a run of items of one indentation
-/// and one visibility, which a line that is no part of a `use` ends.
+/// Two `use` of one root in one block: the line of the second, and the root. A block is a run of items of one
+/// indentation and one visibility, which a line that is no part of a `use` ends.
 fn split_imports(text: &str) -> Vec<(usize, String)> {
     let mut found = Vec::new();
     let mut roots: BTreeMap<(usize, &str, &str), usize> = BTreeMap::new();
@@ -77,6 +80,19 @@ fn split_imports(text: &str) -> Vec<(usize, String)> {
         open = item.matches('{').count() - item.matches('}').count();
     }
     found
+}
+
+#[test]
+fn comments_are_wrapped_at_120_columns() {
+    let build = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("build.rs")).unwrap();
+    let sources = sources().into_iter().chain([("build.rs".to_owned(), build)]);
+    let wide = sources.flat_map(|(path, text)| {
+        let is_wide = |line: &&str| line.trim_start().starts_with("//") && line.chars().count() > COLUMNS;
+        let numbers: Vec<usize> =
+            (1..).zip(text.lines()).filter(|(_, line)| is_wide(line)).map(|(number, _)| number).collect();
+        numbers.into_iter().map(move |number| format!("{path}:{number}"))
+    });
+    hold("comments end by column 120", wide);
 }
 
 #[test]

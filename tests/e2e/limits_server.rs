@@ -28,6 +28,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x0
 const PROBE: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
 /// A callback. The response to a refused one would close the connection.
 const CALLBACK: &[u8] = b"POST /callbacks/beta/console-secret-9f3a HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}";
+/// A callback whose body does not come: its connection is not idle.
+const UNFINISHED: &[u8] = b"POST /callbacks/beta/console-secret-9f3a HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\
+                            expect: 100-continue\r\n\r\n";
 /// Long enough for a response. A slow machine only makes it more certain that nothing comes.
 const MOMENT: Duration = Duration::from_millis(300);
 
@@ -154,7 +157,7 @@ async fn served(address: SocketAddr, greeting: &[u8]) -> TcpStream {
 async fn each_address_serves_so_many_connections_and_the_next_one_waits() {
     let gateway = gateway("max_connections = 3").await;
     // The test's own client has one of the contract's.
-    let cases = [(gateway.grpc, PREFACE, 2), (gateway.http, CALLBACK, 3), (gateway.admin, PROBE, 32)];
+    let cases = [(gateway.grpc, PREFACE, 2), (gateway.http, UNFINISHED, 3)];
     let waits = cases.map(async |(address, greeting, most)| {
         let mut open = Vec::new();
         for peer in 0..most {
@@ -171,9 +174,28 @@ async fn each_address_serves_so_many_connections_and_the_next_one_waits() {
 }
 
 #[tokio::test]
+async fn the_admin_address_serves_32_connections_and_closes_the_oldest_idle_one_for_the_next() {
+    let gateway = gateway("").await;
+    let mut open = Vec::new();
+    for peer in 0..32 {
+        open.push(served_to(peer, gateway.admin, PROBE).await);
+    }
+    for number in 0..2 {
+        open.push(served_to(40 + number, gateway.admin, PROBE).await);
+        let oldest = &mut open[usize::from(number)];
+        assert!(!matches!(oldest.read(&mut [0]).await, Ok(1..)), "it ends");
+    }
+    // All others are still served.
+    for connection in &mut open[2..] {
+        connection.write_all(PROBE).await.unwrap();
+        assert!(connection.read(&mut [0; 1024]).await.unwrap() > 0);
+    }
+}
+
+#[tokio::test]
 async fn one_peer_has_half_of_the_connections_and_the_next_one_ends() {
     let gateway = gateway("max_connections = 6").await;
-    for (address, greeting) in [(gateway.grpc, PREFACE), (gateway.http, CALLBACK)] {
+    for (address, greeting) in [(gateway.grpc, PREFACE), (gateway.http, UNFINISHED)] {
         let mut open = Vec::new();
         for _ in 0..3 {
             open.push(served_to(9, address, greeting).await);
@@ -276,8 +298,8 @@ async fn a_request_s_head_is_16_kib_and_64_headers_at_most() {
     }
 }
 
-/// How long, by a clock that leaps, a connection lives on. Its timer started a moment before, by the machine's clock: on
-/// a slow machine that is up to half of it, which is still no less than the next shorter bound.
+/// How long, by a clock that leaps, a connection lives on. Its timer started a moment before, by the machine's clock:
+/// on a slow machine that is up to half of it, which is still no less than the next shorter bound.
 async fn assert_lives_on(mut stream: TcpStream, seconds: u128) {
     pause();
     let begun = Instant::now();

@@ -29,6 +29,7 @@ mod operators;
 mod panics;
 mod process;
 mod request_id;
+mod responses;
 mod retention;
 mod secrecy;
 mod server;

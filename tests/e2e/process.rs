@@ -34,7 +34,8 @@ struct Process {
 }
 
 impl Process {
-    /// Starts `switchboard serve` in a shell, after these commands of the shell, with these further lines of `[listen]`.
+    /// Starts `switchboard serve` in a shell, after these commands of the shell, with these further lines of
+    /// `[listen]`.
     fn start(before: &str, listen: &str, centers: &str) -> Self {
         install_cryptography();
         let folder = tempfile::tempdir().unwrap();

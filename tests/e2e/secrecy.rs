@@ -1,5 +1,5 @@
-//! No leaks: the whole conformance table and all bad input run with every log level on, and the outputs are searched for
-//! every secret and all personal data of the inputs.
+//! No leaks: the whole conformance table and all bad input run with every log level on, and the outputs are searched
+//! for every secret and all personal data of the inputs.
 
 mod search;
 

@@ -102,6 +102,36 @@ async fn an_outage_leaves_the_outcome_of_a_write_unknown() {
     }
 }
 
+/// A write, a read and a token request at both vendors.
+#[tokio::test]
+async fn the_cause_is_what_happened_and_no_other() {
+    for (status, words) in [
+        (301, "redirects to another address"),
+        (308, "redirects to another address"),
+        (304, "HTTP 3xx"),
+        (502, "a gateway in front of the vendor had no valid response"),
+        (504, "no response from it in time"),
+        (523, "a proxy in front of the vendor"),
+        (501, "does not implement"),
+        (507, "a server error"),
+        (699, "outside of HTTP's range"),
+        (500, "the vendor reports an internal error"),
+    ] {
+        let list = json!({"parent": "centers/beta"});
+        let create = json!({"parent": "centers/beta", "queue": {"display_name": "Returns"}});
+        for failure in [
+            udesk(page(status), write()).await.0,
+            udesk(page(status), read()).await.0,
+            huawei([Response::token(), page(status)], "CreateQueue", create).await,
+            huawei([Response::token(), page(status)], "ListQueues", list.clone()).await,
+            huawei([page(status)], "ListQueues", list).await,
+        ] {
+            let cause = failure.metadata.get("cause").map_or("", String::as_str);
+            assert!(cause.contains(words), "{status}: {failure:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn only_an_outage_opens_the_breaker() {
     let quick = "[centers.acme.retry]\nattempts = 1\n";

@@ -211,6 +211,33 @@ async fn a_connection_that_ends_within_the_handshake_may_be_tried_again() {
     let failure = gateway.client.call("GetAgent", json!({"name": "centers/acme/agents/7"})).await.unwrap_err();
     assert_eq!((failure.code, failure.reason.as_str()), (Code::Unavailable, "VENDOR_UNAVAILABLE"));
     assert_eq!(failure.metadata["sent"], "false");
+    assert_eq!(failure.metadata["cause"], "the connection was closed during the handshake");
+}
+
+#[tokio::test]
+async fn a_probe_says_why_there_is_no_connection() {
+    let authority = Authority::new("trusted");
+    let closed = raw(b"").await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let refused = listener.local_addr().unwrap();
+    drop(listener);
+    // A label of 64 characters is no name, so no server is asked.
+    let unresolved = |centers: String| {
+        let name = format!("{}.example", "a".repeat(64));
+        centers.replace(&refused.to_string(), &name).replace("https:", "http:") + "allow_plaintext = true\n"
+    };
+    for (id, center) in [("acme", acme as fn(SocketAddr) -> String), ("beta", beta)] {
+        for (centers, cause) in [
+            (center(refused), "connection refused"),
+            (center(closed), "the connection was closed during the handshake"),
+            (unresolved(center(refused)), "the host name does not resolve"),
+        ] {
+            let printed = probe(&authority, &centers).await;
+            let line = printed.lines().find(|line| line.starts_with(&format!("centers.{id}: "))).unwrap();
+            assert!(line.contains("VENDOR_UNAVAILABLE") && line.ends_with(&format!(": {cause}")), "{line}");
+            assert!(!line.contains("aaaa"), "{line}");
+        }
+    }
 }
 
 /// A vendor that requires a client certificate says so after the handshake of TLS 1.3, instead of a response.

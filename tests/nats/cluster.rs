@@ -65,8 +65,8 @@ async fn leader(servers: &[Server], stream: &str) -> usize {
 
 /// Waits until every replica is current, so that the next server can be killed.
 ///
-/// Otherwise the next election could need a server that restarted with an empty log. Its vote counts only when all servers
-/// take part, so there would be no leader until the killed one is back.
+/// Otherwise the next election could need a server that restarted with an empty log. Its vote counts only when all
+/// servers take part, so there would be no leader until the killed one is back.
 async fn all_replicas_are_current(url: &str) {
     let context = async_nats::jetstream::new(async_nats::connect(url).await.unwrap());
     let deadline = Instant::now() + TIMEOUT;

@@ -18,6 +18,7 @@ use switchboard::{
         event_log::{Appended, EventLog as _},
         fingerprint::Fingerprint,
         idempotency::{CallState, IdempotencyStore as _},
+        jetstream::JetStream,
         kv::KeyValueStore as _,
     },
 };
@@ -126,6 +127,47 @@ async fn a_gateway_with_another_key_begins_no_call() {
     }
     let error = store.begin([4; 32], [2; 32], now, now).await.unwrap_err();
     assert_eq!(error.reason(), ErrorReason::StorageUnavailable);
+}
+
+#[tokio::test]
+async fn the_outcome_of_a_call_that_runs_outlives_the_bucket() {
+    let server = Server::start().await;
+    let (here, there) = (connect(&server).await, connect(&server).await);
+    let now = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let begin = async |store: &JetStream, call: u8| store.begin([call; 32], [2; 32], now, now).await;
+    // Completed as the first request after the loss, and once another request has found it.
+    for round in 0..2 {
+        let (call, discarded) = (4 * round, 4 * round + 1);
+        for call in [call, discarded] {
+            assert_eq!(begin(&here, call).await.unwrap(), CallState::New);
+        }
+        jetstream(&server).await.delete_stream("KV_switchboard_request_ids").await.unwrap();
+        if round == 1 {
+            assert_eq!(eventually(async || begin(&there, 4 * round + 2).await).await, CallState::New);
+        }
+        here.complete([call; 32], b"sealed".to_vec()).await.unwrap();
+        here.discard([discarded; 32]).await.unwrap();
+        for store in [&there, &here] {
+            assert_eq!(begin(store, call).await.unwrap(), CallState::Completed(b"sealed".to_vec()));
+            let other = store.begin([call; 32], [3; 32], now, now).await.unwrap();
+            assert_eq!(other, CallState::ContentMismatch);
+        }
+        assert_eq!(begin(&there, discarded).await.unwrap(), CallState::New);
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_began_again_after_the_loss_has_its_own_outcome() {
+    let server = Server::start().await;
+    let (here, there) = (connect(&server).await, connect(&server).await);
+    let now = std::time::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let begin = async |store: &JetStream| store.begin([1; 32], [2; 32], now, now).await;
+    assert_eq!(begin(&here).await.unwrap(), CallState::New);
+    jetstream(&server).await.delete_stream("KV_switchboard_request_ids").await.unwrap();
+    assert_eq!(eventually(async || begin(&there).await).await, CallState::New);
+    assert!(here.complete([1; 32], b"first".to_vec()).await.is_err());
+    there.complete([1; 32], b"second".to_vec()).await.unwrap();
+    assert_eq!(begin(&here).await.unwrap(), CallState::Completed(b"second".to_vec()));
 }
 
 /// A gateway with a center that posts events.

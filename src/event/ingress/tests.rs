@@ -102,7 +102,7 @@ fn ingress_of(centers: &[&str], log_delay: Duration) -> Ingress {
         assert_eq!(adapter.callback_secret().map(SecretString::expose_secret), Some(SECRET));
         (id.to_owned(), adapter)
     });
-    Ingress::new(adapters, Arc::new(SlowLog(log_delay)), addresses, metrics)
+    Ingress::new(adapters, Arc::new(SlowLog(log_delay)), addresses, metrics, Draining::default())
 }
 
 /// A transport that no test uses.

@@ -30,7 +30,7 @@ async fn a_write_that_only_was_refused_before_its_deadline_was_not_sent() {
     let result = client_write_within(&stage, Duration::from_secs(5)).await;
     assert_eq!(reported(&result), ErrorReason::VendorOutcomeUnknown, "the second one may have been done");
     // A connection that cannot be made leaves nothing sent, until the deadline.
-    let stage = Stage::of([Fate::Throttled(1), Fate::Silence]);
+    let stage = Stage::of([Fate::Throttled("1"), Fate::Silence]);
     let result = stage.client("").call(&within(Duration::from_millis(500)), &Read).await;
     assert_eq!(reported(&result), ErrorReason::VendorUnavailable);
 }

@@ -64,11 +64,11 @@ async fn pauses_between_attempts_are_random_within_what_doubles_up_to_a_quarter_
 
 #[tokio::test(start_paused = true)]
 async fn the_vendor_s_retry_after_is_waited_for_unless_it_ends_after_the_deadline() {
-    let stage = Stage::of([Fate::Throttled(7), OK]);
+    let stage = Stage::of([Fate::Throttled("7"), OK]);
     read(&stage.client("")).await.unwrap();
     assert_eq!(stage.pauses(), [Duration::from_secs(7)]);
 
-    let stage = Stage::of([Fate::Throttled(60), OK]);
+    let stage = Stage::of([Fate::Throttled("60"), OK]);
     let begun = Instant::now();
     assert_eq!(reported(&read(&stage.client("")).await), ErrorReason::VendorUnavailable);
     assert_eq!((stage.sent().len(), begun.elapsed()), (1, Duration::ZERO), "reported at once");
@@ -98,10 +98,26 @@ async fn a_read_that_was_not_sent_is_retried_and_so_is_one_that_broke() {
 #[tokio::test(start_paused = true)]
 async fn a_retry_that_would_begin_at_the_deadline_is_not_waited_for() {
     for (deadline, sent) in [(7000, 1), (7001, 2)] {
-        let stage = Stage::of([Fate::Throttled(7), OK]);
+        let stage = Stage::of([Fate::Throttled("7"), OK]);
         let begun = Instant::now();
         let result = stage.client("").call(&within(Duration::from_millis(deadline)), &Read).await;
         assert_eq!((stage.sent().len(), result.is_ok()), (sent, sent == 2));
         assert_eq!(begun.elapsed().as_secs(), if sent == 2 { 7 } else { 0 });
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_date_is_waited_for_by_the_gateway_s_clock_where_the_response_has_no_date() {
+    for (date, seconds) in [("Thu, 01 Jan 2026 12:00:09 GMT", 9), ("Thursday, 01-Jan-26 12:00:41 GMT", 41), ("8.2", 9)]
+    {
+        let stage = Stage::of([Fate::Throttled(date), OK]);
+        assert_eq!(read(&stage.client("")).await.unwrap(), 1);
+        assert_eq!(stage.pauses(), [Duration::from_secs(seconds)], "{date}");
+        // A call without the time for it says how long to wait.
+        let stage = Stage::of([Fate::Throttled(date)]);
+        let error = stage.client("").call(&within(Duration::from_secs(5)), &Read).await.unwrap_err();
+        assert_eq!(stage.sent().len(), 1);
+        let delay = tonic_types::StatusExt::get_details_retry_info(&error.into_status(&minute())).unwrap().retry_delay;
+        assert_eq!(delay, Some(Duration::from_secs(seconds)), "{date}");
     }
 }

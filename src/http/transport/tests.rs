@@ -175,7 +175,39 @@ async fn a_refused_connection_sends_nothing_and_a_broken_one_may_have_done_it() 
     assert_eq!(response.err(), Some(Failure::Broken("the connection broke before the response")));
     drop(listener);
     let response = network.send(request(address, true), 100).await;
-    assert_eq!(response.err(), Some(Failure::NotSent("connection failed")));
+    assert_eq!(response.err(), Some(Failure::NotSent("connection refused")));
+}
+
+#[tokio::test]
+async fn why_no_connection_was_made_is_known() {
+    // A label of 64 characters is no name, so no server is asked.
+    let url = |text: String| text.parse::<Uri>().unwrap();
+    let (unresolved, invalid) =
+        (format!("http://{}.example/", "a".repeat(64)), format!("https://{}.example/", "b".repeat(64)));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let closing = url(format!("https://{}/", listener.local_addr().unwrap()));
+    tokio::spawn(async move {
+        loop {
+            // Closes after the first bytes of the handshake.
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let _ = stream.read(&mut [0; 1024]).await;
+        }
+    });
+    let refusing = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let refused = url(format!("https://{}/", refusing.local_addr().unwrap()));
+    drop(refusing);
+    for (url, cause) in [
+        (url(unresolved), "the host name does not resolve"),
+        (url(invalid), "the host name is not valid"),
+        (closing, "the connection was closed during the handshake"),
+        (refused, "connection refused"),
+    ] {
+        for repeatable in [true, false] {
+            let asked = HttpRequest { uri: url.clone(), ..request("127.0.0.1:1".parse().unwrap(), repeatable) };
+            let failure = Network::new().unwrap().send(asked, 100).await.err();
+            assert_eq!(failure, Some(Failure::NotSent(cause)));
+        }
+    }
 }
 
 /// An idle connection that the vendor closed while a request was on its way to it. The request was not written, and hyper

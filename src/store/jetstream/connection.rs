@@ -31,8 +31,8 @@ use crate::{
 
 /// Timeout of a request.
 pub(super) const REQUEST_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long to wait for a connection, a responder or a leader. A request waits for the connection before it is handed to
-/// the client: the client would send it after a reconnect, even if its caller has cancelled.
+/// How long to wait for a connection, a responder or a leader. A request waits for the connection before it is handed
+/// to the client: the client would send it after a reconnect, even if its caller has cancelled.
 const UNAVAILABLE_TIMEOUT: Duration = Duration::from_secs(2);
 /// The interval of these checks.
 const CHECK_INTERVAL: Duration = Duration::from_millis(25);

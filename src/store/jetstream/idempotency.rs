@@ -1,10 +1,10 @@
 //! Calls with a `request_id`, in a bucket that all gateways share.
 //!
-//! An entry names the gateway that runs the call. While another gateway may still run it, a second call waits; after that
-//! its outcome is unknown.
+//! An entry names the gateway that runs the call. While another gateway may still run it, a second call waits; after
+//! that its outcome is unknown.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     sync::{
         Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -43,8 +43,9 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Most attempts to record a call while others record it, too.
 const MAX_ATTEMPTS: usize = 8;
-/// Most calls in [`Calls::unconfirmed`].
+/// Most calls in [`Calls::unconfirmed`], and in [`Calls::running`].
 const MAX_UNCONFIRMED: usize = 10_000;
+const MAX_RUNNING: usize = 10_000;
 
 /// The calls of all gateways, and this gateway's ID.
 #[derive(Debug)]
@@ -53,12 +54,14 @@ pub(super) struct Calls {
     gateway: [u8; 16],
     /// Calls that may have been recorded and did not run: JetStream's reply did not arrive.
     unconfirmed: Mutex<HashSet<Hash>>,
+    /// The entries of the calls that this gateway runs, in case that the bucket is lost.
+    running: Mutex<HashMap<Hash, Call>>,
     /// The bucket of [`KEY`].
     state: Bucket,
     /// The key that this gateway hashes with.
     key: OnceLock<Hash>,
-    /// The bucket has another key: it was lost, and a gateway that started then generated one. Two gateways with different
-    /// keys would run a call twice, so this one begins none.
+    /// The bucket has another key: it was lost, and a gateway that started then generated one. Two gateways with
+    /// different keys would run a call twice, so this one begins none.
     is_key_replaced: AtomicBool,
 }
 
@@ -85,8 +88,15 @@ impl Calls {
     pub(super) fn new(bucket: Bucket, state: Bucket) -> Result<Self, Cause> {
         let mut gateway = [0; 16];
         SystemRandom::new().fill(&mut gateway).map_err(|_| Cause::NoRandomness)?;
-        let (unconfirmed, key) = (Mutex::default(), OnceLock::new());
-        Ok(Self { bucket, gateway, unconfirmed, state, key, is_key_replaced: AtomicBool::new(false) })
+        Ok(Self {
+            bucket,
+            gateway,
+            unconfirmed: Mutex::default(),
+            running: Mutex::default(),
+            state,
+            key: OnceLock::new(),
+            is_key_replaced: AtomicBool::new(false),
+        })
     }
 
     /// The key of the store; generated if there is none.
@@ -141,6 +151,7 @@ impl Calls {
         let value = Bytes::from(new.encode_to_vec());
         for _ in 0..MAX_ATTEMPTS {
             let Some(entry) = self.bucket.create(&key, value.clone()).await? else {
+                self.remember(call, new);
                 return Ok(CallState::New);
             };
             let recorded = decode(&entry)?;
@@ -148,6 +159,7 @@ impl Calls {
             let is_ours = recorded.gateway == self.gateway;
             if recorded.began < expired || (unconfirmed && is_ours && recorded.sealed.is_none()) {
                 if self.bucket.update(&key, value.clone(), entry.revision).await? {
+                    self.remember(call, new);
                     return Ok(CallState::New);
                 }
                 continue;
@@ -166,10 +178,11 @@ impl Calls {
     /// Records the completion of a call that this gateway began: its sealed response, or `None` to discard it.
     async fn complete(&self, call: Hash, sealed: Option<Vec<u8>>) -> Result<(), Failure> {
         let key = hex(&call);
+        let begun = self.running().remove(&call);
         let mut last = Failure::Timeout;
         let recording = async {
             loop {
-                match self.try_to_complete(&key, sealed.as_deref()).await {
+                match self.try_to_complete(&key, begun.as_ref(), sealed.as_deref()).await {
                     Ok(true) => return Ok(()),
                     Ok(false) => last = Failure::Contended,
                     Err(failure @ (Failure::Gone | Failure::TooLarge | Failure::Malformed)) => return Err(failure),
@@ -182,12 +195,15 @@ impl Calls {
         recorded.unwrap_or(Err(last))
     }
 
-    /// Reads the entry and updates it at its revision: an earlier attempt without a reply may have been carried out, and
-    /// another call may have begun since. `false` when the entry changed in between or is missing: a new leader may not
-    /// have applied every write yet.
-    async fn try_to_complete(&self, key: &str, sealed: Option<&[u8]>) -> Result<bool, Failure> {
+    /// Reads the entry and updates it at its revision: an earlier attempt without a reply may have been carried out,
+    /// and another call may have begun since. `false` when the entry changed in between, or is missing: a new leader
+    /// may not have applied every write yet. A bucket that was lost has no entry: the call's own is created, unless
+    /// another gateway began the call again.
+    async fn try_to_complete(&self, key: &str, begun: Option<&Call>, sealed: Option<&[u8]>) -> Result<bool, Failure> {
         let Some(entry) = self.bucket.get(key).await? else {
-            return Ok(sealed.is_none());
+            let (Some(sealed), Some(begun)) = (sealed, begun) else { return Ok(sealed.is_none()) };
+            let completed = Call { sealed: Some(sealed.to_vec()), ..begun.clone() };
+            return Ok(self.bucket.create(key, completed.encode_to_vec().into()).await?.is_none());
         };
         let recorded = decode(&entry)?;
         match sealed {
@@ -200,6 +216,22 @@ impl Calls {
                 self.bucket.update(key, completed.encode_to_vec().into(), entry.revision).await
             }
         }
+    }
+
+    /// Remembers a call that this gateway runs. One that panicked never completes, and is forgotten when there are
+    /// many.
+    fn remember(&self, call: Hash, entry: Call) {
+        let mut running = self.running();
+        if running.len() >= MAX_RUNNING {
+            running.retain(|_, other| entry.began.saturating_sub(other.began) < MAX_RUN.as_secs());
+        }
+        if running.len() < MAX_RUNNING {
+            running.insert(call, entry);
+        }
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<Hash, Call>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn unconfirmed(&self) -> MutexGuard<'_, HashSet<Hash>> {

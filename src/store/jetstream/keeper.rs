@@ -1,8 +1,8 @@
 //! Streams that are lost while the gateway runs: deleted, or gone with a server's volume.
 //!
-//! A request that finds no stream is retried for up to 2 s, and causes a check; without requests there is one every 10 s. A
-//! lost stream is created again, empty. Its creation time identifies the log, so cursors of the lost one expire. The key of
-//! `request_id`s is written back. While a stream cannot be created, the gateway is not ready.
+//! A request that finds no stream is retried for up to 2 s, and causes a check; without requests there is one every 10
+//! s. A lost stream is created again, empty. Its creation time identifies the log, so cursors of the lost one expire.
+//! The key of `request_id`s is written back. While a stream cannot be created, the gateway is not ready.
 
 use std::{sync::Arc, time::Duration};
 
@@ -71,8 +71,8 @@ async fn keep(connection: Connection, streams: Vec<Config>, calls: Arc<Calls>) {
     }
 }
 
-/// Creates the streams that do not exist. Returns whether all that the gateway needs is there; `None` when the servers do
-/// not say.
+/// Creates the streams that do not exist. Returns whether all that the gateway needs is there; `None` when the servers
+/// do not say.
 async fn check(connection: &Connection, streams: &[Config], calls: &Calls) -> Option<bool> {
     let mut is_complete = Some(true);
     for wanted in streams {

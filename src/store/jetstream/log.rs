@@ -1,8 +1,9 @@
 //! The event logs: one stream per center.
 //!
-//! JetStream deduplicates identified bodies by `Nats-Msg-Id` within the stream's duplicate window. The window of the other
-//! bodies is shorter, and a stream has only one: such a body has its own subject, made of its hash, and is a duplicate if
-//! the newest message of that subject is within the window. JetStream stores it only if that message is still the newest.
+//! JetStream deduplicates identified bodies by `Nats-Msg-Id` within the stream's duplicate window. The window of the
+//! other bodies is shorter, and a stream has only one: such a body has its own subject, made of its hash, and is a
+//! duplicate if the newest message of that subject is within the window. JetStream stores it only if that message is
+//! still the newest.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 

@@ -168,8 +168,8 @@ impl Consumer {
         }
     }
 
-    /// Sends a pull request and collects its records with sequences above `after`: a replica that lags may begin before it.
-    /// `None` when the first record exceeds `max_bytes`.
+    /// Sends a pull request and collects its records with sequences above `after`: a replica that lags may begin before
+    /// it. `None` when the first record exceeds `max_bytes`.
     async fn pull(
         &mut self,
         connection: &Connection,

@@ -37,8 +37,8 @@ use crate::{
     },
 };
 
-/// Most appends that wait for the writer, and most bytes of their bodies; the next one is rejected. An append whose caller
-/// cancelled stays in the queue and is written.
+/// Most appends that wait for the writer, and most bytes of their bodies; the next one is rejected. An append whose
+/// caller cancelled stays in the queue and is written.
 const QUEUE: usize = 4096;
 const QUEUE_BYTES: usize = 64 << 20;
 /// How often expired events are removed while no event arrives.

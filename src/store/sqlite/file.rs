@@ -32,8 +32,8 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // Closing the file is not enough: a child process between fork and exec shares the handle and would keep the lock.
-        // If the unlock fails, the end of the process releases it.
+        // Closing the file is not enough: a child process between fork and exec shares the handle and would keep the
+        // lock. If the unlock fails, the end of the process releases it.
         let _ = self.0.unlock();
     }
 }

@@ -23,6 +23,7 @@ use crate::{
     proto::v1,
     vendor::{
         de::{Integer, List, Text},
+        nameless,
         slices::{Batch, Item, Position, Slice},
     },
     vendor_data::VendorData,
@@ -95,15 +96,15 @@ impl Account {
             }
             v1::View::Basic | v1::View::Unspecified => None,
         };
-        let queue = |skill: Membership| QueueName::new(center, skill.skill_id.0).to_string();
+        let queue = |skill: &Membership| QueueName::text(center, &skill.skill_id);
         v1::Agent {
             name: AgentName::new(center, self.work_no.0).to_string(),
             display_name: self.user_name.into_string(),
             mobile_number: self.phone.into_string(),
             email: self.email.into_string(),
             login_account: self.user_account.into_string(),
-            queues: self.skills.into_iter().map(queue).collect(),
-            extensions: extensions(center, self.sip_account),
+            queues: self.skills.0.iter().filter_map(queue).collect(),
+            extensions: extensions(center, &self.sip_account),
             vendor_data,
             ..v1::Agent::default()
         }
@@ -129,8 +130,8 @@ impl Item for Account {
 }
 
 /// The softphone that Huawei assigned to an agent, if any.
-pub(super) fn extensions(center: &str, sip_account: Text) -> Vec<String> {
-    if sip_account.is_empty() { Vec::new() } else { vec![ExtensionName::new(center, sip_account.0).to_string()] }
+pub(super) fn extensions(center: &str, sip_account: &str) -> Vec<String> {
+    ExtensionName::text(center, sip_account).into_iter().collect()
 }
 
 /// One account; `None` when no account has this name.
@@ -195,9 +196,8 @@ pub(super) async fn with_numbers(
     for account in accounts.iter_mut().filter(|account| account.work_no.is_empty()) {
         account.work_no = Text(map.work_no(&account.user_account).unwrap_or_default().to_owned());
     }
-    let before = accounts.len();
-    accounts.retain(|account| !account.work_no.is_empty());
-    Ok((map, before - accounts.len()))
+    let nameless = nameless::remove::<AgentName, _>(accounts, |account| &account.work_no);
+    Ok((map, nameless))
 }
 
 /// The agent exists, but the operation requires its account.

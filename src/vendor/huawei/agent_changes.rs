@@ -21,6 +21,7 @@ use crate::{
     proto::v1,
     vendor::{
         de::{Anything, Text},
+        nameless,
         vendor_data_reader::VendorDataReader,
     },
 };
@@ -114,15 +115,15 @@ pub(super) async fn create(
     let create = Create::checked(cx, &agent_id, &agent)?;
     check_free(huawei, cx, center, create.user_account).await?;
     let sent = create.as_account();
-    let created = huawei.api_fabric.call(cx, &request_wrapper::wrapped(huawei, create)).await?;
+    let created = request_wrapper::write(huawei, cx, create).await?;
     huawei.directory.forget();
     let mut account = match accounts::find(huawei, cx, &sent.user_account).await {
         Ok(Some(account)) => account,
         Ok(None) | Err(_) => sent,
     };
-    if !created.work_no.is_empty() {
+    if AgentName::identifies(&created.work_no) {
         account.work_no = created.work_no;
-    } else if account.work_no.is_empty() {
+    } else if !AgentName::identifies(&account.work_no) {
         account.work_no = number_of_created(huawei, cx, &account.user_account).await?;
     }
     Ok(account.into_agent(center.center(), v1::View::Full))
@@ -145,7 +146,7 @@ pub(super) async fn update(
     }
     update.user_account = &before.user_account;
     let mut after = update.applied_to(before.clone());
-    huawei.api_fabric.call(cx, &request_wrapper::wrapped(huawei, update)).await?;
+    request_wrapper::write(huawei, cx, update).await?;
     if let Ok(Some(read)) = accounts::find(huawei, cx, &before.user_account).await {
         after = Account { work_no: after.work_no, ..read };
     }
@@ -158,10 +159,7 @@ pub(super) async fn delete(huawei: &Huawei, cx: &Context, name: &AgentName) -> R
     check.agent_id("name", name.id());
     check.done()?;
     let account = accounts::to_change(huawei, cx, name).await?;
-    huawei
-        .api_fabric
-        .call(cx, &request_wrapper::wrapped(huawei, Delete { user_account: &account.user_account }))
-        .await?;
+    request_wrapper::write(huawei, cx, Delete { user_account: &account.user_account }).await?;
     huawei.directory.forget();
     Ok(())
 }
@@ -171,9 +169,11 @@ async fn check_free(huawei: &Huawei, cx: &Context, center: &CenterName, user_acc
     match accounts::find(huawei, cx, user_account).await {
         Ok(None) => Ok(()),
         Ok(Some(account)) => {
-            let name = AgentName::new(center.center(), account.work_no.0);
-            let message = "agent.login_account already exists; nothing was sent";
-            Err(Error::new(ErrorReason::ResourceExists, message).about(AgentName::KIND, name))
+            let error = Error::new(ErrorReason::ResourceExists, "agent.login_account already exists; nothing was sent");
+            Err(match AgentName::text(center.center(), &account.work_no) {
+                Some(name) => error.about(AgentName::KIND, name),
+                None => error,
+            })
         }
         // The response for an unknown account is not documented.
         Err(error) if !error.vendor_code().is_empty() => Ok(()),
@@ -185,10 +185,9 @@ async fn check_free(huawei: &Huawei, cx: &Context, center: &CenterName, user_acc
 async fn number_of_created(huawei: &Huawei, cx: &Context, user_account: &str) -> Result<Text> {
     let map = directory::read(huawei, cx).await;
     let work_no = map.ok().and_then(|map| map.work_no(user_account).map(str::to_owned));
-    work_no.map(Text).ok_or_else(|| {
-        Error::new(
-            ErrorReason::VendorOutcomeUnknown,
-            "the agent was created, but Huawei did not return its number; find it with ListAgents",
+    work_no.map(Text).filter(|work_no| AgentName::identifies(work_no)).ok_or_else(|| {
+        nameless::written(
+            "Huawei created the agent and did not return its number; do not repeat the request, find it with ListAgents",
         )
     })
 }

@@ -180,7 +180,7 @@ async fn without_account(huawei: &Huawei, cx: &Context, name: &AgentName, view: 
     };
     Ok(v1::Agent {
         name: name.to_string(),
-        extensions: extensions(name.center(), agent.sip_account),
+        extensions: extensions(name.center(), &agent.sip_account),
         vendor_data,
         ..v1::Agent::default()
     })

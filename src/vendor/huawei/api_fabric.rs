@@ -35,8 +35,6 @@ pub(crate) struct Style {
     pub(crate) envelope: Envelope,
     /// Whether the request contains a caller's value: only then can a 400 be the caller's error.
     pub(crate) takes_caller_values: bool,
-    /// Whether a 404 says that the named resource is missing; elsewhere it says that the path is wrong.
-    pub(crate) missing_is_404: bool,
 }
 
 /// The API Fabric for one tenant.

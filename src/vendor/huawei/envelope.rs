@@ -169,7 +169,7 @@ mod tests {
     };
 
     fn operation(envelope: Envelope, takes_caller_values: bool) -> Operation<Style> {
-        let style = Style { operation: "test", path: "/test", envelope, takes_caller_values, missing_is_404: false };
+        let style = Style { operation: "test", path: "/test", envelope, takes_caller_values };
         Operation { name: "POST test", method: Method::POST, repeatable: true, style }
     }
 

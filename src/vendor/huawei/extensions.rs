@@ -9,7 +9,7 @@ use super::{
     api_fabric::ApiFabric,
     codes::NO_MOBILE_AGENTS,
     operations::QUERY_PHONE,
-    paging::{OFFSETS, not_found, reason},
+    paging::{OFFSETS, not_found, reason_with},
 };
 use crate::{
     adapter::Extensions,
@@ -21,6 +21,7 @@ use crate::{
     proto::{enum_value, v1},
     vendor::{
         de::{Integer, List, Object, Text},
+        nameless,
         slices::{Batch, Item, Position, Slice},
     },
     vendor_data::VendorData,
@@ -166,20 +167,12 @@ async fn list(
     let v1::ListExtensionsRequest { parent: _, page_size: _, page_token: _, view } = request;
     let view = enum_value(view);
     let mut slice = phones(&huawei.api_fabric, cx, page.position()?, page.size).await?;
-    let given = slice.items.len();
-    // A softphone without a number has no resource name.
-    slice.items.retain(|phone| !phone.phone_num.is_empty());
-    let mut reasons = Vec::new();
-    match given - slice.items.len() {
-        0 => {}
-        nameless => reasons.push(format!("Huawei returned no number for {nameless} of the softphones on this page")),
-    }
-    reasons.extend(slice.incomplete.map(|incomplete| reason("softphones", [incomplete])));
+    let nameless = nameless::remove::<ExtensionName, _>(&mut slice.items, |phone: &Phone| &phone.phone_num);
     Ok(v1::ListExtensionsResponse {
         total_size: slice.total_size(),
         next_page_token: slice.next.map(|next| page.token(&next.to_string())).unwrap_or_default(),
         extensions: slice.items.into_iter().map(|phone| phone.into_extension(&center, view)).collect(),
-        incomplete_reason: reasons.join("; "),
+        incomplete_reason: reason_with(nameless, "softphones", slice.incomplete),
     })
 }
 

@@ -184,6 +184,8 @@ pub(super) async fn set_queues(huawei: &Huawei, cx: &Context, agent: &AgentName,
     let account = accounts::to_change(huawei, cx, agent).await?;
     let missing = queues.iter().filter(|queue| !account.is_in(queue.id())).cloned();
     let surplus = account.skills.0.iter().filter(|skill| queues.iter().all(|queue| *queue.id() != *skill.skill_id));
+    // A membership without a queue's number cannot be released.
+    let surplus = surplus.filter(|skill| QueueName::identifies(&skill.skill_id));
     let surplus = surplus.map(|skill| QueueName::new(agent.center(), skill.skill_id.0.as_str()));
     let changes = missing
         .map(|queue| Change::of_queue(Direction::Add, &account, &queue))

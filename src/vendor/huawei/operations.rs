@@ -62,7 +62,7 @@ operations! {
 }
 
 const fn style(operation: &'static str, path: &'static str, envelope: Envelope) -> Style {
-    Style { operation, path, envelope, takes_caller_values: false, missing_is_404: false }
+    Style { operation, path, envelope, takes_caller_values: false }
 }
 
 // === impl Style ===
@@ -72,12 +72,6 @@ impl Style {
     #[must_use]
     pub(super) const fn of_caller(self) -> Self {
         Self { takes_caller_values: true, ..self }
-    }
-
-    /// The operation whose document says of a 404 that the resource does not exist.
-    #[must_use]
-    pub(super) const fn missing_as_404(self) -> Self {
-        Self { missing_is_404: true, ..self }
     }
 }
 

@@ -5,7 +5,10 @@ use std::fmt::Display;
 use crate::{
     error::Error,
     name::ResourceName,
-    vendor::slices::{Incomplete, Paging},
+    vendor::{
+        nameless,
+        slices::{Incomplete, Paging},
+    },
 };
 
 /// At most this many items per response (B3.8, B3.11, B3.16, B3.17, B3.21).
@@ -21,6 +24,11 @@ pub(super) const NUMBERED: Paging = Paging { is_numbered: true, ..OFFSETS };
 pub(super) fn reason(items: &str, incomplete: impl IntoIterator<Item = Incomplete>) -> String {
     let reasons: Vec<String> = incomplete.into_iter().map(|incomplete| incomplete.reason("Huawei", items)).collect();
     reasons.join("; ")
+}
+
+/// The same for a list of which `nameless` items are left out.
+pub(super) fn reason_with(nameless: usize, items: &str, incomplete: Option<Incomplete>) -> String {
+    nameless::joined([nameless::reason("Huawei", nameless, items), reason(items, incomplete)])
 }
 
 /// A resource that is not in a list of these items. The cause is that the list is not whole.

@@ -10,7 +10,7 @@ use super::{
     Huawei,
     api_fabric::ApiFabric,
     operations::QUERY_ACCESS_CODES,
-    paging::{OFFSETS, not_found, reason},
+    paging::{OFFSETS, not_found, reason_with},
 };
 use crate::{
     adapter::PhoneNumbers,
@@ -22,6 +22,7 @@ use crate::{
     proto::{enum_value, v1},
     vendor::{
         de::{Integer, List, Text, without_values},
+        nameless,
         slices::{Batch, Item, Paging, Slice},
     },
     vendor_data::VendorData,
@@ -168,17 +169,18 @@ async fn list(
         Ok(Batch { items: list, total })
     });
     let Slice { items: mut codes, total, next: _, incomplete } = slice.await?;
+    let nameless = nameless::remove::<PhoneNumberName, _>(&mut codes, |code| &code.access_code);
     // A code may occur once per media type; its resource name must be unique.
     let read = codes.len();
     let mut seen = HashSet::new();
     codes.retain(|code| seen.insert(code.access_code.0.clone()));
-    let total = total.unwrap_or(read).saturating_sub(read - codes.len());
+    let total = total.unwrap_or(read + nameless).saturating_sub(read - codes.len());
     let (codes, next_page_token) = page.cut(codes, |code| &code.access_code);
     Ok(v1::ListPhoneNumbersResponse {
         phone_numbers: codes.into_iter().map(|code| code.into_phone_number(center.center(), view)).collect(),
         next_page_token,
         total_size: i32::try_from(total).unwrap_or(i32::MAX),
-        incomplete_reason: reason("access codes", incomplete),
+        incomplete_reason: reason_with(nameless, "access codes", incomplete),
     })
 }
 

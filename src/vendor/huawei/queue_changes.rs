@@ -22,6 +22,7 @@ use crate::{
     proto::v1,
     vendor::{
         de::{Anything, Integer, Object, Text},
+        nameless,
         vendor_data_reader::VendorDataReader,
     },
 };
@@ -65,7 +66,7 @@ struct DeleteSkill<'a> {
 
 endpoint!(ApiFabric: CreateSkill<'_>, POST "skill/createSkill", write, CREATE_SKILL.of_caller() => SkillCreated);
 endpoint!(ApiFabric: ModifySkill, POST "skill/modifySkill", write, MODIFY_SKILL.of_caller() => Anything);
-endpoint!(ApiFabric: DeleteSkill<'_>, POST "skill/deleteSkill", write, DELETE_SKILL.of_caller().missing_as_404() => Anything);
+endpoint!(ApiFabric: DeleteSkill<'_>, POST "skill/deleteSkill", write, DELETE_SKILL.of_caller() => Anything);
 
 /// Response of skill/createSkill, of which the documentation shows only the beginning: the new queue's number may be a
 /// top-level member, in `data`, or absent.
@@ -181,7 +182,11 @@ pub(super) async fn delete(huawei: &Huawei, cx: &Context, name: &QueueName) -> R
     check.queue_id("name", name.id());
     check.done()?;
     let Err(error) = huawei.api_fabric.call(cx, &DeleteSkill { skill_ids: name.id() }).await else { return Ok(()) };
-    let error = queues::explain(huawei, cx, error, name).await;
+    let error = match error.vendor_http_status() {
+        // Of this operation alone the document says that a 404 means a missing queue; a wrong path responds so, too.
+        Some(404) => queues::explain_missing(huawei, cx, error, name).await,
+        _ => queues::explain(huawei, cx, error, name).await,
+    };
     if error.reason() != ErrorReason::VendorRejected {
         return Err(error);
     }
@@ -210,9 +215,8 @@ async fn explain_name(huawei: &Huawei, cx: &Context, error: Error, center: &Cent
 }
 
 fn created_without_number() -> Error {
-    Error::new(
-        ErrorReason::VendorOutcomeUnknown,
-        "the queue was created, but Huawei did not return its number; find it with ListQueues",
+    nameless::written(
+        "Huawei created the queue and did not return its number; do not repeat the request, find it with ListQueues",
     )
 }
 
@@ -338,6 +342,6 @@ impl ModifySkill {
 impl SkillCreated {
     fn into_id(self) -> Option<String> {
         let Object(CreatedData { skill_id }) = self.data;
-        [self.skill_id, skill_id].into_iter().map(Text::into_string).find(|id| !id.is_empty())
+        [self.skill_id, skill_id].into_iter().map(Text::into_string).find(|id| QueueName::identifies(id))
     }
 }

@@ -10,7 +10,7 @@ use super::{
     formats::Formats as _,
     memberships,
     operations::QUERY_SKILLS,
-    paging::{LARGEST, OFFSETS, reason},
+    paging::{LARGEST, OFFSETS, reason_with},
     queue_changes,
 };
 use crate::{
@@ -24,6 +24,7 @@ use crate::{
     proto::{enum_value, v1},
     vendor::{
         de::{Integer, List, Object, Text},
+        nameless,
         slices::{Batch, Item, Slice},
     },
     vendor_data::VendorData,
@@ -158,16 +159,17 @@ async fn list(
 ) -> Result<v1::ListQueuesResponse> {
     let v1::ListQueuesRequest { parent: _, page_size: _, page_token: _, view } = request;
     let view = enum_value(view);
-    let slice = Slice::read(OFFSETS, page.position()?, page.size, async |offset: usize, limit: usize| {
+    let mut slice = Slice::read(OFFSETS, page.position()?, page.size, async |offset: usize, limit: usize| {
         let list = ListSkills { limit: limit.to_string(), offset: offset.to_string() };
         let response = huawei.api_fabric.call(cx, &list).await?;
         Ok(Batch { items: response.data, total: response.total })
     })
     .await?;
+    let nameless = nameless::remove::<QueueName, _>(&mut slice.items, |skill: &Skill| &skill.skill_id);
     Ok(v1::ListQueuesResponse {
         total_size: slice.total_size(),
         next_page_token: slice.next.map(|next| page.token(&next.to_string())).unwrap_or_default(),
-        incomplete_reason: reason("queues", slice.incomplete),
+        incomplete_reason: reason_with(nameless, "queues", slice.incomplete),
         queues: slice.items.into_iter().map(|skill| skill.into_queue(center.center(), view)).collect(),
     })
 }
@@ -197,15 +199,21 @@ pub(super) async fn find_named(huawei: &Huawei, cx: &Context, name: &str) -> Res
         let response = huawei.api_fabric.call(cx, &find).await?;
         Ok(Batch { items: response.data, total: response.total })
     });
-    let named = skills.await?.items.into_iter().filter(|skill| *skill.name == *name);
+    let is_it = |skill: &Skill| *skill.name == *name && QueueName::identifies(&skill.skill_id);
+    let named = skills.await?.items.into_iter().filter(is_it);
     Ok(named.max_by_key(|skill| (skill.skill_id.len(), skill.skill_id.0.clone())))
 }
 
 /// The vendor does not distinguish a missing queue from other refusals, so one read decides.
 pub(super) async fn explain(huawei: &Huawei, cx: &Context, error: Error, name: &QueueName) -> Error {
-    if error.reason() != ErrorReason::VendorRejected {
-        return error;
+    match error.reason() {
+        ErrorReason::VendorRejected => explain_missing(huawei, cx, error, name).await,
+        _ => error,
     }
+}
+
+/// Reads whether the queue exists.
+pub(super) async fn explain_missing(huawei: &Huawei, cx: &Context, error: Error, name: &QueueName) -> Error {
     match find(huawei, cx, name).await {
         Ok(None) => {
             error.explained(ErrorReason::ResourceNotFound, format!("there is no {name}")).about(QueueName::KIND, name)

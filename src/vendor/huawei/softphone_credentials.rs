@@ -5,7 +5,7 @@ use super::{
     Api,
     extensions::{Phone, phones},
     formats::Formats as _,
-    paging::reason,
+    paging::reason_with,
     softphones::{QuerySysInfo, SysAgent},
 };
 use crate::{
@@ -15,7 +15,7 @@ use crate::{
     name::{AgentName, CenterName, ExtensionName, ResourceName as _},
     page::Page,
     proto::v1::{AccessSoftphoneCredentialsResponse, ExtensionProtocol, SoftphoneCredential},
-    vendor::slices::Position,
+    vendor::{nameless, slices::Position},
 };
 
 /// Positions of a page: after an agent, or at a softphone number.
@@ -41,6 +41,8 @@ pub(super) async fn access(
     }
     let after = position.strip_prefix(AFTER_AGENT).unwrap_or_default();
     let mut agents = api_fabric.call(cx, &QuerySysInfo {}).await?.agents.0;
+    let nameless = nameless::remove::<AgentName, _>(&mut agents, |agent: &SysAgent| &agent.work_no);
+    let incomplete_reason = nameless::reason("Huawei", nameless, "agents");
     if let Some(name) = &agent {
         agents.retain(|agent| *agent.work_no == *name.id());
         if agents.is_empty() {
@@ -53,14 +55,18 @@ pub(super) async fn access(
         Some(last) => Ok(AccessSoftphoneCredentialsResponse {
             credentials,
             next_page_token: page.token(&last),
-            incomplete_reason: String::new(),
+            incomplete_reason,
         }),
         None if agent.is_some() => Ok(AccessSoftphoneCredentialsResponse {
             credentials,
             next_page_token: String::new(),
             incomplete_reason: String::new(),
         }),
-        None => with_phones(api_fabric, cx, center, page, credentials, Position::default()).await,
+        None => {
+            let filled = with_phones(api_fabric, cx, center, page, credentials, Position::default()).await?;
+            let incomplete_reason = nameless::joined([incomplete_reason, filled.incomplete_reason]);
+            Ok(AccessSoftphoneCredentialsResponse { incomplete_reason, ..filled })
+        }
     }
 }
 
@@ -84,18 +90,19 @@ async fn with_phones(
     mut credentials: Vec<SoftphoneCredential>,
     position: Position,
 ) -> Result<AccessSoftphoneCredentialsResponse> {
-    let (next, incomplete) = match page.size - credentials.len() {
-        0 => (Some(position), None),
+    let (next, incomplete_reason) = match page.size - credentials.len() {
+        0 => (Some(position), String::new()),
         room => {
-            let phones = phones(api_fabric, cx, position, room).await?;
+            let mut phones = phones(api_fabric, cx, position, room).await?;
+            let nameless = nameless::remove::<ExtensionName, _>(&mut phones.items, |phone: &Phone| &phone.phone_num);
             credentials.extend(phones.items.into_iter().map(|phone| phone.into_credential(center)));
-            (phones.next, phones.incomplete)
+            (phones.next, reason_with(nameless, "softphones", phones.incomplete))
         }
     };
     Ok(AccessSoftphoneCredentialsResponse {
         credentials,
         next_page_token: next.map(|next| page.token(&format!("{AT_PHONE}{next}"))).unwrap_or_default(),
-        incomplete_reason: reason("softphones", incomplete),
+        incomplete_reason,
     })
 }
 
@@ -104,7 +111,7 @@ async fn with_phones(
 impl SysAgent {
     fn into_credential(self, center: &CenterName) -> SoftphoneCredential {
         SoftphoneCredential {
-            agent: AgentName::new(center.center(), self.work_no.0).to_string(),
+            agent: AgentName::text(center.center(), &self.work_no).unwrap_or_default(),
             extension: extension(center, &self.sip_account),
             protocol: ExtensionProtocol::Unspecified.into(),
             account: self.sip_account.into_string(),
@@ -130,5 +137,5 @@ impl Phone {
 }
 
 fn extension(center: &CenterName, account: &str) -> String {
-    if account.is_empty() { String::new() } else { ExtensionName::new(center.center(), account).to_string() }
+    ExtensionName::text(center.center(), account).unwrap_or_default()
 }

@@ -19,9 +19,8 @@ pub(super) fn meaning(status: StatusCode, style: &Style, text: &str) -> Option<S
         // "Incorrect request. Check the request path and parameters."
         400 if style.takes_caller_values => Refused(VendorRejected),
         401 | 403 => Refused(VendorAuthFailed),
-        404 if style.missing_is_404 => Refused(VendorRejected),
-        // "The requested content is not found. Check the request path."
-        400 | 404 | 410 => WrongAddress(FABRIC_KEYS),
+        // "The requested content is not found. Check the request path." is the document's sentence for 404, too.
+        400 => WrongAddress(FABRIC_KEYS),
         500 if is_business_failure(text) => Unknown(VendorRejected),
         500 => Unknown(VendorInternal),
         _ => return StatusMeaning::by_specification(status, FABRIC_KEYS),

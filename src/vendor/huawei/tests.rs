@@ -7,6 +7,7 @@ mod callbacks;
 mod capabilities;
 mod formats;
 mod memberships;
+mod nameless;
 mod pages;
 mod phone_numbers;
 mod queues;

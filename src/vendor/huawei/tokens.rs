@@ -83,7 +83,14 @@ impl TokenByAkSk {
         let dialect = TokenDialect { uri, lifetime, app_key: app_key.clone(), app_secret: app_secret.clone() };
         Ok(Self {
             center: id.to_owned(),
-            client: Client::new(id, center, dialect, parts.connections.clone(), parts.metrics.clone()),
+            client: Client::new(
+                id,
+                center,
+                dialect,
+                parts.connections.clone(),
+                parts.clock.clone(),
+                parts.metrics.clone(),
+            ),
             app_key: app_key.clone(),
             app_secret: app_secret.clone(),
             lifetime,

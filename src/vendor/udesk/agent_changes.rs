@@ -274,7 +274,7 @@ impl Created {
     fn into_agent(self, asked: AgentName, fields: &Fields<'_>) -> v1::Agent {
         let center = CenterName::new(asked.center());
         let name = match &self.agent_id.0 {
-            none if none.is_empty() => asked,
+            odd if !AgentName::identifies(odd) => asked,
             id => AgentName::new(center.center(), id.as_str()),
         };
         let lines = self.into_lines();
@@ -282,8 +282,7 @@ impl Created {
         if fields.role.is_none() {
             agent.set_role(v1::AgentRole::Agent); // "default is agent"
         }
-        agent.extensions =
-            lines.iter().map(|line| ExtensionName::new(center.center(), line.id()).to_string()).collect();
+        agent.extensions = lines.iter().filter_map(|line| ExtensionName::text(center.center(), line.id())).collect();
         if fields.is_create_extension.is_some() {
             let provisioned = lines.into_iter().map(|line| line.into_provisioned(&center, &name));
             agent.provisioned_extensions = provisioned.collect();
@@ -294,11 +293,11 @@ impl Created {
     /// The lines of `ExtenInfos`, completed by `Extension`, `Number` and `Password` (C30).
     fn into_lines(self) -> Vec<Line> {
         let mut lines = self.exten_infos.0;
-        lines.retain(|line| !line.id().is_empty());
+        lines.retain(|line| ExtensionName::identifies(line.id()));
         let first = Line::new(self.extension, self.number, self.password);
         match lines.iter_mut().find(|line| line.id() == first.id()) {
             Some(line) => line.complete(first),
-            None if first.id().is_empty() => {}
+            None if !ExtensionName::identifies(first.id()) => {}
             None => lines.push(first),
         }
         lines

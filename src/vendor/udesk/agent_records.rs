@@ -12,7 +12,10 @@ use crate::{
     error::{Error, Result},
     name::{AgentName, CenterName, ExtensionName, PhoneNumberName, QueueName, ResourceName as _},
     proto::v1,
-    vendor::de::{Flag, Integer, List, Object, Text, without_values},
+    vendor::{
+        de::{Flag, Integer, List, Object, Text, without_values},
+        nameless,
+    },
     vendor_data::VendorData,
 };
 
@@ -62,6 +65,9 @@ pub(super) struct AgentPage {
     total_page: Integer,
     /// The agents.
     pub(super) agent_list: List<Agent>,
+    /// How many agents no name identifies, once they are removed.
+    #[serde(skip)]
+    nameless: usize,
 }
 
 /// Response of Udesk 26: a bare list, or wrapped as Udesk 06 does (C55).
@@ -124,7 +130,7 @@ pub(super) async fn all(ccapi: &Api, cx: &Context) -> Result<AgentPage> {
 
 /// The agents that match a filter.
 pub(super) async fn find(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<Found> {
-    let page = list(ccapi, cx, filter).await?;
+    let page = list(ccapi, cx, filter).await?.named();
     let (total_size, incomplete_reason) = (page.total_size(), page.incomplete_reason());
     let mut agents = page.agent_list.0;
     if filter.states.len() < 2 {
@@ -149,7 +155,7 @@ async fn list(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<AgentPage> {
 /// The agents of a queue that match a filter, which the gateway applies.
 pub(super) async fn find_in_queue(ccapi: &Api, cx: &Context, queue: &QueueName, filter: Filter) -> Result<Found> {
     let filter = Filter { query: filter.query.to_lowercase(), ..filter };
-    let page = of_queue(ccapi, cx, queue).await?;
+    let page = of_queue(ccapi, cx, queue).await?.named();
     let incomplete_reason = page.incomplete_reason();
     let mut agents = page.agent_list.0;
     agents.retain(|agent| agent.matches(&filter));
@@ -176,13 +182,20 @@ pub(super) async fn get(ccapi: &Api, cx: &Context, name: &AgentName) -> Result<A
 impl AgentPage {
     /// Why agents are missing; empty when none is.
     pub(super) fn incomplete_reason(&self) -> String {
-        incomplete_reason([self.curr_page, self.total_page, self.total], self.agent_list.0.len(), "agents")
+        let pages = [self.curr_page, self.total_page, self.total];
+        incomplete_reason(pages, self.agent_list.0.len(), self.nameless, "agents")
+    }
+
+    /// Without the agents that no name identifies.
+    fn named(mut self) -> Self {
+        self.nameless = nameless::remove::<AgentName, _>(&mut self.agent_list.0, Agent::id);
+        self
     }
 
     /// The total, including agents beyond this page.
     pub(super) fn total_size(&self) -> i32 {
         let total = self.total.0.map_or(0, |total| i32::try_from(total).unwrap_or(i32::MAX));
-        total.max(super::count(self.agent_list.0.len()))
+        total.max(super::count(self.agent_list.0.len() + self.nameless))
     }
 }
 
@@ -217,7 +230,7 @@ impl Agent {
     /// Its extensions with their details: those of `Extensions`, then those that only `ExtenInfos` has.
     pub(super) fn into_lines(self) -> Vec<Line> {
         let mut infos = self.exten_infos.0;
-        infos.retain(|line| !line.id().is_empty());
+        infos.retain(|line| !line.is_empty());
         let mut lines: Vec<Line> = Vec::with_capacity(self.extensions.0.len());
         for VendorId(id) in self.extensions {
             match infos.iter().position(|line| line.id() == id) {
@@ -246,7 +259,7 @@ impl Agent {
             v1::View::Full => self.vendor_data(),
             v1::View::Basic | v1::View::Unspecified => None,
         };
-        let extensions = self.extension_ids().map(|id| ExtensionName::new(center, id).to_string()).collect();
+        let extensions = self.extension_ids().filter_map(|id| ExtensionName::text(center, id)).collect();
         v1::Agent {
             name: AgentName::new(center, self.agent_id.0).to_string(),
             display_name: self.name.into_string(),
@@ -261,17 +274,9 @@ impl Agent {
             vendor_state: vendor_value(self.state, self.state_des),
             state_reason: vendor_value(self.reason_code, self.reason_code_des),
             vendor_extension_state: vendor_value(self.ext_state, Text::default()),
-            queues: self
-                .queues
-                .into_iter()
-                .filter(|id| !id.0.is_empty())
-                .map(|id| QueueName::new(center, id.0).to_string())
-                .collect(),
+            queues: self.queues.0.iter().filter_map(|id| QueueName::text(center, &id.0)).collect(),
             extensions,
-            default_phone_number: match self.def_sp_number.into_string() {
-                none if none.is_empty() => none,
-                number => PhoneNumberName::new(center, number).to_string(),
-            },
+            default_phone_number: PhoneNumberName::text(center, &self.def_sp_number).unwrap_or_default(),
             vendor_data,
             // All other fields are input only, or returned once.
             ..v1::Agent::default()

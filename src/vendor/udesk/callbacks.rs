@@ -23,8 +23,8 @@ use crate::{
 /// Longest name of an event, in bytes.
 const VENDOR_TYPE: usize = 128;
 
-/// The event of a callback's body, with `secrets` removed everywhere and agents' states by the tenant's codes. The caller
-/// fills in `event_id`, `center` and `receive_time`.
+/// The event of a callback's body, with `secrets` removed everywhere and agents' states by the tenant's codes. The
+/// caller fills in `event_id`, `center` and `receive_time`.
 pub(crate) fn read_event(center: &str, body: &[u8], secrets: &[&str], states: &AgentStates) -> Event {
     let posted = CallbackBody::read(body, secrets);
     let fields = posted.fields(INNER);

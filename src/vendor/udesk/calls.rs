@@ -8,8 +8,10 @@ use serde::Serialize;
 use super::{
     Udesk, about,
     ccapi::Ccapi,
+    done_without_id,
     formats::{Formats as _, is_pstn},
     operations::CALLBACK,
+    phone_numbers,
 };
 use crate::{
     adapter::Calls,
@@ -17,12 +19,14 @@ use crate::{
     context::Context,
     endpoint,
     error::{Error, Result},
+    http::Endpoint as _,
     name::{CenterName, PhoneNumberName, ResourceName as _},
     proto::v1,
     vendor::de::Text,
 };
 
-/// `POST /callback2ivr?app_id=` (Udesk 24). The customer is the caller: the answered call follows the inbound route (C52).
+/// `POST /callback2ivr?app_id=` (Udesk 24). The customer is the caller: the answered call follows the inbound route
+/// (C52).
 #[derive(Serialize)]
 struct CallBack<'a> {
     caller: &'a str,
@@ -66,11 +70,22 @@ async fn start_callback(
         request;
     let mut check = Check::of(cx);
     check.pstn("customer_number", &customer_number);
-    // The center's own numbers have any form; one that was not listed yet is let through if it is a number.
-    for (field, number) in [("entry_number", &entry_number), ("caller_id", &caller_id)] {
-        let is_absent = field == "caller_id" && number.is_empty();
-        if !is_absent && !udesk.known_numbers.contains(number) && !is_pstn(number) {
-            check.invalid(field, "Udesk requires 3 to 32 digits, or a number that ListPhoneNumbers returned");
+    // The center's own numbers have any form; another one is let through if it is a number.
+    let own = [("entry_number", &entry_number), ("caller_id", &caller_id)];
+    let odd = own.into_iter().filter(|(field, number)| {
+        let is_absent = *field == "caller_id" && number.is_empty();
+        !is_absent && !is_pstn(number)
+    });
+    // A call that fails in any case reads nothing.
+    let reads = check.is_passed();
+    for (field, number) in odd {
+        let is_own = if reads {
+            phone_numbers::may_exist(udesk, cx, number).await?
+        } else {
+            udesk.known_numbers.contains(number)
+        };
+        if !is_own {
+            check.invalid(field, "Udesk requires 3 to 32 digits, or a number that ListPhoneNumbers returns");
         }
     }
     check.done()?;
@@ -85,6 +100,13 @@ async fn start_callback(
         // Both numbers are the center's, and "relay number not found" does not say which.
         if call_back.called_display == call_back.called { about(error, "PhoneNumber", &entry) } else { error }
     })?;
+    if call_id.is_empty() {
+        return Err(done_without_id(
+            CallBack::operation().name,
+            "Udesk accepted the callback and did not return the call's ID; do not repeat the request: the customer would be \
+             called again",
+        ));
+    }
     Ok(v1::StartCallbackResponse { call_id: call_id.into_string() })
 }
 

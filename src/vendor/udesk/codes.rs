@@ -1,4 +1,5 @@
-//! Return codes of `ccapi/v2`, one row per documented code, in the document's order (section "Return Code Description").
+//! Return codes of `ccapi/v2`, one row per documented code, in the document's order (section "Return Code
+//! Description").
 
 use crate::{
     error::ErrorReason::{
@@ -70,8 +71,8 @@ pub(super) fn refusal(code: String, message: String) -> Refusal {
     Refusal { code, message, read, write, status: None }
 }
 
-/// Whether a code is about a resource of this type in the contract. Others are about a voice file, or do not say what they are
-/// about.
+/// Whether a code is about a resource of this type in the contract. Others are about a voice file, or do not say what
+/// they are about.
 pub(super) fn is_about(code: &str, kind: &str) -> bool {
     match code {
         "100018" | "200004" => kind != "PhoneNumber",

@@ -56,17 +56,18 @@ pub(crate) fn open(operation: &Operation<Style>, response: &HttpResponse) -> Par
         return match operation.method {
             _ if is_queued => ParsedResponse::Unreadable(QUEUED),
             Method::PUT | Method::DELETE if response.status.is_success() => ParsedResponse::Payload(nothing()),
-            _ => by_status(operation, response, "the response is empty"),
+            _ => by_status(response, "the response is empty"),
         };
     }
     // serde would read a list as an object, field by field.
     let object = response.body.trim_ascii_start().starts_with(b"{");
     let Some(envelope) = object.then(|| body::from_json::<Envelope<'_>>(&response.body).ok()).flatten() else {
-        return by_status(operation, response, "the response is not the documented JSON");
+        return by_status(response, "the response is not the documented JSON");
     };
     let code = envelope.err_code.or(envelope.code).map(Text::into_string).unwrap_or_default();
     match padded(code) {
-        code if code.is_empty() => by_status(operation, response, "the response has no return code"),
+        code if code.is_empty() => by_status(response, "the response has no return code"),
+        code if is_foreign(&code, response.status) => by_status(response, "the return code is not the vendor's"),
         code if code == codes::SUCCESS && !response.status.is_success() => {
             ParsedResponse::Unreadable("the return code says success, the HTTP status says failure")
         }
@@ -84,17 +85,21 @@ pub(crate) fn open(operation: &Operation<Style>, response: &HttpResponse) -> Par
     }
 }
 
-fn by_status(operation: &Operation<Style>, response: &HttpResponse, why: &'static str) -> ParsedResponse {
-    // A read without parameters in its path names no record.
-    let names_record = operation.method != Method::GET || operation.name.contains('{');
-    match statuses::meaning(response.status, names_record) {
+/// Whether a code is another server's: under a failure, text or the status itself. Udesk's codes have six digits.
+fn is_foreign(code: &str, status: StatusCode) -> bool {
+    let is_number = code.bytes().all(|byte| byte.is_ascii_digit());
+    !status.is_success() && (!is_number || code.trim_start_matches('0') == status.as_str())
+}
+
+fn by_status(response: &HttpResponse, why: &'static str) -> ParsedResponse {
+    match statuses::meaning(response.status) {
         Some(meaning) => ParsedResponse::Refused(meaning.refusal(String::new())),
         None => ParsedResponse::Unreadable(why),
     }
 }
 
-/// A refusal under HTTP 500: "the user will not be able to determine if the request was successful". Only a refusal of the
-/// account comes before anything is done.
+/// A refusal under HTTP 500: "the user will not be able to determine if the request was successful". Only a refusal of
+/// the account comes before anything is done.
 fn undetermined(refusal: Refusal) -> Refusal {
     match refusal.write {
         VendorAuthFailed | CenterMisconfigured => refusal,
@@ -161,6 +166,7 @@ mod tests {
         assert_eq!(read(200, r#"{"ErrCode":"000000","ErrDesc":"OK","Result":{"a":1}}"#), Ok(r#"{"a":1}"#.into()));
         assert_eq!(read(200, r#"{"ErrCode":"100018","ErrDesc":"x"}"#), Err(("100018".into(), ResourceNotFound)));
         assert_eq!(read(404, r#"{"ErrCode":"200020"}"#), Err(("200020".into(), VendorAuthFailed)));
+        assert_eq!(read(404, r#"{"code":"300000"}"#), Err(("300000".into(), VendorCodeUnmapped)));
         assert_eq!(read(500, r#"{"ErrCode":"000000","Result":{}}"#), Err((String::new(), VendorResponseInvalid)));
     }
 
@@ -180,12 +186,12 @@ mod tests {
             (400, VendorRejected),
             (401, VendorAuthFailed),
             (403, VendorAuthFailed),
-            (404, ResourceNotFound),
+            (404, CenterMisconfigured),
             (405, CenterMisconfigured),
             (406, VendorRejected),
             (408, VendorUnavailable),
             (409, VendorRejected),
-            (410, ResourceNotFound),
+            (410, CenterMisconfigured),
             (422, VendorRejected),
             (429, VendorRateLimited),
             (500, VendorInternal),

@@ -16,7 +16,10 @@ use crate::{
     name::{AgentName, CenterName, ExtensionName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
-    vendor::de::{Anything, Object, Text},
+    vendor::{
+        de::{Anything, Object, Text},
+        nameless,
+    },
     vendor_data::VendorData,
 };
 
@@ -59,8 +62,8 @@ struct CreateExtension<'a> {
 
 endpoint!(Ccapi: CreateExtension<'_>, POST "/extensions", write, WRITE => Object<Fields>);
 
-/// An extension and its details: the response of Udesk 10, and `ExtenInfos` of 04, 06, 25 and 26, where it may be a bare
-/// number (C30). It contains a password.
+/// An extension and its details: the response of Udesk 10, and `ExtenInfos` of 04, 06, 25 and 26, where it may be a
+/// bare number (C30). It contains a password.
 #[derive(Default)]
 pub(super) struct Line(Fields);
 
@@ -130,9 +133,10 @@ async fn bound(ccapi: &Api, cx: &Context) -> Result<(Vec<(AgentId, Line)>, Strin
         let holder = agent.id().to_owned();
         lines.extend(agent.into_lines().into_iter().map(|line| (holder.clone(), line)));
     }
+    let nameless = nameless::remove::<ExtensionName, _>(&mut lines, |(_, line)| line.id());
     lines.sort_by(|(_, left), (_, right)| left.id().cmp(right.id()));
     lines.dedup_by(|(_, later), (_, first)| later.id() == first.id());
-    Ok((lines, incomplete_reason))
+    Ok((lines, nameless::joined([incomplete_reason, nameless::reason("Udesk", nameless, "extensions")])))
 }
 
 /// The ID of the agent to which an extension is bound.
@@ -282,6 +286,12 @@ impl Line {
         &self.0.extension.0
     }
 
+    /// Whether it contains nothing.
+    pub(super) fn is_empty(&self) -> bool {
+        let Fields { extension: VendorId(id), number, password, signal_type } = &self.0;
+        id.is_empty() && [number, password, signal_type].into_iter().all(|text| text.is_empty())
+    }
+
     /// Its password; empty when unknown.
     pub(super) fn password(&self) -> &str {
         &self.0.password
@@ -322,7 +332,7 @@ impl Line {
             name: ExtensionName::new(center.center(), self.id()).to_string(),
             protocol: self.protocol().into(),
             account: self.account().to_owned(),
-            agent: if agent.id().is_empty() { String::new() } else { agent.to_string() },
+            agent: AgentName::text(agent.center(), agent.id()).unwrap_or_default(),
             vendor_data,
             ..v1::Extension::default()
         }

@@ -62,8 +62,21 @@ pub(super) async fn probe(ccapi: &Api, cx: &Context) -> Result<()> {
 /// The center's numbers, which are remembered.
 async fn read(udesk: &Udesk, cx: &Context) -> Result<Numbers> {
     let Object(numbers) = or_empty(udesk.ccapi.call(cx, &ListNumbers {}).await)?;
-    udesk.known_numbers.remember(&numbers.all());
+    udesk.known_numbers.remember(&numbers.all(), numbers.incomplete_reason().is_empty());
     Ok(numbers)
+}
+
+/// Whether the center may have a number. Where the last list is old and does not have it, a new one is read: no number
+/// that Udesk lists is rejected because of what this gateway has read before.
+pub(super) async fn may_exist(udesk: &Udesk, cx: &Context, number: &str) -> Result<bool> {
+    if !udesk.known_numbers.contains(number) && udesk.known_numbers.is_stale() {
+        let _lock = udesk.known_numbers_lock.lock((), cx.deadline()).await?;
+        // Another call may have read it in the meantime.
+        if udesk.known_numbers.is_stale() {
+            read(udesk, cx).await?;
+        }
+    }
+    Ok(udesk.known_numbers.may_contain(number))
 }
 
 /// The number is in the resource's name, never in the message.
@@ -78,14 +91,16 @@ fn unknown(name: &PhoneNumberName, incomplete_reason: String) -> Error {
 impl Numbers {
     /// Why numbers are missing; empty when none is.
     fn incomplete_reason(&self) -> String {
-        incomplete_reason([self.curr_page, self.total_page, self.total], self.sp_numbers.0.len(), "numbers")
+        let nameless = self.sp_numbers.0.iter().filter(|number| !PhoneNumberName::identifies(number)).count();
+        let pages = [self.curr_page, self.total_page, self.total];
+        incomplete_reason(pages, self.sp_numbers.0.len() - nameless, nameless, "numbers")
     }
 
-    /// Every number once, the default one included.
+    /// Every number that a name identifies once, the default one included.
     fn all(&self) -> Vec<String> {
         let mut numbers: Vec<String> = Vec::with_capacity(self.sp_numbers.0.len() + 1);
         for number in self.sp_numbers.0.iter().chain([&self.def_sp_number]) {
-            if !number.is_empty() && !numbers.contains(&number.0) {
+            if PhoneNumberName::identifies(number) && !numbers.contains(&number.0) {
                 numbers.push(number.0.clone());
             }
         }

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use super::{
     Api, Udesk, VendorId, about, about_new, agent_records,
     ccapi::Ccapi,
-    codes::{self, SUCCESS},
+    codes, done_without_id,
     formats::Formats as _,
     is_vague,
     operations::{READ, WRITE},
@@ -16,7 +16,7 @@ use crate::{
     check::Check,
     context::Context,
     endpoint,
-    error::{Error, ErrorReason, Result, Vendor},
+    error::{Error, ErrorReason, Result},
     http::Endpoint as _,
     name::{CenterName, QueueName, ResourceName as _},
     proto::{enum_value, v1},
@@ -122,7 +122,7 @@ pub(super) async fn create(
         id => about_new(of_music(error), "Queue", &QueueName::new(center.center(), id)),
     })?;
     let id = match created {
-        QueueCreated::Object { queue_id: id } | QueueCreated::Text(id) if !id.0.is_empty() => id.0,
+        QueueCreated::Object { queue_id: id } | QueueCreated::Text(id) if QueueName::identifies(&id.0) => id.0,
         _ => id_of_new(ccapi, cx, &display_name).await?,
     };
     let name = QueueName::new(center.center(), id).to_string();
@@ -136,16 +136,11 @@ async fn id_of_new(ccapi: &Api, cx: &Context, name: &str) -> Result<String> {
         Err(_) => Vec::new(),
     };
     match (named.pop(), named.is_empty()) {
-        (Some(only), true) if !only.id().is_empty() => Ok(only.id().to_owned()),
-        _ => Err(Error::new(
-            ErrorReason::VendorOutcomeUnknown,
-            "Udesk reported success without the new queue's ID, and the list of queues does not identify it",
-        )
-        .from_vendor(Vendor {
-            operation: CreateQueue::operation().name,
-            code: SUCCESS.to_owned(),
-            ..Vendor::default()
-        })),
+        (Some(only), true) => Ok(only.id().to_owned()),
+        _ => Err(done_without_id(
+            CreateQueue::operation().name,
+            "Udesk created the queue and did not return its ID; do not repeat the request, find the queue with ListQueues",
+        )),
     }
 }
 

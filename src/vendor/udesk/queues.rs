@@ -16,7 +16,10 @@ use crate::{
     name::{AgentName, CenterName, QueueName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
-    vendor::de::{Integer, List, Object, Text},
+    vendor::{
+        de::{Integer, List, Object, Text},
+        nameless,
+    },
     vendor_data::VendorData,
 };
 
@@ -36,6 +39,9 @@ pub(super) struct QueueList {
     total_page: Integer,
     /// The queues.
     pub(super) queues: List<Queue>,
+    /// How many queues no name identifies.
+    #[serde(skip)]
+    nameless: usize,
 }
 
 /// A queue in Udesk 11. Both spellings of the name are read (C37).
@@ -52,7 +58,9 @@ pub(super) struct Queue {
 
 /// Every queue.
 pub(super) async fn all(ccapi: &Api, cx: &Context) -> Result<QueueList> {
-    or_empty(ccapi.call(cx, &ListQueues {}).await).map(|Object(list)| list)
+    let Object(mut list) = or_empty(ccapi.call(cx, &ListQueues {}).await)?;
+    list.nameless = nameless::remove::<QueueName, _>(&mut list.queues.0, Queue::id);
+    Ok(list)
 }
 
 /// One queue, from the list: Udesk has no operation for one.
@@ -71,7 +79,8 @@ pub(super) async fn find(ccapi: &Api, cx: &Context, name: &QueueName) -> Result<
 impl QueueList {
     /// Why queues are missing; empty when none is.
     pub(super) fn incomplete_reason(&self) -> String {
-        incomplete_reason([self.curr_page, self.total_page, self.total], self.queues.0.len(), "queues")
+        let pages = [self.curr_page, self.total_page, self.total];
+        incomplete_reason(pages, self.queues.0.len(), self.nameless, "queues")
     }
 }
 
@@ -173,7 +182,7 @@ async fn list(
     let view = enum_value(view);
     let list = all(ccapi, cx).await?;
     let incomplete_reason = list.incomplete_reason();
-    let total_size = count(list.queues.0.len());
+    let total_size = count(list.queues.0.len() + list.nameless);
     let (queues, next_page_token) = page.cut(list.queues.0, Queue::id);
     let queues = queues.into_iter().map(|queue| queue.into_queue(&center, view)).collect();
     Ok(v1::ListQueuesResponse { queues, next_page_token, total_size, incomplete_reason })

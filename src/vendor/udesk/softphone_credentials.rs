@@ -13,6 +13,7 @@ use crate::{
     name::{AgentName, CenterName, ExtensionName, ResourceName as _},
     page::Page,
     proto::v1,
+    vendor::nameless,
 };
 
 /// The passwords that Udesk returns, by extension; or those of one agent.
@@ -37,6 +38,8 @@ pub(super) async fn access(
         }
     };
     let mut lines: Vec<(String, Line)> = agents.into_iter().flat_map(of_agent).collect();
+    let nameless = nameless::remove::<ExtensionName, _>(&mut lines, |(_, line)| line.id());
+    let incomplete_reason = nameless::joined([incomplete_reason, nameless::reason("Udesk", nameless, "extensions")]);
     lines.sort_by(|(_, left), (_, right)| left.id().cmp(right.id()));
     lines.dedup_by(|(_, later), (_, first)| later.id() == first.id());
     let (lines, next_page_token) = page.cut(lines, |(_, line)| line.id());
@@ -52,7 +55,7 @@ fn of_agent(agent: Agent) -> impl Iterator<Item = (String, Line)> {
 
 fn credential(center: &CenterName, agent: String, line: &Line) -> v1::SoftphoneCredential {
     v1::SoftphoneCredential {
-        agent: AgentName::new(center.center(), agent).to_string(),
+        agent: AgentName::text(center.center(), &agent).unwrap_or_default(),
         extension: ExtensionName::new(center.center(), line.id()).to_string(),
         protocol: line.protocol().into(),
         account: line.account().to_owned(),

@@ -19,7 +19,10 @@ use crate::{
     proto::v1,
     redact,
     store::subscription_ids::{CallbackHash, SubscriptionIds, SubscriptionRecord},
-    vendor::de::{Flag, List, Text, without_values},
+    vendor::{
+        de::{Flag, List, Text, without_values},
+        nameless,
+    },
 };
 
 /// `GET /subscriptions` (Udesk 21).
@@ -86,7 +89,7 @@ pub(super) async fn list(
         let is_ingress = addresses.recognize(center, &record.callback).await?.is_some();
         recognized.push((record, is_ingress));
     }
-    let (subscriptions, unlisted) = identify(recognized, known);
+    let (mut subscriptions, unlisted) = identify(recognized, known);
     let ids: BTreeSet<&str> = unlisted.iter().map(|known| known.id.as_str()).collect();
     let incomplete_reason = match ids.len() {
         more if more > 0 && is_one_object => format!(
@@ -95,6 +98,8 @@ pub(super) async fn list(
         ),
         _ => String::new(),
     };
+    let nameless = nameless::remove::<SubscriptionName, _>(&mut subscriptions, |identified| &identified.id);
+    let incomplete_reason = nameless::joined([incomplete_reason, nameless::reason("Udesk", nameless, "subscriptions")]);
     Ok(Listed { subscriptions, incomplete_reason })
 }
 
@@ -102,8 +107,8 @@ pub(super) async fn list(
 /// two subscriptions may look the same.
 ///
 /// The flag of a record says whether it posts to one of the gateway's own addresses. Such an address belongs to one
-/// subscription and identifies it. Another address may belong to several, which their names distinguish; but the name in
-/// Udesk 21 may differ from the requested one, so the last subscription at an address needs no name.
+/// subscription and identifies it. Another address may belong to several, which their names distinguish; but the name
+/// in Udesk 21 may differ from the requested one, so the last subscription at an address needs no name.
 fn identify(
     records: Vec<(Record, bool)>,
     mut known: Vec<SubscriptionRecord>,
@@ -180,8 +185,8 @@ impl Record {
 // === impl Identified ===
 
 impl Identified {
-    /// The subscription as the contract shows it: never with an address of the gateway's own, nor with what may be a secret
-    /// in another one.
+    /// The subscription as the contract shows it: never with an address of the gateway's own, nor with what may be a
+    /// secret in another one.
     pub(super) fn into_subscription(self, center: &CenterName) -> v1::Subscription {
         let Self { id, record: Record { subid: _, id: _, name, callback, events, enable }, is_ingress } = self;
         let (event_types, vendor_event_types) = split(events.into_iter().map(Text::into_string));

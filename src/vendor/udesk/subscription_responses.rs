@@ -5,12 +5,16 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, value::RawValue};
 
-use super::{Api, VendorId, ccapi::Ccapi, codes::SUCCESS, operations::WRITE, subscription_spec::SubscriptionSpec};
+use super::{
+    Api, VendorId, ccapi::Ccapi, codes::SUCCESS, done_without_id, operations::WRITE,
+    subscription_spec::SubscriptionSpec,
+};
 use crate::{
     context::Context,
     endpoint,
     error::{Error, ErrorReason, Result, Vendor},
     http::{Dialect as _, Endpoint as _},
+    name::{ResourceName as _, SubscriptionName},
     redact,
     vendor::de::{Integer, List, Object, Text},
 };
@@ -63,7 +67,7 @@ pub(super) async fn subscribe(ccapi: &Api, cx: &Context, spec: &SubscriptionSpec
     let request = Subscribe { subscriptions: [asked] };
     let Object(Subscribed { sub_succ, sub_fail }) = ccapi.call(cx, &request).await?;
     let is_reported = !sub_succ.0.is_empty();
-    let made = sub_succ.into_iter().find(|made| !made.subid.0.is_empty());
+    let made = sub_succ.into_iter().find(|made| SubscriptionName::identifies(&made.subid.0));
     let failures = texts(&sub_fail);
     let vendor = Vendor { operation: Subscribe::operation().name, code: SUCCESS.into(), ..Vendor::default() };
     let unknown = |cause, vendor| Err(Error::outcome_unknown(cause).from_vendor(vendor));
@@ -84,7 +88,11 @@ pub(super) async fn subscribe(ccapi: &Api, cx: &Context, spec: &SubscriptionSpec
             };
             Err(Error::new(ErrorReason::VendorRejected, reported).from_vendor(Vendor { message, ..vendor }))
         }
-        None if is_reported => unknown("Udesk reported that the subscription was created, but not its ID", vendor),
+        None if is_reported => Err(done_without_id(
+            vendor.operation,
+            "Udesk created the subscription and did not return its ID; do not repeat the request, find it with \
+             ListSubscriptions",
+        )),
         None => unknown("Udesk reported neither a subscription nor a failure", vendor),
     }
 }

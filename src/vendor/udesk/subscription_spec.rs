@@ -152,8 +152,8 @@ impl Change {
         }
     }
 
-    /// The whole subscription: unchanged fields keep the vendor's values, including events without an event type. Its name
-    /// is the one that was requested last, because Udesk's table calls the listed one the tenant's.
+    /// The whole subscription: unchanged fields keep the vendor's values, including events without an event type. Its
+    /// name is the one that was requested last, because Udesk's table calls the listed one the tenant's.
     ///
     /// # Errors
     /// `FIELD_INVALID` where the vendor does not return all fields, which its document allows: written without them,
@@ -198,8 +198,8 @@ impl Change {
 // === impl SubscriptionSpec ===
 
 impl SubscriptionSpec {
-    /// The subscription as the contract shows it: never with an address of the gateway's own, nor with what may be a secret
-    /// in another one.
+    /// The subscription as the contract shows it: never with an address of the gateway's own, nor with what may be a
+    /// secret in another one.
     pub(super) fn into_subscription(self, name: &SubscriptionName) -> v1::Subscription {
         let Self { callback, name: display_name, events, enable, ingress } = self;
         let (event_types, vendor_event_types) = list::split(events);

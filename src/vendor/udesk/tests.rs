@@ -7,6 +7,7 @@ mod codes;
 mod extensions;
 mod incomplete;
 mod ingress;
+mod nameless;
 mod numbers;
 mod queues;
 mod quirks;

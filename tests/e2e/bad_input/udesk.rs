@@ -1,5 +1,5 @@
-//! Bad input to each method of a Udesk center: what is required, what has a format of the vendor's, what is not there or
-//! is another center's, and what is there already.
+//! Bad input to each method of a Udesk center: what is required, what has a format of the vendor's, what is not there
+//! or is another center's, and what is there already.
 
 use serde_json::{Value, json};
 use switchboard_simulators::udesk;

@@ -176,7 +176,8 @@ impl Effect {
     }
 }
 
-/// A mask decides about every field of the resource: alone in the mask, it alone is sent; or the mask is refused by name.
+/// A mask decides about every field of the resource: alone in the mask, it alone is sent; or the mask is refused by
+/// name.
 async fn masked(bench: &Bench, method: &str) -> Result<(), String> {
     let request = bench.vendor.request(method);
     let resource = request.as_object().unwrap().keys().next().unwrap().clone();

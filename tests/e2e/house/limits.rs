@@ -6,7 +6,8 @@ use regex::Regex;
 
 use super::{Source, hold, sources};
 
-/// The tests of a file as the table names them: those of the library by their path, and those of this program after `e2e`.
+/// The tests of a file as the table names them: those of the library by their path, and those of this program after
+/// `e2e`.
 fn tests((path, text): &Source, sources: &[Source]) -> Vec<String> {
     let (program, file) = match (path.strip_prefix("src/"), path.strip_prefix("tests/e2e/")) {
         (Some(file), _) => ("", file),

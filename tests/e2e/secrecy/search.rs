@@ -30,8 +30,8 @@ pub(super) struct Found {
 impl Logs {
     /// Captures the logs at these `RUST_LOG` directives.
     pub(crate) fn capture(directives: &str) -> (Self, DefaultGuard) {
-        /// While only one dispatcher exists, tracing asks the dispatcher of the thread that meets an event first. If that is
-        /// another test's thread, which has none, the event stays disabled.
+        /// While only one dispatcher exists, tracing asks the dispatcher of the thread that meets an event first. If
+        /// that is another test's thread, which has none, the event stays disabled.
         static SECOND: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(tracing_subscriber::registry()));
         LazyLock::force(&SECOND);
         let logs = Self::default();

@@ -71,8 +71,9 @@ impl Client {
         Ok(json(&DynamicMessage::decode(descriptor.output(), response.as_slice()).unwrap()))
     }
 
-    /// Calls a method by a clock that stands still until `sent` holds, and then leaps to [`AHEAD`] of the call's deadline:
-    /// the response must be on its way by then, however slow the machine is. No other time may matter meanwhile.
+    /// Calls a method by a clock that stands still until `sent` holds, and then leaps to [`AHEAD`] of the call's
+    /// deadline: the response must be on its way by then, however slow the machine is. No other time may matter
+    /// meanwhile.
     pub(crate) async fn call_to_the_deadline(
         &self,
         method: &'static str,

@@ -227,8 +227,8 @@ impl Vendor {
         (Gateway::start(&(self.config)(self.center, address)).await, simulator)
     }
 
-    /// A gateway with these further lines of its configuration, before a vendor that issues a token, if it has tokens, and
-    /// then gives these responses.
+    /// A gateway with these further lines of its configuration, before a vendor that issues a token, if it has tokens,
+    /// and then gives these responses.
     pub(crate) async fn scripted(
         &self,
         responses: impl IntoIterator<Item = Response>,

@@ -158,8 +158,9 @@ pub(super) fn append(
     Ok(Appended::Stored)
 }
 
-/// The receive time of an event after one that was received at `last`. After a small step back of the clock, times stand
-/// still. After a correction they follow the clock: otherwise they would stand still for as long as the error was large.
+/// The receive time of an event after one that was received at `last`. After a small step back of the clock, times
+/// stand still. After a correction they follow the clock: otherwise they would stand still for as long as the error was
+/// large.
 fn receive_time(last: i64, now: i64) -> i64 {
     if last.saturating_sub(now) > CLOCK_CORRECTION { now } else { last.max(now) }
 }
@@ -246,8 +247,8 @@ pub(super) fn page(connection: &Connection, number: i64, after: u64) -> rusqlite
     Ok(page)
 }
 
-/// The position right before the first event of this time or later, by binary search: times do not decrease within a log,
-/// except after a correction of the clock.
+/// The position right before the first event of this time or later, by binary search: times do not decrease within a
+/// log, except after a correction of the clock.
 pub(super) fn seek(connection: &Connection, number: i64, time: i64) -> rusqlite::Result<u64> {
     let (mut low, mut high): (i64, i64) =
         connection.query_row("SELECT oldest, newest FROM event_log WHERE number = ?1", [number], |row| {

@@ -163,3 +163,20 @@ async fn a_softphone_without_a_number_is_omitted_and_reported() {
     assert_eq!(names, ["centers/beta/extensions/88881196"]);
     assert!(response.incomplete_reason.contains("1 of the softphones"), "{}", response.incomplete_reason);
 }
+
+/// Codes without a number are no repetition of each other.
+#[tokio::test]
+async fn codes_without_a_number_are_not_the_same_code_again() {
+    let server = TestServer::start("").await;
+    let page = |named: &[&str], nameless: usize| {
+        let named = named.iter().map(|code| json!({ "accessCode": code, "mediatypeId": 5 }));
+        let nameless = (0..nameless).map(|id| json!({ "id": id, "mediatypeId": 5 }));
+        let list: Vec<Value> = named.chain(nameless).collect();
+        json!({ "returnCode": "0", "data": { "total": 120, "calledRouteList": list } }).to_string()
+    };
+    server.respond("queryAccessCodeList", 200, &page(&["5550001"], 99));
+    server.respond("queryAccessCodeList", 200, &page(&[], 20));
+    let response = server.list_numbers(v1::ListPhoneNumbersRequest::default()).await.unwrap();
+    assert!(!response.incomplete_reason.contains("again"), "{}", response.incomplete_reason);
+    assert!(response.phone_numbers.iter().any(|number| number.number == "5550001"));
+}

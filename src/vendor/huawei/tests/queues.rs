@@ -221,6 +221,11 @@ async fn a_queue_is_deleted_unless_it_has_agents() {
     assert_eq!(server.requests(), [("skill/deleteSkill".to_owned(), json!({ "skillIds": "5" }))]);
     // HTTP 404 here means that there is no such queue.
     assert_eq!(delete(&server, "5").await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
+    // A wrong path and a proxy respond so, too: a queue that exists is not in use because of it.
+    for body in ["<html>nginx</html>", r#"{"error_code":"APIG.0101","error_msg":"The API does not exist"}"#] {
+        server.respond("deleteSkill", 404, body);
+        assert_eq!(delete(&server, "1").await.unwrap_err().reason(), ErrorReason::CenterMisconfigured, "{body}");
+    }
     server.respond("deleteSkill", 200, r#"{"returnCode":"1","description":"no"}"#);
     server.respond("queryAgentInfoBySkillId", 200, r#"{"resultCode":"0","count":0,"data":[]}"#);
     assert_eq!(delete(&server, "1").await.unwrap_err().reason(), ErrorReason::VendorRejected);

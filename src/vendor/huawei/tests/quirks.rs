@@ -143,7 +143,8 @@ async fn a_request_that_fails_in_both_forms_is_the_first_refusal() {
     assert!(server.calls().is_empty());
 }
 
-/// Huawei does not document its response for an unknown account. If it is a refusal, its return code shows the form, too.
+/// Huawei does not document its response for an unknown account. If it is a refusal, its return code shows the form,
+/// too.
 #[tokio::test]
 async fn a_refusal_of_the_wrapped_form_shows_that_the_tenant_accepts_it() {
     let server = TestServer::start("wrapped-only").await;
@@ -152,4 +153,99 @@ async fn a_refusal_of_the_wrapped_form_shows_that_the_tenant_accepts_it() {
     let requests = server.requests();
     let created = requests.iter().find(|(operation, _)| operation == "agentAccount/create").unwrap();
     assert_eq!(created.1["requestParam"]["userAccount"], "karl.new");
+}
+
+const MALFORMED: &str = "Incorrect request. Check the request path and parameters.";
+
+/// The requests of agentAccount since the last look, and whether each was wrapped.
+#[derive(Clone, Default)]
+struct Forms(Arc<Mutex<Vec<(String, bool)>>>);
+
+impl Forms {
+    fn take(&self) -> Vec<(String, bool)> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
+
+/// A tenant that accepts every body, or refuses wrapped ones with a return code.
+async fn tenant(is_plain: bool) -> (TestServer, Forms) {
+    let (server, forms) = (TestServer::start("").await, Forms::default());
+    let sent = forms.clone();
+    server.respond_by(move |path, body| {
+        let is_wrapped = body.get("requestParam").or(body.get("requestParams")).is_some();
+        if let Some((_, operation)) = path.split_once("agentAccount/") {
+            sent.0.lock().unwrap().push((operation.to_owned(), is_wrapped));
+        }
+        let refused = || serde_json::json!({"resultCode": "1", "resultMessage": "the parameters are wrong"});
+        (is_plain && is_wrapped).then(refused)
+    });
+    (server, forms)
+}
+
+#[tokio::test]
+async fn a_refusal_of_the_wrapped_form_is_no_proof_of_it() {
+    let (server, forms) = tenant(true).await;
+    server.respond("agentAccount/query", 400, MALFORMED);
+    assert_eq!(accounts(&server).await.unwrap_err().reason(), ErrorReason::VendorRejected);
+    assert_eq!(forms.take(), [("query".into(), false), ("query".into(), true)]);
+    accounts(&server).await.unwrap();
+    assert_eq!(forms.take()[..2], [("query".into(), true), ("query".into(), false)]);
+    accounts(&server).await.unwrap();
+    assert!(forms.take().iter().all(|(_, is_wrapped)| !is_wrapped), "the plain form is confirmed");
+}
+
+#[tokio::test]
+async fn a_write_is_sent_once_in_the_form_that_the_read_before_it_shows() {
+    let (server, forms) = tenant(true).await;
+    server.respond("agentAccount/query", 400, MALFORMED);
+    accounts(&server).await.unwrap_err();
+    forms.take();
+    create_agent(&server).await;
+    let sent = forms.take();
+    assert_eq!(sent[..3], [("query".into(), true), ("query".into(), false), ("create".into(), false)]);
+    assert_eq!(sent.iter().filter(|(operation, _)| operation == "create").count(), 1);
+    // A refused write is not sent in the other form.
+    for operation in ["delete", "update"] {
+        server.respond(
+            if operation == "delete" { "agentAccount/delete" } else { "agentAccount/update" },
+            400,
+            MALFORMED,
+        );
+        let refused = if operation == "delete" {
+            server.adapter.delete_agent(&cx("DeleteAgent"), agent_name("1001")).await.err()
+        } else {
+            let agent = v1::Agent { display_name: "Other".into(), ..Default::default() };
+            let mask = vec!["display_name".to_owned()];
+            server.adapter.update_agent(&cx("UpdateAgent"), agent_name("1001"), agent, mask).await.err()
+        };
+        assert_eq!(refused.unwrap().vendor_http_status(), Some(400));
+        let writes: Vec<_> = forms.take().into_iter().filter(|(sent, _)| sent == operation).collect();
+        assert_eq!(writes, [(operation.to_owned(), false)]);
+    }
+}
+
+#[tokio::test]
+async fn a_form_that_begins_to_fail_is_doubted() {
+    for by_a_write in [false, true] {
+        let (server, forms) = tenant(false).await;
+        accounts(&server).await.unwrap();
+        // From now on the tenant refuses plain bodies.
+        if by_a_write {
+            server.respond("agentAccount/delete", 400, MALFORMED);
+            server.adapter.delete_agent(&cx("DeleteAgent"), agent_name("1001")).await.unwrap_err();
+        } else {
+            server.respond("agentAccount/query", 400, MALFORMED);
+            accounts(&server).await.unwrap_err();
+        }
+        server.respond("agentAccount/query", 400, MALFORMED);
+        forms.take();
+        accounts(&server).await.unwrap();
+        assert_eq!(forms.take()[..2], [("query".into(), false), ("query".into(), true)]);
+        accounts(&server).await.unwrap();
+        assert!(forms.take().iter().all(|(_, is_wrapped)| *is_wrapped));
+    }
+}
+
+async fn accounts(server: &TestServer) -> Result<v1::ListAgentsResponse> {
+    server.list_agents(v1::ListAgentsRequest::default()).await
 }

@@ -233,13 +233,15 @@ async fn the_address_of_a_deleted_subscription_is_retired() {
 
 #[tokio::test]
 async fn a_subscription_that_only_seems_deleted_keeps_its_id_and_its_address() {
-    for response in [
-        || ScriptedResponse::new(404, "<html>"),
-        || ScriptedResponse::new(410, ""),
-        || ScriptedResponse::new(404, "{}"),
-        || ScriptedResponse::refusal("100005"),
-        || ScriptedResponse::refusal("100022"),
-    ] {
+    use ErrorReason::{CenterMisconfigured, ResourceNotFound};
+    let responses: [(fn() -> ScriptedResponse, ErrorReason); 5] = [
+        (|| ScriptedResponse::new(404, "<html>"), CenterMisconfigured),
+        (|| ScriptedResponse::new(410, ""), CenterMisconfigured),
+        (|| ScriptedResponse::new(404, "{}"), CenterMisconfigured),
+        (|| ScriptedResponse::refusal("100005"), ResourceNotFound),
+        (|| ScriptedResponse::refusal("100022"), ResourceNotFound),
+    ];
+    for (response, reason) in responses {
         let server = Scripted::new([made(), response(), response()]).await;
         create(&server.udesk, feed()).await.unwrap();
         let uri = callback(&server.sent()[0].1);
@@ -247,7 +249,7 @@ async fn a_subscription_that_only_seems_deleted_keeps_its_id_and_its_address() {
             delete(&server.udesk, "7").await.unwrap_err(),
             update(&server.udesk, "7", whole(), &ALL).await.unwrap_err(),
         ] {
-            assert_eq!(refused.reason(), ErrorReason::ResourceNotFound);
+            assert_eq!(refused.reason(), reason);
         }
         assert_eq!(is_taken(&server.storage, &uri).await, TAKEN);
         assert_eq!(kept(&server.storage).await, 1, "what was made for the change is gone");

@@ -2,12 +2,12 @@
 
 use serde_json::{Value, json};
 
-use super::{Scripted, ScriptedResponse, cx, fields, mask, metadata, name, names, queue, resource};
+use super::{Scripted, ScriptedResponse, cx, fields, mask, metadata, name, names, page as page_of, queue, resource};
 use crate::{
     error::{
         ErrorReason::{
-            self, AgentStateConflict, ResourceNotFound, RouteInvalid, VendorAuthFailed, VendorOutcomeUnknown,
-            VendorRejected,
+            self, AgentStateConflict, CenterMisconfigured, ResourceNotFound, RouteInvalid, VendorAuthFailed,
+            VendorOutcomeUnknown, VendorRejected,
         },
         Result,
     },
@@ -178,22 +178,58 @@ async fn one_of_several_is_named_only_where_one_can_be_meant() {
     assert_eq!(resource(sign_in(&server, Vec::new()).await.unwrap_err()), "centers/acme/agents/1001");
 }
 
+/// Udesk's documented failures have its envelope, whose code is required; anything else at the address has not.
 #[tokio::test]
-async fn a_status_of_a_proxy_names_no_resource() {
-    for status in [404, 410] {
-        let page = || ScriptedResponse::new(status, "<html>nginx</html>");
-        let server = Scripted::new([page(), page(), page(), page()]).await;
-        let udesk = &server.udesk;
-        for refused in [
-            super::agent(udesk, "1001").await.map(drop),
-            udesk.bind_agent_extensions(&cx(), agent("1001"), extensions(["1201"])).await,
-            udesk.remove_agent_queues(&cx(), agent("1001"), names(&["centers/acme/queues/9001"])).await,
-            udesk.add_queue_agents(&cx(), name("centers/acme/queues/9001"), vec![agent("1001")]).await,
-        ] {
-            let refused = refused.unwrap_err();
-            assert_eq!((refused.reason(), resource(refused).as_str()), (ResourceNotFound, ""), "{status}");
+async fn a_404_without_the_vendors_envelope_names_no_resource() {
+    let any = [404, 410].as_slice();
+    for (statuses, body) in [
+        (any, "<html>nginx</html>"),
+        (any, ""),
+        (any, "Not Found"),
+        (any, "{}"),
+        (any, r#"{"message":"no Route matched with those values"}"#),
+        (any, r#"{"error":"not found"}"#),
+        (any, r#"{"status":404,"error":"Not Found","path":"/ccapi/v2/agents"}"#),
+        (any, r#"{"code":"NOT_FOUND","message":"route"}"#),
+        (any, r#"{"ErrCode":"","ErrDesc":"No records found"}"#),
+        // A code equal to the status is not Udesk's.
+        (&[404], r#"{"code":404,"message":"Not Found"}"#),
+        (&[410], r#"{"code":"410","message":"Gone"}"#),
+    ] {
+        for &status in statuses {
+            let page = || ScriptedResponse::new(status, body);
+            let server = Scripted::new((0..9).map(|_| page())).await;
+            let udesk = &server.udesk;
+            let queue: QueueName = name("centers/acme/queues/9001");
+            let mut listed = v1::ListAgentsRequest::default();
+            let listed_page = page_of(&mut listed);
+            let callback = v1::StartCallbackRequest {
+                customer_number: "13800000000".into(),
+                entry_number: "01055500100".into(),
+                ..Default::default()
+            };
+            let refused = [
+                super::agent(udesk, "1001").await.map(drop),
+                udesk
+                    .list_agents(&cx(), name("centers/acme"), Some(queue.clone()), listed_page, listed)
+                    .await
+                    .map(drop),
+                udesk.start_callback(&cx(), name("centers/acme"), callback).await.map(drop),
+                udesk.delete_queue(&cx(), queue.clone()).await,
+                udesk.delete_extension(&cx(), name("centers/acme/extensions/1101")).await,
+                udesk.bind_agent_extensions(&cx(), agent("1001"), extensions(["1201"])).await,
+                udesk.remove_agent_queues(&cx(), agent("1001"), names(&["centers/acme/queues/9001"])).await,
+                udesk.add_queue_agents(&cx(), queue, vec![agent("1001")]).await,
+                udesk.logout_agent(&cx(), agent("1001")).await.map(drop),
+            ];
+            for (index, refused) in refused.into_iter().enumerate() {
+                let refused = refused.unwrap_err();
+                assert_eq!(refused.reason(), CenterMisconfigured, "{status} {body} {index}");
+                assert!(refused.message().contains("base_url"), "{}", refused.message());
+                assert_eq!(resource(refused), "", "{status} {body} {index}");
+            }
+            assert_eq!(server.sent().len(), 9, "nothing is diagnosed");
         }
-        assert_eq!(server.sent().len(), 4, "nothing is diagnosed");
     }
 }
 
