@@ -13,7 +13,7 @@ use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue};
-use serde::de::IgnoredAny;
+use serde::{Deserialize, de::IgnoredAny};
 
 pub(crate) use self::{
     label::{Labels, labelled, unlabelled},
@@ -104,6 +104,18 @@ fn repaired(body: &Bytes, text: Cow<'_, str>, bound: Bound) -> Result<Bytes, Unr
     match repaired.text {
         Cow::Owned(text) => Ok(text.into()),
         Cow::Borrowed(_) => Ok(in_place(body, into_bytes(text))),
+    }
+}
+
+/// Deserializes a body. Its UTF-8 is checked once, and not string by string.
+///
+/// # Errors
+/// As `serde_json`.
+pub(crate) fn from_json<'a, T: Deserialize<'a>>(body: &'a [u8]) -> serde_json::Result<T> {
+    match std::str::from_utf8(body) {
+        Ok(text) => serde_json::from_str(text),
+        // It may be in a string that is ignored.
+        Err(_) => serde_json::from_slice(body),
     }
 }
 

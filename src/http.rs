@@ -16,6 +16,7 @@ mod exchange;
 mod failure;
 mod limit;
 mod mismatch;
+mod origin;
 
 pub(crate) mod retry;
 mod send_state;
@@ -45,6 +46,7 @@ use self::{
     retry::Retries,
     send_state::SendState,
 };
+pub(crate) use self::{dialect::REQUEST_HEADERS, origin::Origin};
 pub use self::{
     dialect::{Authorized, Dialect, HttpResponse, ParsedResponse, Refusal},
     endpoint::{Endpoint, Operation, Outgoing},
@@ -53,6 +55,7 @@ pub use self::{
     transport::{Failure, HttpRequest, Network, Transport},
 };
 use crate::{
+    body,
     clock::Clock,
     config,
     context::Context,
@@ -170,7 +173,7 @@ impl<D: Dialect> Client<D> {
     /// The reason that `failure` maps the vendor's code, HTTP status or transport failure to, with the vendor's code
     /// and text.
     pub async fn call<E: Endpoint<Dialect = D>>(self: &Arc<Self>, cx: &Context, endpoint: &E) -> Result<E::Response> {
-        self.call_with(cx, endpoint, |payload| Ok(serde_json::from_slice(&payload)?)).await
+        self.call_with(cx, endpoint, |payload| Ok(body::from_json(&payload)?)).await
     }
 
     /// Calls one operation and reads its payload with `read`. That of a large payload runs outside the threads that

@@ -39,8 +39,8 @@ pub struct Parts {
 /// When an address in the configuration is not usable.
 pub fn build(id: &str, center: &config::Center, parts: &Parts) -> Result<Arc<dyn Adapter>> {
     Ok(match &center.vendor {
-        config::Vendor::Udesk(udesk) => Arc::new(udesk::Udesk::new(id, center, udesk, parts)),
-        config::Vendor::Huawei(huawei) => Arc::new(huawei::Huawei::new(id, center, huawei, parts)),
+        config::Vendor::Udesk(udesk) => Arc::new(udesk::Udesk::new(id, center, udesk, parts)?),
+        config::Vendor::Huawei(huawei) => Arc::new(huawei::Huawei::new(id, center, huawei, parts)?),
     })
 }
 

@@ -64,7 +64,7 @@ impl<D: Dialect> Client<D> {
             if operation.repeatable && cx.is_expired() {
                 return Err(past_deadline(cx, operation, send_state.may_have_been_sent()));
             }
-            let Authorized { url, headers, credentials } =
+            let Authorized { uri, headers, credentials } =
                 self.dialect.authorize(cx, operation, outgoing, refreshed.as_ref()).await?;
             let mut breaker_guard = BreakerGuard {
                 client: self,
@@ -72,7 +72,7 @@ impl<D: Dialect> Client<D> {
                 start: Instant::now(),
                 requester,
             };
-            let sent = self.send(cx, operation, outgoing, url, headers, send_state).await;
+            let sent = self.send(cx, operation, outgoing, uri, headers, send_state).await;
             let elapsed = breaker_guard.start.elapsed();
             let response = match sent {
                 Ok(response) => response,
@@ -181,7 +181,7 @@ impl<D: Dialect> Client<D> {
         cx: &Context,
         operation: &Operation<D::Style>,
         outgoing: &Outgoing,
-        url: url::Url,
+        uri: http::Uri,
         headers: http::HeaderMap,
         send_state: &SendState,
     ) -> Result<HttpResponse, Failure> {
@@ -191,7 +191,7 @@ impl<D: Dialect> Client<D> {
         send_state.mark_sent();
         let request = HttpRequest {
             method: operation.method.clone(),
-            url,
+            uri,
             headers: accepting_encodings(headers),
             body: outgoing.body.clone(),
             repeatable: operation.repeatable,

@@ -129,13 +129,16 @@ struct VendorId(String);
 
 impl Udesk {
     /// The adapter of a configured center.
-    pub(crate) fn new(id: &str, center: &config::Center, udesk: &config::Udesk, parts: &Parts) -> Self {
-        let dialect = Ccapi::new(id, &center.base_url, udesk, parts.clock.clone(), parts.metrics.clone());
+    ///
+    /// # Errors
+    /// When its address is no URI.
+    pub(crate) fn new(id: &str, center: &config::Center, udesk: &config::Udesk, parts: &Parts) -> Result<Self> {
+        let dialect = Ccapi::new(id, &center.base_url, udesk, parts.clock.clone(), parts.metrics.clone())?;
         let ccapi =
             Client::new(id, center, dialect, parts.connections.clone(), parts.clock.clone(), parts.metrics.clone());
         ccapi.probe_with(|ccapi, cx| Box::pin(async move { phone_numbers::probe(&ccapi, &cx).await }));
         let subscriptions = subscription_changes::Register::new(ccapi.clone(), &center.base_url, parts);
-        Self {
+        Ok(Self {
             ccapi,
             lists: parts.lists.clone(),
             subscriptions,
@@ -144,7 +147,7 @@ impl Udesk {
             known_numbers_lock: KeyedMutex::new(),
             agent_states: udesk.agent_states.clone(),
             auth_token: udesk.auth_token.clone(),
-        }
+        })
     }
 }
 

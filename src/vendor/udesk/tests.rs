@@ -388,5 +388,5 @@ fn adapter(
         },
         vendor: config::Vendor::Udesk(udesk.clone()),
     };
-    Arc::new(Udesk::new("acme", &center, &udesk, &parts))
+    Arc::new(Udesk::new("acme", &center, &udesk, &parts).unwrap())
 }
