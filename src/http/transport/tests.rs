@@ -210,8 +210,8 @@ async fn why_no_connection_was_made_is_known() {
     }
 }
 
-/// An idle connection that the vendor closed while a request was on its way to it. The request was not written, and hyper
-/// could send it once more by itself.
+/// An idle connection that the vendor closed while a request was on its way to it. The request was not written, and
+/// hyper could send it once more by itself.
 #[test]
 fn a_request_for_a_connection_that_was_just_closed_is_not_sent_by_itself() {
     // The system's events come after each task.
