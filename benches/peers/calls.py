@@ -6,6 +6,7 @@ import sys
 import time
 
 from build import decode
+from machine import busy, ours
 from peers import CONTRACT, Running, Setting, Vendor, serving
 
 # Connections and streams on each.
@@ -75,9 +76,11 @@ def of_shape(vendor: Vendor, running: Running, shape, seconds: float) -> dict:
     warm = load(running, shape, max(1000, 4 * shape[0] * shape[1]))
     calls = max(200, shape[0] * shape[1], int(warm["per_second"] * seconds))
     before, cpu, vendor_cpu = vendor.counts(), running.process.cpu(), vendor.process.cpu()
+    others = busy() - ours(running.process, vendor.process)
     begin = time.monotonic()
     measured = load(running, shape, calls)
     took = time.monotonic() - begin
+    others = busy() - ours(running.process, vendor.process) - others
     after = vendor.counts()
     spent = running.process.cpu() - cpu
     requests = after["requests"] - before["requests"]
@@ -89,6 +92,7 @@ def of_shape(vendor: Vendor, running: Running, shape, seconds: float) -> dict:
         "cpu_us": spent / calls * 1e6,
         "cpu_busy": spent / took,
         "vendor_busy": (vendor.process.cpu() - vendor_cpu) / took,
+        "others_busy": max(0.0, others / took),
         "vendor_connections": after["connections"] - before["connections"],
     }
 

@@ -6,7 +6,7 @@ import sys
 import time
 
 from build import BIN
-from machine import Process
+from machine import Process, busy, ours
 from peers import AGENT, Setting, serving
 
 SIZES = [10_000, 100_000]
@@ -58,13 +58,16 @@ def walks(peer, setting: Setting, seconds: float, agents: int, page_size: int, r
             check(walker(running, "walk", page_size), agents)
             row |= {"idle_mib": idle, "peak_mib": process.peak() - idle}
             before, cpu, done = vendor.counts(), process.cpu(), []
-            end = time.monotonic() + seconds
+            begin, others = time.monotonic(), busy() - ours(process, vendor.process)
+            end = begin + seconds
             while not done or (time.monotonic() < end and len(done) < WALKS):
                 done.append(check(walker(running, "walk", page_size), agents))
         except RuntimeError as error:
             return row | {"failed": str(error)}
         after = vendor.counts()
+        others = busy() - ours(process, vendor.process) - others
         row |= {
+            "others_busy": max(0.0, others / (time.monotonic() - begin)),
             "walks": len(done),
             "pages": done[0]["pages"],
             "vendor_requests": (after["requests"] - before["requests"]) / len(done),

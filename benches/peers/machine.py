@@ -3,6 +3,7 @@
 import os
 import pathlib
 import platform
+import resource
 import signal
 import socket
 import subprocess
@@ -89,6 +90,18 @@ class Process:
             pathlib.Path(f"/proc/{pid}/clear_refs").write_text("5")
 
 
+def busy() -> float:
+    """CPU time that all processors spent so far, in seconds: user, nice, system, steal."""
+    fields = pathlib.Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:]
+    return sum(int(fields[column]) for column in (0, 1, 2, 7)) / TICK
+
+
+def ours(*processes: Process) -> float:
+    """That of these processes, of this script and of the commands that it ran."""
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages) + sum(process.cpu() for process in processes)
+
+
 def free_port() -> int:
     """A port that was free a moment ago."""
     with socket.socket() as listener:
@@ -113,5 +126,4 @@ def description() -> dict:
     return {
         "machine": f"{os.cpu_count()} x {model}, {memory:.0f} GiB",
         "system": f"{platform.system()} {platform.release()}",
-        "load": f"{os.getloadavg()[0]:.1f} before the run",
     }

@@ -3,6 +3,8 @@
 import statistics
 
 SHAPES = ("1x1", "8x8", "64x16")
+# What other programs may use of a processor during a measurement.
+QUIET = 0.05
 NOT_MEASURED = [
     "TLS for callers: the gateway serves gRPC without TLS, so only connections to the vendor are encrypted here",
     "a gateway by hand in Node",
@@ -20,12 +22,15 @@ def median(rows: list, key: str, **where):
 def show(figures: dict) -> None:
     """Everything."""
     about, missing = figures["about"], figures["missing"]
-    for key in ("machine", "system", "load"):
+    for key in ("machine", "system"):
         print(f"{key:<13}{about[key]}")
     for key, value in about["versions"].items():
         print(f"{key:<13}{value.splitlines()[0]}")
     print(f"{'method':<13}{about['rounds']} interleaved rounds, {about['seconds']:g} s a load, medians; {about['workers']} "
           f"worker threads a peer unless it says 1; {about['minutes']} minutes")
+    others = median([*figures.get("calls", []), *figures.get("tls", []), *figures.get("lists", [])], "others_busy")
+    quiet = "" if others < QUIET else ": the machine was BUSY, and these figures mean little"
+    print(f"{'others':<13}other programs used {others:.0%} of a processor at the median{quiet}")
     goals = []
     if "calls" in figures:
         print("\n== GetAgent, connections x streams")

@@ -107,10 +107,8 @@ def workers() -> int:
 
 def about(gateway: pathlib.Path, peers: list, arguments) -> dict:
     """Machine, versions, and how it was measured."""
-    commit = output("git", "-C", build.ROOT, "rev-parse", "--short", "HEAD")
-    changed = output("git", "-C", build.ROOT, "status", "--porcelain", "--untracked-files=no")
     versions = {
-        "switchboard": f"{output(gateway, '--version')}, {commit}{' and changes' if changed else ''}",
+        "switchboard": f"{output(gateway, '--version')}, {'built elsewhere' if arguments.gateway else commit()}",
         "rustc": output(build.find("rustc", "rustup.rs"), "--version"),
         "h2load": output("h2load", "--version"),
     }
@@ -129,6 +127,13 @@ def about(gateway: pathlib.Path, peers: list, arguments) -> dict:
         "seconds": arguments.seconds,
         "titles": {peer.name: peer.title for peer in peers},
     }
+
+
+def commit() -> str:
+    """What the gateway was built from."""
+    head = output("git", "-C", build.ROOT, "rev-parse", "--short", "HEAD")
+    changed = output("git", "-C", build.ROOT, "status", "--porcelain", "--untracked-files=no")
+    return f"commit {head}{' and changes' if changed else ''}"
 
 
 def certificates(folder: pathlib.Path) -> pathlib.Path:

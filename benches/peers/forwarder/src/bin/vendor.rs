@@ -208,9 +208,23 @@ fn head(status: &str, length: usize) -> Vec<u8> {
 /// The whole answer of operation 6.
 fn list(agents: u64) -> Vec<u8> {
     let ids = FIRST_ID..FIRST_ID + agents;
-    let agents_json: Vec<String> = ids.map(|id| agent(&id.to_string())).collect();
+    let agents_json: Vec<String> = ids.map(listed_agent).collect();
     let page = format!(r#"{{"CurrPage":1,"PageSize":{agents},"Total":{agents},"TotalPage":1,"AgentList":["#);
     [ENVELOPE.0, &page, &agents_json.join(","), "]}", ENVELOPE.1].concat().into_bytes()
+}
+
+/// An agent, as in the example of operation 6.
+fn listed_agent(id: u64) -> String {
+    format!(
+        concat!(
+            r#"{{"AppId":"7859ff65-0e6a-4340-6cae-a6e3c39a6012","AgentId":"{id}","WorkId":"W{id}","Name":"Agent {id}","#,
+            r#""Mobile":"13277665543","Email":"agent-{id}@example.com","Role":"agent","#,
+            r#""Queues":["9003@7859ff65-0e6a-4340-6cae-a6e3c39a6012"],"QueuesNames":null,"Extensions":["1145","1146"],"#,
+            r#""DefSpNumber":"057126200670","State":4,"ExtState":0,"WrapUpTime":0,"OutWrapUpTime":0,"Enable":true,"#,
+            r#""ExtenInfos":null}}"#
+        ),
+        id = id
+    )
 }
 
 /// An agent, as in the example of operation 25.

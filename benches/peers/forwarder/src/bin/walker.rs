@@ -5,6 +5,7 @@ use std::{
     fs,
     io::Write as _,
     path::PathBuf,
+    process::ExitCode,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -102,8 +103,19 @@ struct List {
 #[derive(Default)]
 struct Raw;
 
-fn main() -> Answer<()> {
-    match Options::parse().command {
+fn main() -> ExitCode {
+    let Err(error) = run(Options::parse().command) else {
+        return ExitCode::SUCCESS;
+    };
+    match error.downcast_ref::<Status>() {
+        Some(status) => eprintln!("{:?}: {}", status.code(), status.message()),
+        None => eprintln!("{error}"),
+    }
+    ExitCode::FAILURE
+}
+
+fn run(command: Command) -> Answer<()> {
+    match command {
         Command::Call { address, method, request, patience } => {
             let request = Bytes::from(fs::read(request)?);
             single()?.block_on(call(&address, &method, request, Duration::from_secs(patience)))
