@@ -1,5 +1,6 @@
 """Builds the gateway and its peers into target/peers."""
 
+import functools
 import os
 import pathlib
 import shutil
@@ -30,12 +31,13 @@ def find(command: str, hint: str) -> str:
 
 def run(*command, cwd: pathlib.Path = ROOT, environment=None) -> None:
     """A step of a build. Its output is shown only if it fails."""
-    print("build       ", " ".join(pathlib.Path(word).name if os.sep in str(word) else str(word) for word in command[:6]),
-          file=sys.stderr)
-    done = subprocess.run([str(word) for word in command], cwd=cwd, env={**os.environ, **(environment or {})}, check=False,
-                          capture_output=True, text=True)
+    words = [str(word) for word in command]
+    short = [pathlib.Path(word).name if os.sep in word else word for word in words[:6]]
+    print("build       ", *short, file=sys.stderr)
+    environment = {**os.environ, **(environment or {})}
+    done = subprocess.run(words, cwd=cwd, env=environment, check=False, capture_output=True, text=True)
     if done.returncode != 0:
-        raise Missing(f"failed: {' '.join(map(str, command))}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+        raise Missing(f"failed: {' '.join(words)}\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
 
 
 def gateway() -> pathlib.Path:
@@ -55,6 +57,7 @@ def forwarder() -> None:
         shutil.copy2(target / "release" / name, BIN / name)
 
 
+@functools.cache
 def python() -> pathlib.Path:
     """A Python with the packages above."""
     interpreter = OUT / "python/bin/python"

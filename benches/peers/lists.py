@@ -48,7 +48,7 @@ def rounds(peers: list, setting: Setting, count: int, seconds: float, rest: bool
 
 
 def walks(peer, setting: Setting, seconds: float, agents: int, page_size: int, rest: bool) -> dict:
-    """Walks in sequence until these seconds have passed. The first one warms up, and its peak is the one that counts."""
+    """Walks in sequence until these seconds have passed. The first one warms up, and its peak counts."""
     row = {"agents": agents, "page_size": page_size}
     with serving(peer, setting, agents) as (vendor, running):
         process = running.process

@@ -51,6 +51,7 @@ class Vendor:
         pattern = r"listening on (\S+)\ncounts at (\S+)\n"
         while not (match := re.search(pattern, self.process.output)):
             if self.process.process.poll() is not None or time.monotonic() > limit:
+                self.process.stop()
                 raise RuntimeError(f"the vendor does not start: {self.process.output}")
             time.sleep(0.01)
         self.address, self.admin = match.groups()
@@ -107,7 +108,13 @@ class Running:
         ) as waiting:
             time.sleep(0.05)
             self.process = Process(command, self.folder, {**setting.environment, **environment})
-            response, error = waiting.communicate()
+            try:
+                response, error = waiting.communicate()
+            except BaseException:
+                # Ended by a signal.
+                waiting.kill()
+                self.process.stop()
+                raise
         if waiting.returncode != 0:
             self.process.stop()
             raise RuntimeError(f"{peer.name} does not answer: {error.decode().strip()}\n{self.process.output[-2000:]}")

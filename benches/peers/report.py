@@ -26,8 +26,8 @@ def show(figures: dict) -> None:
         print(f"{key:<13}{about[key]}")
     for key, value in about["versions"].items():
         print(f"{key:<13}{value.splitlines()[0]}")
-    print(f"{'method':<13}{about['rounds']} interleaved rounds, {about['seconds']:g} s a load, medians; {about['workers']} "
-          f"worker threads a peer unless it says 1; {about['minutes']} minutes")
+    print(f"{'method':<13}{about['rounds']} interleaved rounds, {about['seconds']:g} s a load, medians; "
+          f"{about['workers']} worker threads a peer unless it says 1; {about['minutes']} minutes")
     others = median([*figures.get("calls", []), *figures.get("tls", []), *figures.get("lists", [])], "others_busy")
     quiet = "" if others < QUIET else ": the machine was BUSY, and these figures mean little"
     print(f"{'others':<13}other programs used {others:.0%} of a processor at the median{quiet}")
@@ -49,7 +49,7 @@ def show(figures: dict) -> None:
         print(f"{'-' if met is None else 'met' if met else 'NOT MET':<9}{text}")
     print("\n== Not measured")
     for name, reason in missing.items():
-        print(f"- {about['titles'].get(name, name)}: {reason.splitlines()[0]}")
+        print(f"- {name}: {reason.splitlines()[0]}")
     for text in NOT_MEASURED:
         print(f"- {text}")
     print("\n== Every round")
@@ -151,13 +151,14 @@ def lists(rows: list, titles: dict) -> None:
     """Walks, the crowd, and GetAgent beside lists."""
     peers = [name for name in titles if any(row["peer"] == name for row in rows)]
     keys = ["vendor_requests", "vendor_mb", "cpu_ms", "wall_ms", "peak_mib", "remaining_mib"]
-    names = ["vendor reads", "vendor MB", "CPU ms", "wall ms", "peak MiB", f"MiB after a rest"]
+    names = ["vendor reads", "vendor MB", "CPU ms", "wall ms", "peak MiB", "MiB after a rest"]
     lines = []
     for agents, page in sorted({(row["agents"], row["page_size"]) for row in rows if row["kind"] == "walks"}):
         for peer in peers:
             of = {"kind": "walks", "peer": peer, "agents": agents, "page_size": page}
             failed = [row["failed"] for row in rows if "failed" in row and of.items() <= row.items()]
-            title = f"{titles[peer]}: {agents} agents, " + (f"pages of {page}" if peer == "switchboard" else "one response")
+            pages = f"pages of {page}" if peer == "switchboard" else "one response"
+            title = f"{titles[peer]}: {agents} agents, {pages}"
             if failed:
                 lines.append([title, *["-"] * len(keys)])
                 print(f"failed: {title}: {failed[0]}")
@@ -177,7 +178,8 @@ def lists(rows: list, titles: dict) -> None:
         for callers in sorted({row["callers"] for row in rows if row["kind"] == "beside"}):
             of = {"kind": "beside", "peer": peer, "callers": callers}
             keys = ("p50_ms", "p99_ms", "max_ms", "calls", "walks")
-            lines.append([f"{titles[peer]}, beside {callers} list callers", *(cell(median(rows, key, **of)) for key in keys)])
+            cells = [cell(median(rows, key, **of)) for key in keys]
+            lines.append([f"{titles[peer]}, beside {callers} list callers", *cells])
     table(["GetAgent in sequence", "p50 ms", "p99 ms", "max ms", "calls", "walks beside"], lines)
     for key, what, of in (
         ("cpu_ms", "CPU of a walk over 10000 agents", {"kind": "walks", "agents": 10_000, "page_size": 100}),

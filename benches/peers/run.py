@@ -36,7 +36,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=5.0, help="about how long one load lasts (default: 5)")
     parser.add_argument("--only", default="", help="these peers, separated by commas, and always the gateway")
     parser.add_argument("--lists", action="store_true", help="lists instead of calls")
-    parser.add_argument("--tls", action="store_true", help="calls over TLS to the vendor, at the gateway and the forwarder")
+    parser.add_argument("--tls", action="store_true", help="calls over TLS to the vendor: gateway and forwarder")
     parser.add_argument("--all", action="store_true", help="calls, lists and TLS")
     parser.add_argument("--no-rest", action="store_true", help=f"do not wait {lists.REST} s for what memory remains")
     parser.add_argument("--gateway", type=pathlib.Path, help="a built gateway, instead of a build")
@@ -76,7 +76,7 @@ def main() -> int:
 
 
 def built(arguments, missing: dict):
-    """The gateway, and the peers that could be built. Without the forwarder's crate there is no vendor and no client."""
+    """The gateway, and the peers that could be built. The forwarder's crate has the vendor and the client too."""
     gateway = arguments.gateway or build.gateway()
     if not gateway.is_file():
         raise Missing(f"{gateway} is missing")

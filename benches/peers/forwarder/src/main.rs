@@ -1,6 +1,6 @@
 //! The least that translates a call: tonic, reqwest, serde, prost. `GetAgent` and `ListAgents` at Udesk, signed, and
-//! nothing else: no limits, deadlines, retries, metrics, logs, authentication, redaction, filters, pages, and no check of
-//! what it is sent. A list is one response, whatever its size.
+//! nothing else: no limits, deadlines, retries, metrics, logs, authentication, redaction, filters, pages, and no check
+//! of what it is sent. A list is one response, whatever its size.
 //!
 //! `forwarder --base-url URL --app-id ID --sid SID --auth-token TOKEN` prints the address that it listens on.
 

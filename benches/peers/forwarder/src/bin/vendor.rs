@@ -111,8 +111,8 @@ fn acceptor(certificate: &PathBuf, key: &PathBuf) -> Result<TlsAcceptor, Box<dyn
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
-/// Requests one after the other, each without a body or with a chunked one that is empty, as Envoy sends it. A response is
-/// a head with its body, or a head and a long body.
+/// Requests one after the other, each without a body or with a chunked one that is empty, as Envoy sends it. A response
+/// is a head with its body, or a head and a long body.
 async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     mut stream: S,
     respond: impl Fn(&str) -> (Vec<u8>, Option<Bytes>),
@@ -217,11 +217,11 @@ fn list(agents: u64) -> Vec<u8> {
 fn listed_agent(id: u64) -> String {
     format!(
         concat!(
-            r#"{{"AppId":"7859ff65-0e6a-4340-6cae-a6e3c39a6012","AgentId":"{id}","WorkId":"W{id}","Name":"Agent {id}","#,
-            r#""Mobile":"13277665543","Email":"agent-{id}@example.com","Role":"agent","#,
-            r#""Queues":["9003@7859ff65-0e6a-4340-6cae-a6e3c39a6012"],"QueuesNames":null,"Extensions":["1145","1146"],"#,
-            r#""DefSpNumber":"057126200670","State":4,"ExtState":0,"WrapUpTime":0,"OutWrapUpTime":0,"Enable":true,"#,
-            r#""ExtenInfos":null}}"#
+            r#"{{"AppId":"7859ff65-0e6a-4340-6cae-a6e3c39a6012","AgentId":"{id}","WorkId":"W{id}","#,
+            r#""Name":"Agent {id}","Mobile":"13277665543","Email":"agent-{id}@example.com","Role":"agent","#,
+            r#""Queues":["9003@7859ff65-0e6a-4340-6cae-a6e3c39a6012"],"QueuesNames":null,"#,
+            r#""Extensions":["1145","1146"],"DefSpNumber":"057126200670","State":4,"ExtState":0,"#,
+            r#""WrapUpTime":0,"OutWrapUpTime":0,"Enable":true,"ExtenInfos":null}}"#
         ),
         id = id
     )
@@ -233,7 +233,7 @@ fn agent(id: &str) -> String {
         concat!(
             r#"{{"AppId":"7859ff65-0e6a-4340-6cae-a6e3c39a6012","AgentId":"{id}@7859ff65-0e6a","WorkId":"W{id}","#,
             r#""Name":"Agent {id}","NickName":"agent-{id}","Mobile":"13277665543","Email":"agent-{id}@example.com","#,
-            r#""Role":"agent","Queues":["9003@7859ff65-0e6a","9004@7859ff65-0e6a"],"QueuesNames":["Sales","Support"],"#,
+            r#""Role":"agent","Queues":["9003@7859ff65-0e6a","9004@7859ff65-0e6a"],"QueuesNames":["A","B"],"#,
             r#""Extensions":["1145"],"DefSpNumber":"057126200670","State":4,"StateDes":"offline","ReasonCode":0,"#,
             r#""ReasonCodeDes":"","ExtState":0,"Enable":true,"#,
             r#""ExtenInfos":[{{"Number":"","Extension":"1145","Password":"x","SignalType":"voip"}}]}}"#
