@@ -1,5 +1,6 @@
-//! The least that translates a call: tonic, reqwest, serde, prost. `GetAgent` at Udesk, signed, and nothing else: no
-//! limits, deadlines, retries, metrics, logs, authentication, redaction, and no check of what it is sent.
+//! The least that translates a call: tonic, reqwest, serde, prost. `GetAgent` and `ListAgents` at Udesk, signed, and
+//! nothing else: no limits, deadlines, retries, metrics, logs, authentication, redaction, filters, pages, and no check
+//! of what it is sent. A list is one response, whatever its size.
 //!
 //! `forwarder --base-url URL --app-id ID --sid SID --auth-token TOKEN` prints the address that it listens on.
 
@@ -14,10 +15,10 @@ use std::{
 
 use clap::Parser;
 use contract::{
-    Agent, AgentRole, AgentState, GetAgentRequest, VendorValue,
+    Agent, AgentRole, AgentState, GetAgentRequest, ListAgentsRequest, ListAgentsResponse, VendorValue,
     contact_center_server::{ContactCenter, ContactCenterServer},
 };
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use sha1::{Digest as _, Sha1};
 use tokio::net::TcpListener;
 use tonic::{
@@ -30,7 +31,7 @@ mod contract {
     tonic::include_proto!("contactcenter.v1");
 }
 
-/// A bare forwarder of `GetAgent` to Udesk.
+/// A bare forwarder of `GetAgent` and `ListAgents` to Udesk.
 #[derive(Parser)]
 struct Options {
     /// Address to listen on.
@@ -71,17 +72,25 @@ struct Forwarder {
 /// Udesk's response.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Envelope {
+struct Envelope<T> {
     err_code: String,
     #[serde(default)]
     err_desc: String,
-    result: Option<Record>,
+    result: Option<T>,
+}
+
+/// Udesk's list of agents.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Records {
+    agent_list: Vec<Record>,
 }
 
 /// Udesk's agent.
 #[derive(Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Record {
+    agent_id: String,
     work_id: String,
     name: String,
     mobile: String,
@@ -136,6 +145,27 @@ impl ContactCenter for Forwarder {
         else {
             return Err(Status::invalid_argument("name: expected centers/{center}/agents/{agent}"));
         };
+        let record: Record = self.get(&format!("/ccapi/v2/agents/{id}")).await?;
+        Ok(Response::new(record.into_agent(center, id)))
+    }
+
+    async fn list_agents(&self, request: Request<ListAgentsRequest>) -> Result<Response<ListAgentsResponse>, Status> {
+        let parent = request.into_inner().parent;
+        let Some(center) = parent.strip_prefix("centers/") else {
+            return Err(Status::invalid_argument("parent: expected centers/{center}"));
+        };
+        let Records { agent_list } = self.get("/ccapi/v2/agents").await?;
+        let agents = agent_list.into_iter().map(|mut record| {
+            let id = std::mem::take(&mut record.agent_id);
+            record.into_agent(center, id.split('@').next().unwrap_or_default())
+        });
+        Ok(Response::new(ListAgentsResponse { agents: agents.collect(), ..ListAgentsResponse::default() }))
+    }
+}
+
+impl Forwarder {
+    /// A signed request and the `Result` of its response.
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Status> {
         let timestamp = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_millis().to_string();
         let query = [
             ("AppId", self.app_id.as_str()),
@@ -143,19 +173,14 @@ impl ContactCenter for Forwarder {
             ("Sign", &self.sign(&timestamp)),
             ("Sid", &self.sid),
         ];
-        let url = format!("{}/ccapi/v2/agents/{id}", self.base_url);
+        let url = format!("{}{path}", self.base_url);
         let response = self.http.get(url).query(&query).send().await.map_err(unavailable)?;
-        let envelope: Envelope = response.json().await.map_err(unavailable)?;
-        match envelope {
-            Envelope { err_code, result: Some(record), .. } if err_code == "000000" => {
-                Ok(Response::new(record.into_agent(center, id)))
-            }
+        match response.json().await.map_err(unavailable)? {
+            Envelope { err_code, result: Some(result), .. } if err_code == "000000" => Ok(result),
             Envelope { err_code, err_desc, .. } => Err(Status::unknown(format!("{err_code}: {err_desc}"))),
         }
     }
-}
 
-impl Forwarder {
     /// The signature, in lower-case hexadecimal digits.
     fn sign(&self, timestamp: &str) -> String {
         let digest =
