@@ -86,10 +86,8 @@ pub(crate) fn of_response(headers: &HeaderMap, body: Bytes, bound: Bound) -> Res
         Err(Unreadable::Charset) => {}
         Err(other) => return Err(*other),
     }
-    match charset::with_replacements(labels.charset(), &body) {
-        Some(text) if is_valid_json(&text) => repaired(&body, Cow::Owned(text), bound),
-        _ => decoded,
-    }
+    let text = charset::with_replacements(labels.charset(), &body);
+    if is_valid_json(&text) { repaired(&body, Cow::Owned(text), bound) } else { decoded }
 }
 
 /// A text repaired, in place where it is part of `body`.

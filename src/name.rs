@@ -234,7 +234,8 @@ macro_rules! resource_name {
             }
 
             fn identifies(id: &str) -> bool {
-                $pattern.decode(&$pattern.encode(id)).is_some()
+                // A character that was not readable is not the vendor's.
+                !id.contains(char::REPLACEMENT_CHARACTER) && $pattern.decode(&$pattern.encode(id)).is_some()
             }
         }
 

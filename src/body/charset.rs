@@ -34,35 +34,18 @@ pub(crate) fn decode<'a>(label: &str, body: &'a [u8], max: usize) -> Result<Cow<
     }
 }
 
-/// The text of bytes of which a few are malformed, with U+FFFD in their place: in UTF-8 or in the charset of the label,
-/// whichever leaves fewer. `None` when the bytes look like another charset: guessing it would turn names into other
-/// names.
-pub(crate) fn with_replacements(label: &str, body: &[u8]) -> Option<String> {
-    let labelled = of_label(label).filter(|encoding| *encoding != UTF_8);
-    let labelled = labelled.map(|encoding| encoding.decode_without_bom_handling(body).0);
-    let texts = labelled.into_iter().chain([String::from_utf8_lossy(body)]);
-    let best = texts.min_by_key(|text| text.matches(char::REPLACEMENT_CHARACTER).count())?;
-    (has_only_truncated_characters(&best) || has_only_odd_bytes(&best)).then(|| best.into_owned())
-}
-
-/// Whether replacement characters stand alone, or are fewer than other characters beyond ASCII. A text in another
-/// charset has several in a row, and few others.
-fn has_only_odd_bytes(text: &str) -> bool {
-    let (mut in_rows, mut others, mut row) = (0, 0, 0);
-    for character in text.chars() {
-        if character == char::REPLACEMENT_CHARACTER {
-            row += 1;
-            in_rows += match row {
-                1 => 0,
-                2 => 2,
-                _ => 1,
-            };
-        } else {
-            row = 0;
-            others += usize::from(!character.is_ascii());
-        }
-    }
-    in_rows <= others
+/// The text of bytes of which some are malformed, with U+FFFD in their place: in UTF-8 or in the charset of the label or
+/// the byte order mark, whichever leaves fewer. No other charset is guessed: that would turn names into other names.
+pub(crate) fn with_replacements(label: &str, body: &[u8]) -> String {
+    let (marked, body) = match Encoding::for_bom(body) {
+        Some((encoding, length)) => (Some(encoding), &body[length..]),
+        None => (of_label(label), body),
+    };
+    let marked = marked.filter(|encoding| *encoding != UTF_8);
+    let marked = marked.map(|encoding| encoding.decode_without_bom_handling(body).0);
+    let texts = marked.into_iter().chain([String::from_utf8_lossy(body)]);
+    let best = texts.min_by_key(|text| text.matches(char::REPLACEMENT_CHARACTER).count());
+    best.map(Cow::into_owned).unwrap_or_default()
 }
 
 /// Whether every replacement character is the last one of a string in JSON, or in JSON within a string.
@@ -127,24 +110,25 @@ mod tests {
     }
 
     #[test]
-    fn a_few_malformed_bytes_are_replaced_and_another_charset_is_not_guessed() {
+    fn malformed_bytes_are_replaced_and_another_charset_is_not_guessed() {
         for (label, body, expected) in [
-            ("", &b"{\"a\":\"\xe6\x9d\"}"[..], Some("{\"a\":\"\u{fffd}\"}")),
-            ("", b"{\"a\":\"{\\\"b\\\":\\\"\xe6\\\"}\"}", Some("{\"a\":\"{\\\"b\\\":\\\"\u{fffd}\\\"}\"}")),
-            ("", b"{\"a\":\"\xe6x\"}", Some("{\"a\":\"\u{fffd}x\"}")),
-            ("utf-8", b"Jos\xe9, Zo\xeb", Some("Jos\u{fffd}, Zo\u{fffd}")),
-            ("", "\u{674e}\u{56db}?".as_bytes(), Some("\u{674e}\u{56db}?")),
-            // Two in a row, beside two characters.
-            ("", b"\xe6\x9d\x8e\xe5\x9b\x9b\xff\xff", Some("\u{674e}\u{56db}\u{fffd}\u{fffd}")),
-            ("", b"\xe6\x9d\x8e\xff\xff", None),
-            ("", b"{\"a\":\"\xc0\xee\"}", None),
-            ("nonsense", b"\xc0\xee\xcb\xc4", None),
-            ("gbk", b"\xc0\xee\xff\xcb\xc4", Some("\u{674e}\u{fffd}\u{56db}")),
+            ("", &b"{\"a\":\"\xe6\x9d\"}"[..], "{\"a\":\"\u{fffd}\"}"),
+            ("", b"{\"a\":\"{\\\"b\\\":\\\"\xe6\\\"}\"}", "{\"a\":\"{\\\"b\\\":\\\"\u{fffd}\\\"}\"}"),
+            ("", b"{\"a\":\"\xe6x\"}", "{\"a\":\"\u{fffd}x\"}"),
+            ("", b"\xef\xbb\xbf{\"a\":\"\xe6x\"}", "{\"a\":\"\u{fffd}x\"}"),
+            ("utf-8", b"Jos\xe9, Zo\xeb", "Jos\u{fffd}, Zo\u{fffd}"),
+            ("", "\u{674e}\u{56db}?".as_bytes(), "\u{674e}\u{56db}?"),
+            ("", b"\xe6\x9d\x8e\xff\xff", "\u{674e}\u{fffd}\u{fffd}"),
+            // Half a surrogate pair in UTF-8, and a text in another charset.
+            ("", b"a\xed\xa0\xbdb", "a\u{fffd}\u{fffd}\u{fffd}b"),
+            ("nonsense", b"\xc0\xee\xcb\xc4", "\u{fffd}\u{fffd}\u{fffd}\u{fffd}"),
+            ("gbk", b"\xc0\xee\xff\xcb\xc4", "\u{674e}\u{fffd}\u{56db}"),
             // UTF-8 under another label.
-            ("gbk", b"\xe6\x9d\x8e\xff\xe5\x9b\x9b!", Some("\u{674e}\u{fffd}\u{56db}!")),
-            ("gbk", b"\xff\xff", None),
+            ("gbk", b"\xe6\x9d\x8e\xff\xe5\x9b\x9b!", "\u{674e}\u{fffd}\u{56db}!"),
+            // Half a surrogate pair in UTF-16.
+            ("", b"\xfe\xff\0a\xd8\x3d\0b", "a\u{fffd}b"),
         ] {
-            assert_eq!(with_replacements(label, body).as_deref(), expected, "{label} {body:?}");
+            assert_eq!(with_replacements(label, body), expected, "{label} {body:?}");
         }
     }
 

@@ -12,7 +12,10 @@ use serde::{
 };
 use serde_json::{Value, value::RawValue};
 
-use crate::body::{ITEM_TOO_LARGE, LIST_TOO_LONG, shown_cause};
+use crate::{
+    body::{ITEM_TOO_LARGE, LIST_TOO_LONG, shown_cause},
+    http::Mismatch,
+};
 
 /// Text; a number or a boolean is its text, and null is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -35,12 +38,13 @@ pub(crate) struct Integer(pub Option<i64>);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Flag(pub Option<bool>);
 
-/// A list; null and the empty text are the empty list, and a single object is a list of one.
+/// A list; null and the empty text are the empty list, and a single object is a list of one. An item that is null is the
+/// default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct List<T>(pub Vec<T>);
 
 /// A list whose items are read later, one by one; null and the empty text are the empty list, and a single object is a
-/// list of one. An item is at most 1 MiB.
+/// list of one. An item is at most 1 MiB; one that is null is read by [`item`].
 #[derive(Debug, Clone, Default)]
 pub(crate) struct RawList<'a>(pub Vec<&'a RawValue>);
 
@@ -51,6 +55,11 @@ pub(crate) struct Anything;
 /// An object; null, the empty text and an empty list are its default.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Object<T>(pub T);
+
+/// Reads an item of a [`RawList`]; null is the default.
+pub(crate) fn item<T: for<'de> Deserialize<'de> + Default>(json: &[u8]) -> Result<T, Mismatch> {
+    Ok(serde_json::from_slice::<Option<T>>(json)?.unwrap_or_default())
+}
 
 /// An error without the values that its text may quote. `what` is the shape that was expected.
 pub(crate) fn without_values<E: de::Error>(error: &impl fmt::Display, what: &'static str) -> E {
@@ -182,11 +191,11 @@ impl<T> Default for List<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
+impl<'de, T: Deserialize<'de> + Default> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct ListVisitor<T>(std::marker::PhantomData<T>);
 
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
+        impl<'de, T: Deserialize<'de> + Default> Visitor<'de> for ListVisitor<T> {
             type Value = List<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -206,11 +215,11 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<List<T>, A::Error> {
                 let mut list = Vec::new();
-                while let Some(item) = items.next_element()? {
+                while let Some(item) = items.next_element::<Option<T>>()? {
                     if (list.len() + 1).saturating_mul(size_of::<T>()) > MAX_LIST_BYTES {
                         return Err(de::Error::custom(LIST_TOO_LONG));
                     }
-                    list.push(item);
+                    list.push(item.unwrap_or_default());
                 }
                 Ok(List(list))
             }
@@ -233,6 +242,36 @@ impl<T> IntoIterator for List<T> {
     }
 }
 
+/// The items of a list, null included.
+struct RawItems<'a>(Vec<&'a RawValue>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawItems<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ItemsVisitor<'a>(std::marker::PhantomData<&'a ()>);
+
+        impl<'de: 'a, 'a> Visitor<'de> for ItemsVisitor<'a> {
+            type Value = RawItems<'a>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<RawItems<'a>, A::Error> {
+                let mut list = Vec::new();
+                while let Some(item) = items.next_element()? {
+                    list.push(item);
+                    if size_of_val(list.as_slice()) > MAX_LIST_BYTES {
+                        return Err(de::Error::custom(LIST_TOO_LONG));
+                    }
+                }
+                Ok(RawItems(list))
+            }
+        }
+
+        deserializer.deserialize_seq(ItemsVisitor(std::marker::PhantomData))
+    }
+}
+
 // === impl RawList ===
 
 impl<'de: 'a, 'a> Deserialize<'de> for RawList<'a> {
@@ -242,7 +281,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for RawList<'a> {
             "null" | "\"\"" => Vec::new(),
             // The error's text quotes the input.
             json if json.starts_with('[') => {
-                serde_json::from_str::<List<_>>(json).map_err(|error| without_values(&error, "not a list"))?.0
+                serde_json::from_str::<RawItems<'_>>(json).map_err(|error| without_values(&error, "not a list"))?.0
             }
             json if json.starts_with('{') => vec![raw],
             _ => return Err(de::Error::custom("not a list, one object or nothing")),
@@ -355,6 +394,7 @@ mod tests {
         let one = List(vec![Item { id: Text("1".into()) }]);
         assert_eq!(read::<List<Item>>("[{\"id\":1}]"), one);
         assert_eq!(read::<List<Item>>("{\"id\":\"1\"}"), one);
+        assert_eq!(read::<List<Item>>("[null]"), List(vec![Item::default()]));
         for nothing in ["null", "\"\"", "[]"] {
             assert_eq!(read::<List<Item>>(nothing), List::default());
             assert_eq!(read::<Object<Item>>(nothing), Object::default());
@@ -365,9 +405,10 @@ mod tests {
 
     #[test]
     fn a_list_that_is_read_later_has_the_same_forms() {
-        for (json, items) in [("null", 0), ("\"\"", 0), ("[]", 0), ("{\"id\":1}", 1), (" [1, \"a\", {}] ", 3)] {
+        for (json, items) in [("null", 0), ("\"\"", 0), ("[]", 0), ("{\"id\":1}", 1), (" [1, \"a\", null, {}] ", 4)] {
             assert_eq!(serde_json::from_str::<RawList<'_>>(json).unwrap().0.len(), items, "{json}");
         }
+        assert_eq!(item::<Text>(b" null ").unwrap(), Text::default());
         for odd in ["1", "\"no\"", "true"] {
             assert!(serde_json::from_str::<RawList<'_>>(odd).is_err(), "{odd}");
         }

@@ -181,3 +181,8 @@ impl Events for Huawei {
         callbacks::read_event(center, body, &secrets.collect::<Vec<_>>())
     }
 }
+
+/// Whether Huawei itself refused a request, for a reason that only its text names. A firewall's refusal has no code.
+fn is_refused(error: &Error) -> bool {
+    error.reason() == ErrorReason::VendorRejected && !error.vendor_code().is_empty()
+}

@@ -202,9 +202,11 @@ fn is_missing(error: &Error) -> bool {
     error.reason() == ErrorReason::ResourceNotFound && codes::is_no_records(error.vendor_code())
 }
 
-/// Whether a refusal does not say which rule was broken: the document names no code for several rules (C62).
+/// Whether a refusal of Udesk does not say which rule was broken: the document names no code for several rules (C62). A
+/// firewall's refusal has no code, and is about none of them.
 fn is_vague(error: &Error) -> bool {
-    matches!(error.reason(), ErrorReason::VendorRejected | ErrorReason::VendorCodeUnmapped)
+    let is_refusal = matches!(error.reason(), ErrorReason::VendorRejected | ErrorReason::VendorCodeUnmapped);
+    is_refusal && !error.vendor_code().is_empty()
 }
 
 /// The error of a write that Udesk accepted without the ID that the contract returns.

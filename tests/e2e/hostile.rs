@@ -26,6 +26,9 @@ const READABLE: &[(&str, &str, &str, Holds)] = &[
     // Nothing but the name.
     ("udesk", "GetAgent", "wrong-types", |request, response| request == response),
     ("huawei", "ListExtensions", "wrong-types", |_, response| !response.to_string().contains("unexpected")),
+    // The first string is in no field of an extension.
+    ("huawei", "ListExtensions", "not-utf8", |_, response| response["total_size"] == 16),
+    ("huawei", "LoginAgent", "not-utf8", |_, response| response["vendor_data"]["workNo"] == 1001.0),
     // Nothing but the vendor's fields as they are.
     ("huawei", "LoginAgent", "wrong-types", |_, response| {
         response.as_object().is_some_and(|fields| fields.len() == 1)

@@ -81,6 +81,34 @@ async fn a_client_error_of_a_write_is_a_refusal_and_its_request_id_is_free_again
     }
 }
 
+/// A firewall blocks a write. It is about no rule of the vendor, so nothing is read to find out which.
+#[tokio::test]
+async fn a_refusal_without_a_code_is_about_no_resource() {
+    let writes = [
+        ("acme", "DeleteQueue", json!({"name": "centers/acme/queues/9001"})),
+        ("acme", "DeleteExtension", json!({"name": "centers/acme/extensions/1101"})),
+        ("acme", "LoginAgent", json!({"name": "centers/acme/agents/1001"})),
+        ("acme", "UpdateAgent", json!({"agent": {"name": "centers/acme/agents/1001", "enabled": false}})),
+        ("beta", "DeleteQueue", json!({"name": "centers/beta/queues/2"})),
+        ("beta", "CreateQueue", json!({"parent": "centers/beta", "queue": {"display_name": "Returns"}})),
+        ("beta", "LoginAgent", json!({"name": "centers/beta/agents/1001", "phone_number": "5550102"})),
+        ("beta", "LogoutAgent", json!({"name": "centers/beta/agents/1001"})),
+    ];
+    for (center, method, request) in writes {
+        for status in [400, 418, 499] {
+            let token = (center == "beta").then(Response::token);
+            let vendor = Scripted::start(token.into_iter().chain([page(status)])).await;
+            let config = if center == "beta" { beta(vendor.address) } else { acme(vendor.address) };
+            let gateway = Gateway::start(&config).await;
+            let failure = gateway.client.call(method, request.clone()).await.unwrap_err();
+            assert_eq!(failure.reason, "VENDOR_REJECTED", "{center} {method} {status}");
+            assert_eq!(failure.resource, None, "{center} {method} {status}");
+            let asked: Vec<_> = vendor.asked().into_iter().map(|asked| asked.path).collect();
+            assert_eq!(asked.len(), 1 + usize::from(center == "beta"), "{center} {method} {status}: {asked:?}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_status_that_passes_is_retried_for_a_read() {
     for status in [408, 421, 425].into_iter().chain(OUTAGES) {

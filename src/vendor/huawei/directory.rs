@@ -21,7 +21,7 @@ use crate::{
     error::Result,
     http::Mismatch,
     lists::Weigh,
-    vendor::de::{Anything, RawList, Text},
+    vendor::de::{Anything, RawList, Text, item},
 };
 
 /// How long a map is cached.
@@ -71,8 +71,7 @@ impl AgentAccountMap {
     fn new(RawList(agents): RawList<'_>) -> Result<Self, Mismatch> {
         let (mut accounts, mut numbers) = (HashMap::new(), HashMap::new());
         for agent in agents {
-            let AgentAccount { work_no: Text(work_no), account_code: Text(account) } =
-                serde_json::from_str(agent.get())?;
+            let AgentAccount { work_no: Text(work_no), account_code: Text(account) } = item(agent.get().as_bytes())?;
             numbers.entry(account.clone()).or_insert_with(|| work_no.clone());
             accounts.entry(work_no).or_insert(account);
         }

@@ -77,6 +77,7 @@ impl Envelope {
         };
         match members.text(code).as_str() {
             "" => by_status("the response has no return code"),
+            code if code.contains(char::REPLACEMENT_CHARACTER) => by_status("the return code is not readable"),
             "0" if !response.status.is_success() => {
                 ParsedResponse::Unreadable("the return code says success, the HTTP status says failure")
             }

@@ -8,7 +8,7 @@ use super::{
     Huawei,
     api_fabric::ApiFabric,
     formats::Formats as _,
-    memberships,
+    is_refused, memberships,
     operations::{CREATE_SKILL, DELETE_SKILL, MODIFY_SKILL},
     queues,
     queues::Skill,
@@ -187,7 +187,7 @@ pub(super) async fn delete(huawei: &Huawei, cx: &Context, name: &QueueName) -> R
         Some(404) => queues::explain_missing(huawei, cx, error, name).await,
         _ => queues::explain(huawei, cx, error, name).await,
     };
-    if error.reason() != ErrorReason::VendorRejected {
+    if !is_refused(&error) {
         return Err(error);
     }
     // The vendor's refusal does not say that the queue has agents.
@@ -201,7 +201,7 @@ pub(super) async fn delete(huawei: &Huawei, cx: &Context, name: &QueueName) -> R
 
 /// The vendor does not distinguish a taken name from other refusals, so one read decides.
 async fn explain_name(huawei: &Huawei, cx: &Context, error: Error, center: &CenterName, display_name: &str) -> Error {
-    if error.reason() != ErrorReason::VendorRejected {
+    if !is_refused(&error) {
         return error;
     }
     match queues::find_named(huawei, cx, display_name).await {

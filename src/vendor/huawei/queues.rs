@@ -8,9 +8,9 @@ use super::{
     Huawei,
     api_fabric::ApiFabric,
     formats::Formats as _,
-    memberships,
+    is_refused, memberships,
     operations::QUERY_SKILLS,
-    paging::{LARGEST, OFFSETS, reason_with},
+    paging::{OFFSETS, not_found, reason_with},
     queue_changes,
 };
 use crate::{
@@ -25,7 +25,7 @@ use crate::{
     vendor::{
         de::{Integer, List, Object, Text},
         nameless,
-        slices::{Batch, Item, Slice},
+        slices::{Batch, Incomplete, Item, Slice},
     },
     vendor_data::VendorData,
 };
@@ -181,15 +181,26 @@ async fn get(huawei: &Huawei, cx: &Context, name: QueueName, request: v1::GetQue
     let mut check = Check::of(cx);
     check.queue_id("name", name.id());
     check.done()?;
-    let skill = find(huawei, cx, &name).await?.ok_or_else(|| Error::not_found(QueueName::KIND, &name))?;
-    Ok(skill.into_queue(name.center(), view))
+    match search(huawei, cx, &name).await? {
+        (Some(skill), _) => Ok(skill.into_queue(name.center(), view)),
+        (None, incomplete) => Err(not_found(&name, "queues", incomplete)),
+    }
 }
 
 /// One queue; `None` when no queue has this number.
 pub(super) async fn find(huawei: &Huawei, cx: &Context, name: &QueueName) -> Result<Option<Skill>> {
-    let find = FindSkills { skill_ids: vec![name.id()], ..FindSkills::first_page() };
-    let skills = huawei.api_fabric.call(cx, &find).await?.data;
-    Ok(skills.into_iter().find(|skill| *skill.skill_id == *name.id()))
+    search(huawei, cx, name).await.map(|(skill, _)| skill)
+}
+
+/// One queue, and why others may be missing. A vendor that ignores the number returns all.
+async fn search(huawei: &Huawei, cx: &Context, name: &QueueName) -> Result<(Option<Skill>, Option<Incomplete>)> {
+    let is_it = |skill: &Skill| *skill.skill_id == *name.id();
+    Slice::find(OFFSETS, is_it, async |at: usize, limit: usize| {
+        let (skill_ids, limit, offset) = (vec![name.id()], limit.to_string(), at.to_string());
+        let response = huawei.api_fabric.call(cx, &FindSkills { skill_ids, limit, offset, name: "" }).await?;
+        Ok(Batch { items: response.data, total: response.total })
+    })
+    .await
 }
 
 /// The newest queue of this name.
@@ -206,26 +217,15 @@ pub(super) async fn find_named(huawei: &Huawei, cx: &Context, name: &str) -> Res
 
 /// The vendor does not distinguish a missing queue from other refusals, so one read decides.
 pub(super) async fn explain(huawei: &Huawei, cx: &Context, error: Error, name: &QueueName) -> Error {
-    match error.reason() {
-        ErrorReason::VendorRejected => explain_missing(huawei, cx, error, name).await,
-        _ => error,
-    }
+    if is_refused(&error) { explain_missing(huawei, cx, error, name).await } else { error }
 }
 
 /// Reads whether the queue exists.
 pub(super) async fn explain_missing(huawei: &Huawei, cx: &Context, error: Error, name: &QueueName) -> Error {
-    match find(huawei, cx, name).await {
-        Ok(None) => {
+    match search(huawei, cx, name).await {
+        Ok((None, None)) => {
             error.explained(ErrorReason::ResourceNotFound, format!("there is no {name}")).about(QueueName::KIND, name)
         }
-        Ok(Some(_)) | Err(_) => error,
-    }
-}
-
-// === impl FindSkills ===
-
-impl FindSkills<'_> {
-    fn first_page() -> Self {
-        Self { name: "", skill_ids: Vec::new(), limit: LARGEST.to_string(), offset: "0".to_owned() }
+        _ => error,
     }
 }

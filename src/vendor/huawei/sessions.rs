@@ -8,6 +8,7 @@ use super::{
     api_fabric::ApiFabric,
     directory,
     formats::Formats as _,
+    is_refused,
     operations::{OFFLINE_LOGIN, OFFLINE_LOGOUT},
 };
 use crate::{
@@ -96,7 +97,7 @@ async fn own_phone(huawei: &Huawei, cx: &Context, name: &AgentName) -> Result<St
 
 /// The vendor does not distinguish a missing agent from other refusals, so one read decides.
 async fn explain_agent(huawei: &Huawei, cx: &Context, error: Error, name: &AgentName) -> Error {
-    if error.reason() != ErrorReason::VendorRejected {
+    if !is_refused(&error) {
         return error;
     }
     match directory::read(huawei, cx).await {

@@ -25,7 +25,7 @@ use crate::{
     page::Page,
     proto::v1,
     vendor::{
-        de::{Integer, Object, RawList, Text, weight_of_value},
+        de::{Integer, Object, RawList, Text, item, weight_of_value},
         nameless,
     },
 };
@@ -133,7 +133,7 @@ pub(super) async fn agents<T: Kept>(
         let RawList(agents) = serde_json::from_slice::<SysAgents<'_>>(&payload)?.agents;
         let (mut items, mut nameless) = (Vec::with_capacity(agents.len()), 0);
         for agent in agents {
-            let agent: SysAgent = serde_json::from_str(agent.get())?;
+            let agent: SysAgent = item(agent.get().as_bytes())?;
             if AgentName::identifies(&agent.work_no) {
                 items.extend(read(agent));
             } else {

@@ -16,7 +16,7 @@ use crate::{
     lists::{Kept, ListPage, Weigh, WholeList},
     name::{AgentName, CenterName, ExtensionName, PhoneNumberName, QueueName, ResourceName as _},
     proto::v1,
-    vendor::de::{Anything, Flag, Integer, List, Object, RawList, Text},
+    vendor::de::{Anything, Flag, Integer, List, Object, RawList, Text, item},
     vendor_data::VendorData,
 };
 
@@ -224,7 +224,7 @@ impl AgentPage {
 
     /// The agents.
     pub(super) fn agents(&self) -> impl Iterator<Item = Result<Agent, Mismatch>> {
-        self.agents.iter().map(|json| Ok(serde_json::from_slice(json)?))
+        self.agents.iter().map(|json| item(json))
     }
 
     /// IDs of the agents.
@@ -235,7 +235,7 @@ impl AgentPage {
         struct Identified {
             agent_id: VendorId,
         }
-        self.agents.iter().map(|json| Ok(serde_json::from_slice::<Identified>(json)?.agent_id.0))
+        self.agents.iter().map(|json| Ok(item::<Identified>(json)?.agent_id.0))
     }
 
     /// All agents, of which only the IDs are read.

@@ -67,6 +67,7 @@ pub(crate) fn open(operation: &Operation<Style>, response: &HttpResponse) -> Par
     let code = envelope.err_code.or(envelope.code).map(Text::into_string).unwrap_or_default();
     match padded(code) {
         code if code.is_empty() => by_status(response, "the response has no return code"),
+        code if code.contains(char::REPLACEMENT_CHARACTER) => by_status(response, "the return code is not readable"),
         code if is_foreign(&code, response.status) => by_status(response, "the return code is not the vendor's"),
         code if code == codes::SUCCESS && !response.status.is_success() => {
             ParsedResponse::Unreadable("the return code says success, the HTTP status says failure")

@@ -46,6 +46,26 @@ async fn a_queue_is_read_by_its_number() {
     assert_eq!(server.queue("99").await.unwrap_err().reason(), ErrorReason::ResourceNotFound);
 }
 
+/// The document filters by number; a vendor that does not is asked page by page.
+#[tokio::test]
+async fn a_queue_is_found_where_the_vendor_ignores_its_number() {
+    let page = |from: usize| {
+        let skills = (from..from + 100).map(|id| json!({"skillId": id.to_string(), "name": format!("queue {id}")}));
+        json!({"returnCode": "0", "total": 150, "data": skills.take(150 - from).collect::<Vec<_>>()}).to_string()
+    };
+    for (id, is_found) in [("140", true), ("151", false)] {
+        let server = TestServer::start("").await;
+        server.respond("skill/querySkills", 200, &page(0));
+        server.respond("skill/querySkills", 200, &page(100));
+        let request = v1::GetQueueRequest::default();
+        let queue = server.adapter.get_queue(&cx("GetQueue"), queue_name(id), request).await;
+        match queue {
+            Ok(queue) => assert!(is_found && queue.display_name == "queue 140", "{queue:?}"),
+            Err(error) => assert!(!is_found && error.reason() == ErrorReason::ResourceNotFound, "{error:?}"),
+        }
+    }
+}
+
 #[tokio::test]
 async fn queues_are_listed_in_pages() {
     let server = TestServer::start("").await;
