@@ -9,7 +9,7 @@ use super::{
     Authorized, Client, Dialect, Failure, HttpRequest, HttpResponse, Operation, Outgoing, ParsedResponse,
     StatusMeaning,
     breaker::{Permit, Requester, Transition},
-    failure::{CALLER_DISCONNECTED, failed, past_deadline, refused, unreadable},
+    failure::{CALLER_DISCONNECTED, CONNECTION_CLOSED, failed, past_deadline, refused, unreadable},
     retry::retry_after,
     send_state::SendState,
 };
@@ -85,7 +85,11 @@ impl<D: Dialect> Client<D> {
                     return Err(failed(&self.center, operation, &Failure::NotSent(CALLER_DISCONNECTED)));
                 }
                 Err(failure) => {
+                    // Vendors close idle connections, so the first time it says nothing about the vendor. Then a vendor
+                    // closes its connections unused.
+                    let is_idle_closed = attempts == 1 && failure == Failure::NotSent(CONNECTION_CLOSED);
                     match failure {
+                        _ if is_idle_closed => breaker_guard.permit = None,
                         // An address that is not the vendor's says nothing about the vendor.
                         Failure::Misconfigured(_) => breaker_guard.permit = None,
                         Failure::TooLarge | Failure::Unreadable(_) => breaker_guard.record(true),
@@ -93,6 +97,10 @@ impl<D: Dialect> Client<D> {
                     }
                     let not_sent = matches!(failure, Failure::NotSent(_));
                     self.metrics.vendor_request(&self.center, operation.name, failure.outcome(), Some(elapsed));
+                    if is_idle_closed {
+                        // Another connection follows at once; it costs no retry.
+                        continue;
+                    }
                     let may_retry = not_sent || (operation.repeatable && matches!(failure, Failure::Broken(_)));
                     if may_retry && self.back_off(cx, attempts, None).await {
                         continue;
