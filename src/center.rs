@@ -192,8 +192,8 @@ impl fmt::Debug for Center {
 mod tests {
     use super::*;
     use crate::{
-        clock::Clock, config::Config, event::address::Addresses, event::watch::Start, http::Connections, store::Stores,
-        token::Tokens, vendor::Parts,
+        clock::Clock, config::Config, event::address::Addresses, event::watch::Start, http::Connections, lists::Lists,
+        store::Stores, token::Tokens, vendor::Parts,
     };
 
     fn center() -> Centers {
@@ -209,6 +209,7 @@ mod tests {
             tokens: Tokens::new(clock.clone(), metrics.clone()),
             metrics,
             addresses: Addresses::new(&config.events, stores.kv.clone(), clock.clone()),
+            lists: Lists::new(clock.clone()),
             clock: clock.clone(),
             kv: stores.kv.clone(),
         };

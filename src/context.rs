@@ -32,7 +32,8 @@ pub struct Context {
 #[derive(Debug)]
 struct Call {
     method: &'static str,
-    trace_id: String,
+    /// The caller's, or generated when it is first asked for: only failures and logs need one.
+    trace_id: OnceLock<String>,
     deadline: Instant,
     caller_deadline: Option<Instant>,
     center: OnceLock<Center>,
@@ -74,13 +75,18 @@ pub struct Center {
 impl Context {
     /// A call of this method with this deadline.
     pub fn new(method: &'static str, trace_id: String, deadline: Instant) -> Self {
-        Self::build(method, trace_id, deadline, None)
+        Self::build(method, Some(trace_id), deadline, None)
     }
 
-    fn build(method: &'static str, trace_id: String, deadline: Instant, caller_deadline: Option<Instant>) -> Self {
+    fn build(
+        method: &'static str,
+        trace_id: Option<String>,
+        deadline: Instant,
+        caller_deadline: Option<Instant>,
+    ) -> Self {
         let call = Call {
             method,
-            trace_id,
+            trace_id: trace_id.map_or_else(OnceLock::new, OnceLock::from),
             deadline,
             caller_deadline,
             center: OnceLock::new(),
@@ -123,7 +129,7 @@ impl Context {
 
     /// The ID in the logs and errors of this call: the caller's W3C trace ID, or a generated one.
     pub fn trace_id(&self) -> &str {
-        &self.call.trace_id
+        self.call.trace_id.get_or_init(|| format!("{:032x}", fastrand::u128(1..)))
     }
 
     /// When work for this call must end.
@@ -242,16 +248,13 @@ pub(crate) fn timeout(headers: &HeaderMap) -> Result<Option<Duration>, Malformed
     }))
 }
 
-/// The trace ID of a W3C `traceparent`, or a generated one.
-fn trace_id(headers: &HeaderMap) -> String {
-    let given = headers.get("traceparent").and_then(|value| value.to_str().ok()).and_then(|text| {
-        let id = text.split('-').nth(1)?;
-        let valid = id.len() == 32
-            && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-            && id.bytes().any(|byte| byte != b'0');
-        valid.then(|| id.to_owned())
-    });
-    given.unwrap_or_else(|| format!("{:032x}", fastrand::u128(1..)))
+/// The trace ID of a W3C `traceparent`.
+fn trace_id(headers: &HeaderMap) -> Option<String> {
+    let id = headers.get("traceparent")?.to_str().ok()?.split('-').nth(1)?;
+    let is_valid = id.len() == 32
+        && id.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
+        && id.bytes().any(|byte| byte != b'0');
+    is_valid.then(|| id.to_owned())
 }
 
 #[cfg(test)]
@@ -304,12 +307,16 @@ mod tests {
 
     #[test]
     fn a_trace_id_is_parsed_or_generated() {
+        let limits = config::Deadline { default: Duration::from_secs(10), max: Duration::from_secs(60) };
+        let context = |value| Context::from_headers("GetAgent", &headers("traceparent", value), &limits);
         let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        assert_eq!(trace_id(&headers("traceparent", given)), "4bf92f3577b34da6a3ce929d0e0e4736");
+        assert_eq!(context(given).trace_id(), "4bf92f3577b34da6a3ce929d0e0e4736");
         for bad in ["00-00000000000000000000000000000000-00f067aa0ba902b7-01", "00-XYZ-1-01", "nonsense"] {
-            let generated = trace_id(&headers("traceparent", bad));
+            let context = context(bad);
+            let generated = context.trace_id();
             assert_eq!(generated.len(), 32);
-            assert!(!bad.contains(&generated));
+            assert!(!bad.contains(generated));
+            assert_eq!(context.clone().trace_id(), generated, "one call has one");
         }
     }
 

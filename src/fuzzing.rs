@@ -122,7 +122,8 @@ fn udesk_event(center: &str, body: &[u8], secrets: &[&str]) -> Event {
 /// A response in every envelope of Udesk.
 fn udesk_envelopes(response: &HttpResponse) -> Vec<ParsedResponse> {
     let styles = [READ, SIGN_IN, CALLBACK].into_iter();
-    let operations = styles.map(|style| Operation { name: "fuzzed", method: Method::PUT, repeatable: false, style });
+    let operations =
+        styles.map(|style| Operation { name: "fuzzed", method: Method::PUT, repeatable: false, is_list: false, style });
     operations.map(|operation| envelope::open(&operation, response)).collect()
 }
 
@@ -131,7 +132,7 @@ fn huawei_envelopes(response: &HttpResponse) -> Vec<ParsedResponse> {
     let families = [BARE, MOBILE_AGENT, AGENT_SETTINGS, AGENT_ACCOUNT, DESCRIBED].into_iter();
     let parse = |envelope: Envelope| {
         let style = api_fabric::Style { operation: "fuzzed", path: "/fuzzed", envelope, takes_caller_values: true };
-        let operation = Operation { name: "fuzzed", method: Method::POST, repeatable: false, style };
+        let operation = Operation { name: "fuzzed", method: Method::POST, repeatable: false, is_list: false, style };
         envelope.open(&operation, response)
     };
     families.map(parse).collect()

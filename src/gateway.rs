@@ -14,6 +14,7 @@ use crate::{
     event::{address::Addresses, ingress::Ingress},
     http::Connections,
     idempotency::Idempotency,
+    lists::Lists,
     server::{Components, Gateway, Listeners, ServerError},
     service::Service,
     store::{Stores, StoresError},
@@ -102,6 +103,7 @@ fn build(config: &Config, clock: Clock, stores: &Stores, draining: &Draining) ->
         tokens: Tokens::new(clock.clone(), metrics.clone()),
         metrics,
         addresses: Addresses::new(&config.events, stores.kv.clone(), clock.clone()),
+        lists: Lists::new(clock.clone()),
         clock,
         kv: stores.kv.clone(),
     };

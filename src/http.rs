@@ -15,6 +15,8 @@ mod endpoint;
 mod exchange;
 mod failure;
 mod limit;
+mod mismatch;
+mod origin;
 
 pub(crate) mod retry;
 mod send_state;
@@ -27,7 +29,10 @@ mod tests;
 
 use std::{
     pin::Pin,
-    sync::{Arc, OnceLock},
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use bytes::Bytes;
@@ -41,9 +46,11 @@ use self::{
     retry::Retries,
     send_state::SendState,
 };
+pub(crate) use self::{dialect::REQUEST_HEADERS, origin::Origin};
 pub use self::{
     dialect::{Authorized, Dialect, HttpResponse, ParsedResponse, Refusal},
     endpoint::{Endpoint, Operation, Outgoing},
+    mismatch::Mismatch,
     status::StatusMeaning,
     transport::{Failure, HttpRequest, Network, Transport},
 };
@@ -53,6 +60,7 @@ use crate::{
     config,
     context::Context,
     error::{Error, Result},
+    offload::Offload,
     telemetry::Metrics,
 };
 
@@ -62,6 +70,7 @@ pub struct Connections {
     transport: Arc<dyn Transport>,
     /// Running writes, including those whose callers disconnected.
     running_writes: TaskTracker,
+    offload: Offload,
 }
 
 /// The client of one API family at one center.
@@ -77,9 +86,15 @@ pub struct Client<D> {
     /// Held by the gateway's own probe: there is one at a time.
     probe_permit: Arc<Semaphore>,
     max_response_size: usize,
+    max_list_size: usize,
+    /// How many writes have begun or ended.
+    changes: AtomicU64,
     clock: Clock,
     metrics: Metrics,
 }
+
+/// A running write.
+struct Change<'a>(&'a AtomicU64);
 
 /// Sends one read without side effects to a vendor.
 pub type Probe<D> = fn(Arc<Client<D>>, Context) -> Pin<Box<dyn Future<Output = Result<()>> + Send>>;
@@ -97,7 +112,7 @@ impl Connections {
 
     /// Connections over the given transport.
     pub fn over(transport: Arc<dyn Transport>) -> Self {
-        Self { transport, running_writes: TaskTracker::new() }
+        Self { transport, running_writes: TaskTracker::new(), offload: Offload::new() }
     }
 
     /// Running writes, including those whose callers disconnected. A graceful shutdown waits for them.
@@ -129,6 +144,8 @@ impl<D: Dialect> Client<D> {
             probe: OnceLock::new(),
             probe_permit: Arc::new(Semaphore::new(1)),
             max_response_size: config.limits.max_response_size,
+            max_list_size: config.limits.max_list_size.max(config.limits.max_response_size),
+            changes: AtomicU64::new(0),
             clock,
             metrics,
         })
@@ -145,28 +162,51 @@ impl<D: Dialect> Client<D> {
         &self.dialect
     }
 
+    /// Counts the writes that have begun or ended: what was read before the count last changed may be outdated.
+    pub fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
+    }
+
     /// Calls one operation.
     ///
     /// # Errors
     /// The reason that `failure` maps the vendor's code, HTTP status or transport failure to, with the vendor's code
     /// and text.
     pub async fn call<E: Endpoint<Dialect = D>>(self: &Arc<Self>, cx: &Context, endpoint: &E) -> Result<E::Response> {
+        self.call_with(cx, endpoint, |payload| Ok(body::from_json(&payload)?)).await
+    }
+
+    /// Calls one operation and reads its payload with `read`. That of a large payload runs outside the threads that
+    /// serve calls.
+    ///
+    /// # Errors
+    /// As [`Self::call`].
+    pub async fn call_with<E: Endpoint<Dialect = D>, T: Send + 'static>(
+        self: &Arc<Self>,
+        cx: &Context,
+        endpoint: &E,
+        read: impl FnOnce(Bytes) -> Result<T, Mismatch> + Send + 'static,
+    ) -> Result<T> {
         if cx.rejected().is_some() {
             return Err(Error::internal("a request that the contract rejects is not sent"));
         }
         let operation = E::operation();
         let outgoing = Outgoing::from_endpoint(endpoint)?;
         let payload = self.execute(cx, operation, &outgoing).await?;
-        serde_json::from_slice(&payload).map_err(|error| {
-            // The error's Display quotes the payload.
-            let place = format!("line {}, column {} of the payload", error.line(), error.column());
-            tracing::warn!(center = self.center, operation = operation.name, place, "unreadable vendor response");
-            let cause = match body::shown_cause(&error) {
-                Some(cause) => cause.to_owned(),
-                None => format!("does not match the documented shape at {place}"),
-            };
-            unreadable(operation, None).with("cause", cause)
-        })
+        let result = self.connections.offload.run(payload.len(), move || read(payload)).await;
+        result.map_err(|mismatch| self.mismatched(operation, mismatch))
+    }
+
+    /// The error of a payload that does not have the documented shape.
+    pub fn mismatched(&self, operation: &Operation<D::Style>, mismatch: Mismatch) -> Error {
+        let place = mismatch.place();
+        tracing::warn!(center = self.center, operation = operation.name, place, "unreadable vendor response");
+        unreadable(operation, None).with("cause", mismatch.cause())
+    }
+
+    /// Does work on an input of this size, outside the threads that serve calls if it is large.
+    pub async fn offload<T: Send + 'static>(&self, size: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
+        self.connections.offload.run(size, work).await
     }
 
     /// Sends a read until the call's deadline, and a write until the write deadline.
@@ -177,6 +217,7 @@ impl<D: Dialect> Client<D> {
         outgoing: &Outgoing,
     ) -> Result<Bytes> {
         let send_state = SendState::default();
+        let _change = (!operation.repeatable).then(|| Change::begin(&self.changes));
         let deadline = if operation.repeatable { cx.deadline() } else { cx.write_deadline() };
         match timeout_at(deadline, self.exchange(cx, operation, outgoing, &send_state)).await {
             Ok(result) => result,
@@ -187,5 +228,20 @@ impl<D: Dialect> Client<D> {
                 Err(past_deadline(cx, operation, send_state.may_have_been_sent()))
             }
         }
+    }
+}
+
+// === impl Change ===
+
+impl<'a> Change<'a> {
+    fn begin(changes: &'a AtomicU64) -> Self {
+        changes.fetch_add(1, Ordering::AcqRel);
+        Self(changes)
+    }
+}
+
+impl Drop for Change<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, Ordering::AcqRel);
     }
 }

@@ -26,6 +26,7 @@
 //! | [`idempotency`], [`detached`] | at most one run per `request_id`; writes that run on after their caller left |
 //! | [`event`] | ingress, feed and watch: from a vendor's callback to the watchers' streams |
 //! | [`store`] | durable state: event logs, idempotency, key-value entries; in SQLite or in NATS JetStream |
+//! | [`lists`], [`offload`] | lists that are read once per walk; work on large responses |
 //! | [`keyed_mutex`] | one lock per resource: serializes read-modify-write |
 //! | [`vendor_data`] | fields without a neutral equivalent |
 //! | [`error`] | the one error type, and the only place that names a gRPC code |
@@ -101,7 +102,9 @@ pub mod gateway;
 pub mod http;
 pub mod idempotency;
 mod keyed_mutex;
+pub mod lists;
 mod name;
+mod offload;
 mod page;
 pub mod proto;
 mod redact;

@@ -2,7 +2,7 @@
 
 mod cli;
 
-use std::{io::Write as _, process::ExitCode};
+use std::{io::Write as _, process::ExitCode, time::Duration};
 
 use clap::Parser as _;
 use switchboard::telemetry;
@@ -10,6 +10,9 @@ use switchboard::telemetry;
 /// Smallest allocation that the allocator maps on its own and returns to the system when it is freed, in bytes.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 const MMAP_THRESHOLD: std::ffi::c_int = 128 * 1024;
+
+/// Shorter than the deadlines of most calls, and long enough to cost nothing.
+const TIMER_PERIOD: Duration = Duration::from_millis(250);
 
 fn main() -> ExitCode {
     return_large_buffers();
@@ -33,11 +36,20 @@ fn main() -> ExitCode {
             return ExitCode::FAILURE;
         }
     };
+    runtime.spawn(keep_timer_awake());
     let code = runtime.block_on(command.run());
     // Tasks that still run have exceeded the drain timeout.
     runtime.shutdown_background();
     telemetry::flush();
     code
+}
+
+/// Keeps the next wake-up of the timer near. An earlier timer has to wake the thread that waits for events, which
+/// costs two system calls; and each call sets three, for its deadlines.
+async fn keep_timer_awake() {
+    loop {
+        tokio::time::sleep(TIMER_PERIOD).await;
+    }
 }
 
 /// Fixes the allocator's threshold at its initial value. By default glibc raises it to the size of the largest buffer

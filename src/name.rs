@@ -4,7 +4,10 @@
 //! contract's pattern does not allow is percent-encoded, so that an unusual ID never fails a list. The types contain
 //! the vendor's ID in the vendor's spelling.
 
-use std::fmt::{self, Write as _};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+};
 
 use percent_encoding::percent_decode_str;
 
@@ -146,7 +149,10 @@ impl Pattern {
     }
 
     /// Encodes a vendor's ID as a segment of a name.
-    fn encode(&self, id: &str) -> String {
+    fn encode<'a>(&self, id: &'a str) -> Cow<'a, str> {
+        if self.is_plain(id.as_bytes()) {
+            return Cow::Borrowed(id);
+        }
         let mut segment = String::with_capacity(id.len());
         let mut at_first = true;
         for (index, &byte) in id.as_bytes().iter().enumerate() {
@@ -164,7 +170,13 @@ impl Pattern {
                 let _ = write!(segment, "%{byte:02X}");
             }
         }
-        segment
+        Cow::Owned(segment)
+    }
+
+    /// Whether no byte of a vendor's ID must be encoded.
+    fn is_plain(&self, id: &[u8]) -> bool {
+        let id = id.strip_prefix(self.prefix.as_slice()).unwrap_or(id);
+        id.split_first().is_none_or(|(first, rest)| (self.first)(*first) && rest.iter().all(|byte| (self.rest)(*byte)))
     }
 }
 

@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use crate::{
     adapter::Adapter, check::Check, clock::Clock, config, error::Result, event::address::Addresses, http::Connections,
-    store::kv::KeyValueStore, telemetry::Metrics, token::Tokens,
+    lists::Lists, store::kv::KeyValueStore, telemetry::Metrics, token::Tokens,
 };
 
 /// What every adapter requires.
@@ -26,6 +26,8 @@ pub struct Parts {
     pub clock: Clock,
     /// Access tokens.
     pub tokens: Tokens,
+    /// Lists that callers walk through.
+    pub lists: Lists,
     /// Durable key-value entries.
     pub kv: Arc<dyn KeyValueStore>,
     /// Where vendors post events.
@@ -38,8 +40,8 @@ pub struct Parts {
 /// When an address in the configuration is not usable.
 pub fn build(id: &str, center: &config::Center, parts: &Parts) -> Result<Arc<dyn Adapter>> {
     Ok(match &center.vendor {
-        config::Vendor::Udesk(udesk) => Arc::new(udesk::Udesk::new(id, center, udesk, parts)),
-        config::Vendor::Huawei(huawei) => Arc::new(huawei::Huawei::new(id, center, huawei, parts)),
+        config::Vendor::Udesk(udesk) => Arc::new(udesk::Udesk::new(id, center, udesk, parts)?),
+        config::Vendor::Huawei(huawei) => Arc::new(huawei::Huawei::new(id, center, huawei, parts)?),
     })
 }
 

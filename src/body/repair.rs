@@ -15,6 +15,23 @@ const OBJECT_BYTES: usize = 704;
 /// Hexadecimal digits.
 const HEX: [&str; 16] = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "a", "b", "c", "d", "e", "f"];
 
+/// The bytes that stand for themselves within a string, and do not count as memory.
+const PLAIN: [bool; 256] = {
+    let mut plain = [true; 256];
+    let (control, special) = (plain.split_at_mut(0x20).0, b"\"\\{[,");
+    let mut at = 0;
+    while at < control.len() {
+        control[at] = false;
+        at += 1;
+    }
+    at = 0;
+    while at < special.len() {
+        plain[special[at] as usize] = false;
+        at += 1;
+    }
+    plain
+};
+
 /// Which numbers remain numbers. All others become strings with all their digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exact {
@@ -52,6 +69,9 @@ pub(crate) fn repair(text: &str, exact: Exact) -> Repaired<'_> {
     let (mut at, mut memory, mut quoted) = (0, VALUE_BYTES, false);
     while let Some(&byte) = bytes.get(at) {
         at += match byte {
+            _ if quoted && PLAIN[usize::from(byte)] => {
+                bytes[at..].iter().take_while(|byte| PLAIN[usize::from(**byte)]).count()
+            }
             b'"' => {
                 quoted = !quoted;
                 1

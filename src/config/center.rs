@@ -52,6 +52,9 @@ table! {
         rate: u32 = whole(0..=MOST).default(0);
         /// The largest response body that the gateway reads.
         max_response_size: usize = size().default("8MiB");
+        /// The largest response body that the gateway reads of an operation that returns a whole list; at least
+        /// `max_response_size`.
+        max_list_size: usize = size().default("64MiB");
     }
 }
 

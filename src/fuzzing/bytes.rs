@@ -11,7 +11,7 @@ use flate2::{
 use http::{HeaderMap, HeaderValue, header};
 use serde_json::Value;
 
-use crate::body::{self, Exact, Labels, Unreadable, charset, coding};
+use crate::body::{self, Bound, Exact, Labels, Unreadable, charset, coding};
 
 /// Cap of a decoded body.
 const MAX: usize = 1 << 16;
@@ -79,7 +79,7 @@ pub fn charsets(input: &[u8]) {
     let (read, same) = body::unlabelled(&kept);
     let content_type = labels.content_type.replace('\t', " ");
     assert!(same == body && content_type.starts_with(&read.content_type), "a body keeps its labels");
-    let _ = body::of_response(&headers, Bytes::copy_from_slice(body), MAX);
+    let _ = body::of_response(&headers, Bytes::copy_from_slice(body), Bound::Response(MAX));
 }
 
 /// A response in which one byte of a string is no text remains readable.
@@ -91,7 +91,7 @@ fn odd_byte(text: &str) {
     let json = |text: &str| Value::from(text).to_string();
     let (before, after) = (json(before), json(after));
     let body = [b"[", &before.as_bytes()[..before.len() - 1], b"\xff", &after.as_bytes()[1..], b"]"].concat();
-    let read = body::of_response(&HeaderMap::new(), body.into(), MAX);
+    let read = body::of_response(&HeaderMap::new(), body.into(), Bound::Response(MAX));
     let Ok(read) = read else { unreachable!("one odd byte does not fail a response") };
     let expected = text.split_at(text.floor_char_boundary(text.len() / 2));
     let expected = Value::from(vec![format!("{}\u{fffd}{}", expected.0, expected.1)]);

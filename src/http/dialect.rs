@@ -2,14 +2,16 @@
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
-use url::Url;
+use http::{HeaderMap, StatusCode, Uri};
 
 use crate::{
     context::Context,
     error::{ErrorReason, Result},
     http::{Operation, Outgoing, StatusMeaning},
 };
+
+/// Capacity of the map of a request's headers, including those that the client adds.
+pub(crate) const REQUEST_HEADERS: usize = 8;
 
 /// An API family of a vendor.
 #[async_trait]
@@ -21,7 +23,7 @@ pub trait Dialect: Send + Sync + 'static {
     /// The credentials of a request. [`Dialect::refresh`] discards exactly these after the vendor refused them.
     type Credentials: Send + Sync;
 
-    /// Adds the URL, credentials and headers. The client calls it for every attempt, because signatures expire.
+    /// Adds the URI, credentials and headers. The client calls it for every attempt, because signatures expire.
     /// `refreshed` holds the credentials that [`Dialect::refresh`] returned for this call.
     async fn authorize(
         &self,
@@ -57,13 +59,13 @@ pub trait Dialect: Send + Sync + 'static {
     }
 }
 
-/// The URL, headers and credentials of an authorized request.
+/// The URI, headers and credentials of an authorized request.
 pub struct Authorized<C> {
-    /// URL with its query.
-    pub url: Url,
+    /// Absolute URI with its query.
+    pub uri: Uri,
     /// Headers, including those of the body.
     pub headers: HeaderMap,
-    /// The credentials in the URL or the headers.
+    /// The credentials in the URI or the headers.
     pub credentials: C,
 }
 

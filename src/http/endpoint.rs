@@ -20,6 +20,8 @@ pub struct Operation<S> {
     pub method: Method,
     /// Whether a retry has no further effect. An operation that is not repeatable is a write.
     pub repeatable: bool,
+    /// Whether the response is a whole list, which may be as large as `max_list_size`.
+    pub is_list: bool,
     /// Properties that only the dialect uses.
     pub style: S,
 }
@@ -29,7 +31,7 @@ pub trait Endpoint: Serialize + Send + Sync {
     /// The dialect of the operation's API family.
     type Dialect: Dialect;
     /// The payload of a successful response.
-    type Response: DeserializeOwned + Send;
+    type Response: DeserializeOwned + Send + 'static;
 
     /// The operation.
     fn operation() -> &'static Operation<<Self::Dialect as Dialect>::Style>;
@@ -75,9 +77,9 @@ impl Outgoing {
 /// `endpoint!(Dialect: GetAgent<'_>, GET "/agents/{id}", read, STYLE => AgentRecord, path |e| format!("/agents/{}",
 /// e.id))`
 ///
-/// `read` is a repeatable operation without a body, `ask` a repeatable one with a body, `write` one that is not
-/// repeatable with a body, and `write_bare` one that is not repeatable without a body. The `path` and `query` closures
-/// are optional.
+/// `read` is a repeatable operation without a body, `list` one whose response is a whole list, `ask` a repeatable one
+/// with a body, `write` one that is not repeatable with a body, and `write_bare` one that is not repeatable without a
+/// body. The `path` and `query` closures are optional.
 #[macro_export]
 macro_rules! endpoint {
     ($dialect:ty: $request:ty, $method:ident $name:literal, $kind:ident, $style:expr => $response:ty
@@ -92,6 +94,7 @@ macro_rules! endpoint {
                         name: concat!(stringify!($method), " ", $name),
                         method: ::http::Method::$method,
                         repeatable: $crate::endpoint!(@repeatable $kind),
+                        is_list: $crate::endpoint!(@is_list $kind),
                         style: $style,
                     };
                 &OPERATION
@@ -110,10 +113,14 @@ macro_rules! endpoint {
         }
     };
     (@repeatable read) => { true };
+    (@repeatable list) => { true };
     (@repeatable ask) => { true };
     (@repeatable write) => { false };
     (@repeatable write_bare) => { false };
+    (@is_list list) => { true };
+    (@is_list $kind:ident) => { false };
     (@body read) => { false };
+    (@body list) => { false };
     (@body ask) => { true };
     (@body write) => { true };
     (@body write_bare) => { false };

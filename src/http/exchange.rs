@@ -14,7 +14,7 @@ use super::{
     send_state::SendState,
 };
 use crate::{
-    body,
+    body::{self, Bound},
     context::Context,
     error::{ErrorReason, Result, Vendor},
     redact,
@@ -64,7 +64,7 @@ impl<D: Dialect> Client<D> {
             if operation.repeatable && cx.is_expired() {
                 return Err(past_deadline(cx, operation, send_state.may_have_been_sent()));
             }
-            let Authorized { url, headers, credentials } =
+            let Authorized { uri, headers, credentials } =
                 self.dialect.authorize(cx, operation, outgoing, refreshed.as_ref()).await?;
             let mut breaker_guard = BreakerGuard {
                 client: self,
@@ -72,7 +72,7 @@ impl<D: Dialect> Client<D> {
                 start: Instant::now(),
                 requester,
             };
-            let sent = self.send(cx, operation, outgoing, url, headers, send_state).await;
+            let sent = self.send(cx, operation, outgoing, uri, headers, send_state).await;
             let elapsed = breaker_guard.start.elapsed();
             let response = match sent {
                 Ok(response) => response,
@@ -108,7 +108,7 @@ impl<D: Dialect> Client<D> {
                     return Err(failed(&self.center, operation, &failure));
                 }
             };
-            let parsed = self.dialect.parse(operation, &response);
+            let (response, parsed) = self.parse(operation, response).await;
             breaker_guard.record(!parsed.is_outage());
             self.metrics.vendor_request(&self.center, operation.name, parsed.outcome(), Some(elapsed));
             tracing::debug!(
@@ -189,7 +189,7 @@ impl<D: Dialect> Client<D> {
         cx: &Context,
         operation: &Operation<D::Style>,
         outgoing: &Outgoing,
-        url: url::Url,
+        uri: http::Uri,
         headers: http::HeaderMap,
         send_state: &SendState,
     ) -> Result<HttpResponse, Failure> {
@@ -199,17 +199,34 @@ impl<D: Dialect> Client<D> {
         send_state.mark_sent();
         let request = HttpRequest {
             method: operation.method.clone(),
-            url,
+            uri,
             headers: accepting_encodings(headers),
             body: outgoing.body.clone(),
             repeatable: operation.repeatable,
         };
-        let result = self.connections.transport.send(request, self.max_response_size).await;
+        let bound =
+            if operation.is_list { Bound::List(self.max_list_size) } else { Bound::Response(self.max_response_size) };
+        let result = self.connections.transport.send(request, bound.size()).await;
         match result {
             Err(Failure::NotSent(_) | Failure::Misconfigured(_)) => send_state.mark_not_sent(),
             _ => cx.mark_sent(),
         }
-        result.and_then(|response| response.decoded(self.max_response_size))
+        let response = result?;
+        self.connections.offload.run(response.body.len(), move || response.decoded(bound)).await
+    }
+
+    /// Unwraps the envelope of a response.
+    async fn parse(
+        self: &Arc<Self>,
+        operation: &'static Operation<D::Style>,
+        response: HttpResponse,
+    ) -> (HttpResponse, ParsedResponse) {
+        let (client, size) = (self.clone(), response.body.len());
+        let parse = move || {
+            let parsed = client.dialect.parse(operation, &response);
+            (response, parsed)
+        };
+        self.connections.offload.run(size, parse).await
     }
 
     /// Waits before a retry. `false` when the retry budget, the attempts or the deadline allow none.
@@ -264,11 +281,11 @@ impl<D: Dialect> Drop for BreakerGuard<'_, D> {
 
 impl HttpResponse {
     /// The response with its body decoded and repaired. The status of a failure says enough without its body.
-    fn decoded(self, max_response_size: usize) -> Result<Self, Failure> {
-        match body::of_response(&self.headers, self.body, max_response_size) {
+    fn decoded(self, bound: Bound) -> Result<Self, Failure> {
+        match body::of_response(&self.headers, self.body, bound) {
             Ok(body) => Ok(Self { body, ..self }),
             Err(_) if !self.status.is_success() => Ok(Self { body: Bytes::new(), ..self }),
-            Err(unreadable) => Err(Failure::Unreadable(unreadable.cause())),
+            Err(unreadable) => Err(Failure::Unreadable(unreadable.cause(bound))),
         }
     }
 }

@@ -35,9 +35,10 @@ impl Failure {
         }
     }
 
-    pub(super) fn cause(&self) -> &'static str {
+    fn cause<S>(&self, operation: &Operation<S>) -> &'static str {
         match self {
             Self::NotSent(cause) | Self::Misconfigured(cause) | Self::Broken(cause) | Self::Unreadable(cause) => cause,
+            Self::TooLarge if operation.is_list => "the response exceeds max_list_size",
             Self::TooLarge => "the response exceeds max_response_size",
         }
     }
@@ -46,7 +47,8 @@ impl Failure {
 /// The error of an attempt without a response.
 pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failure) -> Error {
     let vendor = Vendor { operation: operation.name, ..Vendor::default() };
-    tracing::warn!(center = center, operation = operation.name, cause = failure.cause(), "vendor request failed");
+    let cause = failure.cause(operation);
+    tracing::warn!(center = center, operation = operation.name, cause, "vendor request failed");
     match failure {
         Failure::NotSent(_) => Error::new(
             ErrorReason::VendorUnavailable,
@@ -62,14 +64,16 @@ pub(super) fn failed<S>(center: &str, operation: &Operation<S>, failure: &Failur
                 .retry_after(DEFAULT_RETRY_AFTER)
         }
         Failure::TooLarge if operation.repeatable => {
-            Error::new(ErrorReason::VendorResponseInvalid, "the vendor's response exceeds max_response_size")
+            let key = if operation.is_list { "max_list_size" } else { "max_response_size" };
+            let message = format!("the vendor's response exceeds {key}; the operator can raise it");
+            Error::new(ErrorReason::VendorResponseInvalid, message)
         }
         Failure::Unreadable(cause) if operation.repeatable => {
             Error::new(ErrorReason::VendorResponseInvalid, format!("the vendor's response is not readable: {cause}"))
         }
-        Failure::Broken(_) | Failure::TooLarge | Failure::Unreadable(_) => Error::outcome_unknown(failure.cause()),
+        Failure::Broken(_) | Failure::TooLarge | Failure::Unreadable(_) => Error::outcome_unknown(cause),
     }
-    .with("cause", failure.cause())
+    .with("cause", cause)
     .from_vendor(vendor)
 }
 
@@ -189,7 +193,7 @@ mod tests {
     use super::*;
 
     fn operation(repeatable: bool) -> Operation<()> {
-        Operation { name: "POST /queues", method: Method::POST, repeatable, style: () }
+        Operation { name: "POST /queues", method: Method::POST, repeatable, is_list: false, style: () }
     }
 
     fn call() -> Context {
@@ -210,12 +214,14 @@ mod tests {
     fn what_a_failed_attempt_means_depends_on_what_may_have_been_done() {
         use ErrorReason::{VendorOutcomeUnknown, VendorResponseInvalid, VendorUnavailable};
         let large = "the response exceeds max_response_size";
+        let list = Operation { is_list: true, ..operation(true) };
+        assert_eq!(Failure::TooLarge.cause(&list), "the response exceeds max_list_size");
         for (failure, read, write, cause, outcome) in [
             (Failure::NotSent("no way"), VendorUnavailable, VendorUnavailable, "no way", "not_sent"),
             (Failure::Broken("broke"), VendorUnavailable, VendorOutcomeUnknown, "broke", "broken"),
             (Failure::TooLarge, VendorResponseInvalid, VendorOutcomeUnknown, large, "too_large"),
         ] {
-            assert_eq!((failure.outcome(), failure.cause()), (outcome, cause));
+            assert_eq!((failure.outcome(), failure.cause(&operation(true))), (outcome, cause));
             for (repeatable, reason) in [(true, read), (false, write)] {
                 let pause = (reason == VendorUnavailable).then_some(DEFAULT_RETRY_AFTER);
                 let vendor = ["POST /queues".to_owned(), String::new()];

@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     fn limit(concurrency: usize, queue: usize, rate: u32) -> Limit {
-        Limit::new(&Limits { concurrency, queue, rate, max_response_size: 1024 })
+        Limit::new(&Limits { concurrency, queue, rate, max_response_size: 1024, max_list_size: 1024 })
     }
 
     #[tokio::test(start_paused = true)]

@@ -10,8 +10,9 @@ use serde::{
     Deserialize, Deserializer,
     de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
+use serde_json::{Value, value::RawValue};
 
-use crate::body::{LIST_TOO_LONG, shown_cause};
+use crate::body::{ITEM_TOO_LARGE, LIST_TOO_LONG, shown_cause};
 
 /// Text; a number or a boolean is its text, and null is empty.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -22,6 +23,9 @@ const MAX_DURATION_SECONDS: i64 = 315_576_000_000;
 
 /// At most this much memory for one list's items, in bytes, without what they own.
 const MAX_LIST_BYTES: usize = 32 << 20;
+
+/// The largest item of a list whose items are read one by one, in bytes.
+const MAX_ITEM_BYTES: usize = 1 << 20;
 
 /// A whole number, also as text; `None` for null, the empty text and anything else.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -35,6 +39,11 @@ pub(crate) struct Flag(pub Option<bool>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct List<T>(pub Vec<T>);
 
+/// A list whose items are read later, one by one; null and the empty text are the empty list, and a single object is a
+/// list of one. An item is at most 1 MiB.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct RawList<'a>(pub Vec<&'a RawValue>);
+
 /// Any JSON; its value is ignored.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Anything;
@@ -46,6 +55,20 @@ pub(crate) struct Object<T>(pub T);
 /// An error without the values that its text may quote. `what` is the shape that was expected.
 pub(crate) fn without_values<E: de::Error>(error: &impl fmt::Display, what: &'static str) -> E {
     E::custom(shown_cause(error).unwrap_or(what))
+}
+
+/// The memory that a value owns, in bytes.
+pub(crate) fn weight_of_value(value: &Value) -> usize {
+    match value {
+        Value::Null | Value::Bool(_) | Value::Number(_) => 0,
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(|item| size_of::<Value>() + weight_of_value(item)).sum(),
+        Value::Object(fields) => {
+            let weight =
+                |(name, value): (&String, &Value)| 2 * size_of::<Value>() + name.len() + weight_of_value(value);
+            fields.iter().map(weight).sum()
+        }
+    }
 }
 
 // === impl Text ===
@@ -210,6 +233,27 @@ impl<T> IntoIterator for List<T> {
     }
 }
 
+// === impl RawList ===
+
+impl<'de: 'a, 'a> Deserialize<'de> for RawList<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        let items = match raw.get() {
+            "null" | "\"\"" => Vec::new(),
+            // The error's text quotes the input.
+            json if json.starts_with('[') => {
+                serde_json::from_str::<List<_>>(json).map_err(|error| without_values(&error, "not a list"))?.0
+            }
+            json if json.starts_with('{') => vec![raw],
+            _ => return Err(de::Error::custom("not a list, one object or nothing")),
+        };
+        if items.iter().any(|item: &&RawValue| item.get().len() > MAX_ITEM_BYTES) {
+            return Err(de::Error::custom(ITEM_TOO_LARGE));
+        }
+        Ok(Self(items))
+    }
+}
+
 // === impl Anything ===
 
 impl<'de> Deserialize<'de> for Anything {
@@ -317,6 +361,24 @@ mod tests {
         }
         assert!(serde_json::from_str::<List<Item>>("\"no\"").is_err());
         assert!(serde_json::from_str::<Object<Item>>("[1]").is_err());
+    }
+
+    #[test]
+    fn a_list_that_is_read_later_has_the_same_forms() {
+        for (json, items) in [("null", 0), ("\"\"", 0), ("[]", 0), ("{\"id\":1}", 1), (" [1, \"a\", {}] ", 3)] {
+            assert_eq!(serde_json::from_str::<RawList<'_>>(json).unwrap().0.len(), items, "{json}");
+        }
+        for odd in ["1", "\"no\"", "true"] {
+            assert!(serde_json::from_str::<RawList<'_>>(odd).is_err(), "{odd}");
+        }
+    }
+
+    #[test]
+    fn an_item_of_a_list_that_is_read_later_has_a_largest_size() {
+        let list = |size: usize| format!("[1,\"{}\"]", "x".repeat(size.saturating_sub(2)));
+        assert!(serde_json::from_str::<RawList<'_>>(&list(MAX_ITEM_BYTES)).is_ok());
+        let error = serde_json::from_str::<RawList<'_>>(&list(MAX_ITEM_BYTES + 1)).unwrap_err();
+        assert_eq!(shown_cause(&error), Some(ITEM_TOO_LARGE));
     }
 
     proptest! {

@@ -64,6 +64,7 @@ use crate::{
     error::{Error, ErrorReason, Result},
     http::Client,
     keyed_mutex::KeyedMutex,
+    lists::Lists,
     proto::v1,
     vendor::Parts,
 };
@@ -103,6 +104,7 @@ type Api = Arc<Client<ApiFabric>>;
 #[derive(Debug)]
 pub(crate) struct Huawei {
     api_fabric: Api,
+    lists: Lists,
     directory: Directory,
     request_wrapper: RequestWrapper,
     /// Serializes read-modify-write changes, by resource name.
@@ -115,19 +117,23 @@ pub(crate) struct Huawei {
 
 impl Huawei {
     /// The adapter of a configured center.
-    pub(crate) fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
-        let dialect = ApiFabric::new(id, center, huawei, parts);
+    ///
+    /// # Errors
+    /// When its address is no URI.
+    pub(crate) fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Result<Self> {
+        let dialect = ApiFabric::new(id, center, huawei, parts)?;
         let api_fabric =
             Client::new(id, center, dialect, parts.connections.clone(), parts.clock.clone(), parts.metrics.clone());
         api_fabric.probe_with(|api_fabric, cx| Box::pin(async move { softphones::probe(&api_fabric, &cx).await }));
-        Self {
+        Ok(Self {
             api_fabric,
+            lists: parts.lists.clone(),
             directory: Directory::new(parts.clock.clone()),
             request_wrapper: RequestWrapper::default(),
             locks: KeyedMutex::new(),
             app_secret: huawei.app_secret.clone(),
             callback_secret: huawei.callback_secret.clone(),
-        }
+        })
     }
 }
 

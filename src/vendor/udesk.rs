@@ -60,6 +60,7 @@ use crate::{
     error::{Error, ErrorReason, Result, Vendor},
     http::Client,
     keyed_mutex::KeyedMutex,
+    lists::Lists,
     proto::v1,
     vendor::{
         Parts,
@@ -109,6 +110,7 @@ type Api = Arc<Client<Ccapi>>;
 #[derive(Debug)]
 pub(crate) struct Udesk {
     ccapi: Api,
+    lists: Lists,
     subscriptions: subscription_changes::Register,
     /// Serializes changes of a queue, which is written whole (C15).
     queue_locks: KeyedMutex<String>,
@@ -127,21 +129,25 @@ struct VendorId(String);
 
 impl Udesk {
     /// The adapter of a configured center.
-    pub(crate) fn new(id: &str, center: &config::Center, udesk: &config::Udesk, parts: &Parts) -> Self {
-        let dialect = Ccapi::new(id, &center.base_url, udesk, parts.clock.clone(), parts.metrics.clone());
+    ///
+    /// # Errors
+    /// When its address is no URI.
+    pub(crate) fn new(id: &str, center: &config::Center, udesk: &config::Udesk, parts: &Parts) -> Result<Self> {
+        let dialect = Ccapi::new(id, &center.base_url, udesk, parts.clock.clone(), parts.metrics.clone())?;
         let ccapi =
             Client::new(id, center, dialect, parts.connections.clone(), parts.clock.clone(), parts.metrics.clone());
         ccapi.probe_with(|ccapi, cx| Box::pin(async move { phone_numbers::probe(&ccapi, &cx).await }));
         let subscriptions = subscription_changes::Register::new(ccapi.clone(), &center.base_url, parts);
-        Self {
+        Ok(Self {
             ccapi,
+            lists: parts.lists.clone(),
             subscriptions,
             queue_locks: KeyedMutex::new(),
             known_numbers: known_numbers::KnownNumbers::new(parts.clock.clone()),
             known_numbers_lock: KeyedMutex::new(),
             agent_states: udesk.agent_states.clone(),
             auth_token: udesk.auth_token.clone(),
-        }
+        })
     }
 }
 

@@ -26,8 +26,11 @@ SHOWN = {
 RUN = ("grpcurl ", "curl ", "python examples/", "mkdir -p target/", "protoc ")
 SANDBOX = "cargo run -- sandbox"
 
-# What differs from run to run, so that the documents can show real values: UUIDs and trace IDs.
-RANDOM = re.compile(r"\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32})\b")
+# What differs from run to run, so that the documents can show real values: UUIDs, trace IDs, and page tokens that name a
+# kept list.
+RANDOM = re.compile(
+    r"\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{32}|(?<=\"nextPageToken\": \")A[g-v][\w-]+)\b"
+)
 
 
 def checks(world: World):

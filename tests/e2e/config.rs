@@ -268,7 +268,7 @@ fn every_key_of_a_center_is_read() {
         timestamp_unit = "s"
         agent_states = { offline = 6, not_ready = [7, "away"], ready = "8", busy = ["9", 10], wrap_up = ["acw"] }
         expose_credentials = true
-        limits = { concurrency = 13, queue = 14, rate = 15, max_response_size = "16KiB" }
+        limits = { concurrency = 13, queue = 14, rate = 15, max_response_size = "16KiB", max_list_size = "16MiB" }
         retry = { attempts = 2, budget = 0.5 }
         breaker = { consecutive_failures = 17, min_penalty = "18s", max_penalty = "19s" }
 
@@ -290,6 +290,7 @@ fn every_key_of_a_center_is_read() {
     assert_eq!(center.limits.queue, 14);
     assert_eq!(center.limits.rate, 15);
     assert_eq!(center.limits.max_response_size, 16 << 10);
+    assert_eq!(center.limits.max_list_size, 16 << 20);
     assert_eq!(center.retry.attempts, 2);
     assert_eq!(center.retry.budget.to_bits(), 0.5_f64.to_bits());
     assert_eq!(center.breaker.consecutive_failures, 17);

@@ -27,7 +27,10 @@ fn sources() -> Vec<Source> {
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()) {
             if entry.is_dir() {
-                folders.push(entry);
+                // A package of its own is built beside its sources.
+                if !entry.ends_with("target") {
+                    folders.push(entry);
+                }
             } else if entry.extension().is_some_and(|extension| extension == "rs") {
                 let path = entry.strip_prefix(&root).unwrap().display().to_string();
                 sources.push((path, fs::read_to_string(&entry).unwrap()));

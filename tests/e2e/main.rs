@@ -25,6 +25,7 @@ mod limits_infrastructure;
 mod limits_lists;
 mod limits_locks;
 mod limits_server;
+mod lists;
 mod operators;
 mod panics;
 mod process;

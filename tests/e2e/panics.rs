@@ -12,6 +12,7 @@ use switchboard::{
     event::address::Addresses,
     http::{Connections, Failure as Lost, HttpRequest, HttpResponse, Transport},
     idempotency::Idempotency,
+    lists::Lists,
     proto::{service::contact_center_server::ContactCenter as _, v1},
     service::Service,
     store::Stores,
@@ -45,7 +46,8 @@ async fn a_panic_after_a_write_was_sent_is_an_unknown_outcome() {
     let idempotency = Idempotency::new(idempotency, clock.clone(), connections.running_writes());
     let tokens = Tokens::new(clock.clone(), metrics.clone());
     let addresses = Addresses::new(&config.events, kv.clone(), clock.clone());
-    let parts = Parts { connections, metrics, clock, tokens, kv, addresses };
+    let lists = Lists::new(clock.clone());
+    let parts = Parts { connections, metrics, clock, tokens, lists, kv, addresses };
     let centers = Centers::build(&config.centers, &parts, &idempotency, &events, &Draining::default()).unwrap();
     let service = Service::new(Arc::new(centers));
     let mut request = Request::new(v1::StartCallbackRequest {

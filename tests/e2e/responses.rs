@@ -22,8 +22,9 @@ fn of(failure: &Failure) -> (Code, &str) {
 async fn a_read_whose_response_is_too_large_says_so() {
     let agent = |name: &str| json!({"AgentId": "1001", "Name": name});
     let list = |agents: Vec<Value>| Response::json(&json!({"ErrCode": "000000", "Result": {"AgentList": agents}}));
-    let half = "h".repeat(1 << 20);
-    let several = (0..5).map(|number| json!({"AgentId": format!("100{number}"), "Name": half})).collect();
+    // An item of a list is at most 1 MiB.
+    let million = "m".repeat(1_000_000);
+    let several = (0..5).map(|number| json!({"AgentId": format!("100{number}"), "Name": million})).collect();
     let vendor = Scripted::start([
         Response::json(&json!({"ErrCode": "000000", "Result": agent(&large())})),
         list(several),

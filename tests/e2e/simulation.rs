@@ -28,6 +28,7 @@ use switchboard::{
     event::address::Addresses,
     http::{Connections, Failure as Lost, HttpRequest, HttpResponse, Transport},
     idempotency::Idempotency,
+    lists::Lists,
     proto::{service::contact_center_server::ContactCenter as _, v1},
     service::Service,
     store::{
@@ -68,6 +69,7 @@ fn service(world: &Shared) -> Service {
         tokens: Tokens::new(clock.clone(), metrics.clone()),
         metrics,
         addresses: Addresses::new(&config.events, Arc::new(STORAGE.clone()), clock.clone()),
+        lists: Lists::new(clock.clone()),
         clock,
         kv: Arc::new(STORAGE.clone()),
     };

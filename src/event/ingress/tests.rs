@@ -93,6 +93,7 @@ fn ingress_of(centers: &[&str], log_delay: Duration) -> Ingress {
         connections: crate::http::Connections::over(Arc::new(NoTransport)),
         tokens: crate::token::Tokens::new(clock.clone(), metrics.clone()),
         metrics: metrics.clone(),
+        lists: crate::lists::Lists::new(clock.clone()),
         clock,
         kv: state,
         addresses: addresses.clone(),

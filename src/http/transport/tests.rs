@@ -8,12 +8,19 @@ use std::{
     },
 };
 
-use futures_util::stream;
+use futures_util::{poll, stream};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustls::{
+    ClientConfig, HandshakeKind, RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer},
+};
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     net::{TcpListener, TcpSocket, TcpStream},
+    sync::mpsc,
     time::{Instant, advance, pause, resume, timeout},
 };
+use tokio_rustls::TlsAcceptor;
 
 use super::*;
 
@@ -57,8 +64,8 @@ async fn a_body_that_breaks_off_is_broken() {
 fn request(address: SocketAddr, repeatable: bool) -> HttpRequest {
     // There may be one already, from another test.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let url = Url::parse(&format!("http://{address}/")).unwrap();
-    HttpRequest { method: Method::GET, url, headers: HeaderMap::new(), body: None, repeatable }
+    let uri = format!("http://{address}/").parse().unwrap();
+    HttpRequest { method: Method::GET, uri, headers: HeaderMap::new(), body: None, repeatable }
 }
 
 /// An HTTP server that responds to everything, and how many connections came.
@@ -75,7 +82,7 @@ async fn server() -> (SocketAddr, Arc<AtomicUsize>) {
     (address, connections)
 }
 
-async fn respond(mut stream: TcpStream) {
+async fn respond(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
     let mut seen = Vec::new();
     while let Ok(byte) = stream.read_u8().await {
         seen.push(byte);
@@ -174,7 +181,7 @@ async fn a_refused_connection_sends_nothing_and_a_broken_one_may_have_done_it() 
 #[tokio::test]
 async fn why_no_connection_was_made_is_known() {
     // A label of 64 characters is no name, so no server is asked.
-    let url = |text: String| Url::parse(&text).unwrap();
+    let url = |text: String| text.parse::<Uri>().unwrap();
     let (unresolved, invalid) =
         (format!("http://{}.example/", "a".repeat(64)), format!("https://{}.example/", "b".repeat(64)));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -196,9 +203,113 @@ async fn why_no_connection_was_made_is_known() {
         (refused, "connection refused"),
     ] {
         for repeatable in [true, false] {
-            let asked = HttpRequest { url: url.clone(), ..request("127.0.0.1:1".parse().unwrap(), repeatable) };
+            let asked = HttpRequest { uri: url.clone(), ..request("127.0.0.1:1".parse().unwrap(), repeatable) };
             let failure = Network::new().unwrap().send(asked, 100).await.err();
             assert_eq!(failure, Some(Failure::NotSent(cause)));
         }
     }
+}
+
+/// An idle connection that the vendor closed while a request was on its way to it. The request was not written, and
+/// hyper could send it once more by itself.
+#[test]
+fn a_request_for_a_connection_that_was_just_closed_is_not_sent_by_itself() {
+    // The system's events come after each task.
+    let runtime = tokio::runtime::Builder::new_current_thread().event_interval(1).enable_all().build().unwrap();
+    runtime.block_on(async {
+        for repeatable in [true, false] {
+            let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let (close, closes) = std::sync::mpsc::channel::<()>();
+            let server = std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                let _ = std::io::Read::read(&mut stream, &mut [0; 1024]).unwrap();
+                std::io::Write::write_all(&mut stream, b"HTTP/1.1 204 No Content\r\n\r\n").unwrap();
+                closes.recv().unwrap();
+            });
+            let _ = rustls::crypto::ring::default_provider().install_default();
+            let network = Network::new().unwrap();
+            network.send(request(address, repeatable), 100).await.unwrap();
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            // A task that is before the connection's: when that one runs, it sees its end before it sees the request.
+            tokio::spawn(async {});
+            let mut second = network.send(request(address, repeatable), 100);
+            assert!(poll!(&mut second).is_pending());
+            close.send(()).unwrap();
+            server.join().unwrap();
+            // Another connection would be refused.
+            let failure = second.await.err();
+            assert_eq!(failure, Some(Failure::NotSent("the connection closed before the request was sent")));
+        }
+    });
+}
+
+/// A server with TLS that responds to everything, the kind of each handshake, and a client's settings that trust it.
+async fn tls_server() -> (SocketAddr, mpsc::UnboundedReceiver<HandshakeKind>, ClientConfig) {
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mut authority = CertificateParams::new([]).unwrap();
+    authority.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate().unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.self_signed(&key).unwrap().into()).unwrap();
+    let issuer = Issuer::new(authority, key);
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let certificate: CertificateDer<'static> = params.signed_by(&key, &issuer).unwrap().into();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let config = ServerConfig::builder().with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (seen, handshakes) = mpsc::unbounded_channel();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let stream = acceptor.accept(stream).await.unwrap();
+            seen.send(stream.get_ref().1.handshake_kind().unwrap()).unwrap();
+            tokio::spawn(respond(stream));
+        }
+    });
+    (address, handshakes, ClientConfig::builder().with_root_certificates(roots).with_no_client_auth())
+}
+
+#[tokio::test]
+async fn calls_share_a_connection_of_tls_and_connections_share_a_session() {
+    let (address, mut handshakes, config) = tls_server().await;
+    let network = Network::with_tls(config);
+    let https = |repeatable: bool| {
+        let uri = format!("https://{address}/").parse().unwrap();
+        HttpRequest { uri, ..request(address, repeatable) }
+    };
+    for repeatable in [true, true, true, false, false, true] {
+        network.send(https(repeatable), 100).await.unwrap();
+        // The connection goes back to its pool once the body has ended.
+        tokio::task::yield_now().await;
+    }
+    drop(network);
+    let mut seen = Vec::new();
+    while let Ok(kind) = handshakes.try_recv() {
+        seen.push(kind);
+    }
+    assert_eq!(seen, [HandshakeKind::Full, HandshakeKind::Resumed], "one for reads, one for writes");
+}
+
+#[tokio::test]
+async fn the_handshake_of_tls_is_part_of_the_two_seconds() {
+    let (_, _, config) = tls_server().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let network = Network::with_tls(config);
+    let uri = format!("https://{address}/").parse().unwrap();
+    let request = HttpRequest { uri, ..request(address, false) };
+    let sending = tokio::spawn(async move { (network.send(request, 100).await.err(), Instant::now()) });
+    // The first bytes of the handshake are here, and remain without an answer.
+    let (mut stream, _) = listener.accept().await.unwrap();
+    stream.read_u8().await.unwrap();
+    let begun = Instant::now();
+    pause();
+    let (failure, ended) = timeout(Duration::from_secs(60), sending).await.unwrap().unwrap();
+    assert_eq!(failure, Some(Failure::NotSent("no connection within 2 s")));
+    assert!((ended - begun) <= Duration::from_millis(2100), "{:?}", ended - begun);
 }

@@ -19,10 +19,11 @@ use crate::{
     context::Context,
     endpoint,
     error::{Error, ErrorReason, Result},
+    lists::{Kept, Weigh},
     name::{AgentName, ExtensionName, QueueName, ResourceName as _},
     proto::v1,
     vendor::{
-        de::{Integer, List, Text},
+        de::{Integer, List, Text, weight_of_value},
         nameless,
         slices::{Batch, Item, Position, Slice},
     },
@@ -129,6 +130,22 @@ impl Item for Account {
     }
 }
 
+impl Weigh for Account {
+    fn weight(&self) -> usize {
+        let Self { user_account, user_name, phone, email, agent_type, cc_role_id, sip_account, skills, work_no } = self;
+        let texts = [user_account, user_name, phone, email, sip_account, work_no];
+        let skills = skills.0.iter().map(|skill| size_of::<Membership>() + skill.skill_id.len());
+        let values = [agent_type, cc_role_id].map(weight_of_value);
+        size_of::<Self>() + texts.map(|text| text.len()).iter().chain(&values).sum::<usize>() + skills.sum::<usize>()
+    }
+}
+
+impl Kept for Account {
+    fn id(&self) -> &str {
+        &self.work_no
+    }
+}
+
 /// The softphone that Huawei assigned to an agent, if any.
 pub(super) fn extensions(center: &str, sip_account: &str) -> Vec<String> {
     ExtensionName::text(center, sip_account).into_iter().collect()
@@ -152,10 +169,12 @@ pub(super) async fn list(huawei: &Huawei, cx: &Context, position: Position, size
 /// The account of an agent, with its number; `None` when the agent has no account. A change reads the directory again.
 pub(super) async fn of_agent(huawei: &Huawei, cx: &Context, name: &AgentName, anew: bool) -> Result<Option<Account>> {
     let mut remembered = huawei.directory.remembered().filter(|_| !anew);
+    let mut is_contradicted = false;
     loop {
         let (map, are_new) = match remembered.take() {
             Some(map) => (map, false),
-            None => (directory::read(huawei, cx).await?, true),
+            None if anew || is_contradicted => (directory::read(huawei, cx).await?, true),
+            None => (directory::recent(huawei, cx).await?, true),
         };
         match map.account(name.id()) {
             Some("") => return Ok(None),
@@ -165,6 +184,7 @@ pub(super) async fn of_agent(huawei: &Huawei, cx: &Context, name: &AgentName, an
                 if let Some(account) = account.filter(|it| it.work_no.is_empty() || *it.work_no == *name.id()) {
                     return Ok(Some(Account { work_no: Text(name.id().to_owned()), ..account }));
                 }
+                is_contradicted = true;
             }
             None => {}
         }
@@ -191,7 +211,7 @@ pub(super) async fn with_numbers(
     };
     let map = match huawei.directory.remembered().filter(is_known) {
         Some(map) => map,
-        None => directory::read(huawei, cx).await?,
+        None => directory::recent(huawei, cx).await?,
     };
     for account in accounts.iter_mut().filter(|account| account.work_no.is_empty()) {
         account.work_no = Text(map.work_no(&account.user_account).unwrap_or_default().to_owned());

@@ -9,14 +9,14 @@ use super::{
     formats::Formats as _,
     memberships,
     paging::reason,
-    sessions,
-    softphones::QuerySysInfo,
+    sessions, softphones,
 };
 use crate::{
     adapter::Agents,
     check::Check,
     context::Context,
     error::{Error, Result},
+    lists::WholeList,
     name::{AgentName, CenterName, QueueName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
@@ -101,12 +101,18 @@ async fn list(
     request: v1::ListAgentsRequest,
 ) -> Result<v1::ListAgentsResponse> {
     let (query, view) = checked(cx, queue.as_ref(), request)?;
-    let AgentPage { accounts, next_page_token, total_size, incomplete_reason } = match (&queue, query.as_str()) {
-        (None, "") => page_of_all(huawei, cx, &page).await?,
-        _ => page_of_matching(huawei, cx, queue.as_ref(), &query, &page).await?,
-    };
-    let agents = accounts.into_iter().map(|account| account.into_agent(center.center(), view)).collect();
-    Ok(v1::ListAgentsResponse { agents, next_page_token, total_size, incomplete_reason })
+    let center = center.center();
+    if queue.is_none() && query.is_empty() {
+        return page_of_all(huawei, cx, center, view, &page).await;
+    }
+    let matching = Box::pin(matching(huawei, cx, queue.as_ref(), &query));
+    let page = huawei.lists.page(cx, &page, matching).await?;
+    Ok(v1::ListAgentsResponse {
+        agents: page.items().iter().cloned().map(|account| account.into_agent(center, view)).collect(),
+        total_size: page.total_size(),
+        incomplete_reason: page.incomplete_reason(),
+        next_page_token: page.next_page_token,
+    })
 }
 
 /// Gets an agent.
@@ -122,35 +128,26 @@ async fn get(huawei: &Huawei, cx: &Context, name: AgentName, request: v1::GetAge
     }
 }
 
-/// One page of agents.
-struct AgentPage {
-    accounts: Vec<Account>,
-    next_page_token: String,
-    total_size: i32,
-    incomplete_reason: String,
-}
-
 /// One page of all agents, in the vendor's order.
-async fn page_of_all(huawei: &Huawei, cx: &Context, page: &Page) -> Result<AgentPage> {
+async fn page_of_all(
+    huawei: &Huawei,
+    cx: &Context,
+    center: &str,
+    view: v1::View,
+    page: &Page,
+) -> Result<v1::ListAgentsResponse> {
     let mut slice = accounts::list(huawei, cx, page.position()?, page.size).await?;
     let (map, unnamed) = accounts::with_numbers(huawei, cx, &mut slice.items).await?;
-    Ok(AgentPage {
+    Ok(v1::ListAgentsResponse {
         total_size: slice.total_size(),
         next_page_token: slice.next.map(|next| page.token(&next.to_string())).unwrap_or_default(),
-        accounts: slice.items,
+        agents: slice.items.into_iter().map(|account| account.into_agent(center, view)).collect(),
         incomplete_reason: incomplete_reason(map.without_account(), unnamed, [slice.incomplete]),
     })
 }
 
-/// One page of the matching agents. The vendor filters only by queue and then returns fewer fields, so all agents are
-/// read.
-async fn page_of_matching(
-    huawei: &Huawei,
-    cx: &Context,
-    queue: Option<&QueueName>,
-    query: &str,
-    page: &Page,
-) -> Result<AgentPage> {
+/// The matching agents. The vendor filters only by queue and then returns fewer fields, so all agents are read.
+async fn matching(huawei: &Huawei, cx: &Context, queue: Option<&QueueName>, query: &str) -> Result<WholeList<Account>> {
     let members = match queue {
         Some(queue) => Some(memberships::members(huawei, cx, queue).await?),
         None => None,
@@ -161,17 +158,13 @@ async fn page_of_matching(
     accounts.retain(|account| members.as_ref().is_none_or(|members| members.accounts.contains(&*account.user_account)));
     let (map, unnamed) = accounts::with_numbers(huawei, cx, &mut accounts).await?;
     accounts.retain(|account| query.is_empty() || account.contains(query));
-    let total_size = i32::try_from(accounts.len()).unwrap_or(i32::MAX);
-    let (accounts, next_page_token) = page.cut(accounts, |account| &account.work_no);
-    let incomplete_reason = incomplete_reason(map.without_account(), unnamed, incomplete);
-    Ok(AgentPage { accounts, next_page_token, total_size, incomplete_reason })
+    Ok(WholeList::counted(accounts, incomplete_reason(map.without_account(), unnamed, incomplete)))
 }
 
 /// An agent without an account, which has a number and possibly a softphone.
 async fn without_account(huawei: &Huawei, cx: &Context, name: &AgentName, view: v1::View) -> Result<v1::Agent> {
-    let agents = huawei.api_fabric.call(cx, &QuerySysInfo {}).await?.agents;
-    let agent = agents.into_iter().find(|agent| *agent.work_no == *name.id());
-    let agent = agent.ok_or_else(|| Error::not_found(AgentName::KIND, name))?;
+    let agents = softphones::recent_agents(huawei, cx).await?;
+    let agent = agents.find(name.id()).ok_or_else(|| Error::not_found(AgentName::KIND, name))?;
     let vendor_data = match view {
         v1::View::Full => {
             VendorData::new().json("agentType", &agent.agent_type).json("ccRoleId", &agent.cc_role_id).build()

@@ -9,18 +9,17 @@ use std::{
 
 use async_trait::async_trait;
 use http::{
-    HeaderMap, HeaderValue, StatusCode,
+    HeaderMap, HeaderValue, StatusCode, Uri,
     header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE},
 };
 use secrecy::ExposeSecret as _;
-use url::Url;
 
 use super::{envelope::Envelope, tokens::TokenByAkSk};
 use crate::{
     config,
     context::Context,
     error::{Error, ErrorReason, Result},
-    http::{Authorized, Dialect, HttpResponse, Operation, Outgoing, ParsedResponse},
+    http::{Authorized, Dialect, HttpResponse, Operation, Origin, Outgoing, ParsedResponse, REQUEST_HEADERS},
     token::{Fetch, Key, Token, Tokens},
     vendor::Parts,
 };
@@ -40,11 +39,12 @@ pub(crate) struct Style {
 
 /// The API Fabric for one tenant.
 pub(super) struct ApiFabric {
-    base: Url,
+    origin: Origin,
     app_key: String,
     app_secret: config::VendorSecret,
     retry_on_403: bool,
-    paths: BTreeMap<String, String>,
+    /// The overridden URIs, by the operation's name.
+    uris: BTreeMap<String, Uri>,
     tokens: Tokens,
     key: Key,
     fetch: Arc<dyn Fetch>,
@@ -54,19 +54,29 @@ pub(super) struct ApiFabric {
 
 impl ApiFabric {
     /// The dialect of a configured center.
-    pub(super) fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
+    ///
+    /// # Errors
+    /// As [`Origin::of`].
+    pub(super) fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Result<Self> {
+        let origin = Origin::of(&center.base_url)?;
+        let uri = |(operation, path): (&String, &String)| {
+            let mut url = center.base_url.clone();
+            url.set_path(path);
+            Ok((operation.clone(), origin.uri(url.path().to_owned())?))
+        };
+        let uris = huawei.paths.iter().map(uri).collect::<Result<_>>()?;
         let mut fingerprint = DefaultHasher::new();
         (&huawei.app_key, huawei.app_secret.expose_secret(), huawei.token_base_url.as_str()).hash(&mut fingerprint);
-        Self {
-            base: center.base_url.clone(),
+        Ok(Self {
+            origin,
             app_key: huawei.app_key.clone(),
             app_secret: huawei.app_secret.clone(),
             retry_on_403: huawei.token_retry_on_403,
-            paths: huawei.paths.clone(),
+            uris,
             tokens: parts.tokens.clone(),
             key: Key { center: id.to_owned(), fingerprint: fingerprint.finish() },
-            fetch: Arc::new(TokenByAkSk::new(id, center, huawei, parts)),
-        }
+            fetch: Arc::new(TokenByAkSk::new(id, center, huawei, parts)?),
+        })
     }
 
     async fn token(&self, cx: &Context) -> Result<Arc<Token>> {
@@ -92,17 +102,19 @@ impl Dialect for ApiFabric {
             None => self.token(cx).await?,
         };
         let style = &operation.style;
-        let mut url = self.base.clone();
-        url.set_path(self.paths.get(style.operation).map_or(style.path, String::as_str));
+        let uri = match self.uris.get(style.operation) {
+            Some(uri) => uri.clone(),
+            None => self.origin.uri(style.path)?,
+        };
 
-        let mut headers = HeaderMap::with_capacity(4);
+        let mut headers = HeaderMap::with_capacity(REQUEST_HEADERS);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         if outgoing.body.is_some() {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
         headers.insert(AUTHORIZATION, secret_header(&format!("Bearer {}", token.value.expose_secret()))?);
         headers.insert("x-app-key", secret_header(&self.app_key)?);
-        Ok(Authorized { url, headers, credentials: token })
+        Ok(Authorized { uri, headers, credentials: token })
     }
 
     fn parse(&self, operation: &Operation<Style>, response: &HttpResponse) -> ParsedResponse {

@@ -5,10 +5,12 @@
 //! agent by now.
 
 use std::{
+    collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use super::{Huawei, api_fabric::ApiFabric, operations::QUERY_AGENT_INFO};
@@ -17,7 +19,9 @@ use crate::{
     context::Context,
     endpoint,
     error::Result,
-    vendor::de::{List, Text},
+    http::Mismatch,
+    lists::Weigh,
+    vendor::de::{Anything, RawList, Text},
 };
 
 /// How long a map is cached.
@@ -27,13 +31,14 @@ const REMEMBERED: Duration = Duration::from_secs(60);
 #[derive(Serialize)]
 struct QueryAgentInfo {}
 
-endpoint!(ApiFabric: QueryAgentInfo, GET "queryAgentInfo", read, QUERY_AGENT_INFO => AgentInfo);
+endpoint!(ApiFabric: QueryAgentInfo, GET "queryAgentInfo", list, QUERY_AGENT_INFO => Anything);
 
 /// Response of queryAgentInfo.
 #[derive(Default, Deserialize)]
 #[serde(default)]
-struct AgentInfo {
-    agents: List<AgentAccount>,
+struct AgentInfo<'a> {
+    #[serde(borrow)]
+    agents: RawList<'a>,
 }
 
 /// An agent's number and account. The account is empty when the agent has none.
@@ -45,7 +50,12 @@ struct AgentAccount {
 }
 
 /// Every agent of the tenant.
-pub(super) struct AgentAccountMap(Vec<AgentAccount>);
+pub(super) struct AgentAccountMap {
+    /// Accounts by number.
+    accounts: HashMap<String, String>,
+    /// Numbers by account.
+    numbers: HashMap<String, String>,
+}
 
 /// The cached map of one tenant.
 #[derive(Debug)]
@@ -57,19 +67,31 @@ pub(super) struct Directory {
 // === impl AgentAccountMap ===
 
 impl AgentAccountMap {
+    /// Where a number or an account occurs twice, the first counts.
+    fn new(RawList(agents): RawList<'_>) -> Result<Self, Mismatch> {
+        let (mut accounts, mut numbers) = (HashMap::new(), HashMap::new());
+        for agent in agents {
+            let AgentAccount { work_no: Text(work_no), account_code: Text(account) } =
+                serde_json::from_str(agent.get())?;
+            numbers.entry(account.clone()).or_insert_with(|| work_no.clone());
+            accounts.entry(work_no).or_insert(account);
+        }
+        Ok(Self { accounts, numbers })
+    }
+
     /// The account of an agent, empty when the agent has none; `None` for an unknown agent.
     pub(super) fn account(&self, work_no: &str) -> Option<&str> {
-        self.0.iter().find(|pair| *pair.work_no == *work_no).map(|pair| &*pair.account_code)
+        self.accounts.get(work_no).map(String::as_str)
     }
 
     /// The number of the agent with this account.
     pub(super) fn work_no(&self, account: &str) -> Option<&str> {
-        self.0.iter().find(|pair| *pair.account_code == *account).map(|pair| &*pair.work_no)
+        self.numbers.get(account).map(String::as_str)
     }
 
     /// How many agents have no account.
     pub(super) fn without_account(&self) -> usize {
-        self.0.iter().filter(|pair| pair.account_code.is_empty()).count()
+        self.accounts.values().filter(|account| account.is_empty()).count()
     }
 }
 
@@ -100,13 +122,33 @@ impl Directory {
 
 impl std::fmt::Debug for AgentAccountMap {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} agents", self.0.len())
+        write!(f, "{} agents", self.accounts.len())
+    }
+}
+
+impl Weigh for AgentAccountMap {
+    fn weight(&self) -> usize {
+        let pairs = self.accounts.iter().chain(&self.numbers);
+        pairs.map(|(key, value)| 2 * size_of::<String>() + key.len() + value.len()).sum()
     }
 }
 
 /// Reads the map and caches it.
 pub(super) async fn read(huawei: &Huawei, cx: &Context) -> Result<Arc<AgentAccountMap>> {
-    let map = Arc::new(AgentAccountMap(huawei.api_fabric.call(cx, &QueryAgentInfo {}).await?.agents.0));
+    let map = Arc::new(fetch(huawei, cx).await?);
     huawei.directory.remember(&map);
     Ok(map)
+}
+
+/// The map as it was at most a second ago, which it caches.
+pub(super) async fn recent(huawei: &Huawei, cx: &Context) -> Result<Arc<AgentAccountMap>> {
+    let changes = || huawei.api_fabric.changes();
+    let map = huawei.lists.recent(cx, "queryAgentInfo", [0; 2], changes, fetch(huawei, cx)).await?;
+    huawei.directory.remember(&map);
+    Ok(map)
+}
+
+async fn fetch(huawei: &Huawei, cx: &Context) -> Result<AgentAccountMap> {
+    let read = |payload: Bytes| AgentAccountMap::new(serde_json::from_slice::<AgentInfo<'_>>(&payload)?.agents);
+    huawei.api_fabric.call_with(cx, &QueryAgentInfo {}, read).await
 }

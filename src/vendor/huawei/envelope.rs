@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 
 use super::{api_fabric::Style, codes, statuses};
 use crate::{
+    body,
     error::ErrorReason::{self, VendorInternal, VendorOutcomeUnknown},
     http::{HttpResponse, Operation, ParsedResponse, Refusal},
     vendor::de::Text,
@@ -61,7 +62,7 @@ impl Envelope {
         if !response.status.is_success() && response.status != StatusCode::INTERNAL_SERVER_ERROR {
             return by_status("the HTTP status is not documented");
         }
-        let Ok(members) = serde_json::from_slice::<Members<'_>>(&response.body) else {
+        let Ok(members) = body::from_json::<Members<'_>>(&response.body) else {
             return by_status("the response is not the documented JSON");
         };
         if [self.code, self.payload].into_iter().flatten().any(|member| members.is_ambiguous(member)) {
@@ -169,7 +170,7 @@ mod tests {
 
     fn operation(envelope: Envelope, takes_caller_values: bool) -> Operation<Style> {
         let style = Style { operation: "test", path: "/test", envelope, takes_caller_values };
-        Operation { name: "POST test", method: Method::POST, repeatable: true, style }
+        Operation { name: "POST test", method: Method::POST, repeatable: true, is_list: false, style }
     }
 
     fn open(

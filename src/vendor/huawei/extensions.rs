@@ -16,11 +16,12 @@ use crate::{
     context::Context,
     endpoint,
     error::Result,
+    lists::Weigh,
     name::{CenterName, ExtensionName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
     vendor::{
-        de::{Integer, List, Object, Text},
+        de::{Integer, List, Object, Text, weight_of_value},
         nameless,
         slices::{Batch, Item, Position, Slice},
     },
@@ -67,8 +68,14 @@ pub(super) struct Node {
     pub(super) sip_service_port: Integer,
 }
 
+/// One response of queryPhone, without passwords.
+struct RecentPhones {
+    phones: Vec<Phone>,
+    total: Integer,
+}
+
 /// A softphone number.
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub(super) struct Phone {
     pub(super) phone_num: Text,
@@ -134,6 +141,17 @@ impl Item for Phone {
     }
 }
 
+impl Weigh for RecentPhones {
+    fn weight(&self) -> usize {
+        let weight = |phone: &Phone| {
+            let Phone { phone_num, password, id, status, remark, tenant_id, partdb_id } = phone;
+            let texts = [phone_num, password, status, remark, tenant_id, partdb_id].map(|text| text.len());
+            size_of::<Phone>() + weight_of_value(id) + texts.iter().sum::<usize>()
+        };
+        self.phones.iter().map(weight).sum()
+    }
+}
+
 #[async_trait]
 impl Extensions for Huawei {
     async fn list_extensions(
@@ -186,8 +204,20 @@ async fn get(
     let v1::GetExtensionRequest { name: _, view } = request;
     let view = enum_value(view);
     let is_it = |phone: &Phone| *phone.phone_num == *name.id();
-    let found = Slice::find(OFFSETS, is_it, async |at, limit| batch(&huawei.api_fabric, cx, at, limit).await).await?;
-    match found {
+    // One read of each page serves the calls of a second.
+    let found = Slice::find(OFFSETS, is_it, async |at, limit| {
+        let read = async {
+            let Batch { items: List(mut phones), total } = batch(&huawei.api_fabric, cx, at, limit).await?;
+            for phone in &mut phones {
+                phone.password = Text::default();
+            }
+            Ok(RecentPhones { phones, total })
+        };
+        let changes = || huawei.api_fabric.changes();
+        let recent = huawei.lists.recent(cx, "queryPhone", [at, limit], changes, read).await?;
+        Ok(Batch { items: List(recent.phones.clone()), total: recent.total })
+    });
+    match found.await? {
         (Some(phone), _) => Ok(phone.into_extension(&CenterName::new(name.center()), view)),
         (None, incomplete) => Err(not_found(&name, "softphones", incomplete)),
     }

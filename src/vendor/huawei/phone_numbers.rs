@@ -17,6 +17,7 @@ use crate::{
     context::Context,
     endpoint,
     error::Result,
+    lists::{Listed, WholeList},
     name::{CenterName, PhoneNumberName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
@@ -164,6 +165,22 @@ async fn list(
 ) -> Result<v1::ListPhoneNumbersResponse> {
     let v1::ListPhoneNumbersRequest { parent: _, page_size: _, page_token: _, view } = request;
     let view = enum_value(view);
+    let every = Box::pin(every(huawei, cx, center.center(), view));
+    let page = huawei.lists.page(cx, &page, every).await?;
+    Ok(v1::ListPhoneNumbersResponse {
+        phone_numbers: page.resources(),
+        total_size: page.total_size(),
+        incomplete_reason: page.incomplete_reason(),
+        next_page_token: page.next_page_token,
+    })
+}
+
+async fn every(
+    huawei: &Huawei,
+    cx: &Context,
+    center: &str,
+    view: v1::View,
+) -> Result<WholeList<Listed<v1::PhoneNumber>>> {
     let slice = Slice::all(CODES, async |offset, limit| {
         let Codes { list, total } = huawei.api_fabric.call(cx, &ListCodes { limit, offset }).await?.data;
         Ok(Batch { items: list, total })
@@ -175,13 +192,10 @@ async fn list(
     let mut seen = HashSet::new();
     codes.retain(|code| seen.insert(code.access_code.0.clone()));
     let total = total.unwrap_or(read + nameless).saturating_sub(read - codes.len());
-    let (codes, next_page_token) = page.cut(codes, |code| &code.access_code);
-    Ok(v1::ListPhoneNumbersResponse {
-        phone_numbers: codes.into_iter().map(|code| code.into_phone_number(center.center(), view)).collect(),
-        next_page_token,
-        total_size: i32::try_from(total).unwrap_or(i32::MAX),
-        incomplete_reason: reason_with(nameless, "access codes", incomplete),
-    })
+    let number = |code: Code| Listed::new(code.access_code.0.clone(), code.into_phone_number(center, view));
+    let numbers = codes.into_iter().map(number).collect();
+    let incomplete_reason = reason_with(nameless, "access codes", incomplete);
+    Ok(WholeList::new(numbers, i32::try_from(total).unwrap_or(i32::MAX), incomplete_reason))
 }
 
 /// Gets a phone number.

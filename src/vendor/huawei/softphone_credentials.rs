@@ -2,16 +2,17 @@
 //! queryPhone.
 
 use super::{
-    Api,
+    Api, Huawei,
     extensions::{Phone, phones},
     formats::Formats as _,
     paging::reason_with,
-    softphones::{QuerySysInfo, SysAgent},
+    softphones::{self, SysAgent},
 };
 use crate::{
     check::Check,
     context::Context,
     error::{Error, Result},
+    lists::{Listed, WholeList},
     name::{AgentName, CenterName, ExtensionName, ResourceName as _},
     page::Page,
     proto::v1::{AccessSoftphoneCredentialsResponse, ExtensionProtocol, SoftphoneCredential},
@@ -24,7 +25,7 @@ const AT_PHONE: &str = "phone:";
 
 /// One page of credentials: all agents' by number, then all softphone numbers'; or those of one agent.
 pub(super) async fn access(
-    api_fabric: &Api,
+    huawei: &Huawei,
     cx: &Context,
     center: &CenterName,
     agent: Option<AgentName>,
@@ -35,50 +36,41 @@ pub(super) async fn access(
         check.agent_id("agent", agent.id());
     }
     check.done()?;
+    let api_fabric = &huawei.api_fabric;
     let position = page.after().unwrap_or(AFTER_AGENT);
     if let Some(position) = position.strip_prefix(AT_PHONE).and_then(|position| position.parse().ok()) {
         return with_phones(api_fabric, cx, center, page, Vec::new(), position).await;
     }
-    let after = position.strip_prefix(AFTER_AGENT).unwrap_or_default();
-    let mut agents = api_fabric.call(cx, &QuerySysInfo {}).await?.agents.0;
-    let nameless = nameless::remove::<AgentName, _>(&mut agents, |agent: &SysAgent| &agent.work_no);
-    let incomplete_reason = nameless::reason("Huawei", nameless, "agents");
-    if let Some(name) = &agent {
-        agents.retain(|agent| *agent.work_no == *name.id());
-        if agents.is_empty() {
-            return Err(Error::not_found(AgentName::KIND, name));
-        }
+    let after = position.strip_prefix(AFTER_AGENT).filter(|after| !after.is_empty());
+    let token = |list, last: &str| page.token_in(list, &format!("{AFTER_AGENT}{last}"));
+    let agents = huawei.lists.page_after(cx, page, after, token, agents(huawei, cx, center, agent.as_ref())).await?;
+    let credentials = agents.resources();
+    let incomplete_reason = if agent.is_some() { String::new() } else { agents.incomplete_reason() };
+    if agents.next_page_token.is_empty() && agent.is_none() {
+        let filled = with_phones(api_fabric, cx, center, page, credentials, Position::default()).await?;
+        let incomplete_reason = nameless::joined([incomplete_reason, filled.incomplete_reason]);
+        return Ok(AccessSoftphoneCredentialsResponse { incomplete_reason, ..filled });
     }
-    let (agents, last) = after_agent(agents, after, page.size);
-    let credentials = agents.into_iter().map(|agent| agent.into_credential(center)).collect();
-    match last {
-        Some(last) => Ok(AccessSoftphoneCredentialsResponse {
-            credentials,
-            next_page_token: page.token(&last),
-            incomplete_reason,
-        }),
-        None if agent.is_some() => Ok(AccessSoftphoneCredentialsResponse {
-            credentials,
-            next_page_token: String::new(),
-            incomplete_reason: String::new(),
-        }),
-        None => {
-            let filled = with_phones(api_fabric, cx, center, page, credentials, Position::default()).await?;
-            let incomplete_reason = nameless::joined([incomplete_reason, filled.incomplete_reason]);
-            Ok(AccessSoftphoneCredentialsResponse { incomplete_reason, ..filled })
-        }
-    }
+    Ok(AccessSoftphoneCredentialsResponse { credentials, next_page_token: agents.next_page_token, incomplete_reason })
 }
 
-/// Up to `size` agents after the given one, by number; and the next position if more follow.
-fn after_agent(mut agents: Vec<SysAgent>, after: &str, size: usize) -> (Vec<SysAgent>, Option<String>) {
-    let number = |agent: &SysAgent| (agent.work_no.len(), agent.work_no.0.clone());
-    agents.retain(|agent| number(agent) > (after.len(), after.to_owned()));
-    agents.sort_by_key(number);
-    let more = agents.len() > size;
-    agents.truncate(size);
-    let last = agents.last().map(|agent| format!("{AFTER_AGENT}{}", agent.work_no.0));
-    (agents, last.filter(|_| more))
+/// The credentials of all agents, or of one.
+async fn agents(
+    huawei: &Huawei,
+    cx: &Context,
+    center: &CenterName,
+    agent: Option<&AgentName>,
+) -> Result<WholeList<Listed<SoftphoneCredential>>> {
+    let (center, number) = (center.clone(), agent.map(|agent| agent.id().to_owned()));
+    let credential = move |agent: SysAgent| {
+        let is_requested = number.as_ref().is_none_or(|number| *agent.work_no == *number);
+        is_requested.then(|| Listed::new(agent.work_no.0.clone(), agent.into_credential(&center)))
+    };
+    let credentials = softphones::agents(huawei, cx, credential).await?;
+    match agent {
+        Some(name) if credentials.find(name.id()).is_none() => Err(Error::not_found(AgentName::KIND, name)),
+        _ => Ok(credentials),
+    }
 }
 
 /// Fills the page with softphone numbers from a position on.

@@ -1,6 +1,9 @@
 //! The addresses of sign-in and registration: querySysInfo (document 000) with the nodes of queryPhone.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -17,17 +20,21 @@ use crate::{
     context::Context,
     endpoint,
     error::{Error, ErrorReason, Result},
-    name::{AgentName, CallSettingsName, CenterName},
+    lists::{Kept, Weigh, WholeList},
+    name::{AgentName, CallSettingsName, CenterName, ResourceName as _},
     page::Page,
     proto::v1,
-    vendor::de::{Integer, List, Object, Text},
+    vendor::{
+        de::{Integer, Object, RawList, Text, weight_of_value},
+        nameless,
+    },
 };
 
 /// `GET querySysInfo`, whose response includes passwords.
 #[derive(Serialize)]
 pub(super) struct QuerySysInfo {}
 
-endpoint!(ApiFabric: QuerySysInfo, GET "querySysInfo", read, QUERY_SYS_INFO => SysInfo);
+endpoint!(ApiFabric: QuerySysInfo, GET "querySysInfo", list, QUERY_SYS_INFO => SysInfo);
 
 /// Response of querySysInfo. Ports are text in the table and numbers in the example.
 #[derive(Default, Deserialize)]
@@ -37,7 +44,14 @@ pub(super) struct SysInfo {
     service_port: Integer,
     sip_service_ip: Text,
     sip_service_port: Integer,
-    pub(super) agents: List<SysAgent>,
+}
+
+/// The agents of querySysInfo.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SysAgents<'a> {
+    #[serde(borrow)]
+    agents: RawList<'a>,
 }
 
 /// An agent of querySysInfo. Only the newest document has type and role.
@@ -50,6 +64,21 @@ pub(super) struct SysAgent {
     pub(super) password: Text,
     pub(super) agent_type: Value,
     pub(super) cc_role_id: Value,
+}
+
+impl Weigh for SysAgent {
+    fn weight(&self) -> usize {
+        let Self { work_no, sip_account, sip_pwd, password, agent_type, cc_role_id } = self;
+        let texts = [work_no, sip_account, sip_pwd, password].map(|text| text.len());
+        let values = [agent_type, cc_role_id].map(weight_of_value);
+        size_of::<Self>() + texts.iter().chain(&values).sum::<usize>()
+    }
+}
+
+impl Kept for SysAgent {
+    fn id(&self) -> &str {
+        &self.work_no
+    }
 }
 
 /// Sends a read without side effects.
@@ -70,7 +99,7 @@ impl Softphones for Huawei {
         agent: Option<AgentName>,
         page: Page,
     ) -> Result<v1::AccessSoftphoneCredentialsResponse> {
-        softphone_credentials::access(&self.api_fabric, cx, &center, agent, &page).await
+        softphone_credentials::access(self, cx, &center, agent, &page).await
     }
 
     async fn get_user_call_settings(
@@ -92,6 +121,35 @@ impl Softphones for Huawei {
     ) -> Result<v1::UserCallSettings> {
         call_settings::update(self, cx, &name, &settings, &mask, allow_missing).await
     }
+}
+
+/// The agents of the tenant that a name identifies, as `read` returns them one by one.
+pub(super) async fn agents<T: Kept>(
+    huawei: &Huawei,
+    cx: &Context,
+    read: impl Fn(SysAgent) -> Option<T> + Send + 'static,
+) -> Result<WholeList<T>> {
+    let read = move |payload: Bytes| {
+        let RawList(agents) = serde_json::from_slice::<SysAgents<'_>>(&payload)?.agents;
+        let (mut items, mut nameless) = (Vec::with_capacity(agents.len()), 0);
+        for agent in agents {
+            let agent: SysAgent = serde_json::from_str(agent.get())?;
+            if AgentName::identifies(&agent.work_no) {
+                items.extend(read(agent));
+            } else {
+                nameless += 1;
+            }
+        }
+        Ok(WholeList::counted(items, nameless::reason("Huawei", nameless, "agents")))
+    };
+    huawei.api_fabric.call_with(cx, &QuerySysInfo {}, read).await
+}
+
+/// The agents of the tenant as they were at most a second ago, without passwords.
+pub(super) async fn recent_agents(huawei: &Huawei, cx: &Context) -> Result<Arc<WholeList<SysAgent>>> {
+    let without_passwords = |agent| Some(SysAgent { sip_pwd: Text::default(), password: Text::default(), ..agent });
+    let read = agents(huawei, cx, without_passwords);
+    huawei.lists.recent(cx, "querySysInfo", [0; 2], || huawei.api_fabric.changes(), read).await
 }
 
 /// Gets the addresses.

@@ -152,6 +152,7 @@ impl TestServer {
             metrics: metrics.clone(),
             tokens: Tokens::new(clock.clone(), metrics.clone()),
             addresses: Addresses::new(&config.events, state.clone(), clock.clone()),
+            lists: crate::lists::Lists::new(clock.clone()),
             clock,
             kv: state,
         };

@@ -4,12 +4,11 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use http::{
-    HeaderMap, HeaderValue,
+    HeaderMap, HeaderValue, Uri,
     header::{ACCEPT, CONTENT_TYPE},
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
-use url::Url;
 
 use super::statuses;
 use crate::{
@@ -17,7 +16,10 @@ use crate::{
     context::Context,
     endpoint,
     error::{Error, ErrorReason, Result, Vendor},
-    http::{Authorized, Client, Dialect, Endpoint, HttpResponse, Operation, Outgoing, ParsedResponse},
+    http::{
+        Authorized, Client, Dialect, Endpoint, HttpResponse, Operation, Origin, Outgoing, ParsedResponse,
+        REQUEST_HEADERS,
+    },
     token::{FETCH_TIMEOUT, Fetch, Fetched},
     vendor::{
         Parts,
@@ -40,7 +42,7 @@ pub(super) struct TokenByAkSk {
 
 /// The dialect of tokenByAkSk, whose only credentials are in the body.
 pub(super) struct TokenDialect {
-    url: Url,
+    uri: Uri,
     lifetime: Duration,
     app_key: String,
     app_secret: config::VendorSecret,
@@ -69,13 +71,17 @@ struct Granted {
 
 impl TokenByAkSk {
     /// The client of a configured center.
-    pub(super) fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Self {
+    ///
+    /// # Errors
+    /// As [`Origin::of`].
+    pub(super) fn new(id: &str, center: &config::Center, huawei: &config::Huawei, parts: &Parts) -> Result<Self> {
         parts.metrics.declare_tokens(id);
         let mut url = huawei.token_base_url.clone();
         url.set_path(huawei.paths.get("tokenByAkSk").map_or(PATH, String::as_str));
+        let uri = Origin::of(&url)?.uri(url.path().to_owned())?;
         let (app_key, app_secret, lifetime) = (&huawei.app_key, &huawei.app_secret, huawei.token_lifetime);
-        let dialect = TokenDialect { url, lifetime, app_key: app_key.clone(), app_secret: app_secret.clone() };
-        Self {
+        let dialect = TokenDialect { uri, lifetime, app_key: app_key.clone(), app_secret: app_secret.clone() };
+        Ok(Self {
             center: id.to_owned(),
             client: Client::new(
                 id,
@@ -88,7 +94,7 @@ impl TokenByAkSk {
             app_key: app_key.clone(),
             app_secret: app_secret.clone(),
             lifetime,
-        }
+        })
     }
 }
 
@@ -171,11 +177,11 @@ impl Dialect for TokenDialect {
         _outgoing: &Outgoing,
         _renewed: Option<&()>,
     ) -> Result<Authorized<()>> {
-        let mut headers = HeaderMap::with_capacity(3);
+        let mut headers = HeaderMap::with_capacity(REQUEST_HEADERS);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert("x-token-expire", self.lifetime.as_secs().into());
-        Ok(Authorized { url: self.url.clone(), headers, credentials: () })
+        Ok(Authorized { uri: self.uri.clone(), headers, credentials: () })
     }
 
     fn parse(&self, _operation: &Operation<()>, response: &HttpResponse) -> ParsedResponse {

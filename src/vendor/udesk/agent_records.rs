@@ -1,21 +1,22 @@
 //! Reads agents: Udesk 06, 25, 26, which return one record in three spellings (C18, C33, C56).
 
+use bytes::Bytes;
 use prost_types::Struct;
-use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::value::RawValue;
+use serde::{Deserialize, Serialize};
 
-use super::{Api, VendorId, about, ccapi::Ccapi, extensions::Line, incomplete_reason, operations::READ, or_empty};
+use super::{
+    Api, Udesk, VendorId, about, ccapi::Ccapi, extensions::Line, incomplete_reason, operations::READ, or_empty,
+};
 use crate::{
     config::AgentStates,
     context::Context,
     endpoint,
     error::{Error, Result},
+    http::{Endpoint, Mismatch},
+    lists::{Kept, ListPage, Weigh, WholeList},
     name::{AgentName, CenterName, ExtensionName, PhoneNumberName, QueueName, ResourceName as _},
     proto::v1,
-    vendor::{
-        de::{Flag, Integer, List, Object, Text, without_values},
-        nameless,
-    },
+    vendor::de::{Anything, Flag, Integer, List, Object, RawList, Text},
     vendor_data::VendorData,
 };
 
@@ -38,7 +39,7 @@ struct ListAgents<'a> {
 }
 
 endpoint!(
-    Ccapi: ListAgents<'_>, GET "/agents", read, READ => Object<AgentPage>,
+    Ccapi: ListAgents<'_>, GET "/agents", list, READ => Anything,
     query |e| {
         let filters = [("Role", e.role), ("Enable", e.enable), ("State", e.state), ("FuzzyQuery", e.fuzzy_query)];
         filters.into_iter().filter(|(_, value)| !value.is_empty()).map(|(key, value)| (key, value.to_owned())).collect()
@@ -52,36 +53,24 @@ struct ListQueueAgents<'a> {
 }
 
 endpoint!(
-    Ccapi: ListQueueAgents<'_>, GET "/queues/agents_list/{queue_id}", read, READ => QueueAgents,
+    Ccapi: ListQueueAgents<'_>, GET "/queues/agents_list/{queue_id}", list, READ => Anything,
     path |e| format!("/queues/agents_list/{}", e.queue_id)
 );
 
-/// Response of Udesk 06.
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "PascalCase", default)]
+/// Response of Udesk 06; and of 26, a bare list or wrapped as Udesk 06 does (C55). Its agents are read one by one.
+#[derive(Default)]
 pub(super) struct AgentPage {
     curr_page: Integer,
     total: Integer,
     total_page: Integer,
-    /// The agents.
-    pub(super) agent_list: List<Agent>,
-    /// How many agents no name identifies, once they are removed.
-    #[serde(skip)]
-    nameless: usize,
+    /// JSON of each agent, within the response.
+    agents: Vec<Bytes>,
 }
 
-/// Response of Udesk 26: a bare list, or wrapped as Udesk 06 does (C55).
-#[derive(Default)]
-struct QueueAgents(AgentPage);
-
-/// The agents that match a filter.
-pub(super) struct Found {
-    /// The agents.
-    pub(super) agents: Vec<Agent>,
-    /// How many there are, including those that Udesk did not return.
-    pub(super) total_size: i32,
-    /// Why agents are missing; empty when none is.
-    pub(super) incomplete_reason: String,
+/// An agent of a list, as Udesk returned it. It contains passwords.
+pub(super) struct ListedAgent {
+    id: String,
+    json: Bytes,
 }
 
 /// An agent in Udesk 06, 25 and 26; every field may be missing. It contains passwords.
@@ -123,49 +112,82 @@ pub(super) struct Filter {
     pub(super) query: String,
 }
 
-/// Every agent.
-pub(super) async fn all(ccapi: &Api, cx: &Context) -> Result<AgentPage> {
-    list(ccapi, cx, &Filter::default()).await
+/// Every agent, as `read` returns them.
+pub(super) async fn all<T: Default + Send + 'static>(
+    ccapi: &Api,
+    cx: &Context,
+    read: impl FnOnce(AgentPage) -> Result<T, Mismatch> + Send + 'static,
+) -> Result<T> {
+    pages(ccapi, cx, &ListAgents { role: "", enable: "", state: "", fuzzy_query: "" }, read).await
 }
 
-/// The agents that match a filter.
-pub(super) async fn find(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<Found> {
-    let page = list(ccapi, cx, filter).await?.named();
-    let (total_size, incomplete_reason) = (page.total_size(), page.incomplete_reason());
-    let mut agents = page.agent_list.0;
-    if filter.states.len() < 2 {
-        return Ok(Found { agents, total_size, incomplete_reason });
+/// The agents of a queue, as `read` returns them.
+pub(super) async fn of_queue<T: Default + Send + 'static>(
+    ccapi: &Api,
+    cx: &Context,
+    queue: &QueueName,
+    read: impl FnOnce(AgentPage) -> Result<T, Mismatch> + Send + 'static,
+) -> Result<T> {
+    let response = pages(ccapi, cx, &ListQueueAgents { queue_id: queue.id() }, read).await;
+    response.map_err(|error| about(error, "Queue", queue))
+}
+
+/// The agents that match a filter, of a queue or of the center.
+pub(super) async fn find(
+    ccapi: &Api,
+    cx: &Context,
+    queue: Option<&QueueName>,
+    filter: Filter,
+) -> Result<WholeList<ListedAgent>> {
+    if let Some(queue) = queue {
+        // Udesk does not filter here, so the gateway does.
+        let filter = Filter { query: filter.query.to_lowercase(), ..filter };
+        return of_queue(ccapi, cx, queue, |page| page.matching(move |agent| agent.matches(&filter))).await;
     }
-    // Udesk filters by one state, so the gateway filters by several.
-    agents.retain(|agent| agent.is_in(&filter.states));
-    Ok(Found { total_size: super::count(agents.len()), agents, incomplete_reason })
-}
-
-async fn list(ccapi: &Api, cx: &Context, filter: &Filter) -> Result<AgentPage> {
     let enable = match filter.enabled {
         None => "",
         Some(true) => "true",
         Some(false) => "false",
     };
-    let state = if let [only] = filter.states.as_slice() { only } else { "" };
+    // Udesk filters by one state, so the gateway filters by several.
+    let (state, states) = match filter.states.as_slice() {
+        [] => ("", None),
+        [only] => (only.as_str(), None),
+        several => ("", Some(several.to_vec())),
+    };
     let list = ListAgents { role: filter.role, enable, state, fuzzy_query: &filter.query };
-    or_empty(ccapi.call(cx, &list).await).map(|Object(page)| page)
+    let read = |page: AgentPage| match states {
+        Some(states) => page.matching(move |agent| agent.is_in(&states)),
+        None => page.whole(),
+    };
+    pages(ccapi, cx, &list, read).await
 }
 
-/// The agents of a queue that match a filter, which the gateway applies.
-pub(super) async fn find_in_queue(ccapi: &Api, cx: &Context, queue: &QueueName, filter: Filter) -> Result<Found> {
-    let filter = Filter { query: filter.query.to_lowercase(), ..filter };
-    let page = of_queue(ccapi, cx, queue).await?.named();
-    let incomplete_reason = page.incomplete_reason();
-    let mut agents = page.agent_list.0;
-    agents.retain(|agent| agent.matches(&filter));
-    Ok(Found { total_size: super::count(agents.len()), agents, incomplete_reason })
+/// Reads a list of agents.
+async fn pages<E: Endpoint<Dialect = Ccapi>, T: Default + Send + 'static>(
+    ccapi: &Api,
+    cx: &Context,
+    endpoint: &E,
+    read: impl FnOnce(AgentPage) -> Result<T, Mismatch> + Send + 'static,
+) -> Result<T> {
+    or_empty(ccapi.call_with(cx, endpoint, |payload| read(AgentPage::of(&payload)?)).await)
 }
 
-/// The agents of a queue.
-pub(super) async fn of_queue(ccapi: &Api, cx: &Context, queue: &QueueName) -> Result<AgentPage> {
-    let response = or_empty(ccapi.call(cx, &ListQueueAgents { queue_id: queue.id() }).await);
-    response.map(|QueueAgents(page)| page).map_err(|error| about(error, "Queue", queue))
+/// The agents of one page of a list, as the contract shows them.
+pub(super) async fn resources(
+    udesk: &Udesk,
+    page: &ListPage<ListedAgent>,
+    center: CenterName,
+    view: v1::View,
+) -> Result<Vec<v1::Agent>> {
+    let (states, agents) = (udesk.agent_states.clone(), page.items());
+    let agents: Vec<Bytes> = agents.iter().map(|agent| agent.json.clone()).collect();
+    let read = move || {
+        let agents = agents.iter().map(|json| serde_json::from_slice::<Agent>(json));
+        agents.map(|agent| Ok(agent?.into_agent(&center, view, &states))).collect::<Result<_, Mismatch>>()
+    };
+    let resources = udesk.ccapi.offload(page.items().iter().map(|agent| agent.json.len()).sum(), read).await;
+    resources.map_err(|mismatch| udesk.ccapi.mismatched(ListAgents::operation(), mismatch))
 }
 
 /// One agent.
@@ -180,37 +202,99 @@ pub(super) async fn get(ccapi: &Api, cx: &Context, name: &AgentName) -> Result<A
 // === impl AgentPage ===
 
 impl AgentPage {
-    /// Why agents are missing; empty when none is.
-    pub(super) fn incomplete_reason(&self) -> String {
-        let pages = [self.curr_page, self.total_page, self.total];
-        incomplete_reason(pages, self.agent_list.0.len(), self.nameless, "agents")
+    fn of(payload: &Bytes) -> Result<Self, Mismatch> {
+        #[derive(Default, Deserialize)]
+        #[serde(rename_all = "PascalCase", default)]
+        struct Raw<'a> {
+            curr_page: Integer,
+            total: Integer,
+            total_page: Integer,
+            #[serde(borrow)]
+            agent_list: RawList<'a>,
+        }
+        let raw = if payload.trim_ascii_start().starts_with(b"[") {
+            Raw { agent_list: serde_json::from_slice(payload)?, ..Raw::default() }
+        } else {
+            serde_json::from_slice::<Object<Raw<'_>>>(payload)?.0
+        };
+        let Raw { curr_page, total, total_page, agent_list: RawList(agents) } = raw;
+        let agents = agents.into_iter().map(|agent| payload.slice_ref(agent.get().as_bytes())).collect();
+        Ok(Self { curr_page, total, total_page, agents })
     }
 
-    /// Without the agents that no name identifies.
-    fn named(mut self) -> Self {
-        self.nameless = nameless::remove::<AgentName, _>(&mut self.agent_list.0, Agent::id);
-        self
+    /// The agents.
+    pub(super) fn agents(&self) -> impl Iterator<Item = Result<Agent, Mismatch>> {
+        self.agents.iter().map(|json| Ok(serde_json::from_slice(json)?))
+    }
+
+    /// IDs of the agents.
+    pub(super) fn ids(&self) -> impl Iterator<Item = Result<String, Mismatch>> {
+        /// An agent of which only the ID is read.
+        #[derive(Default, Deserialize)]
+        #[serde(rename_all = "PascalCase", default)]
+        struct Identified {
+            agent_id: VendorId,
+        }
+        self.agents.iter().map(|json| Ok(serde_json::from_slice::<Identified>(json)?.agent_id.0))
+    }
+
+    /// All agents, of which only the IDs are read.
+    fn whole(self) -> Result<WholeList<ListedAgent>, Mismatch> {
+        let (mut agents, mut nameless) = (Vec::with_capacity(self.agents.len()), 0);
+        for (id, json) in self.ids().zip(&self.agents) {
+            let id = id?;
+            if AgentName::identifies(&id) {
+                agents.push(ListedAgent { id, json: json.clone() });
+            } else {
+                nameless += 1;
+            }
+        }
+        Ok(WholeList::new(agents, self.total_size(), self.incomplete_reason(nameless)))
+    }
+
+    /// The agents that match. They are copied, so that they do not retain the others.
+    fn matching(self, matches: impl Fn(&Agent) -> bool) -> Result<WholeList<ListedAgent>, Mismatch> {
+        let (mut matching, mut nameless) = (Vec::new(), 0);
+        for (agent, json) in self.agents().zip(&self.agents) {
+            let agent = agent?;
+            if !AgentName::identifies(agent.id()) {
+                nameless += 1;
+            } else if matches(&agent) {
+                matching.push(ListedAgent { id: agent.agent_id.0, json: Bytes::copy_from_slice(json) });
+            }
+        }
+        Ok(WholeList::counted(matching, self.incomplete_reason(nameless)))
+    }
+
+    /// Why agents are missing, of which no name identifies so many; empty when none is.
+    pub(super) fn incomplete_reason(&self, nameless: usize) -> String {
+        let pages = [self.curr_page, self.total_page, self.total];
+        incomplete_reason(pages, self.agents.len() - nameless, nameless, "agents")
+    }
+
+    /// Whether there is no agent.
+    pub(super) fn is_empty(&self) -> bool {
+        self.agents.is_empty()
     }
 
     /// The total, including agents beyond this page.
-    pub(super) fn total_size(&self) -> i32 {
+    fn total_size(&self) -> i32 {
         let total = self.total.0.map_or(0, |total| i32::try_from(total).unwrap_or(i32::MAX));
-        total.max(super::count(self.agent_list.0.len() + self.nameless))
+        total.max(super::count(self.agents.len()))
     }
 }
 
-// === impl QueueAgents ===
+// === impl ListedAgent ===
 
-impl<'de> Deserialize<'de> for QueueAgents {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let json = <&RawValue>::deserialize(deserializer)?.get();
-        let page = if json.starts_with('{') {
-            serde_json::from_str(json)
-        } else {
-            serde_json::from_str(json).map(|agent_list| AgentPage { agent_list, ..AgentPage::default() })
-        };
-        // The error's text quotes the input.
-        page.map(Self).map_err(|error| without_values(&error, "not a list of agents"))
+impl Weigh for ListedAgent {
+    fn weight(&self) -> usize {
+        size_of::<Self>() + self.id.len() + self.json.len()
+    }
+}
+
+impl Kept for ListedAgent {
+    fn id(&self) -> &str {
+        &self.id
     }
 }
 

@@ -147,14 +147,14 @@ async fn list(
     request: v1::ListAgentsRequest,
 ) -> Result<v1::ListAgentsResponse> {
     let (filter, view) = checked(cx, queue.as_ref(), request, &udesk.agent_states)?;
-    let found = match &queue {
-        Some(queue) => agent_records::find_in_queue(&udesk.ccapi, cx, queue, filter).await?,
-        None => agent_records::find(&udesk.ccapi, cx, &filter).await?,
-    };
-    let agent_records::Found { agents, total_size, incomplete_reason } = found;
-    let (agents, next_page_token) = page.cut(agents, agent_records::Agent::id);
-    let agents = agents.into_iter().map(|agent| agent.into_agent(&center, view, &udesk.agent_states)).collect();
-    Ok(v1::ListAgentsResponse { agents, next_page_token, total_size, incomplete_reason })
+    let read = agent_records::find(&udesk.ccapi, cx, queue.as_ref(), filter);
+    let page = udesk.lists.page(cx, &page, read).await?;
+    Ok(v1::ListAgentsResponse {
+        agents: agent_records::resources(udesk, &page, center, view).await?,
+        total_size: page.total_size(),
+        incomplete_reason: page.incomplete_reason(),
+        next_page_token: page.next_page_token,
+    })
 }
 
 /// Gets an agent.

@@ -4,7 +4,7 @@
 //! clocks is wrong: the response's `Date` shows the offset.
 
 use std::{
-    fmt,
+    fmt::{self, Write as _},
     sync::atomic::{AtomicI64, Ordering},
     time::UNIX_EPOCH,
 };
@@ -15,7 +15,7 @@ use http::{
     header::{ACCEPT, CONTENT_TYPE, DATE},
 };
 use sha1::{Digest as _, Sha1};
-use url::Url;
+use url::{Url, form_urlencoded};
 use uuid::Uuid;
 
 use super::envelope;
@@ -24,7 +24,7 @@ use crate::{
     config,
     context::Context,
     error::Result,
-    http::{Authorized, Dialect, HttpResponse, Operation, Outgoing, ParsedResponse},
+    http::{Authorized, Dialect, HttpResponse, Operation, Origin, Outgoing, ParsedResponse, REQUEST_HEADERS},
     telemetry::Metrics,
 };
 
@@ -32,6 +32,11 @@ use crate::{
 const LARGEST_OFFSET_MS: i64 = 24 * 3600 * 1000;
 /// A smaller difference of offsets cannot be why a signature was refused that is valid for ten minutes.
 const SMALLEST_SKEW_MS: i64 = 60 * 1000;
+
+/// Path of the API.
+const BASE_PATH: &str = "/ccapi/v2";
+/// Enough for the path and query of most requests.
+const URI_CAPACITY: usize = 256;
 
 /// How an operation spells its parameters and wraps its response.
 #[derive(Debug)]
@@ -49,9 +54,12 @@ pub(crate) struct Style {
 /// The dialect of `ccapi/v2` at one tenant.
 pub(super) struct Ccapi {
     center: String,
-    base: Url,
+    origin: Origin,
     app_id: String,
     sid: String,
+    /// The same in a query.
+    app_id_encoded: String,
+    sid_encoded: String,
     auth_token: config::VendorSecret,
     unit: config::TimestampUnit,
     clock: Clock,
@@ -71,21 +79,32 @@ pub(super) struct Credentials {
 
 impl Ccapi {
     /// The dialect of a configured tenant.
-    pub(super) fn new(center: &str, base: &Url, config: &config::Udesk, clock: Clock, metrics: Metrics) -> Self {
+    ///
+    /// # Errors
+    /// As [`Origin::of`].
+    pub(super) fn new(
+        center: &str,
+        base: &Url,
+        config: &config::Udesk,
+        clock: Clock,
+        metrics: Metrics,
+    ) -> Result<Self> {
+        let origin = Origin::of(base)?;
         metrics.clock_offset(center, 0);
-        let mut base = base.clone();
-        base.set_path("/ccapi/v2");
-        Self {
+        let encoded = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect();
+        Ok(Self {
             center: center.to_owned(),
-            base,
+            origin,
             app_id: config.app_id.clone(),
             sid: config.sid.clone(),
+            app_id_encoded: encoded(&config.app_id),
+            sid_encoded: encoded(&config.sid),
             auth_token: config.auth_token.clone(),
             unit: config.timestamp_unit,
             clock,
             offset_ms: AtomicI64::new(0),
             metrics,
-        }
+        })
     }
 
     fn timestamp(&self, offset_ms: i64) -> String {
@@ -137,25 +156,29 @@ impl Dialect for Ccapi {
         let timestamp = self.timestamp(credentials.offset_ms);
         let signature = sign(&self.sid, self.auth_token.expose_version(credentials.secret), &timestamp);
 
-        let mut url = self.base.clone();
-        url.set_path(&format!("{}{}", self.base.path(), outgoing.path));
-        {
-            let mut query = url.query_pairs_mut();
-            query.extend_pairs(&outgoing.query);
-            query.append_pair(operation.style.app_id, &self.app_id);
-            query.append_pair("Timestamp", &timestamp);
-            query.append_pair("Sign", &signature);
-            query.append_pair("Sid", &self.sid);
-            if operation.style.message_id {
-                query.append_pair("MsgId", &Uuid::new_v4().to_string());
-            }
+        let mut uri = String::with_capacity(URI_CAPACITY);
+        uri.push_str(BASE_PATH);
+        uri.push_str(&outgoing.path);
+        uri.push('?');
+        if !outgoing.query.is_empty() {
+            let start = uri.len();
+            uri = form_urlencoded::Serializer::for_suffix(uri, start).extend_pairs(&outgoing.query).finish();
+            uri.push('&');
         }
-        let mut headers = HeaderMap::with_capacity(2);
+        let Self { app_id_encoded, sid_encoded, .. } = self;
+        let app_id = operation.style.app_id;
+        // Names, digits and hexadecimal digits need no encoding.
+        let _ = write!(uri, "{app_id}={app_id_encoded}&Timestamp={timestamp}&Sign={signature}&Sid={sid_encoded}");
+        if operation.style.message_id {
+            let _ = write!(uri, "&MsgId={}", Uuid::new_v4());
+        }
+        let uri = self.origin.uri(uri)?;
+        let mut headers = HeaderMap::with_capacity(REQUEST_HEADERS);
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
         if let Some(content_type) = operation.style.content_type {
             headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
         }
-        Ok(Authorized { url, headers, credentials })
+        Ok(Authorized { uri, headers, credentials })
     }
 
     fn parse(&self, operation: &Operation<Style>, response: &HttpResponse) -> ParsedResponse {
@@ -203,9 +226,12 @@ impl fmt::Debug for Ccapi {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt as _;
+    use http::Method;
     use proptest::prelude::*;
+    use tokio::time::Instant;
 
-    use super::*;
+    use super::{super::operations::READ, *};
 
     /// The vendor publishes no vector; these are computed by `printf ... | sha1sum`.
     #[test]
@@ -224,6 +250,40 @@ mod tests {
             let signature = sign(&sid, &token, &time);
             prop_assert_eq!(signature.len(), 40);
             prop_assert!(signature.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')));
+        }
+
+        #[test]
+        fn a_query_is_encoded_as_a_form(
+            app_id in "[ -~]{1,20}",
+            sid in "[ -~]{1,20}",
+            texts in proptest::collection::vec("\\PC{0,12}", 0..3),
+        ) {
+            let config = config::Udesk {
+                app_id,
+                sid,
+                auth_token: "token".into(),
+                timestamp_unit: config::TimestampUnit::Milliseconds,
+                agent_states: config::AgentStates::default(),
+            };
+            let mut url = Url::parse("https://acme.example.com").unwrap();
+            let ccapi = Ccapi::new("acme", &url, &config, Clock::system(), Metrics::new().unwrap()).unwrap();
+            let query: Vec<_> = texts.into_iter().map(|text| ("FuzzyQuery", text)).collect();
+            let outgoing = Outgoing { path: "/agents".into(), query: query.clone(), body: None };
+            let operation = Operation { name: "", method: Method::GET, repeatable: true, is_list: false, style: READ };
+            let cx = Context::new("ListAgents", String::new(), Instant::now());
+            let authorized = ccapi.authorize(&cx, &operation, &outgoing, None).now_or_never().unwrap().unwrap();
+            let sent = Url::parse(&authorized.uri.to_string()).unwrap();
+            let timestamp = sent.query_pairs().find(|(name, _)| name == "Timestamp").unwrap().1.into_owned();
+
+            url.set_path("/ccapi/v2/agents");
+            let signature = sign(&config.sid, "token", &timestamp);
+            url.query_pairs_mut()
+                .extend_pairs(query)
+                .append_pair("AppId", &config.app_id)
+                .append_pair("Timestamp", &timestamp)
+                .append_pair("Sign", &signature)
+                .append_pair("Sid", &config.sid);
+            prop_assert_eq!(authorized.uri.to_string(), url.as_str());
         }
     }
 }

@@ -61,7 +61,7 @@ pub(crate) fn open(operation: &Operation<Style>, response: &HttpResponse) -> Par
     }
     // serde would read a list as an object, field by field.
     let object = response.body.trim_ascii_start().starts_with(b"{");
-    let Some(envelope) = object.then(|| serde_json::from_slice::<Envelope<'_>>(&response.body).ok()).flatten() else {
+    let Some(envelope) = object.then(|| body::from_json::<Envelope<'_>>(&response.body).ok()).flatten() else {
         return by_status(response, "the response is not the documented JSON");
     };
     let code = envelope.err_code.or(envelope.code).map(Text::into_string).unwrap_or_default();
@@ -142,7 +142,7 @@ mod tests {
     };
 
     fn operation(method: Method, style: Style) -> Operation<Style> {
-        Operation { name: "GET /test/{id}", repeatable: method == Method::GET, method, style }
+        Operation { name: "GET /test/{id}", repeatable: method == Method::GET, is_list: false, method, style }
     }
 
     fn response(status: u16, body: impl Into<Bytes>) -> HttpResponse {

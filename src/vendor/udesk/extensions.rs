@@ -4,8 +4,8 @@ use async_trait::async_trait;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::{
-    Api, Udesk, VendorId, about, about_new, agent_records, ccapi::Ccapi, count, formats::Formats as _, is_missing,
-    is_vague, operations::WRITE,
+    Api, Udesk, VendorId, about, about_new, agent_records, agent_records::AgentPage, ccapi::Ccapi,
+    formats::Formats as _, is_missing, is_vague, operations::WRITE,
 };
 use crate::{
     adapter::Extensions,
@@ -13,6 +13,7 @@ use crate::{
     context::Context,
     endpoint,
     error::{Error, ErrorReason, Result},
+    lists::{Kept, Weigh, WholeList},
     name::{AgentName, CenterName, ExtensionName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
@@ -64,10 +65,10 @@ endpoint!(Ccapi: CreateExtension<'_>, POST "/extensions", write, WRITE => Object
 
 /// An extension and its details: the response of Udesk 10, and `ExtenInfos` of 04, 06, 25 and 26, where it may be a
 /// bare number (C30). It contains a password.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Line(Fields);
 
-#[derive(Default, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
 struct Fields {
     extension: VendorId,
@@ -124,23 +125,32 @@ async fn missing(ccapi: &Api, cx: &Context, agent: &AgentName, extensions: &[Ext
     }
 }
 
-/// Every extension bound to an agent, each once, and why there may be more.
-async fn bound(ccapi: &Api, cx: &Context) -> Result<(Vec<(AgentId, Line)>, String)> {
-    let page = agent_records::all(ccapi, cx).await?;
-    let incomplete_reason = page.incomplete_reason();
-    let mut lines: Vec<(AgentId, Line)> = Vec::new();
-    for agent in page.agent_list {
-        let holder = agent.id().to_owned();
-        lines.extend(agent.into_lines().into_iter().map(|line| (holder.clone(), line)));
-    }
-    let nameless = nameless::remove::<ExtensionName, _>(&mut lines, |(_, line)| line.id());
-    lines.sort_by(|(_, left), (_, right)| left.id().cmp(right.id()));
-    lines.dedup_by(|(_, later), (_, first)| later.id() == first.id());
-    Ok((lines, nameless::joined([incomplete_reason, nameless::reason("Udesk", nameless, "extensions")])))
+/// An extension of an agent, without its password.
+#[derive(Clone)]
+struct BoundLine {
+    /// ID of the agent.
+    agent: String,
+    line: Line,
 }
 
-/// The ID of the agent to which an extension is bound.
-type AgentId = String;
+/// Every extension bound to an agent, each once.
+async fn bound(ccapi: &Api, cx: &Context) -> Result<WholeList<BoundLine>> {
+    let read = |page: AgentPage| {
+        let mut lines = Vec::new();
+        for agent in page.agents() {
+            let agent = agent?;
+            let holder = agent.id().to_owned();
+            let bound = |line: Line| BoundLine { agent: holder.clone(), line: line.without_password() };
+            lines.extend(agent.into_lines().into_iter().map(bound));
+        }
+        let nameless = nameless::remove::<ExtensionName, _>(&mut lines, BoundLine::id);
+        lines.sort_by(|left, right| left.id().cmp(right.id()));
+        lines.dedup_by(|later, first| later.id() == first.id());
+        let reasons = [page.incomplete_reason(0), nameless::reason("Udesk", nameless, "extensions")];
+        Ok(WholeList::counted(lines, nameless::joined(reasons)))
+    };
+    agent_records::all(ccapi, cx, read).await
+}
 
 #[async_trait]
 impl Extensions for Udesk {
@@ -151,7 +161,7 @@ impl Extensions for Udesk {
         page: Page,
         request: v1::ListExtensionsRequest,
     ) -> Result<v1::ListExtensionsResponse> {
-        list(&self.ccapi, cx, center, page, request).await
+        list(self, cx, center, page, request).await
     }
 
     async fn get_extension(
@@ -160,7 +170,7 @@ impl Extensions for Udesk {
         name: ExtensionName,
         request: v1::GetExtensionRequest,
     ) -> Result<v1::Extension> {
-        get(&self.ccapi, cx, name, request).await
+        get(self, cx, name, request).await
     }
 
     async fn create_extension(
@@ -179,7 +189,7 @@ impl Extensions for Udesk {
 
 /// Lists extensions.
 async fn list(
-    ccapi: &Api,
+    udesk: &Udesk,
     cx: &Context,
     center: CenterName,
     page: Page,
@@ -187,19 +197,18 @@ async fn list(
 ) -> Result<v1::ListExtensionsResponse> {
     let v1::ListExtensionsRequest { parent: _, page_size: _, page_token: _, view } = request;
     let view = enum_value(view);
-    let (lines, incomplete_reason) = bound(ccapi, cx).await?;
-    let total_size = count(lines.len());
-    let (lines, next_page_token) = page.cut(lines, |(_, line)| line.id());
-    let extensions = lines
-        .into_iter()
-        .map(|(agent, line)| line.into_extension(&center, &AgentName::new(center.center(), agent), view))
-        .collect();
-    Ok(v1::ListExtensionsResponse { extensions, next_page_token, total_size, incomplete_reason })
+    let page = udesk.lists.page(cx, &page, bound(&udesk.ccapi, cx)).await?;
+    Ok(v1::ListExtensionsResponse {
+        extensions: page.items().iter().map(|line| line.extension(&center, view)).collect(),
+        total_size: page.total_size(),
+        incomplete_reason: page.incomplete_reason(),
+        next_page_token: page.next_page_token,
+    })
 }
 
-/// Gets an extension.
+/// Gets an extension. One list serves the calls of a second.
 async fn get(
-    ccapi: &Api,
+    udesk: &Udesk,
     cx: &Context,
     name: ExtensionName,
     request: v1::GetExtensionRequest,
@@ -210,11 +219,12 @@ async fn get(
     check.digits("name", name.id());
     check.done()?;
     let center = CenterName::new(name.center());
-    let (lines, incomplete_reason) = bound(ccapi, cx).await?;
-    match lines.into_iter().find(|(_, line)| line.id() == name.id()) {
-        Some((agent, line)) => Ok(line.into_extension(&center, &AgentName::new(center.center(), agent), view)),
-        None if incomplete_reason.is_empty() => Err(Error::not_found("Extension", name)),
-        None => Err(Error::not_found("Extension", name).with("cause", incomplete_reason)),
+    let lines = bound(&udesk.ccapi, cx);
+    let lines = udesk.lists.recent(cx, "extensions", [0; 2], || udesk.ccapi.changes(), lines).await?;
+    match lines.find(name.id()) {
+        Some(line) => Ok(line.extension(&center, view)),
+        None if lines.incomplete_reason().is_empty() => Err(Error::not_found("Extension", name)),
+        None => Err(Error::not_found("Extension", name).with("cause", lines.incomplete_reason().to_owned())),
     }
 }
 
@@ -261,16 +271,44 @@ async fn delete(ccapi: &Api, cx: &Context, name: ExtensionName) -> Result<()> {
     }
     // "An extension bound to an agent cannot be deleted"; the document does not name the code (C62).
     match bound(ccapi, cx).await {
-        Ok((lines, _)) if lines.iter().any(|(_, line)| line.id() == name.id()) => Err(error
+        Ok(lines) if lines.find(name.id()).is_some() => Err(error
             .explained(ErrorReason::ResourceInUse, "an extension bound to an agent cannot be deleted")
             .about("Extension", name)),
         _ => Err(error),
     }
 }
 
+// === impl BoundLine ===
+
+impl BoundLine {
+    fn extension(&self, center: &CenterName, view: v1::View) -> v1::Extension {
+        let agent = AgentName::new(center.center(), self.agent.as_str());
+        self.line.clone().into_extension(center, &agent, view)
+    }
+}
+
+impl Weigh for BoundLine {
+    fn weight(&self) -> usize {
+        let Line(Fields { extension, number, password, signal_type }) = &self.line;
+        let texts = [&self.agent, &extension.0, &number.0, &password.0, &signal_type.0];
+        size_of::<Self>() + texts.iter().map(|text| text.len()).sum::<usize>()
+    }
+}
+
+impl Kept for BoundLine {
+    fn id(&self) -> &str {
+        self.line.id()
+    }
+}
+
 // === impl Line ===
 
 impl Line {
+    /// The extension without its password.
+    fn without_password(self) -> Self {
+        Self(Fields { password: Text::default(), ..self.0 })
+    }
+
     /// An extension without a known type.
     pub(super) fn new(extension: VendorId, number: Text, password: Text) -> Self {
         Self(Fields { extension, number, password, signal_type: Text::default() })

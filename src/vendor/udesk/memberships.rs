@@ -1,5 +1,7 @@
 //! Changes memberships of queues: Udesk 15 to 17.
 
+use std::collections::HashSet;
+
 use serde::Serialize;
 
 use super::{Api, agent_records, ccapi::Ccapi, formats::Formats as _, is_missing, operations::WRITE, queues};
@@ -128,10 +130,13 @@ async fn missing_agent(ccapi: &Api, cx: &Context, queue: &QueueName, agents: &[A
     if !is_missing(&error) {
         return error;
     }
-    let Ok(page) = agent_records::all(ccapi, cx).await else { return error };
-    let missing = agents.iter().find(|agent| page.agent_list.0.iter().all(|known| known.id() != agent.id()));
-    match missing {
-        Some(agent) if page.incomplete_reason().is_empty() => error.about("Agent", agent),
+    let known = agent_records::all(ccapi, cx, |page| {
+        let is_whole = page.incomplete_reason(0).is_empty();
+        Ok((page.ids().collect::<Result<HashSet<_>, _>>()?, is_whole))
+    });
+    let Ok((known, is_whole)) = known.await else { return error };
+    match agents.iter().find(|agent| !known.contains(agent.id())) {
+        Some(agent) if is_whole => error.about("Agent", agent),
         Some(_) => error,
         None => error.about("Queue", queue),
     }

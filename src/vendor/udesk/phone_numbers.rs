@@ -1,12 +1,14 @@
 //! Relay numbers: Udesk 01 to 03.
 
+use std::collections::HashSet;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::{
     Api, Udesk, about,
     ccapi::Ccapi,
-    count, incomplete_reason,
+    incomplete_reason,
     operations::{READ, WRITE},
     or_empty,
 };
@@ -15,6 +17,7 @@ use crate::{
     context::Context,
     endpoint,
     error::{Error, ErrorReason, Result},
+    lists::{Listed, WholeList},
     name::{CenterName, PhoneNumberName, ResourceName as _},
     page::Page,
     proto::v1,
@@ -98,13 +101,9 @@ impl Numbers {
 
     /// Every number that a name identifies once, the default one included.
     fn all(&self) -> Vec<String> {
-        let mut numbers: Vec<String> = Vec::with_capacity(self.sp_numbers.0.len() + 1);
-        for number in self.sp_numbers.0.iter().chain([&self.def_sp_number]) {
-            if PhoneNumberName::identifies(number) && !numbers.contains(&number.0) {
-                numbers.push(number.0.clone());
-            }
-        }
-        numbers
+        let mut seen = HashSet::with_capacity(self.sp_numbers.0.len() + 1);
+        let numbers = self.sp_numbers.0.iter().chain([&self.def_sp_number]).map(|number| &number.0);
+        numbers.filter(|number| PhoneNumberName::identifies(number) && seen.insert(*number)).cloned().collect()
     }
 
     fn resource(&self, center: &CenterName, number: String) -> v1::PhoneNumber {
@@ -156,15 +155,17 @@ async fn list(
     request: v1::ListPhoneNumbersRequest,
 ) -> Result<v1::ListPhoneNumbersResponse> {
     let v1::ListPhoneNumbersRequest { parent: _, page_size: _, page_token: _, view: _ } = request;
-    let numbers = read(udesk, cx).await?;
-    let all = numbers.all();
-    let total_size = count(all.len());
-    let (page, next_page_token) = page.cut(all, |number| number);
+    let read = async {
+        let numbers = read(udesk, cx).await?;
+        let number = |number: String| Listed::new(number.clone(), numbers.resource(&center, number));
+        Ok(WholeList::counted(numbers.all().into_iter().map(number).collect(), numbers.incomplete_reason()))
+    };
+    let page = udesk.lists.page(cx, &page, read).await?;
     Ok(v1::ListPhoneNumbersResponse {
-        phone_numbers: page.into_iter().map(|number| numbers.resource(&center, number)).collect(),
-        next_page_token,
-        total_size,
-        incomplete_reason: numbers.incomplete_reason(),
+        phone_numbers: page.resources(),
+        total_size: page.total_size(),
+        incomplete_reason: page.incomplete_reason(),
+        next_page_token: page.next_page_token,
     })
 }
 

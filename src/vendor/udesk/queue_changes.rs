@@ -225,8 +225,8 @@ pub(super) async fn delete(ccapi: &Api, cx: &Context, name: &QueueName) -> Resul
         return Err(error);
     }
     // "Queues with agents in them cannot be deleted"; the document does not name the code (C62).
-    match agent_records::of_queue(ccapi, cx, name).await {
-        Ok(page) if !page.agent_list.0.is_empty() => Err(error
+    match agent_records::of_queue(ccapi, cx, name, |page| Ok(!page.is_empty())).await {
+        Ok(true) => Err(error
             .explained(ErrorReason::ResourceInUse, "a queue that has agents cannot be deleted")
             .about("Queue", name)),
         _ => Err(error),

@@ -13,6 +13,7 @@ use crate::{
     context::Context,
     endpoint,
     error::{Error, Result},
+    lists::{Listed, WholeList},
     name::{AgentName, CenterName, QueueName, ResourceName as _},
     page::Page,
     proto::{enum_value, v1},
@@ -135,7 +136,7 @@ impl Queues for Udesk {
         page: Page,
         request: v1::ListQueuesRequest,
     ) -> Result<v1::ListQueuesResponse> {
-        list(&self.ccapi, cx, center, page, request).await
+        list(self, cx, center, page, request).await
     }
 
     async fn get_queue(&self, cx: &Context, name: QueueName, request: v1::GetQueueRequest) -> Result<v1::Queue> {
@@ -172,7 +173,7 @@ impl Queues for Udesk {
 
 /// Lists queues.
 async fn list(
-    ccapi: &Api,
+    udesk: &Udesk,
     cx: &Context,
     center: CenterName,
     page: Page,
@@ -180,12 +181,19 @@ async fn list(
 ) -> Result<v1::ListQueuesResponse> {
     let v1::ListQueuesRequest { parent: _, page_size: _, page_token: _, view } = request;
     let view = enum_value(view);
-    let list = all(ccapi, cx).await?;
-    let incomplete_reason = list.incomplete_reason();
-    let total_size = count(list.queues.0.len() + list.nameless);
-    let (queues, next_page_token) = page.cut(list.queues.0, Queue::id);
-    let queues = queues.into_iter().map(|queue| queue.into_queue(&center, view)).collect();
-    Ok(v1::ListQueuesResponse { queues, next_page_token, total_size, incomplete_reason })
+    let read = async {
+        let list = all(&udesk.ccapi, cx).await?;
+        let (total_size, incomplete_reason) = (count(list.queues.0.len() + list.nameless), list.incomplete_reason());
+        let queue = |queue: Queue| Listed::new(queue.id().to_owned(), queue.into_queue(&center, view));
+        Ok(WholeList::new(list.queues.into_iter().map(queue).collect(), total_size, incomplete_reason))
+    };
+    let page = udesk.lists.page(cx, &page, read).await?;
+    Ok(v1::ListQueuesResponse {
+        queues: page.resources(),
+        total_size: page.total_size(),
+        incomplete_reason: page.incomplete_reason(),
+        next_page_token: page.next_page_token,
+    })
 }
 
 /// Gets a queue.

@@ -21,6 +21,6 @@ impl Softphones for Udesk {
         agent: Option<AgentName>,
         page: Page,
     ) -> Result<v1::AccessSoftphoneCredentialsResponse> {
-        softphone_credentials::access(&self.ccapi, cx, center, agent, page).await
+        softphone_credentials::access(self, cx, center, agent, page).await
     }
 }

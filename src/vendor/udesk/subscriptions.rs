@@ -9,7 +9,7 @@ use super::{
     Udesk,
     formats::Formats as _,
     subscription_changes::{self, Register},
-    subscription_list::Listed,
+    subscription_list::{Identified, Listed},
     subscription_spec::Change,
 };
 use crate::{
@@ -17,6 +17,7 @@ use crate::{
     check::Check,
     context::Context,
     error::{Error, Result},
+    lists::{self, WholeList},
     name::{CenterName, ResourceName as _, SubscriptionName},
     page::Page,
     proto::v1,
@@ -34,7 +35,7 @@ impl Subscriptions for Udesk {
         center: CenterName,
         page: Page,
     ) -> Result<v1::ListSubscriptionsResponse> {
-        list(&self.subscriptions, cx, center, page).await
+        list(self, cx, center, page).await
     }
 
     async fn get_subscription(&self, cx: &Context, name: SubscriptionName) -> Result<v1::Subscription> {
@@ -66,16 +67,18 @@ impl Subscriptions for Udesk {
 }
 
 /// Lists subscriptions.
-async fn list(
-    register: &Register,
-    cx: &Context,
-    center: CenterName,
-    page: Page,
-) -> Result<v1::ListSubscriptionsResponse> {
-    let Listed { subscriptions, incomplete_reason } = subscription_changes::list(register, cx, center.center()).await?;
-    let (subscriptions, next_page_token) = page.cut(subscriptions, |identified| &identified.id);
-    let subscriptions = subscriptions.into_iter().map(|identified| identified.into_subscription(&center)).collect();
-    Ok(v1::ListSubscriptionsResponse { subscriptions, next_page_token, incomplete_reason })
+async fn list(udesk: &Udesk, cx: &Context, center: CenterName, page: Page) -> Result<v1::ListSubscriptionsResponse> {
+    let read = async {
+        let listed = subscription_changes::list(&udesk.subscriptions, cx, center.center()).await?;
+        let resource = |it: Identified| lists::Listed::new(it.id.clone(), it.into_subscription(&center));
+        Ok(WholeList::counted(listed.subscriptions.into_iter().map(resource).collect(), listed.incomplete_reason))
+    };
+    let page = udesk.lists.page(cx, &page, read).await?;
+    Ok(v1::ListSubscriptionsResponse {
+        subscriptions: page.resources(),
+        incomplete_reason: page.incomplete_reason(),
+        next_page_token: page.next_page_token,
+    })
 }
 
 /// Gets a subscription.

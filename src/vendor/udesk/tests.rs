@@ -357,6 +357,7 @@ fn adapter(
         metrics: metrics.clone(),
         clock: clock.clone(),
         tokens: Tokens::new(clock.clone(), metrics.clone()),
+        lists: crate::lists::Lists::new(clock.clone()),
         kv: state.clone(),
         addresses: Addresses::new(&events(), state, clock),
     };
@@ -372,7 +373,13 @@ fn adapter(
         base_url: base.parse().unwrap(),
         allow_plaintext: true,
         expose_credentials: true,
-        limits: config::Limits { concurrency: 8, queue: 8, rate: 0, max_response_size: 1 << 20 },
+        limits: config::Limits {
+            concurrency: 8,
+            queue: 8,
+            rate: 0,
+            max_response_size: 1 << 20,
+            max_list_size: 1 << 20,
+        },
         retry: config::Retry { attempts: 1, budget: 0.0 },
         breaker: config::Breaker {
             consecutive_failures: 7,
@@ -381,5 +388,5 @@ fn adapter(
         },
         vendor: config::Vendor::Udesk(udesk.clone()),
     };
-    Arc::new(Udesk::new("acme", &center, &udesk, &parts))
+    Arc::new(Udesk::new("acme", &center, &udesk, &parts).unwrap())
 }

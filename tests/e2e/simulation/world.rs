@@ -62,7 +62,7 @@ impl Shared {
 
     /// The vendor processes a request.
     pub(super) async fn process(&self, request: &HttpRequest) -> Value {
-        let path = request.url.path();
+        let path = request.uri.path();
         if path.ends_with("/tokenByAkSk") {
             {
                 let mut world = self.world();
@@ -110,7 +110,7 @@ pub(super) fn response(status: u16, body: impl Into<Bytes>) -> HttpResponse {
 #[async_trait]
 impl Transport for Shared {
     async fn send(&self, request: HttpRequest, _largest: usize) -> Result<HttpResponse, Lost> {
-        let path = request.url.path();
+        let path = request.uri.path();
         if let Some((_, agent)) = path.split_once("/agents/") {
             *self.world().asked.entry(agent.to_owned()).or_default() += 1;
         }
