@@ -85,16 +85,8 @@ impl<D: Dialect> Client<D> {
                     return Err(failed(&self.center, operation, &Failure::NotSent(CALLER_DISCONNECTED)));
                 }
                 Err(failure) => {
-                    // Vendors close idle connections, so the first time it says nothing about the vendor. Then a vendor
-                    // closes its connections unused.
                     let is_idle_closed = attempts == 1 && failure == Failure::NotSent(CONNECTION_CLOSED);
-                    match failure {
-                        _ if is_idle_closed => breaker_guard.permit = None,
-                        // An address that is not the vendor's says nothing about the vendor.
-                        Failure::Misconfigured(_) => breaker_guard.permit = None,
-                        Failure::TooLarge | Failure::Unreadable(_) => breaker_guard.record(true),
-                        Failure::NotSent(_) | Failure::Broken(_) => breaker_guard.record(false),
-                    }
+                    breaker_guard.record_failure(failure, is_idle_closed);
                     let not_sent = matches!(failure, Failure::NotSent(_));
                     self.metrics.vendor_request(&self.center, operation.name, failure.outcome(), Some(elapsed));
                     if is_idle_closed {
@@ -248,6 +240,18 @@ impl<D: Dialect> BreakerGuard<'_, D> {
     fn record(&mut self, responded: bool) {
         let Some(permit) = self.permit.take() else { return };
         self.report(if responded { permit.succeeded() } else { permit.failed() });
+    }
+
+    /// Reports the outcome of a request without a response. Vendors close idle connections, so the first one that closes
+    /// before the request is sent says nothing about the vendor. A vendor that closes the next one, too, fails.
+    fn record_failure(&mut self, failure: Failure, is_idle_closed: bool) {
+        match failure {
+            _ if is_idle_closed => self.permit = None,
+            // An address that is not the vendor's says nothing about the vendor.
+            Failure::Misconfigured(_) => self.permit = None,
+            Failure::TooLarge | Failure::Unreadable(_) => self.record(true),
+            Failure::NotSent(_) | Failure::Broken(_) => self.record(false),
+        }
     }
 
     fn report(&self, transition: Transition) {
