@@ -210,7 +210,7 @@ impl Error {
 
     /// Names the field that the failure is about (`BadRequest`).
     #[must_use]
-    pub fn violating(mut self, field: &'static str, description: &'static str) -> Self {
+    pub fn violating(mut self, field: impl Into<String>, description: &'static str) -> Self {
         self.0.violations.push(Violation::new(field, description));
         self
     }

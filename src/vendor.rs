@@ -6,6 +6,7 @@ mod nameless;
 pub(crate) mod slices;
 pub(crate) mod udesk;
 mod vendor_data_reader;
+mod written_back;
 
 use std::sync::Arc;
 

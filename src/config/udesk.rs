@@ -28,7 +28,7 @@ table! {
 
 table! {
     /// Udesk's codes of agent states (`State`): what the gateway reads, filters by and signs agents in with. The codes
-    /// are the tenant's; Udesk documents only 4, offline. The defaults of `ready` and `not_ready` are hints of its
+    /// are the tenant's; Udesk's examples name 4 offline. The defaults of `ready` and `not_ready` are hints of its
     /// document (after sign-in 0 is "Idle" and 1 is "Waiting"), not a promise. Of several codes, the first one is sent
     /// at sign-in.
     #[derive(Debug, Clone, PartialEq, Eq)]

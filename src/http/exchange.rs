@@ -9,7 +9,7 @@ use super::{
     Authorized, Client, Dialect, Failure, HttpRequest, HttpResponse, Operation, Outgoing, ParsedResponse,
     StatusMeaning,
     breaker::{Permit, Requester, Transition},
-    failure::{CALLER_DISCONNECTED, failed, past_deadline, refused, unreadable},
+    failure::{CALLER_DISCONNECTED, CONNECTION_CLOSED, failed, past_deadline, refused, unreadable},
     retry::retry_after,
     send_state::SendState,
 };
@@ -85,14 +85,14 @@ impl<D: Dialect> Client<D> {
                     return Err(failed(&self.center, operation, &Failure::NotSent(CALLER_DISCONNECTED)));
                 }
                 Err(failure) => {
-                    match failure {
-                        // An address that is not the vendor's says nothing about the vendor.
-                        Failure::Misconfigured(_) => breaker_guard.permit = None,
-                        Failure::TooLarge | Failure::Unreadable(_) => breaker_guard.record(true),
-                        Failure::NotSent(_) | Failure::Broken(_) => breaker_guard.record(false),
-                    }
+                    let is_idle_closed = attempts == 1 && failure == Failure::NotSent(CONNECTION_CLOSED);
+                    breaker_guard.record_failure(failure, is_idle_closed);
                     let not_sent = matches!(failure, Failure::NotSent(_));
                     self.metrics.vendor_request(&self.center, operation.name, failure.outcome(), Some(elapsed));
+                    if is_idle_closed {
+                        // Another connection follows at once; it costs no retry.
+                        continue;
+                    }
                     let may_retry = not_sent || (operation.repeatable && matches!(failure, Failure::Broken(_)));
                     if may_retry && self.back_off(cx, attempts, None).await {
                         continue;
@@ -240,6 +240,18 @@ impl<D: Dialect> BreakerGuard<'_, D> {
     fn record(&mut self, responded: bool) {
         let Some(permit) = self.permit.take() else { return };
         self.report(if responded { permit.succeeded() } else { permit.failed() });
+    }
+
+    /// Reports the outcome of a request without a response. Vendors close idle connections, so the first one that closes
+    /// before the request is sent says nothing about the vendor. A vendor that closes the next one, too, fails.
+    fn record_failure(&mut self, failure: Failure, is_idle_closed: bool) {
+        match failure {
+            _ if is_idle_closed => self.permit = None,
+            // An address that is not the vendor's says nothing about the vendor.
+            Failure::Misconfigured(_) => self.permit = None,
+            Failure::TooLarge | Failure::Unreadable(_) => self.record(true),
+            Failure::NotSent(_) | Failure::Broken(_) => self.record(false),
+        }
     }
 
     fn report(&self, transition: Transition) {

@@ -20,6 +20,9 @@ const NO_RESPONSE: &str = "no response before the deadline";
 /// The cause when the caller disconnected before the request was sent.
 pub(super) const CALLER_DISCONNECTED: &str = "the caller disconnected";
 
+/// The cause when the vendor closed an idle connection while a request was about to be sent over it.
+pub(super) const CONNECTION_CLOSED: &str = "the connection closed before the request was sent";
+
 // === impl Failure ===
 
 impl Failure {

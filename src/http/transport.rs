@@ -23,7 +23,7 @@ use hyper_util::{
 use rustls_platform_verifier::ConfigVerifierExt as _;
 
 use self::connect::ConnectWithTimeout;
-use super::{HttpResponse, connect_error, tls};
+use super::{HttpResponse, connect_error, failure::CONNECTION_CLOSED, tls};
 use crate::error::{Error, Result};
 
 /// Longest time to establish a connection.
@@ -151,9 +151,7 @@ fn no_response(error: &legacy::Error) -> Failure {
         // It comes after the handshake of TLS 1.3, instead of a response.
         Some(tls) if error.is_connect() || tls::requires_client_certificate(tls) => tls::failure(tls),
         // An idle connection was closed before the request left its queue: hyper returns such a request whole.
-        _ if !error.is_connect() && was_cancelled(error) => {
-            Failure::NotSent("the connection closed before the request was sent")
-        }
+        _ if !error.is_connect() && was_cancelled(error) => Failure::NotSent(CONNECTION_CLOSED),
         _ if !error.is_connect() => Failure::Broken("the connection broke before the response"),
         _ if is_timeout(error) => Failure::NotSent("no connection within 2 s"),
         _ => Failure::NotSent(connect_error::cause(error)),

@@ -5,6 +5,7 @@ import os
 import pathlib
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 
@@ -22,7 +23,7 @@ SHOWN = {
     **{name: f"127.0.0.1:{vendor.port}" for name, vendor in VENDORS.items()},
 }
 # Commands that are run; others of a console block are for people.
-RUN = ("grpcurl ", "curl ", "python examples/")
+RUN = ("grpcurl ", "curl ", "python examples/", "mkdir -p target/", "protoc ")
 SANDBOX = "cargo run -- sandbox"
 
 # What differs from run to run, so that the documents can show real values: UUIDs, trace IDs, and page tokens that name a
@@ -39,6 +40,7 @@ def checks(world: World):
     yield "README.md: the reasons", functools.partial(reasons, world)
     yield "docs/operations.md: the metrics", functools.partial(metrics, world)
     yield "docs/operations.md: the alerts", functools.partial(alerts, world)
+    yield "README.md: the Python client, on a machine without one", functools.partial(new_client, world)
     documents = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")]
     documents += sorted((ROOT / "docs").glob("*.md"))
     for document in documents:
@@ -109,6 +111,37 @@ def run(world: World, sandbox, command: str, expected: str) -> None:
         timeout=PATIENCE,
     )
     same(expected, as_shown(done.stdout, sandbox))
+
+
+def new_client(world: World) -> None:
+    """The block that installs a Python client and runs the example works where nothing but python3 is installed."""
+    (block,) = (text for text in blocks((ROOT / "README.md").read_text(), "console") if "grpc_tools.protoc" in text)
+    machine = world.folder / "machine"
+    (machine / "bin").mkdir(parents=True)
+    for name in ("proto", "tests", "examples"):
+        (machine / name).symlink_to(ROOT / name)
+    # Debian's python3 installs packages into virtual environments only, and there is no other python or pip.
+    (machine / "bin/python3").symlink_to(getattr(sys, "_base_executable", sys.executable))
+    for name in ("bash", "mkdir", "uname"):
+        (machine / "bin" / name).symlink_to(shutil.which(name))
+    with world.sandbox() as sandbox:
+        script = "\n".join(command for command, _ in commands(block)).replace(SHOWN["grpc"], sandbox.grpc)
+        done = subprocess.run(
+            ["bash", "-e", "-c", script],
+            check=False,
+            cwd=machine,
+            env={
+                **{name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "VIRTUAL_ENV"))},
+                "PATH": str(machine / "bin"),
+                "PIP_REQUIRE_VIRTUALENV": "1",
+            },
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+            timeout=10 * PATIENCE,
+        )
+    assert done.returncode == 0 and done.stdout.endswith("deleted\n"), done.stdout
 
 
 def as_shown(text: str, sandbox) -> str:

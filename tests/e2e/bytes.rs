@@ -414,3 +414,18 @@ async fn limits_and_duplicates_are_those_of_the_decoded_text() {
     assert_eq!(watcher.event().await.call.unwrap().call_id, "c-2");
     assert_eq!(watcher.event().await.call.unwrap().call_id, "c-3", "the others were duplicates");
 }
+
+/// A byte that is no text is not replaced at the vendor by a change of another field.
+#[tokio::test]
+async fn a_byte_that_was_replaced_is_not_written_back() {
+    let queues =
+        b"{\"ErrCode\":\"000000\",\"Result\":{\"Queues\":[{\"QueueId\":\"9001\",\"Name\":\"Jos\xe9 D\"}]}}".to_vec();
+    let vendor = Scripted::start([plain(queues)]).await;
+    let gateway = Gateway::start(&acme(vendor.address)).await;
+    let queue = json!({"name": "centers/acme/queues/9001", "wait_music": "b.wav"});
+    let update = json!({"queue": queue, "update_mask": "wait_music"});
+    let refused = gateway.client.call("UpdateQueue", update).await.unwrap_err();
+    assert_eq!((refused.reason.as_str(), refused.code), ("VENDOR_RESPONSE_INVALID", Code::Internal));
+    assert_eq!(refused.fields, ["queue.display_name"]);
+    assert_eq!(vendor.asked().len(), 1, "nothing is written");
+}

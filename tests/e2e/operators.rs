@@ -51,13 +51,8 @@ impl Program {
     async fn failure(&self, method: &str, request: Value) -> Value {
         let failure = self.client.call(method, request).await.unwrap_err();
         let trace_id = &failure.metadata["traceId"];
-        loop {
-            let lines = lines(&self.folder);
-            match lines.into_iter().find(|line| line["message"] == "call failed" && line["trace_id"] == **trace_id) {
-                Some(line) => return line,
-                None => tokio::task::yield_now().await,
-            }
-        }
+        let is_it = |line: &Value| line["message"] == "call failed" && line["trace_id"] == **trace_id;
+        line_with(&self.folder, is_it).await
     }
 }
 
@@ -75,15 +70,20 @@ fn lines(folder: &TempDir) -> Vec<Value> {
 }
 
 async fn line_of(folder: &TempDir, message: &str) -> Value {
+    line_with(folder, |line| line["message"] == message).await
+}
+
+/// Waits for a line.
+async fn line_with(folder: &TempDir, is_it: impl Fn(&Value) -> bool) -> Value {
     let find = async {
         loop {
-            match lines(folder).into_iter().find(|line| line["message"] == message) {
+            match lines(folder).into_iter().find(&is_it) {
                 Some(line) => return line,
                 None => tokio::task::yield_now().await,
             }
         }
     };
-    tokio::time::timeout(Duration::from_secs(60), find).await.unwrap()
+    tokio::time::timeout(Duration::from_secs(60), find).await.expect("a line of the log")
 }
 
 /// The names and labels of all series.
@@ -111,6 +111,7 @@ async fn the_log_line_of_a_failed_call_has_what_a_search_needs() {
     );
     assert_eq!(line["vendor_status"], 200);
     assert!(line["took_ms"].is_u64(), "{line}");
+    assert!(line.get("cause").is_none(), "{line}");
 
     // The operator's turn.
     let agent = || json!({"name": "centers/acme/agents/1001"});
@@ -118,11 +119,15 @@ async fn the_log_line_of_a_failed_call_has_what_a_search_needs() {
     assert_eq!([&line["level"], &line["reason"]], ["WARN", "VENDOR_AUTH_FAILED"], "{line}");
     let line = program.failure("GetAgent", agent()).await;
     assert_eq!([&line["level"], &line["reason"], &line["code"]], ["WARN", "VENDOR_RESPONSE_INVALID", "INTERNAL"]);
+    assert_eq!((&line["method"], &line["center"]), (&json!("GetAgent"), &json!("acme")));
+    assert_eq!(line["vendor_status"], 200);
+    assert!(line["took_ms"].is_u64(), "{line}");
     assert!(line["cause"].as_str().is_some_and(|cause| !cause.is_empty()), "{line}");
     // The caller's turn.
     let line = program.failure("GetAgent", json!({"name": "centers/nowhere/agents/1"})).await;
     assert_eq!([&line["level"], &line["reason"], &line["code"]], ["INFO", "CENTER_NOT_FOUND", "NOT_FOUND"]);
-    assert!(line.get("vendor_code").is_none(), "{line}");
+    assert!(["vendor_code", "vendor_status", "cause", "center"].iter().all(|key| line.get(key).is_none()), "{line}");
+    assert!(line["took_ms"].is_u64(), "{line}");
 
     let responded = line_of(&program.folder, "vendor responded").await;
     assert!(responded["took_ms"].is_u64(), "{responded}");

@@ -204,3 +204,25 @@ async fn what_the_breaker_refuses_names_the_operation_that_was_asked_for() {
     assert_eq!(metadata(refused.clone(), "vendorOperation"), "POST /write");
     assert_eq!(metadata(refused, "sent"), "false");
 }
+
+/// Vendors close idle connections, several at the same moment.
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_was_closed_idle_is_replaced_at_once_and_says_nothing_about_the_vendor() {
+    let closed = || Fate::Fails(Failure::NotSent("the connection closed before the request was sent"));
+    let stage = Stage::of([OK]);
+    let client = stage.client("breaker = { consecutive_failures = 1 }\nretry = { attempts = 1, budget = 0.0 }");
+    for _ in 0..20 {
+        stage.then([closed(), OK]);
+        assert_eq!(read(&client).await.unwrap(), 1);
+        stage.then([closed(), OK]);
+        assert_eq!(write(&client).await.unwrap(), 1);
+    }
+    assert_eq!(stage.sent().len(), 80);
+    assert!(stage.pauses().iter().all(Duration::is_zero));
+    // A vendor that closes the next connection, too, fails.
+    stage.then([closed()]);
+    assert_eq!(reported(&write(&client).await), ErrorReason::VendorUnavailable);
+    assert_eq!(stage.sent().len(), 82);
+    assert_eq!(reported(&write(&client).await), ErrorReason::VendorUnavailable);
+    assert_eq!(stage.sent().len(), 82, "the breaker is open");
+}

@@ -16,7 +16,10 @@ use crate::{
     error::{Error, ErrorReason, Result},
     name::{CallSettingsName, ResourceName as _},
     proto::{enum_value, v1},
-    vendor::de::{List, Text},
+    vendor::{
+        de::{List, Text},
+        written_back::{self, WrittenBack},
+    },
     vendor_data::VendorData,
 };
 
@@ -65,8 +68,14 @@ struct Settings {
 #[derive(Default)]
 struct Numbers(Vec<String>);
 
-/// The members that create and update accept, in the table's order.
-const WRITABLE: [&str; 5] = ["callType", "callerPresent", "callNumber", "callNumberDefault", "callerPresentDefault"];
+/// The members that create and update accept, in the table's order, and their fields.
+const WRITABLE: [(&str, &str); 5] = [
+    ("callType", "call_type"),
+    ("callerPresent", "caller_ids"),
+    ("callNumber", "extension_numbers"),
+    ("callNumberDefault", "default_extension_number"),
+    ("callerPresentDefault", "default_caller_id"),
+];
 
 /// The members of a response that are no setting: the return code, its text, and the user that the request named.
 const BESIDE: [&str; 3] = ["returnCode", "returnDesc", "userId"];
@@ -245,14 +254,20 @@ pub(super) async fn update(
         record.insert("id".to_owned(), created.id.into_string().into());
         return read_back(huawei, cx, name, &record).await;
     };
-    let kept = WRITABLE.into_iter().filter_map(|member| Some((member, before.get(member)?)));
-    record.extend(kept.filter(|(_, value)| !value.is_null()).map(|(member, value)| (member.to_owned(), value.clone())));
+    let mut kept = WrittenBack::default();
+    for (member, field) in WRITABLE.into_iter().filter(|(member, _)| !changed.contains_key(*member)) {
+        if let Some(value) = before.get(member).filter(|value| !value.is_null()) {
+            kept.value(format!("user_call_settings.{field}"), value);
+            record.insert(member.to_owned(), value.clone());
+        }
+    }
+    kept.done()?;
     record.extend(changed);
     let id = before.get("id").and_then(|id| Text::deserialize(id).ok()).unwrap_or_default();
-    if id.is_empty() {
+    if id.is_empty() || written_back::is_unreadable(&id) {
         return Err(Error::new(
             ErrorReason::VendorResponseInvalid,
-            "Huawei returned these settings without the ID that a change requires; nothing was written",
+            "Huawei returned these settings without a readable ID, which a change requires; nothing was written",
         )
         .about(CallSettingsName::KIND, name));
     }

@@ -24,6 +24,7 @@ use crate::{
         de::{Anything, Integer, Object, Text},
         nameless,
         vendor_data_reader::VendorDataReader,
+        written_back::WrittenBack,
     },
 };
 
@@ -163,6 +164,11 @@ pub(super) async fn update(
         // The vendor requires all parts of it or none.
         let skill = queues::find(huawei, cx, name).await?.ok_or_else(|| Error::not_found(QueueName::KIND, name))?;
         let Object(mut skill_param) = skill.skill_param;
+        let mut kept = WrittenBack::default();
+        for (part, value) in skill_param.iter().filter(|(part, _)| !given.contains_key(*part)) {
+            kept.value(format!("queue.vendor_data.skillParam.{part}"), value);
+        }
+        kept.done()?;
         skill_param.extend(given);
         modify.skill_param = Some(skill_param);
     }

@@ -23,6 +23,7 @@ use crate::{
     vendor::{
         de::{Anything, List, Object, Text},
         refuse_other_paths,
+        written_back::WrittenBack,
     },
 };
 
@@ -196,7 +197,7 @@ pub(super) async fn update(
             text(queue, "QueueId").is_some_and(|id| id.rsplit_once('@').map_or(&*id, |(id, _)| id) == name.id())
         })
         .ok_or_else(|| Error::not_found("Queue", name))?;
-    let update = change.merged(name, queue);
+    let update = change.merged(name, queue)?;
     let Anything = ccapi.call(cx, &update).await.map_err(|error| about(of_music(error), "Queue", name))?;
     let queue = match queues::find(ccapi, cx, name).await {
         Ok(queue) => queue,
@@ -237,15 +238,23 @@ pub(super) async fn delete(ccapi: &Api, cx: &Context, name: &QueueName) -> Resul
 impl Change {
     /// The whole queue after the change: unchanged members are the vendor's own JSON, so that a strategy without a
     /// contract value survives.
-    fn merged(self, name: &QueueName, queue: Map<String, Value>) -> UpdateQueue {
+    ///
+    /// # Errors
+    /// As for [`WrittenBack::done`].
+    fn merged(self, name: &QueueName, queue: Map<String, Value>) -> Result<UpdateQueue> {
+        let mut kept = WrittenBack::default();
         let old_name = text(&queue, "Name").or_else(|| text(&queue, "QueueName")).filter(|name| !name.is_empty());
-        UpdateQueue {
+        let mut keep = |field: &str, old: Option<Value>| old.inspect(|old| kept.value(field, old));
+        let update = UpdateQueue {
             queue_id: name.id().to_owned(),
-            queue_name: self.name.or(old_name).map(Value::from),
-            strategy: self.strategy.map(Value::from).or_else(|| number(&queue, "Strategy")),
-            timeout: self.timeout.map(Value::from).or_else(|| number(&queue, "Timeout")),
-            wait_music: self.wait_music.or_else(|| text(&queue, "WaitMusic")).map(Value::from),
-        }
+            queue_name: self.name.map(Value::from).or_else(|| keep("queue.display_name", old_name.map(Value::from))),
+            strategy: self.strategy.map(Value::from).or_else(|| keep("queue.strategy", number(&queue, "Strategy"))),
+            timeout: self.timeout.map(Value::from).or_else(|| keep("queue.wait_timeout", number(&queue, "Timeout"))),
+            wait_music: (self.wait_music.map(Value::from))
+                .or_else(|| keep("queue.wait_music", text(&queue, "WaitMusic").map(Value::from))),
+        };
+        kept.done()?;
+        Ok(update)
     }
 }
 

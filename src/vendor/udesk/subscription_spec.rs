@@ -16,7 +16,7 @@ use crate::{
     name::SubscriptionName,
     proto::{enum_value, v1},
     redact,
-    vendor::de::Text,
+    vendor::{de::Text, written_back::WrittenBack},
 };
 
 /// The advice where Udesk 21 does not return the whole subscription.
@@ -157,7 +157,7 @@ impl Change {
     ///
     /// # Errors
     /// `FIELD_INVALID` where the vendor does not return all fields, which its document allows: written without them,
-    /// events would stop and a disabled subscription would be enabled.
+    /// events would stop and a disabled subscription would be enabled. And as for [`WrittenBack::done`].
     pub(super) fn merged(self, record: Record, requested_name: Option<String>) -> Result<Plan> {
         let Record { name, callback, events, enable, .. } = record;
         let reported = |text: Text| Some(text.into_string()).filter(|text| !text.is_empty());
@@ -169,14 +169,23 @@ impl Change {
             let (known, others) = events.into_iter().partition(|name| events::event_type(name).is_some());
             (Some(known), Some(others))
         };
+        let mut kept = WrittenBack::default();
         let whole = Self {
-            destination: self.destination.or_else(|| reported(callback).map(Destination::Uri)),
-            name: self.name.or(requested_name).or_else(|| reported(name)),
+            destination: self.destination.or_else(|| {
+                let callback = reported(callback).inspect(|callback| kept.text("subscription.callback_uri", callback));
+                callback.map(Destination::Uri)
+            }),
+            name: (self.name.or(requested_name))
+                .or_else(|| reported(name).inspect(|name| kept.text("subscription.display_name", name))),
             event_types: self.event_types.or(event_types),
-            vendor_event_types: self.vendor_event_types.or(vendor_event_types),
+            vendor_event_types: self.vendor_event_types.or_else(|| {
+                vendor_event_types.inspect(|events| kept.text("subscription.vendor_event_types", &events.concat()))
+            }),
             enable: self.enable.or(enable.0),
         };
-        whole.into_whole().map_err(|partial| partial.missing())
+        let plan = whole.into_whole().map_err(|partial| partial.missing())?;
+        kept.done()?;
+        Ok(plan)
     }
 
     fn missing(&self) -> Error {

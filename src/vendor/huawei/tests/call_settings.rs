@@ -228,3 +228,38 @@ async fn an_answer_without_any_setting_is_of_a_user_without_settings() {
         assert_eq!(get(&server, "u-52").await.unwrap_err().reason(), ErrorReason::ResourceNotFound, "{nothing}");
     }
 }
+
+#[tokio::test]
+async fn a_setting_that_lost_a_character_is_not_written_back() {
+    let paths = ["call_type", "caller_ids", "extension_numbers", "default_extension_number", "default_caller_id"];
+    let members = [
+        ("call_type", r#""callType":"\ufffd""#),
+        ("caller_ids", r#""callerPresent":["778","\ufffd1"]"#),
+        ("extension_numbers", r#""callNumber":"61,6\ufffd""#),
+        ("default_extension_number", r#""callNumberDefault":"6\ufffd""#),
+        ("default_caller_id", r#""callerPresentDefault":"77\ufffd""#),
+    ];
+    for (path, member) in members {
+        let record = format!(r#"{{"returnCode":"0","id":"9","callType":"1",{member}}}"#)
+            .replace(r#""callType":"1","callType""#, r#""callType""#);
+        for masked in paths {
+            let server = TestServer::start("").await;
+            server.respond("agentsettings/query", 200, &record);
+            server.respond("agentsettings/update", 200, r#"{"returnCode":"0","id":"9"}"#);
+            let updated = update(&server, USER, direct(), &[masked], false).await;
+            if masked == path {
+                updated.unwrap();
+            } else {
+                let refused = updated.unwrap_err();
+                assert_eq!(refused.reason(), ErrorReason::VendorResponseInvalid, "{path} {masked}");
+                assert_eq!(fields(&refused), [format!("user_call_settings.{path}")]);
+                assert!(!server.calls().contains(&"openapp/agentsettings/update".to_owned()), "nothing is written");
+            }
+        }
+    }
+    // An ID that lost a character is another one.
+    let server = TestServer::start("").await;
+    server.respond("agentsettings/query", 200, r#"{"returnCode":"0","id":"9\ufffd","callType":"1"}"#);
+    let refused = update(&server, USER, direct(), &["call_type"], false).await.unwrap_err();
+    assert!(refused.message().contains("nothing was written"), "{refused}");
+}

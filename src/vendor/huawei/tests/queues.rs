@@ -250,3 +250,23 @@ async fn a_queue_is_deleted_unless_it_has_agents() {
     server.respond("queryAgentInfoBySkillId", 200, r#"{"resultCode":"0","count":0,"data":[]}"#);
     assert_eq!(delete(&server, "1").await.unwrap_err().reason(), ErrorReason::VendorRejected);
 }
+
+#[tokio::test]
+async fn a_part_of_skill_param_that_lost_a_character_is_not_written_back() {
+    let skill = r#"{"returnCode":"0","data":[{"skillId":"2","name":"Sales","mediaTypeId":"5","skillParam":{
+        "busy":{"transferType":"Release"},"timeOut":{"transferType":"Transfer","deviceType":"3","value":"\ufffd1"}}}]}"#;
+    let part = |part: &str| v1::Queue {
+        vendor_data: vendor_data(&json!({ "skillParam": { part: { "transferType": "Release" } } })),
+        ..v1::Queue::default()
+    };
+    let server = TestServer::start("").await;
+    server.respond("skill/querySkills", 200, skill);
+    let refused = update(&server, "2", part("busy"), &["vendor_data"]).await.unwrap_err();
+    assert_eq!(refused.reason(), ErrorReason::VendorResponseInvalid);
+    assert_eq!(fields(&refused), ["queue.vendor_data.skillParam.timeOut"]);
+    assert!(!server.calls().contains(&"skill/modifySkill".to_owned()), "nothing is written");
+    server.respond("skill/querySkills", 200, skill);
+    server.respond("skill/modifySkill", 200, r#"{"returnCode":"0"}"#);
+    update(&server, "2", part("timeOut"), &["vendor_data"]).await.unwrap();
+    assert!(server.requests().iter().all(|(_, body)| !body.to_string().contains('\u{fffd}')));
+}

@@ -202,3 +202,51 @@ async fn one_queue_is_found_in_the_list() {
     );
     assert_eq!(fields(&queue(&server.udesk, "q").await.unwrap_err()), ["name"]);
 }
+
+/// A character that was not readable would be written back as another one.
+#[tokio::test]
+async fn a_field_that_lost_a_character_is_not_written_back() {
+    let odd = [
+        ("Name", "queue.display_name", "display_name"),
+        ("Strategy", "queue.strategy", "strategy"),
+        ("Timeout", "queue.wait_timeout", "wait_timeout"),
+        ("WaitMusic", "queue.wait_music", "wait_music"),
+    ];
+    for (member, field, path) in odd {
+        let mut read =
+            json!({ "QueueId": "9001", "Name": "Sales", "Strategy": 1, "Timeout": 30, "WaitMusic": "a.wav" });
+        read[member] = "\u{fffd}x".into();
+        let change = || v1::Queue {
+            display_name: "Night".into(),
+            wait_timeout: Some(Duration { seconds: 90, nanos: 0 }),
+            ..longest_idle()
+        };
+        let update = async |paths: &[&str]| {
+            // After the list, the response to the change, and none to the read-back.
+            let list = json!({ "Queues": [{ "QueueId": "9002", "Name": "\u{fffd}" }, read.clone()] });
+            let server = Scripted::results([list, json!(null)]).await;
+            let updated =
+                server.udesk.update_queue(&cx(), name("centers/acme/queues/9001"), change(), mask(paths)).await;
+            (updated, server.sent())
+        };
+        let others: Vec<&str> = odd.iter().map(|(.., path)| *path).filter(|other| *other != path).collect();
+        let (refused, sent) = update(&others).await;
+        let refused = refused.unwrap_err();
+        assert_eq!((refused.reason(), fields(&refused)), (ErrorReason::VendorResponseInvalid, vec![field]));
+        assert!(refused.to_string().contains(field), "{refused}");
+        assert_eq!(sent.len(), 1, "nothing is written");
+        let (updated, sent) = update(&[path]).await;
+        updated.unwrap();
+        assert!(!sent[1].1.to_string().contains('\u{fffd}'), "{sent:?}");
+    }
+}
+
+/// What the caller sends is the caller's.
+#[tokio::test]
+async fn a_replacement_character_of_the_caller_is_written() {
+    let list = json!({ "Queues": [{ "QueueId": "9001", "Name": "Sales" }] });
+    let server = Scripted::results([list, json!(null)]).await;
+    let queue = v1::Queue { display_name: "\u{fffd}".into(), ..Default::default() };
+    server.udesk.update_queue(&cx(), name("centers/acme/queues/9001"), queue, mask(&["display_name"])).await.unwrap();
+    assert_eq!(server.sent()[1].1, json!({ "QueueId": "9001", "QueueName": "\u{fffd}" }));
+}

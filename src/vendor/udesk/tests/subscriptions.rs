@@ -375,3 +375,29 @@ async fn a_change_keeps_the_requested_name_under_any_listed_name() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_field_that_lost_a_character_is_not_written_back() {
+    let listed = json!({ "subid": 7, "callback": CALLBACK, "enable": "true", "events": ["begin"], "name": "crm" });
+    for (member, odd, field) in [
+        ("name", json!("c\u{fffd}m"), "display_name"),
+        ("callback", json!("https://crm.example.com/\u{fffd}"), "callback_uri"),
+        ("events", json!(["begin", "\u{fffd}nd"]), "vendor_event_types"),
+    ] {
+        let mut listed = listed.clone();
+        listed[member] = odd;
+        for masked in ALL {
+            let server = Scripted::results([listed.clone(), json!({ "crm": 7 })]).await;
+            let updated = update(&server.udesk, "7", Subscription { enabled: Some(true), ..crm() }, &[masked]).await;
+            if masked == field {
+                updated.unwrap();
+                assert!(!server.sent()[1].1.to_string().contains('\u{fffd}'));
+            } else {
+                let refused = updated.unwrap_err();
+                let named = format!("subscription.{field}");
+                assert_eq!((refused.reason(), fields(&refused)), (ErrorReason::VendorResponseInvalid, vec![&*named]));
+                assert_eq!(server.sent().len(), 1, "nothing is written");
+            }
+        }
+    }
+}
