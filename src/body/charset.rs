@@ -34,8 +34,8 @@ pub(crate) fn decode<'a>(label: &str, body: &'a [u8], max: usize) -> Result<Cow<
     }
 }
 
-/// The text of bytes of which some are malformed, with U+FFFD in their place: in UTF-8 or in the charset of the label or
-/// the byte order mark, whichever leaves fewer. No other charset is guessed: that would turn names into other names.
+/// The text of bytes of which some are malformed, with U+FFFD in their place: in UTF-8 or in the charset of the label
+/// or the byte order mark, whichever leaves fewer. No other charset is guessed: that would turn names into other names.
 pub(crate) fn with_replacements(label: &str, body: &[u8]) -> String {
     let (marked, body) = match Encoding::for_bom(body) {
         Some((encoding, length)) => (Some(encoding), &body[length..]),

@@ -38,8 +38,8 @@ pub(crate) struct Integer(pub Option<i64>);
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Flag(pub Option<bool>);
 
-/// A list; null and the empty text are the empty list, and a single object is a list of one. An item that is null is the
-/// default.
+/// A list; null and the empty text are the empty list, and a single object is a list of one. An item that is null is
+/// the default.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct List<T>(pub Vec<T>);
 

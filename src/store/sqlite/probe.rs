@@ -1,6 +1,6 @@
 //! Whether the database can be opened, without a change.
 
-use std::path::Path;
+use std::{fs, io::ErrorKind, path::Path};
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 
@@ -24,7 +24,12 @@ impl Database {
 
 fn probe(path: &Path) -> Result<(), Cause> {
     if !path.exists() {
-        return file::probe_folder(path).map_err(|error| Cause::Io(error.kind()));
+        // The file would be created where a link leads.
+        let target = fs::read_link(path).ok().map(|target| path.parent().unwrap_or(path).join(target));
+        return file::probe_folder(target.as_deref().unwrap_or(path)).map_err(|error| Cause::Io(error.kind()));
+    }
+    if !path.is_file() {
+        return Err(Cause::Io(ErrorKind::InvalidInput));
     }
     file::open_private(path).map_err(|error| Cause::Io(error.kind()))?;
     let _lock = match FileLock::acquire(path) {
@@ -44,8 +49,6 @@ fn probe(path: &Path) -> Result<(), Cause> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     fn config(directory: &tempfile::TempDir) -> config::Storage {
@@ -61,8 +64,16 @@ mod tests {
             Database::probe(&missing).unwrap_err().to_string(),
             Database::open(&missing).unwrap_err().to_string()
         );
-        let folder = config::Storage { path: directory.path().to_owned() };
-        assert!(Database::probe(&folder).is_err());
+        for path in [directory.path(), Path::new("/dev/null")] {
+            assert!(Database::probe(&config::Storage { path: path.to_owned() }).is_err(), "{}", path.display());
+        }
+        #[cfg(unix)]
+        for (target, is_usable) in [("missing/target.db", false), ("target.db", true)] {
+            let link = config::Storage { path: directory.path().join("link.db") };
+            std::os::unix::fs::symlink(target, &link.path).unwrap();
+            assert_eq!(Database::probe(&link).is_ok(), is_usable, "{target}");
+            fs::remove_file(link.path).unwrap();
+        }
 
         Database::probe(&config(&directory)).unwrap();
         assert_eq!(files(), 0);

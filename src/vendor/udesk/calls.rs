@@ -100,7 +100,7 @@ async fn start_callback(
         // Both numbers are the center's, and "relay number not found" does not say which.
         if call_back.called_display == call_back.called { about(error, "PhoneNumber", &entry) } else { error }
     })?;
-    if call_id.is_empty() {
+    if call_id.trim().is_empty() {
         return Err(done_without_id(
             CallBack::operation().name,
             "Udesk accepted the callback and did not return the call's ID; do not repeat the request: the customer would be \

@@ -83,7 +83,7 @@ async fn set_or_add_queues(
         Ok(Anything) => Ok(()),
         Err(error) => {
             let (error, is_queue_known) = missing_queue(ccapi, cx, queues, error).await;
-            Err(if is_queue_known { error.about("Agent", agent) } else { error })
+            Err(if is_queue_known { missing_only(ccapi, cx, agent, error).await } else { error })
         }
     }
 }
@@ -96,9 +96,13 @@ pub(super) async fn remove_queues(ccapi: &Api, cx: &Context, agent: &AgentName, 
         return Ok(());
     };
     let (error, is_queue_known) = missing_queue(ccapi, cx, queues, error).await;
-    // What is missing may also be the membership.
-    let is_agent = is_queue_known && agent_records::get(ccapi, cx, agent).await.is_err_and(|read| is_missing(&read));
-    Err(if is_agent { error.about("Agent", agent) } else { error })
+    Err(if is_queue_known { missing_only(ccapi, cx, agent, error).await } else { error })
+}
+
+/// Names the agent if a read shows that it is missing. What is missing may also be the membership.
+async fn missing_only(ccapi: &Api, cx: &Context, agent: &AgentName, error: Error) -> Error {
+    let is_missing = agent_records::get(ccapi, cx, agent).await.is_err_and(|read| is_missing(&read));
+    if is_missing { error.about("Agent", agent) } else { error }
 }
 
 fn checked<'a>(cx: &Context, agent: &AgentName, queues: &'a [QueueName]) -> Result<Vec<&'a str>> {
@@ -138,6 +142,6 @@ async fn missing_agent(ccapi: &Api, cx: &Context, queue: &QueueName, agents: &[A
     match agents.iter().find(|agent| !known.contains(agent.id())) {
         Some(agent) if is_whole => error.about("Agent", agent),
         Some(_) => error,
-        None => error.about("Queue", queue),
+        None => missing_queue(ccapi, cx, std::slice::from_ref(queue), error).await.0,
     }
 }

@@ -169,6 +169,15 @@ async fn one_of_several_is_named_only_where_one_can_be_meant() {
     assert_eq!(leave(vec![missing(), queues(&["9002"])]).await, "centers/acme/queues/9001");
     assert_eq!(leave(vec![missing(), ScriptedResponse::new(502, "")]).await, "");
 
+    let join = async |responses: Vec<ScriptedResponse>| {
+        let server = Scripted::new(responses).await;
+        let queues = names(&["centers/acme/queues/9001"]);
+        resource(server.udesk.add_agent_queues(&cx(), agent("1001"), queues).await.unwrap_err())
+    };
+    assert_eq!(join(vec![missing(), queues(&["9001"]), holds(&[])]).await, "", "both are there");
+    assert_eq!(join(vec![missing(), queues(&["9001"]), missing()]).await, "centers/acme/agents/1001");
+    assert_eq!(join(vec![missing(), queues(&["9002"])]).await, "centers/acme/queues/9001");
+
     let server = Scripted::new([missing(), ScriptedResponse::new(502, "")]).await;
     let refused = server.udesk.add_queue_agents(&cx(), name("centers/acme/queues/9001"), vec![agent("1001")]).await;
     assert_eq!(resource(refused.unwrap_err()), "");
