@@ -242,8 +242,8 @@ impl<D: Dialect> BreakerGuard<'_, D> {
         self.report(if responded { permit.succeeded() } else { permit.failed() });
     }
 
-    /// Reports the outcome of a request without a response. Vendors close idle connections, so the first one that closes
-    /// before the request is sent says nothing about the vendor. A vendor that closes the next one, too, fails.
+    /// Reports the outcome of a request without a response. Vendors close idle connections, so the first one that
+    /// closes before the request is sent says nothing about the vendor. A vendor that closes the next one, too, fails.
     fn record_failure(&mut self, failure: Failure, is_idle_closed: bool) {
         match failure {
             _ if is_idle_closed => self.permit = None,

@@ -4,8 +4,8 @@ use serde_json::Value;
 
 use crate::error::{Error, ErrorReason, Result};
 
-/// The fields that cannot be written back: a character of them was replaced by U+FFFD when they were read, or the vendor
-/// lost it before.
+/// The fields that cannot be written back: a character of them was replaced by U+FFFD when they were read, or the
+/// vendor lost it before.
 #[derive(Debug, Default)]
 pub(super) struct WrittenBack {
     unreadable: Vec<String>,
