@@ -165,6 +165,16 @@ impl Context {
         self.call.write_state.fetch_update(Ordering::AcqRel, Ordering::Acquire, sent).is_ok()
     }
 
+    /// Takes the mark of the call's first write back: no connection took it.
+    pub(crate) fn take_back_write(&self) {
+        self.call.write_state.fetch_and(!SENT, Ordering::AcqRel);
+    }
+
+    /// Whether a write may have been sent.
+    pub(crate) fn has_begun_write(&self) -> bool {
+        self.call.write_state.load(Ordering::Acquire) & SENT != 0
+    }
+
     /// Whether the deadline passed. Then no request is sent for this call, except the remaining writes of several.
     pub fn is_expired(&self) -> bool {
         Instant::now() >= self.call.deadline

@@ -14,6 +14,7 @@ mod dialect;
 mod endpoint;
 mod exchange;
 mod failure;
+mod handover;
 mod limit;
 mod mismatch;
 mod origin;
@@ -50,6 +51,7 @@ pub(crate) use self::{dialect::REQUEST_HEADERS, origin::Origin};
 pub use self::{
     dialect::{Authorized, Dialect, HttpResponse, ParsedResponse, Refusal},
     endpoint::{Endpoint, Operation, Outgoing},
+    handover::Waiting,
     mismatch::Mismatch,
     status::StatusMeaning,
     transport::{Failure, HttpRequest, Network, Transport},

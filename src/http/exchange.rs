@@ -7,9 +7,10 @@ use tokio::{runtime::Handle, time::Instant};
 
 use super::{
     Authorized, Client, Dialect, Failure, HttpRequest, HttpResponse, Operation, Outgoing, ParsedResponse,
-    StatusMeaning,
+    StatusMeaning, Waiting,
     breaker::{Permit, Requester, Transition},
     failure::{CALLER_DISCONNECTED, CONNECTION_CLOSED, failed, past_deadline, refused, unreadable},
+    handover,
     retry::retry_after,
     send_state::SendState,
 };
@@ -77,8 +78,7 @@ impl<D: Dialect> Client<D> {
             let response = match sent {
                 Ok(response) => response,
                 Err(Failure::NotSent(CALLER_DISCONNECTED)) => {
-                    // This outcome says nothing about the vendor, and no caller waits for a retry.
-                    breaker_guard.permit = None;
+                    // No caller waits for a retry. The guard counts a long wait for a connection.
                     if cx.is_expired() {
                         return Err(past_deadline(cx, operation, false));
                     }
@@ -185,23 +185,21 @@ impl<D: Dialect> Client<D> {
         headers: http::HeaderMap,
         send_state: &SendState,
     ) -> Result<HttpResponse, Failure> {
-        if !operation.repeatable && !cx.begin_write() {
-            return Err(Failure::NotSent(CALLER_DISCONNECTED));
-        }
-        send_state.mark_sent();
+        let waiting = Waiting::default();
         let request = HttpRequest {
             method: operation.method.clone(),
             uri,
             headers: accepting_encodings(headers),
             body: outgoing.body.clone(),
             repeatable: operation.repeatable,
+            waiting: waiting.clone(),
         };
         let bound =
             if operation.is_list { Bound::List(self.max_list_size) } else { Bound::Response(self.max_response_size) };
-        let result = self.connections.transport.send(request, bound.size()).await;
-        match result {
-            Err(Failure::NotSent(_) | Failure::Misconfigured(_)) => send_state.mark_not_sent(),
-            _ => cx.mark_sent(),
+        let sending = self.connections.transport.send(request, bound.size());
+        let result = handover::send(cx, !operation.repeatable, send_state, &waiting, sending).await;
+        if send_state.may_have_been_sent() {
+            cx.mark_sent();
         }
         let response = result?;
         self.connections.offload.run(response.body.len(), move || response.decoded(bound)).await

@@ -7,7 +7,7 @@ mod connect;
 #[cfg(test)]
 mod tests;
 
-use std::{error::Error as StdError, fmt, io, pin::pin, time::Duration};
+use std::{error::Error as StdError, fmt, future::poll_fn, io, pin::pin, time::Duration};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -17,13 +17,16 @@ use http_body::Body as _;
 use http_body_util::{BodyDataStream, Full};
 use hyper_rustls::HttpsConnector;
 use hyper_util::{
-    client::legacy::{self, connect::HttpConnector},
+    client::legacy::{
+        self,
+        connect::{HttpConnector, capture_connection},
+    },
     rt::{TokioExecutor, TokioTimer},
 };
 use rustls_platform_verifier::ConfigVerifierExt as _;
 
 use self::connect::ConnectWithTimeout;
-use super::{HttpResponse, connect_error, failure::CONNECTION_CLOSED, tls};
+use super::{HttpResponse, Waiting, connect_error, failure::CONNECTION_CLOSED, tls};
 use crate::error::{Error, Result};
 
 /// Longest time to establish a connection.
@@ -50,6 +53,8 @@ pub struct HttpRequest {
     pub body: Option<Bytes>,
     /// Whether a retry has no further effect.
     pub repeatable: bool,
+    /// Whether it still waits for a connection. A transport that does not set it takes the request at once.
+    pub waiting: Waiting,
 }
 
 /// Why a request has no response.
@@ -117,14 +122,23 @@ impl Network {
 #[async_trait]
 impl Transport for Network {
     async fn send(&self, request: HttpRequest, max_response_size: usize) -> Result<HttpResponse, Failure> {
-        let HttpRequest { method, uri, headers, body, repeatable } = request;
+        let HttpRequest { method, uri, headers, body, repeatable, waiting } = request;
         let pool = if repeatable { &self.reads } else { &self.writes };
         let mut request = http::Request::new(Full::new(body.unwrap_or_default()));
         *request.method_mut() = method;
         *request.uri_mut() = uri;
         *request.headers_mut() = headers;
         request.headers_mut().insert(USER_AGENT, PRODUCT);
-        let response = pool.request(request).await.map_err(|error| no_response(&error))?;
+        // hyper sets the connection right before it sends the request there.
+        let connection = capture_connection(&mut request);
+        waiting.set(true);
+        let mut responding = pin!(pool.request(request));
+        let response = poll_fn(|task| {
+            let poll = responding.as_mut().poll(task);
+            waiting.set(connection.connection_metadata().is_none());
+            poll
+        });
+        let response = response.await.map_err(|error| no_response(&error))?;
         let (head, body) = response.into_parts();
         let announced = body.size_hint().exact();
         let body = read_body(announced, BodyDataStream::new(body), max_response_size).await?;

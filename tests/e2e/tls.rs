@@ -1,6 +1,6 @@
 //! TLS with a vendor, over sockets: why a handshake fails is reported in the error, in the log and by `check --probe`.
 
-use std::{fs, net::SocketAddr, path::Path, process::Command, sync::Arc};
+use std::{fs, net::SocketAddr, path::Path, process::Command, sync::Arc, time::Duration};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use rustls::{
@@ -212,6 +212,37 @@ async fn a_connection_that_ends_within_the_handshake_may_be_tried_again() {
     assert_eq!((failure.code, failure.reason.as_str()), (Code::Unavailable, "VENDOR_UNAVAILABLE"));
     assert_eq!(failure.metadata["sent"], "false");
     assert_eq!(failure.metadata["cause"], "the connection was closed during the handshake");
+}
+
+/// The vendor accepts a connection and says nothing, so the handshake does not end before the deadline.
+#[tokio::test]
+async fn nothing_is_sent_for_a_deadline_that_passes_while_connecting() {
+    let vendor = serve(|stream| async move {
+        let _stream = stream;
+        std::future::pending::<()>().await;
+    })
+    .await;
+    let gateway = Gateway::start(&acme(vendor)).await;
+    let calls = [
+        ("GetAgent", json!({"name": "centers/acme/agents/31"})),
+        ("DeleteQueue", json!({"name": "centers/acme/queues/9001"})),
+        (
+            "StartCallback",
+            json!({
+                "parent": "centers/acme", "customer_number": "13900000007", "entry_number": "01055500100",
+                "request_id": "5b9b1d0c-6d0c-4a3a-9a55-3a8d7c1a2f15",
+            }),
+        ),
+    ];
+    for (method, request) in calls {
+        let failure = gateway.client.call_within(method, request, Duration::from_millis(800)).await.unwrap_err();
+        assert_eq!(
+            (failure.code, failure.reason.as_str()),
+            (Code::DeadlineExceeded, "DEADLINE_BEFORE_SEND"),
+            "{method}"
+        );
+        assert_eq!(failure.metadata["sent"], "false", "{method}");
+    }
 }
 
 #[tokio::test]

@@ -65,7 +65,14 @@ fn request(address: SocketAddr, repeatable: bool) -> HttpRequest {
     // There may be one already, from another test.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let uri = format!("http://{address}/").parse().unwrap();
-    HttpRequest { method: Method::GET, uri, headers: HeaderMap::new(), body: None, repeatable }
+    HttpRequest {
+        method: Method::GET,
+        uri,
+        headers: HeaderMap::new(),
+        body: None,
+        repeatable,
+        waiting: Waiting::default(),
+    }
 }
 
 /// An HTTP server that responds to everything, and how many connections came.
