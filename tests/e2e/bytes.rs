@@ -423,7 +423,7 @@ async fn a_byte_that_was_replaced_is_not_written_back() {
     let vendor = Scripted::start([plain(queues)]).await;
     let gateway = Gateway::start(&acme(vendor.address)).await;
     let queue = json!({"name": "centers/acme/queues/9001", "wait_music": "b.wav"});
-    let update = json!({"queue": queue, "update_mask": "wait_music"});
+    let update = json!({"queue": queue, "update_mask": "waitMusic"});
     let refused = gateway.client.call("UpdateQueue", update).await.unwrap_err();
     assert_eq!((refused.reason.as_str(), refused.code), ("VENDOR_RESPONSE_INVALID", Code::Internal));
     assert_eq!(refused.fields, ["queue.display_name"]);
