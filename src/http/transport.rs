@@ -134,9 +134,9 @@ impl Transport for Network {
         waiting.set(true);
         let mut responding = pin!(pool.request(request));
         let response = poll_fn(|task| {
-            let poll = responding.as_mut().poll(task);
+            let polled = responding.as_mut().poll(task);
             waiting.set(connection.connection_metadata().is_none());
-            poll
+            polled
         });
         let response = response.await.map_err(|error| no_response(&error))?;
         let (head, body) = response.into_parts();
