@@ -195,7 +195,7 @@ impl<D: Dialect> Client<D> {
         let operation = E::operation();
         let outgoing = Outgoing::from_endpoint(endpoint)?;
         let payload = self.execute(cx, operation, &outgoing).await?;
-        let result = self.connections.offload.run(payload.len(), move || read(payload)).await;
+        let result = self.offload(cx, operation, payload.len(), move || read(payload)).await?;
         result.map_err(|mismatch| self.mismatched(operation, mismatch))
     }
 
@@ -206,9 +206,23 @@ impl<D: Dialect> Client<D> {
         unreadable(operation, None).with("cause", mismatch.cause())
     }
 
-    /// Does work on an input of this size, outside the threads that serve calls if it is large.
-    pub async fn offload<T: Send + 'static>(&self, size: usize, work: impl FnOnce() -> T + Send + 'static) -> T {
-        self.connections.offload.run(size, work).await
+    /// Does work on a response of this size, outside the threads that serve calls if it is large.
+    ///
+    /// # Errors
+    /// When the deadline of a read passes.
+    pub async fn offload<T: Send + 'static>(
+        &self,
+        cx: &Context,
+        operation: &Operation<D::Style>,
+        size: usize,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        let work = self.connections.offload.run(size, work);
+        if operation.repeatable {
+            timeout_at(cx.deadline(), work).await.map_err(|_| past_deadline(cx, operation, true))
+        } else {
+            Ok(work.await)
+        }
     }
 
     /// Sends a read until the call's deadline, and a write until the write deadline.
@@ -224,9 +238,8 @@ impl<D: Dialect> Client<D> {
         match timeout_at(deadline, self.exchange(cx, operation, outgoing, &send_state)).await {
             Ok(result) => result,
             Err(_) => {
-                if send_state.may_have_been_sent() {
-                    self.metrics.vendor_request(&self.center, operation.name, "timeout", None);
-                }
+                let outcome = if send_state.may_have_been_sent() { "timeout" } else { "not_sent" };
+                self.metrics.vendor_request(&self.center, operation.name, outcome, None);
                 Err(past_deadline(cx, operation, send_state.may_have_been_sent()))
             }
         }

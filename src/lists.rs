@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use moka::future::Cache;
+use moka::{future::Cache, policy::EvictionPolicy};
 use prost::Message;
 use tokio::time::sleep;
 
@@ -115,7 +115,9 @@ impl Lists {
     /// No lists yet.
     pub fn new(clock: Clock) -> Self {
         let weight = |_: &Key, entry: &Arc<Entry>| u32::try_from(entry.weight).unwrap_or(u32::MAX);
-        let entries = Cache::builder().max_capacity(MAX_KEPT_BYTES).weigher(weight).build();
+        let entries =
+            Cache::builder().max_capacity(MAX_KEPT_BYTES).eviction_policy(EvictionPolicy::lru()).weigher(weight);
+        let entries = entries.build();
         Self(Arc::new(Shared { entries, turns: Turns::default(), clock, is_swept: AtomicBool::new(false) }))
     }
 
@@ -238,6 +240,8 @@ impl Lists {
     async fn keep(&self, key: Key, value: Value, weight: usize, until: Duration, changes: u64) {
         let entry = Entry { value, weight: weight + ENTRY_BYTES, changes, until: Mutex::new(until) };
         self.0.entries.insert(key, Arc::new(entry)).await;
+        // Otherwise moka applies its bound later.
+        self.0.entries.run_pending_tasks().await;
         if !self.0.is_swept.swap(true, Ordering::AcqRel) {
             tokio::spawn(sweep(Arc::downgrade(&self.0)));
         }
@@ -277,6 +281,7 @@ async fn sweep(shared: Weak<Shared>) {
         }
         shared.is_swept.store(false, Ordering::Release);
         // A list may have been kept meanwhile.
+        shared.entries.run_pending_tasks().await;
         if shared.entries.entry_count() == 0 || shared.is_swept.swap(true, Ordering::AcqRel) {
             return;
         }
@@ -309,6 +314,12 @@ impl<T: Kept> WholeList<T> {
 }
 
 impl<T: Kept> WholeList<T> {
+    /// The list, whose items are parts of a buffer of this size.
+    pub(crate) fn within(mut self, bytes: usize) -> Self {
+        self.weight = self.weight.max(bytes);
+        self
+    }
+
     /// A list that counts its own items.
     pub(crate) fn counted(items: Vec<T>, incomplete_reason: String) -> Self {
         let total_size = i32::try_from(items.len()).unwrap_or(i32::MAX);

@@ -61,6 +61,8 @@ mod tests {
 
     #[tokio::test]
     async fn large_work_is_bounded_and_holds_its_permit_past_its_caller() {
+        let half = available_parallelism().map_or(1, usize::from) / 2;
+        assert_eq!(Offload::new().0.available_permits(), half.max(1));
         let offload = Offload(Arc::new(Semaphore::new(1)));
         let (release, released) = mpsc::channel::<()>();
         let (begin, running) = tokio::sync::oneshot::channel();

@@ -147,6 +147,11 @@ impl Breaker {
 // === impl Permit ===
 
 impl Permit<'_> {
+    /// Whether it probes the open breaker. When its caller abandons it, however soon, the gateway probes itself.
+    pub(super) fn is_probe(&self) -> bool {
+        self.role == Role::Probe && matches!(*self.breaker.state(), State::Open { .. })
+    }
+
     /// Records that the vendor responded, also with a refusal.
     pub(super) fn succeeded(mut self) -> Transition {
         let mut state = self.breaker.state();

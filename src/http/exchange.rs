@@ -59,6 +59,7 @@ impl<D: Dialect> Client<D> {
         self.retries.deposit();
         let mut attempts = 0;
         let mut refreshed = None;
+        let mut was_idle_closed = false;
         loop {
             attempts += 1;
             cx.set_operation(operation.name);
@@ -85,12 +86,14 @@ impl<D: Dialect> Client<D> {
                     return Err(failed(&self.center, operation, &Failure::NotSent(CALLER_DISCONNECTED)));
                 }
                 Err(failure) => {
-                    let is_idle_closed = attempts == 1 && failure == Failure::NotSent(CONNECTION_CLOSED);
+                    let is_idle_closed = !was_idle_closed && failure == Failure::NotSent(CONNECTION_CLOSED);
                     breaker_guard.record_failure(failure, is_idle_closed);
                     let not_sent = matches!(failure, Failure::NotSent(_));
                     self.metrics.vendor_request(&self.center, operation.name, failure.outcome(), Some(elapsed));
                     if is_idle_closed {
                         // Another connection follows at once; it costs no retry.
+                        was_idle_closed = true;
+                        attempts -= 1;
                         continue;
                     }
                     let may_retry = not_sent || (operation.repeatable && matches!(failure, Failure::Broken(_)));
@@ -202,7 +205,11 @@ impl<D: Dialect> Client<D> {
             cx.mark_sent();
         }
         let response = result?;
-        self.connections.offload.run(response.body.len(), move || response.decoded(bound)).await
+        // A compressed body has any size when it is decoded.
+        let is_compressed =
+            response.headers.contains_key(http::header::CONTENT_ENCODING) || response.body.starts_with(b"\x1f\x8b");
+        let size = if is_compressed { usize::MAX } else { response.body.len() };
+        self.connections.offload.run(size, move || response.decoded(bound)).await
     }
 
     /// Unwraps the envelope of a response.
@@ -273,7 +280,7 @@ impl<D: Dialect> Drop for BreakerGuard<'_, D> {
         let is_patient = self.requester == Requester::Probe || self.client.probe.get().is_none();
         if is_patient && silence >= PROBE_SILENCE {
             self.report(permit.failed());
-        } else if silence >= SUSPICIOUS_SILENCE {
+        } else if silence >= SUSPICIOUS_SILENCE || permit.is_probe() {
             self.report(permit.abandoned());
         }
     }

@@ -40,6 +40,8 @@ pub(super) async fn send(
     sending: impl Future<Output = Result<HttpResponse, Failure>>,
 ) -> Result<HttpResponse, Failure> {
     let is_first_write = is_write && !cx.has_begun_write();
+    // An earlier attempt of the same request.
+    let was_sent = send_state.may_have_been_sent();
     let mut is_waiting = true;
     let mut sending = pin!(sending);
     poll_fn(|task| {
@@ -55,7 +57,9 @@ pub(super) async fn send(
             Poll::Ready(result) => matches!(result, Err(Failure::NotSent(_) | Failure::Misconfigured(_))),
         };
         if is_waiting {
-            send_state.mark_not_sent();
+            if !was_sent {
+                send_state.mark_not_sent();
+            }
             if is_first_write {
                 cx.take_back_write();
             }

@@ -192,15 +192,18 @@ async fn a_call_waits_for_its_turn_until_its_own_deadline() {
 async fn kept_lists_have_a_bounded_size_together() {
     let stage = Stage::new();
     let megabyte = || Listed::new("1".repeat(1 << 20), Queue::default());
+    let mut newest = String::new();
     for _ in 0..200 {
         let read = async {
             Ok(WholeList::counted(vec![Listed::new("1".to_owned(), Queue::default()), megabyte()], String::new()))
         };
-        stage.lists.page(&call(), &requested(1, ""), read).await.unwrap();
+        newest = stage.lists.page(&call(), &requested(1, ""), read).await.unwrap().next_page_token;
     }
-    stage.lists.0.entries.run_pending_tasks().await;
     let size = stage.lists.0.entries.weighted_size();
     assert!((MAX_KEPT_BYTES / 2..=MAX_KEPT_BYTES).contains(&size), "{size}");
+    // The newest one is among them.
+    let read = async { Err::<WholeList<Listed<Queue>>, _>(Error::internal("it was not kept")) };
+    stage.lists.page(&call(), &requested(1, &newest), read).await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
@@ -211,17 +214,14 @@ async fn the_memory_of_a_list_returns_without_further_calls() {
     stage.lists.0.entries.run_pending_tasks().await;
     assert_eq!(stage.lists.0.entries.entry_count(), 1, "its time is not over");
     stage.clock.advance(KEPT);
-    while stage.lists.0.entries.entry_count() > 0 {
-        advance(SWEEP_INTERVAL).await;
-        tokio::task::yield_now().await;
-    }
+    assert_eq!(SWEEP_INTERVAL, Duration::from_secs(10));
+    sleep(SWEEP_INTERVAL + Duration::from_millis(1)).await;
+    assert_eq!(stage.lists.0.entries.entry_count(), 0);
     // And again for the next list.
     stage.page(1, "", &[1, 2]).await.unwrap();
     stage.clock.advance(KEPT);
-    while stage.lists.0.is_swept.load(Ordering::Relaxed) {
-        advance(SWEEP_INTERVAL).await;
-        tokio::task::yield_now().await;
-    }
+    sleep(SWEEP_INTERVAL * 2).await;
+    assert!(!stage.lists.0.is_swept.load(Ordering::Relaxed));
     assert_eq!(stage.lists.0.entries.entry_count(), 0);
 }
 

@@ -77,7 +77,7 @@ impl Turn {
         let Ok(permit) = timeout_at(deadline, self.permit.acquire()).await else {
             return Err(Error::new(
                 ErrorReason::DeadlineBeforeSend,
-                "the deadline passed before anything was sent: another call was reading the same list",
+                "the deadline passed while another call was reading the same list; it is safe to retry",
             ));
         };
         let _permit = permit.map_err(|_| Error::internal("the turn of a list is closed"))?;

@@ -155,6 +155,11 @@ impl AsyncRead for Connection {
         match Pin::new(&mut this.stream).poll_read(cx, buf) {
             Poll::Ready(result) => {
                 this.opening.received(&buf.filled()[before..]);
+                // Another connection may have taken the place during the read: nothing of this one is served.
+                if this.opening.is_closed() {
+                    buf.set_filled(before);
+                    return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+                }
                 Poll::Ready(result)
             }
             Poll::Pending => {

@@ -1,9 +1,10 @@
 //! Which connections of a listener are open: its limits, and which connection is closed for a new one.
 //!
-//! A connection without a request is idle: it waits for the head of a request, or for the handshake of HTTP/2. When the
-//! listener or an address has the most connections that it may have, the one that has been idle for the longest time is
-//! closed, and the new connection has its place. So peers that are silent, or that send half a head, delay no other
-//! connection, also when all of them have one address. A connection with a request keeps its place.
+//! A connection of HTTP/1.1 without a request is idle: it waits for a head. One of HTTP/2 is idle until its handshake
+//! is complete, and never again. When the listener or an address has the most connections that it may have, the one
+//! that has been idle for the longest time is closed, and the new connection has its place. So peers that are silent,
+//! or that send half a head, delay no other connection, also when all of them have one address. A connection with a
+//! request keeps its place.
 
 use std::{
     collections::{BTreeMap, HashMap},

@@ -124,7 +124,8 @@ impl Huawei {
         let dialect = ApiFabric::new(id, center, huawei, parts)?;
         let api_fabric =
             Client::new(id, center, dialect, parts.connections.clone(), parts.clock.clone(), parts.metrics.clone());
-        api_fabric.probe_with(|api_fabric, cx| Box::pin(async move { softphones::probe(&api_fabric, &cx).await }));
+        api_fabric
+            .probe_with(|api_fabric, cx| Box::pin(async move { softphones::small_probe(&api_fabric, &cx).await }));
         Ok(Self {
             api_fabric,
             lists: parts.lists.clone(),

@@ -235,7 +235,7 @@ async fn nothing_is_sent_for_a_deadline_that_passes_while_connecting() {
         ),
     ];
     for (method, request) in calls {
-        let failure = gateway.client.call_within(method, request, Duration::from_millis(800)).await.unwrap_err();
+        let failure = gateway.client.call_bare(method, request, Duration::from_millis(800)).await.unwrap_err();
         assert_eq!(
             (failure.code, failure.reason.as_str()),
             (Code::DeadlineExceeded, "DEADLINE_BEFORE_SEND"),

@@ -115,8 +115,9 @@ pub(super) async fn create(
     let create = Create::checked(cx, &agent_id, &agent)?;
     check_free(huawei, cx, center, create.user_account).await?;
     let sent = create.as_account();
-    let created = request_wrapper::write(huawei, cx, create).await?;
+    let created = request_wrapper::write(huawei, cx, create).await;
     huawei.directory.forget();
+    let created = created?;
     let mut account = match accounts::find(huawei, cx, &sent.user_account).await {
         Ok(Some(account)) => account,
         Ok(None) | Err(_) => sent,
@@ -159,9 +160,9 @@ pub(super) async fn delete(huawei: &Huawei, cx: &Context, name: &AgentName) -> R
     check.agent_id("name", name.id());
     check.done()?;
     let account = accounts::to_change(huawei, cx, name).await?;
-    request_wrapper::write(huawei, cx, Delete { user_account: &account.user_account }).await?;
+    let deleted = request_wrapper::write(huawei, cx, Delete { user_account: &account.user_account }).await;
     huawei.directory.forget();
-    Ok(())
+    deleted.map(drop)
 }
 
 /// An account's name is its permanent key, so an existing name is rejected before anything is sent.

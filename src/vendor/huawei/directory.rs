@@ -134,17 +134,26 @@ impl Weigh for AgentAccountMap {
 
 /// Reads the map and caches it.
 pub(super) async fn read(huawei: &Huawei, cx: &Context) -> Result<Arc<AgentAccountMap>> {
+    let before = huawei.api_fabric.changes();
     let map = Arc::new(fetch(huawei, cx).await?);
-    huawei.directory.remember(&map);
+    remember(huawei, &map, before);
     Ok(map)
 }
 
 /// The map as it was at most a second ago, which it caches.
 pub(super) async fn recent(huawei: &Huawei, cx: &Context) -> Result<Arc<AgentAccountMap>> {
     let changes = || huawei.api_fabric.changes();
+    let before = changes();
     let map = huawei.lists.recent(cx, "queryAgentInfo", [0; 2], changes, fetch(huawei, cx)).await?;
-    huawei.directory.remember(&map);
+    remember(huawei, &map, before);
     Ok(map)
+}
+
+/// Caches the map unless the tenant was changed since `before`.
+fn remember(huawei: &Huawei, map: &Arc<AgentAccountMap>, before: u64) {
+    if huawei.api_fabric.changes() == before {
+        huawei.directory.remember(map);
+    }
 }
 
 async fn fetch(huawei: &Huawei, cx: &Context) -> Result<AgentAccountMap> {

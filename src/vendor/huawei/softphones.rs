@@ -86,6 +86,11 @@ pub(super) async fn probe(api_fabric: &Api, cx: &Context) -> Result<()> {
     api_fabric.call(cx, &QuerySysInfo {}).await.map(|_| ())
 }
 
+/// Sends a small read without side effects, for the circuit breaker: querySysInfo returns all agents of the tenant.
+pub(super) async fn small_probe(api_fabric: &Api, cx: &Context) -> Result<()> {
+    query_phone(api_fabric, cx, 0, 1).await.map(|_| ())
+}
+
 #[async_trait]
 impl Softphones for Huawei {
     async fn get_softphone_config(&self, cx: &Context, center: CenterName) -> Result<v1::SoftphoneConfig> {

@@ -65,6 +65,8 @@ pub(super) struct AgentPage {
     total_page: Integer,
     /// JSON of each agent, within the response.
     agents: Vec<Bytes>,
+    /// Size of the response, in bytes.
+    size: usize,
 }
 
 /// An agent of a list, as Udesk returned it. It contains passwords.
@@ -176,6 +178,7 @@ async fn pages<E: Endpoint<Dialect = Ccapi>, T: Default + Send + 'static>(
 /// The agents of one page of a list, as the contract shows them.
 pub(super) async fn resources(
     udesk: &Udesk,
+    cx: &Context,
     page: &ListPage<ListedAgent>,
     center: CenterName,
     view: v1::View,
@@ -186,7 +189,8 @@ pub(super) async fn resources(
         let agents = agents.iter().map(|json| serde_json::from_slice::<Agent>(json));
         agents.map(|agent| Ok(agent?.into_agent(&center, view, &states))).collect::<Result<_, Mismatch>>()
     };
-    let resources = udesk.ccapi.offload(page.items().iter().map(|agent| agent.json.len()).sum(), read).await;
+    let size = page.items().iter().map(|agent| agent.json.len()).sum();
+    let resources = udesk.ccapi.offload(cx, ListAgents::operation(), size, read).await?;
     resources.map_err(|mismatch| udesk.ccapi.mismatched(ListAgents::operation(), mismatch))
 }
 
@@ -219,7 +223,7 @@ impl AgentPage {
         };
         let Raw { curr_page, total, total_page, agent_list: RawList(agents) } = raw;
         let agents = agents.into_iter().map(|agent| payload.slice_ref(agent.get().as_bytes())).collect();
-        Ok(Self { curr_page, total, total_page, agents })
+        Ok(Self { curr_page, total, total_page, agents, size: payload.len() })
     }
 
     /// The agents.
@@ -249,7 +253,7 @@ impl AgentPage {
                 nameless += 1;
             }
         }
-        Ok(WholeList::new(agents, self.total_size(), self.incomplete_reason(nameless)))
+        Ok(WholeList::new(agents, self.total_size(), self.incomplete_reason(nameless)).within(self.size))
     }
 
     /// The agents that match. They are copied, so that they do not retain the others.

@@ -150,7 +150,7 @@ async fn list(
     let read = agent_records::find(&udesk.ccapi, cx, queue.as_ref(), filter);
     let page = udesk.lists.page(cx, &page, read).await?;
     Ok(v1::ListAgentsResponse {
-        agents: agent_records::resources(udesk, &page, center, view).await?,
+        agents: agent_records::resources(udesk, cx, &page, center, view).await?,
         total_size: page.total_size(),
         incomplete_reason: page.incomplete_reason(),
         next_page_token: page.next_page_token,

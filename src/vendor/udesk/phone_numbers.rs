@@ -69,8 +69,8 @@ async fn read(udesk: &Udesk, cx: &Context) -> Result<Numbers> {
     Ok(numbers)
 }
 
-/// Whether the center may have a number. Where the last list is old and does not have it, a new one is read: no number
-/// that Udesk lists is rejected because of what this gateway has read before.
+/// Whether the center may have a number. Where the last list is older than a minute and does not have it, a new one is
+/// read. A number that was added since a younger list is rejected until then.
 pub(super) async fn may_exist(udesk: &Udesk, cx: &Context, number: &str) -> Result<bool> {
     if !udesk.known_numbers.contains(number) && udesk.known_numbers.is_stale() {
         let _lock = udesk.known_numbers_lock.lock((), cx.deadline()).await?;
