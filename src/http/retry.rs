@@ -58,7 +58,7 @@ impl Retries {
 /// clocks are wrong, and to `now` without one: then a date that has passed says nothing.
 pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = |name| headers.get(name)?.to_str().ok().map(str::trim);
-    let date = |name| httpdate::parse_http_date(text(name)?).ok();
+    let date = |name| date(text(name)?);
     let delay = match seconds(text(RETRY_AFTER)?) {
         Some(delay) => delay,
         None => match (date(RETRY_AFTER)?, date(DATE)) {
@@ -67,6 +67,15 @@ pub(crate) fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Durati
         },
     };
     Some(delay.min(MAX_RETRY_AFTER))
+}
+
+/// A date of HTTP. Some servers name its time zone as e-mail does.
+fn date(text: &str) -> Option<SystemTime> {
+    let utc = ["+0000", "-0000", "UTC"].iter().find_map(|zone| text.strip_suffix(zone));
+    match utc {
+        Some(time) => httpdate::parse_http_date(&format!("{time}GMT")).ok(),
+        None => httpdate::parse_http_date(text).ok(),
+    }
 }
 
 /// Seconds in digits. Some vendors send a fraction, which is rounded up.
@@ -134,6 +143,8 @@ mod tests {
         let date = "Wed, 21 Oct 2015 07:28:00 GMT";
         for (later, seconds) in [
             ("Wed, 21 Oct 2015 07:28:37 GMT", 37),
+            ("Wed, 21 Oct 2015 07:28:38 +0000", 38),
+            ("Wed, 21 Oct 2015 07:28:39 UTC", 39),
             ("Wednesday, 21-Oct-15 07:29:00 GMT", 60),
             ("Wed Oct 21 07:28:05 2015", 5),
             ("Thu, 22 Oct 2015 07:28:00 GMT", 3600),
