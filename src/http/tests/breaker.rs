@@ -98,16 +98,16 @@ async fn failures_count_together_with_the_silence_that_a_probe_confirms() {
 
 #[tokio::test(start_paused = true)]
 async fn a_probe_that_its_caller_abandons_is_made_again_by_the_gateway() {
-    for patience in [1150, 150] {
+    for silence in [1150, 150] {
         let stage = Stage::of([BUSY]);
         let client = probing(&stage, "breaker = { consecutive_failures = 1 }");
         read(&client).await.unwrap_err();
         advance(Duration::from_secs(1)).await;
         stage.then([Fate::Response(Duration::from_millis(1300), 200, "1")]);
-        abandoned(&client, patience, true).await;
+        abandoned(&client, silence, true).await;
         // Nobody else calls, and yet the breaker closes.
         sleep(Duration::from_millis(1400)).await;
-        assert!(!is_open(&client), "{patience} ms");
+        assert!(!is_open(&client), "{silence} ms");
     }
 }
 

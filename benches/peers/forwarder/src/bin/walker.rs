@@ -58,7 +58,7 @@ enum Command {
         request: PathBuf,
         /// Seconds until the call has failed.
         #[arg(long, default_value_t = 10)]
-        patience: u64,
+        timeout: u64,
     },
     /// Lists all agents once.
     Walk(List),
@@ -116,9 +116,9 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Answer<()> {
     match command {
-        Command::Call { address, method, request, patience } => {
+        Command::Call { address, method, request, timeout } => {
             let request = Bytes::from(fs::read(request)?);
-            single()?.block_on(call(&address, &method, request, Duration::from_secs(patience)))
+            single()?.block_on(call(&address, &method, request, Duration::from_secs(timeout)))
         }
         Command::Walk(list) => single()?.block_on(walk(list)),
         Command::Crowd { list, callers } => single()?.block_on(crowd(list, callers)),
@@ -130,8 +130,8 @@ fn single() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
-async fn call(address: &str, method: &str, request: Bytes, patience: Duration) -> Answer<()> {
-    let end = Instant::now() + patience;
+async fn call(address: &str, method: &str, request: Bytes, timeout: Duration) -> Answer<()> {
+    let end = Instant::now() + timeout;
     loop {
         match once(address, method, request.clone()).await {
             Ok(response) => {
